@@ -1,0 +1,34 @@
+"""textkit: raw text in; a trained, measured, served model out; every stage can be swapped.
+
+Importing this package imports nothing heavy: `TextClassifier` brings torch in when it is first named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textkit.batch import TokenBatch
+    from textkit.classifier import TextClassifier
+    from textkit.errors import TextkitError
+
+__version__ = "0.1.0"
+__all__ = ["TextClassifier", "TextkitError", "TokenBatch", "__version__"]
+
+_HOMES = {
+    "TextClassifier": "textkit.classifier",
+    "TextkitError": "textkit.errors",
+    "TokenBatch": "textkit.batch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'textkit' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

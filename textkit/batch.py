@@ -1,0 +1,177 @@
+"""TokenBatch: the ragged columns that every tokenizer gives and every later stage takes.
+
+In: rows of ids. Out: one flat `ids` column with row `offsets`, the layout of an Arrow ListArray, plus optional `spans`
+and the number of tokens `truncated` from each row; and `pad()`, a rectangular copy with its mask. numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+IntArray = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A rectangle of ids: `ids` (rows, width) int64, `mask` (rows, width) bool, True = real, `lengths` (rows,) int64."""
+
+    ids: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+    lengths: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBatch:
+    """Ragged rows of token ids.
+
+    ids: (n_tokens,) int32. offsets: (n_rows + 1,) int64, from 0, non-decreasing; row i is ids[offsets[i]:offsets[i+1]].
+    spans: (n_tokens, 2) int32 (start, end) in the caller's own text, end-exclusive, or None.
+    truncated: (n_rows,) int32, tokens cut from each row.
+
+    >>> batch = TokenBatch.from_rows([[4, 5, 6], [], [7]])
+    >>> len(batch), batch.offsets.tolist(), batch[2].tolist()
+    (3, [0, 3, 3, 4], [7])
+    >>> batch.pad(pad_id=0).ids.tolist()
+    [[4, 5, 6], [0, 0, 0], [7, 0, 0]]
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    spans: NDArray[np.int32] | None
+    truncated: NDArray[np.int32]
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Sequence[int]], spans: Sequence[Sequence[Any]] | None = None) -> TokenBatch:
+        """Build a batch from lists: ids per row and, if given, (start, end) pairs per row."""
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        offsets = offsets_of(lengths)
+        ids = np.fromiter((i for row in rows for i in row), dtype=np.int32, count=int(offsets[-1]))
+        flat = None
+        if spans is not None:
+            values = (edge for row in spans for span in row for edge in span)
+            flat = np.fromiter(values, dtype=np.int32, count=2 * len(ids)).reshape(-1, 2)
+        return cls(ids, offsets, flat, np.zeros(len(rows), dtype=np.int32))
+
+    def __post_init__(self) -> None:
+        rows = len(self.offsets) - 1
+        if rows < 0 or self.offsets[0] != 0 or self.offsets[-1] != len(self.ids):
+            raise UsageError("offsets must start at 0 and end at the number of ids")
+        if rows and bool((np.diff(self.offsets) < 0).any()):
+            raise UsageError("offsets must not decrease")
+        if len(self.truncated) != rows:
+            raise UsageError(f"truncated has {len(self.truncated)} entries for {rows} rows")
+        if self.spans is not None and self.spans.shape != (len(self.ids), 2):
+            raise UsageError(f"spans have shape {self.spans.shape}, expected ({len(self.ids)}, 2)")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Number of tokens in each row: (n_rows,) int64."""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, row: int) -> NDArray[np.int32]:
+        """Give the ids of one row, as a view."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of a batch of {len(self)} rows")
+        row %= len(self)
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))
+
+    def row_spans(self, row: int) -> NDArray[np.int32]:
+        """Give the spans of one row, (n, 2), as a view; an error when the batch was made without spans."""
+        if self.spans is None:
+            raise UsageError("this batch has no spans; encode with spans=True")
+        return self.spans[self.offsets[row] : self.offsets[row + 1]]
+
+    def slice(self, start: int, stop: int) -> TokenBatch:
+        """Give rows start..stop-1 without copying the ids."""
+        start, stop, _ = slice(start, stop).indices(len(self))
+        stop = max(start, stop)
+        first, last = self.offsets[start], self.offsets[stop]
+        spans = None if self.spans is None else self.spans[first:last]
+        offsets = self.offsets[start : stop + 1] - first
+        return TokenBatch(self.ids[first:last], offsets, spans, self.truncated[start:stop])
+
+    def take(self, rows: Sequence[int] | IntArray) -> TokenBatch:
+        """Give the rows at these indices, in this order; an index may repeat."""
+        index = np.asarray(rows, dtype=np.int64)
+        positions, offsets = _gather(self.offsets, index)
+        spans = None if self.spans is None else self.spans[positions]
+        return TokenBatch(self.ids[positions], offsets, spans, self.truncated[index])
+
+    @staticmethod
+    def concatenate(batches: Sequence[TokenBatch]) -> TokenBatch:
+        """Put batches one after the other; spans are kept when every batch has them."""
+        if not batches:
+            return TokenBatch.from_rows([])
+        lengths = np.concatenate([batch.lengths for batch in batches])
+        spans = [batch.spans for batch in batches if batch.spans is not None]
+        return TokenBatch(
+            np.concatenate([batch.ids for batch in batches]),
+            offsets_of(lengths),
+            np.concatenate(spans) if len(spans) == len(batches) else None,
+            np.concatenate([batch.truncated for batch in batches]),
+        )
+
+    def truncate(self, max_length: int) -> TokenBatch:
+        """Keep the first `max_length` tokens of each row and count what was cut."""
+        lengths = self.lengths
+        kept = np.minimum(lengths, max_length)
+        if int(kept.sum()) == len(self.ids):
+            return self
+        position = np.arange(len(self.ids), dtype=np.int64) - np.repeat(self.offsets[:-1], lengths)
+        keep = position < max_length
+        return TokenBatch(
+            self.ids[keep],
+            offsets_of(kept),
+            None if self.spans is None else self.spans[keep],
+            self.truncated + (lengths - kept).astype(np.int32),
+        )
+
+    def pad(self, *, pad_id: int = 0, min_width: int = 0) -> Padded:
+        """Copy the rows into a rectangle as wide as the longest row, or `min_width`; one vectorised scatter."""
+        lengths = self.lengths
+        width = max(min_width, int(lengths.max(initial=0)))
+        mask = np.arange(width) < lengths[:, None]
+        ids = np.full((len(self), width), pad_id, dtype=np.int64)
+        ids[mask] = self.ids
+        return Padded(ids, mask, lengths)
+
+    def to_arrow(self) -> pyarrow.LargeListArray:
+        """Give the ids as an Arrow LargeListArray that shares this batch's memory."""
+        import pyarrow
+
+        return pyarrow.LargeListArray.from_arrays(pyarrow.array(self.offsets), pyarrow.array(self.ids))
+
+
+def offsets_of(lengths: IntArray) -> NDArray[np.int64]:
+    """Turn row lengths into row offsets: (n,) -> (n + 1,) int64, from 0.
+
+    >>> offsets_of(np.array([3, 0, 1])).tolist()
+    [0, 3, 3, 4]
+    """
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _gather(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the flat positions of the chosen rows' tokens, and the new offsets."""
+    starts = offsets[:-1][rows]
+    lengths = offsets[1:][rows] - starts
+    new = offsets_of(lengths)
+    return np.arange(int(new[-1])) + np.repeat(starts - new[:-1], lengths), new

@@ -1,0 +1,325 @@
+"""Rows from files: txt, csv, tsv and jsonl, each also .gz, streamed in constant memory.
+
+In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each began on. Whatever
+cannot be read is a DataError that says file:line and what to do; blank lines and replaced characters are counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from textkit.errors import DataError, StorageError, UsageError, unknown_name
+
+FORMATS = ("txt", "csv", "tsv", "jsonl")
+TEXT_NAMES = ("text", "sentence", "content", "review", "document", "question", "utterance", "body", "message", "comment")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "intent", "sentiment", "tag", "topic", "y")
+FASTTEXT_PREFIX = "__label__"
+# A quoted field that is never closed runs to the end of the file; this bounds the memory it takes.
+FIELD_LIMIT = 256 << 20
+_SAMPLE_ROWS = 200
+
+
+class Row(NamedTuple):
+    """One row: its text, its label if one was asked for, and the line of the file it began on (from 1)."""
+
+    text: str
+    label: str | None
+    line: int
+
+
+def read_rows(path: str | Path, **options: Any) -> Iterator[Row]:
+    """Stream the rows of one file; the options are RowReader's.
+
+    >>> Path("two.txt").write_text("first\\nsecond\\n", encoding="utf-8")
+    13
+    >>> [row.text for row in read_rows("two.txt")]
+    ['first', 'second']
+    """
+    return iter(RowReader(path, **options))
+
+
+class RowReader:
+    """Read one file row by row, guessing its columns from their names where they are not given.
+
+    After the first row `text_column` and `label_column` say what was chosen; after the last, `n_rows`, `n_blank` (blank
+    lines, which are no rows) and `n_replaced` (rows with a lone surrogate, which no UTF-8 file can hold).
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        labelled: bool = False,
+        delimiter: str | None = None,
+    ) -> None:
+        self.name = "standard input" if str(path) == "-" else str(path)
+        self.path = None if str(path) == "-" else Path(path)
+        self.format = format or guess_format(path)
+        if self.format not in FORMATS:
+            raise UsageError(unknown_name("format", self.format, FORMATS))
+        self.text_column, self.label_column = text_column, label_column
+        self.labelled = labelled or label_column is not None
+        self.delimiter = delimiter
+        self.guessed = text_column is None or (self.labelled and label_column is None)
+        self.n_rows = self.n_blank = self.n_replaced = 0
+        self._line = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        with _open(self.path) as file:
+            lines = self._lines(file)
+            rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[self.format](lines)
+            for row in rows:
+                self.n_rows += 1
+                yield row
+
+    def error(self, message: str, *, line: int | None = None, column: int | None = None) -> DataError:
+        """Make a DataError at a line of this file, the current one unless given."""
+        where = f"{self.name}:{self._line if line is None else line}"
+        return DataError(message, where=where if column is None else f"{where}:{column}")
+
+    def _lines(self, file: IO[bytes]) -> Iterator[str]:
+        """Decode line by line, so that a bad byte is found at its line; only \\n ends a line."""
+        lines = iter(file)
+        while True:
+            try:
+                raw = next(lines, None)
+            except (OSError, EOFError, zlib.error) as err:
+                raise StorageError(f"cannot read on after line {self._line}: {err}", where=self.name) from err
+            if raw is None:
+                return
+            self._line += 1
+            if self._line == 1:
+                if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    raise self.error("file is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8")
+                raw = raw.removeprefix(b"\xef\xbb\xbf")
+            try:
+                yield raw.decode("utf-8")
+            except UnicodeDecodeError as err:
+                raise self.error(
+                    f"not UTF-8: byte 0x{raw[err.start]:02X} at byte column {err.start + 1};"
+                    " convert the file, e.g. iconv -f LATIN1 -t UTF-8",
+                    column=err.start + 1,
+                ) from err
+
+    def _txt(self, lines: Iterator[str]) -> Iterator[Row]:
+        for line in lines:
+            text = line.removesuffix("\n").removesuffix("\r")
+            if not self.labelled:
+                yield Row(text, None, self._line)
+                continue
+            label, _, rest = text.partition(" ")
+            if not label.startswith(FASTTEXT_PREFIX) or label == FASTTEXT_PREFIX:
+                raise self.error("no label; a .txt line for training is '__label__NAME text'; or use csv, tsv or jsonl")
+            yield Row(rest, label.removeprefix(FASTTEXT_PREFIX), self._line)
+
+    def _csv(self, lines: Iterator[str]) -> Iterator[Row]:
+        csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))  # the module's default is 131,072 characters
+        header_line = next(lines, None)
+        if header_line is None:
+            raise DataError("file is empty; expected a header line, then rows", where=self.name)
+        delimiter = self.delimiter or ("\t" if self.format == "tsv" else _guess_delimiter(header_line))
+        records = self._records(_chain(header_line, lines), delimiter)
+        _, header = next(records, (1, []))
+        sample: list[tuple[int, list[str]]] = []
+        for record in records:
+            sample.append(record)
+            if len(sample) == _SAMPLE_ROWS:
+                break
+        text_at, label_at = self._choose_columns(header, [fields for _, fields in sample])
+        for source in (sample, records):
+            for line, fields in source:
+                if len(fields) != len(header):
+                    raise self.error(
+                        f"expected {len(header)} fields, found {len(fields)}; quote the text or pass --delimiter",
+                        line=line,
+                    )
+                yield Row(fields[text_at], None if label_at is None else fields[label_at], line)
+
+    def _records(self, lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+        """Give (first line, fields) of each record; say where an unclosed quote opened."""
+        held: list[str] = []  # the lines of the record being read, to find the quote if it never closes
+
+        def hold() -> Iterator[str]:
+            for line in lines:
+                held.append(line)
+                yield line
+
+        quoting = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
+        reader = csv.reader(hold(), delimiter=delimiter, strict=True, quoting=quoting)
+        first = self._line
+        while True:
+            try:
+                fields = next(reader, None)
+            except csv.Error as err:
+                opened = first + _unclosed_quote(held, delimiter)
+                if "new-line character" in str(err):
+                    raise self.error("a bare carriage return inside a row; save the file with \\n line ends") from err
+                raise self.error(
+                    f"a quote opens on this line and is not closed (read on to line {self._line});"
+                    ' write a quote inside a quoted field as ""',
+                    line=opened,
+                ) from err
+            if fields is None:
+                return
+            held.clear()
+            if fields:
+                yield first, fields
+            else:
+                self.n_blank += 1
+            first = self._line + 1
+
+    def _choose_columns(self, header: list[str], sample: list[list[str]]) -> tuple[int, int | None]:
+        text, label = self.text_column, self.label_column
+        for wanted in (text, label):
+            if wanted is not None and wanted not in header:
+                raise self.error(unknown_name("column", wanted, header), line=1)
+        if self.labelled and label is None:
+            label = _known_name(header, LABEL_NAMES)
+        if text is None:
+            text = _known_name(header, TEXT_NAMES)
+        others = [name for name in header if name not in (text, label)]
+        if text is None and len(others) == 1:
+            text = others.pop()
+        if self.labelled and label is None and len(others) == 1:
+            label = others.pop()
+        if self.labelled and text is None and label is None and len(others) == 2:
+            text, label = _guess_pair(header, sample)
+        if text is None or (self.labelled and label is None):
+            missing = "text" if text is None else "label"
+            raise self.error(
+                f"no {missing} column found in {', '.join(header)}; name it with --{missing}-column", line=1
+            )
+        self.text_column, self.label_column = text, label
+        label_at = None if label is None else header.index(label)
+        if self.labelled and self.guessed and label_at is not None and text not in TEXT_NAMES:
+            if any(len(row) == len(header) and row[label_at] == label for row in sample):
+                raise self.error(f"no header: '{label}' is a label further down; add a first line text,label", line=1)
+        return header.index(text), label_at
+
+    def _jsonl(self, lines: Iterator[str]) -> Iterator[Row]:
+        for line in lines:
+            if not line.strip():
+                self.n_blank += 1
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as err:
+                raise self.error(f"not valid JSON: {err}") from err
+            if not isinstance(value, dict):
+                raise self.error(f"expected a JSON object, found {type(value).__name__}")
+            if self.text_column is None or (self.labelled and self.label_column is None):
+                self._choose_keys(value)
+            text = value.get(self.text_column)
+            if not isinstance(text, str):
+                raise self.error(self._wrong_value(value, str(self.text_column)))
+            label = value.get(self.label_column) if self.labelled else None
+            if self.labelled and not isinstance(label, str | int | bool):
+                raise self.error(self._wrong_value(value, str(self.label_column)))
+            if "\\u" in line:
+                text = self._replace_surrogates(text)
+            yield Row(text, None if label is None else self._replace_surrogates(str(label)), self._line)
+
+    def _choose_keys(self, value: dict[str, Any]) -> None:
+        keys = list(value)
+        self.text_column = self.text_column or _known_name(keys, TEXT_NAMES)
+        if self.labelled:
+            self.label_column = self.label_column or _known_name(keys, LABEL_NAMES)
+        for column, role in ((self.text_column, "text"), (self.label_column if self.labelled else "", "label")):
+            if column is None:
+                raise self.error(f"no {role} key found in {', '.join(keys)}; name it with --{role}-column")
+
+    def _wrong_value(self, value: dict[str, Any], key: str) -> str:
+        if key not in value:
+            return f"no key '{key}'; found {', '.join(value) or 'none'}"
+        return f"'{key}' is {json.dumps(value[key])[:40]}, expected a string"
+
+    def _replace_surrogates(self, text: str) -> str:
+        clean = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        self.n_replaced += clean != text
+        return clean
+
+    def notes(self) -> list[str]:
+        """Say what was guessed, skipped and replaced, for the user to see."""
+        notes = []
+        if self.format != "txt" and self.guessed and self.text_column is not None:
+            label = f", label = '{self.label_column}'" if self.labelled else ""
+            notes.append(f"{self.name}: text = '{self.text_column}'{label} (guessed; --text-column, --label-column)")
+        if self.n_blank:
+            notes.append(f"{self.name}: {self.n_blank:,} blank lines are no rows")
+        if self.n_replaced:
+            notes.append(f"{self.name}: lone surrogates became U+FFFD in {self.n_replaced:,} fields")
+        return notes
+
+
+def guess_format(path: str | Path) -> str:
+    """Tell a file's format by its name, without .gz; standard input and unknown endings are txt.
+
+    >>> guess_format("a.csv.gz"), guess_format("-"), guess_format("notes.md")
+    ('csv', 'txt', 'txt')
+    """
+    name = str(path).lower().removesuffix(".gz")
+    ending = name.rpartition(".")[2]
+    return {"ndjson": "jsonl", "json": "jsonl"}.get(ending, ending if ending in FORMATS else "txt")
+
+
+def _open(path: Path | None) -> IO[bytes]:
+    if path is None:
+        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), 1 << 20)
+    if path.is_dir():
+        raise StorageError("is a folder, expected a file", where=str(path))
+    try:
+        file = open(path, "rb", buffering=1 << 20)
+    except OSError as err:
+        raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
+    return gzip.GzipFile(fileobj=file) if path.suffix.lower() == ".gz" else file  # type: ignore[return-value]
+
+
+def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _guess_delimiter(header: str) -> str:
+    """Take the comma unless the header has none and has another usual delimiter."""
+    return next((mark for mark in ",;\t|" if mark in header), ",")
+
+
+def _known_name(header: list[str], known: tuple[str, ...]) -> str | None:
+    lowered = {name.strip().lower(): name for name in reversed(header)}
+    return next((lowered[name] for name in known if name in lowered), None)
+
+
+def _guess_pair(header: list[str], sample: list[list[str]]) -> tuple[str, str]:
+    """Of two columns, the one with fewer distinct values is the label; on a tie, the shorter one."""
+    rows = [row for row in sample if len(row) == 2]
+    columns = [[row[i] for row in rows] for i in (0, 1)]
+    weight = [(len(set(column)), sum(map(len, column))) for column in columns]
+    return (header[0], header[1]) if weight[0] >= weight[1] else (header[1], header[0])
+
+
+def _unclosed_quote(lines: list[str], delimiter: str) -> int:
+    """Find on which of a record's lines (from 0) the last quoted field opened."""
+    opened, quoted, start_of_field = 0, False, True
+    for number, line in enumerate(lines):
+        for char in line:
+            if char == '"' and (quoted or start_of_field):
+                quoted = not quoted
+                if quoted:
+                    opened = number
+                start_of_field = quoted is False  # a doubled quote opens the same field again
+            else:
+                start_of_field = not quoted and char == delimiter
+        if not quoted:
+            start_of_field = False
+    return opened

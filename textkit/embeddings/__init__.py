@@ -1,0 +1,1 @@
+"""Embeddings: the layer that turns ids into vectors."""

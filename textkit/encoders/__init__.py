@@ -1,0 +1,34 @@
+"""Encoders: sequence to sequence, masked; poolings: sequence to vector. Made by name through `create`.
+
+Every encoder takes `states (batch, time, in_dim)`, `mask (batch, time) bool` and `lengths (batch,)` on the CPU, gives
+`(batch, time, out_dim)` with zeros at padding, and lets no padded position change a real one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from textkit import registry
+
+
+class Encoder(Protocol):
+    """What every encoder states and does."""
+
+    in_dim: int
+    out_dim: int
+
+    def __call__(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor: ...
+
+
+def create(name: str, *, in_dim: int, **options: Any) -> nn.Module:
+    """Make a registered encoder; a misspelt name or option is refused with the nearest known one.
+
+    >>> create("lstm", in_dim=8, dim=4).out_dim
+    8
+    """
+    encoder = registry.resolve("encoder", name)
+    registry.check_options(encoder, {"in_dim": in_dim, **options}, what=f"encoder '{name}'")
+    module: nn.Module = encoder(in_dim=in_dim, **options)
+    return module

@@ -1,0 +1,76 @@
+"""The error family: every failure that a user can cause or meet is a TextkitError.
+
+A message says what happened with the values, what was expected and what to do; `where` says where (file:line, a
+column, a config path). The command line prints `error: WHERE: MESSAGE` on one line and exits with `exit_code`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TextkitError(Exception):
+    """Any failure that textkit foresees; `str(error)` is one clear line.
+
+    >>> str(DataError("expected 2 fields, found 3", where="train.csv:812"))
+    'train.csv:812: expected 2 fields, found 3'
+    """
+
+    exit_code = 70
+
+    def __init__(self, message: str, *, where: str | None = None) -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.message = message
+        self.where = where
+
+
+class UsageError(TextkitError, ValueError):
+    """A wrong option, argument or recipe key (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(TextkitError, ValueError):
+    """Input data that cannot be read or used (exit code 3)."""
+
+    exit_code = 3
+
+
+class ArtifactError(TextkitError, ValueError):
+    """A bad or incompatible model, tokenizer or vectors (exit code 4)."""
+
+    exit_code = 4
+
+
+class StorageError(TextkitError, OSError):
+    """A file or folder that cannot be opened, read or written (exit code 5)."""
+
+    exit_code = 5
+
+
+class LimitError(TextkitError):
+    """A limit that the user or textkit set was hit (exit code 6)."""
+
+    exit_code = 6
+
+
+class MissingExtraError(TextkitError, ImportError):
+    """An optional dependency is not installed (exit code 2)."""
+
+    exit_code = 2
+
+    def __init__(self, package: str, *, needed_by: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed, {needed_by} needs it: pip install 'textkit-nlp[{extra}]'")
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name is unknown, with the nearest known one and the whole list.
+
+    >>> unknown_name("encoder", "lsmt", ["cnn", "lstm"])
+    "unknown encoder 'lsmt'; did you mean 'lstm'? known: cnn, lstm"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"

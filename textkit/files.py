@@ -1,0 +1,206 @@
+"""The one writer and the one manifest: everything that textkit leaves on disk goes through here.
+
+A file is written under a temporary name in its own folder, flushed to the disk and renamed, so a name that exists is a
+file that is whole. A folder (a model, a tokenizer) is written the same way and sealed by `manifest.json`, which holds a
+format number and the SHA-256 of every file. Reading back checks all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from textkit.errors import ArtifactError, StorageError
+
+MANIFEST = "manifest.json"
+JSON_LIMIT_BYTES = 512 << 20  # a tokenizer.json of a million tokens is about 60 MB
+
+
+def storage_error(path: Path, err: OSError, *, action: str) -> StorageError:
+    """Turn an operating-system error into one line that names the file and the reason."""
+    return StorageError(f"cannot {action}: {err.strerror or err}", where=str(path))
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a binary file for writing that appears under its name only when it is whole.
+
+    On any error, Ctrl-C included, the temporary file is removed and an older file of that name stays as it was.
+
+    >>> with atomic_file("a.txt") as file:
+    ...     _ = file.write(b"whole")
+    >>> Path("a.txt").read_bytes()
+    b'whole'
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary_name(path)
+        opened = open(temporary, "xb")
+    except OSError as err:
+        raise storage_error(path, err, action="write") from err
+    try:
+        with opened as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except BaseException as err:
+        temporary.unlink(missing_ok=True)
+        if isinstance(err, OSError) and not isinstance(err, StorageError):
+            raise storage_error(path, err, action="write") from err
+        raise
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a whole UTF-8 file atomically; lone surrogates become their \\uXXXX escapes."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON atomically: UTF-8, two-space indent, keys in the order given, a newline at the end."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder that takes the place of `path` when the block ends without an error.
+
+    An older folder of that name is replaced as a whole. It is refused when it holds files but no manifest: that is
+    somebody else's folder.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise StorageError("cannot write a folder: a file of that name exists", where=str(path))
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).exists():
+        raise StorageError("folder exists and was not written by textkit; choose another name", where=str(path))
+    try:
+        temporary = _temporary_name(path)
+        temporary.mkdir(parents=True)
+    except OSError as err:
+        raise storage_error(path, err, action="write") from err
+    try:
+        yield temporary
+        sync_folder(temporary)
+        _swap_folder(temporary, path)
+    except BaseException as err:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(err, OSError) and not isinstance(err, StorageError):
+            raise storage_error(path, err, action="write") from err
+        raise
+
+
+def _swap_folder(new: Path, path: Path) -> None:
+    """Rename `new` to `path`, moving an older folder aside first and removing it last."""
+    old = new.with_name(new.name + ".old")
+    if path.exists():
+        os.rename(path, old)
+    os.rename(new, path)
+    sync_folder(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, so that a rename survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _temporary_name(path: Path) -> Path:
+    """Give a name in the same folder that no other process or thread uses."""
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
+
+
+def sha256(path: str | Path) -> str:
+    """Hash a file in constant memory; hex digits."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as err:
+        raise storage_error(Path(path), err, action="read") from err
+
+
+def read_json(path: str | Path, *, limit_bytes: int = JSON_LIMIT_BYTES) -> Any:
+    """Read a JSON file of a bounded size; anything wrong is an ArtifactError that names the file."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > limit_bytes:
+            raise ArtifactError(f"{size:,} bytes of JSON; at most {limit_bytes:,} are read", where=str(path))
+        data = path.read_bytes()
+    except FileNotFoundError as err:
+        raise ArtifactError("file is missing", where=str(path)) from err
+    except OSError as err:
+        raise storage_error(path, err, action="read") from err
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as err:
+        raise ArtifactError(f"not valid JSON: {err}", where=str(path)) from err
+
+
+def write_manifest(folder: Path, *, kind: str, format: int) -> None:
+    """Seal a folder: list every file in it with its size and SHA-256."""
+    files = {
+        file.relative_to(folder).as_posix(): {"sha256": sha256(file), "bytes": file.stat().st_size}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != MANIFEST
+    }
+    write_json(folder / MANIFEST, {"kind": kind, "format": format, "files": files})
+
+
+def check_manifest(folder: str | Path, *, kind: str, format: int) -> dict[str, Any]:
+    """Check that a folder is whole and of a kind and format that this version reads; return the manifest.
+
+    Raises ArtifactError that names the first file which is missing, changed, or of a newer format.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        reason = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise ArtifactError(f"{reason}; expected a {kind} folder", where=str(folder))
+    if not (folder / MANIFEST).exists():
+        raise ArtifactError(f"no {MANIFEST}: not a {kind} folder written by textkit", where=str(folder))
+    manifest = read_json(folder / MANIFEST)
+    _check_header(manifest, folder / MANIFEST, kind=kind, format=format)
+    for name, entry in manifest["files"].items():
+        file = folder / name
+        if not isinstance(entry, dict) or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ArtifactError(f"bad entry for '{name}'", where=str(folder / MANIFEST))
+        if not file.is_file():
+            raise ArtifactError(f"file is missing (listed in {MANIFEST})", where=str(file))
+        if sha256(file) != entry.get("sha256"):
+            raise ArtifactError(
+                "file was changed: its SHA-256 is not the manifest's; copy the folder again or save it anew",
+                where=str(file),
+            )
+    return dict(manifest)
+
+
+def _check_header(manifest: Any, path: Path, *, kind: str, format: int) -> None:
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise ArtifactError("not a textkit manifest: no table of files", where=str(path))
+    if manifest.get("kind") != kind:
+        raise ArtifactError(f"kind is {manifest.get('kind')!r}, expected '{kind}'", where=str(path))
+    found = manifest.get("format")
+    if not isinstance(found, int) or found < 1:
+        raise ArtifactError(f"format is {found!r}, expected a number from 1 to {format}", where=str(path))
+    if found > format:
+        raise ArtifactError(
+            f"format {found} is newer than this textkit reads ({format}); upgrade textkit-nlp", where=str(path)
+        )

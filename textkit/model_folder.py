@@ -1,0 +1,100 @@
+"""The model folder: save and load a TextClassifier as JSON and safetensors, nothing that can run code.
+
+`config.json` holds the labels and the whole recipe, `model.safetensors` the weights, `tokenizer.json` and
+`tokenizer_config.json` the tokenizer, `manifest.json` the format number and the SHA-256 of every file. The layout is
+Hugging Face's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
+
+import textkit
+from textkit import files
+from textkit.errors import ArtifactError, UsageError
+from textkit.network import TextNetwork
+from textkit.recipe import check_recipe
+from textkit.tokenizers import formats
+
+if TYPE_CHECKING:
+    from textkit.classifier import TextClassifier
+
+FORMAT = 1
+KIND = "model"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def save(classifier: TextClassifier, folder: str | Path) -> None:
+    """Write the whole folder under a temporary name, seal it, and give it its name."""
+    weights = {name: value.contiguous() for name, value in sorted(classifier.network_.state_dict().items())}
+    with files.atomic_folder(folder) as temporary:
+        files.write_json(temporary / CONFIG, _config(classifier))
+        files.write_bytes(temporary / WEIGHTS, save_tensors(weights))
+        formats.write_files(classifier.tokenizer_, temporary)
+        files.write_manifest(temporary, kind=KIND, format=FORMAT)
+
+
+def load(folder: str | Path) -> TextClassifier:
+    """Check a model folder against its manifest and open it.
+
+    Raises ArtifactError that names the file which is missing, changed, of a newer format or not textkit's.
+    """
+    from textkit.classifier import TextClassifier
+
+    folder = Path(folder)
+    config = check(folder)
+    try:
+        recipe = check_recipe(config["recipe"], where=str(folder / CONFIG))
+    except UsageError as err:
+        raise ArtifactError(str(err)) from err
+    classifier = TextClassifier(recipe)
+    classifier.recipe_ = recipe
+    classifier.classes_ = np.array(config["labels"])
+    classifier.tokenizer_ = formats.read_files(folder)
+    network = TextNetwork(recipe, n_tokens=len(classifier.tokenizer_), n_labels=len(classifier.classes_))
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError) as err:
+        reason = " ".join(str(err).split())
+        raise ArtifactError(f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)) from err
+    classifier.network_ = network.eval()
+    return classifier
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """Verify every file of a model folder; return its config."""
+    if (folder / CONFIG).is_file() and not (folder / files.MANIFEST).exists():
+        foreign = files.read_json(folder / CONFIG)
+        model_type = foreign.get("model_type") if isinstance(foreign, dict) else None
+        if model_type != "textkit":
+            raise ArtifactError(f"model_type is {model_type!r}, expected 'textkit'", where=str(folder / CONFIG))
+    files.check_manifest(folder, kind=KIND, format=FORMAT)
+    config = files.read_json(folder / CONFIG)
+    if not isinstance(config, dict) or config.get("model_type") != "textkit":
+        found = config.get("model_type") if isinstance(config, dict) else None
+        raise ArtifactError(f"model_type is {found!r}, expected 'textkit'", where=str(folder / CONFIG))
+    labels = config.get("labels")
+    if not isinstance(labels, list) or len(labels) < 2 or not isinstance(config.get("recipe"), dict):
+        raise ArtifactError("no labels or no recipe in it", where=str(folder / CONFIG))
+    return config
+
+
+def _config(classifier: TextClassifier) -> dict[str, Any]:
+    labels = classifier.classes_.tolist()
+    return {
+        "model_type": "textkit",
+        "architectures": ["TextkitForSequenceClassification"],
+        "textkit_version": textkit.__version__,
+        "labels": labels,
+        "id2label": {str(i): str(label) for i, label in enumerate(labels)},
+        "label2id": {str(label): i for i, label in enumerate(labels)},
+        "vocab_size": len(classifier.tokenizer_),
+        "tokenizer_fingerprint": classifier.tokenizer_.fingerprint,
+        "recipe": classifier.recipe_.model_dump(mode="json"),
+    }

@@ -1,0 +1,185 @@
+"""Recipes: every choice of a training run as checked data.
+
+In: a TOML file, `section.key=value` overrides or keyword options. Out: a Recipe with nothing left to default, which is
+written into the run's folder and repeats the run alone. Unknown keys are refused with the nearest known one, and all
+problems are reported at once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from textkit.errors import StorageError, UsageError, unknown_name
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A section of a recipe: frozen, no unknown keys, numbers that are not NaN or infinite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class OpenSection(Section):
+    """A section named after a registered thing, whose further keys are that thing's own options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys beside `name`."""
+        return dict(self.model_extra or {})
+
+
+class TokenizerSection(OpenSection):
+    """Which tokenizer: a registered kind that is trained on the training texts, or `path` of a saved one."""
+
+    name: str = "word"
+    path: str | None = None
+    max_length: Positive = 512
+
+    @property
+    def training_options(self) -> dict[str, Any]:
+        """Options of the kind's trainer; words default to lower case and a frequency of at least 2."""
+        defaults: dict[str, Any] = {"lowercase": True, "min_frequency": 2} if self.name == "word" else {}
+        return {**defaults, **self.options}
+
+
+class EmbeddingSection(Section):
+    """The embedding layer, trained from scratch."""
+
+    dim: Positive = 100
+    dropout: Share = 0.4
+
+
+class EncoderSection(OpenSection):
+    """Which encoder, with its own options such as `dim`, `layers`, `bidirectional`, `dropout`."""
+
+    name: str = "lstm"
+
+
+class HeadSection(Section):
+    """Pooling (joined when there are several) and the linear classifier."""
+
+    pooling: Annotated[tuple[str, ...], Field(min_length=1)] = ("mean", "max")
+    dropout: Share = 0.4
+
+
+class TrainingSection(Section):
+    """Optimisation: AdamW, clipped gradients, early stopping on a held-out share of the training rows."""
+
+    epochs: Positive = 15
+    batch_size: Positive = 32
+    lr: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    patience: Positive = 3
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+
+class Recipe(Section):
+    """All choices of one run.
+
+    >>> Recipe().encoder.name
+    'lstm'
+    >>> make_recipe(encoder={"name": "gru", "dim": 64}).encoder.options
+    {'dim': 64}
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    tokenizer: TokenizerSection = TokenizerSection()
+    embedding: EmbeddingSection = EmbeddingSection()
+    encoder: EncoderSection = EncoderSection()
+    head: HeadSection = HeadSection()
+    training: TrainingSection = TrainingSection()
+
+    def to_toml(self) -> str:
+        """Write the whole recipe as TOML; reading it back gives an equal recipe."""
+        import tomli_w
+
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def make_recipe(base: Recipe | dict[str, Any] | None = None, **options: Any) -> Recipe:
+    """Build a recipe from a base and options: sections as dicts, a bare name, or `section__key=value`.
+
+    Raises UsageError that lists every problem.
+
+    >>> make_recipe(encoder="gru", training__epochs=3).training.epochs
+    3
+    """
+    values = base.model_dump(exclude_unset=True) if isinstance(base, Recipe) else dict(base or {})
+    for name, value in options.items():
+        _merge(values, name.split("__"), value)
+    return check_recipe(values, where=None)
+
+
+def read_recipe(path: str | Path | None, overrides: list[str]) -> Recipe:
+    """Read a TOML recipe, then apply `section.key=value` overrides, in order.
+
+    >>> read_recipe(None, ["encoder.dim=32", "training.device=cpu"]).encoder.options
+    {'dim': 32}
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as err:
+            raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+            raise UsageError(f"not valid TOML: {err}", where=str(path)) from err
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise UsageError(f"expected section.key=value, found '{override}'", where="--set")
+        _merge(values, key.strip().split("."), _parse_value(text.strip()))
+    return check_recipe(values, where=None if path is None else str(path))
+
+
+def check_recipe(values: dict[str, Any], *, where: str | None) -> Recipe:
+    """Check plain values against the schema; one UsageError holds all problems."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as err:
+        problems = "; ".join(_explain(problem) for problem in err.errors(include_url=False))
+        raise UsageError(problems, where=where) from err
+
+
+def _merge(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Set one value deep inside; a bare string for a named section sets its name."""
+    *sections, last = keys
+    for section in sections:
+        inner = values.get(section, {})
+        values[section] = dict(inner) if isinstance(inner, dict) else {"name": inner}
+        values = values[section]
+    if not sections and isinstance(value, str) and last in ("tokenizer", "encoder"):
+        value = {"name": value}
+    values[last] = value
+
+
+def _parse_value(text: str) -> Any:
+    """Read a value as TOML does; what is not TOML is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(problem: Any) -> str:
+    """Turn one pydantic problem into `section.key: what is wrong`, with the nearest known key."""
+    path = [str(part) for part in problem["loc"]]
+    where = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        section: Any = Recipe
+        for part in path[:-1]:
+            section = section.model_fields[part].annotation
+        return unknown_name("recipe key", where, [".".join([*path[:-1], name]) for name in section.model_fields])
+    return f"{where} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -1,0 +1,83 @@
+"""Names -> classes: the built-in table first, then entry points, then `package.module:Name`.
+
+Nothing is imported until a name is asked for. A plug-in package registers under the entry-point group
+`textkit.encoders` (or `textkit.tokenizers`, ...) and then passes the same contract tests as the built-in names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from textkit.errors import UsageError, unknown_name
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "tokenizer": {
+        "word": "textkit.tokenizers.word:WORD",
+        "char": "textkit.tokenizers.character:CHAR",
+        "bpe": "textkit.tokenizers.subword:BPE",
+        "wordpiece": "textkit.tokenizers.subword:WORDPIECE",
+    },
+    "encoder": {
+        "gru": "textkit.encoders.recurrent:GRU",
+        "lstm": "textkit.encoders.recurrent:LSTM",
+        "rnn": "textkit.encoders.recurrent:RNN",
+    },
+    "pooling": {
+        "last": "textkit.encoders.pooling:last_pool",
+        "max": "textkit.encoders.pooling:max_pool",
+        "mean": "textkit.encoders.pooling:mean_pool",
+    },
+}
+
+
+def names(kind: str) -> list[str]:
+    """List every registered name of a kind, plug-ins included.
+
+    >>> "lstm" in names("encoder")
+    True
+    """
+    found = set(BUILT_IN[kind]) | {point.name for point in entry_points(group=f"textkit.{kind}s")}
+    return sorted(found)
+
+
+def check_options(function: Callable[..., Any], options: dict[str, Any], *, what: str) -> None:
+    """Refuse an option that a function does not take by keyword, and a missing one that it needs.
+
+    >>> check_options(sorted, {"revers": True}, what="sorted")
+    Traceback (most recent call last):
+    textkit.errors.UsageError: unknown option of sorted 'revers'; did you mean 'reverse'? known: key, reverse
+    """
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = [p.name for p in parameters]
+    for name in options:
+        if name not in known:
+            raise UsageError(unknown_name(f"option of {what}", name, known))
+    missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
+    if missing:
+        raise UsageError(f"{what} needs {' and '.join(missing)}")
+
+
+def resolve(kind: str, name: str) -> Any:
+    """Import what a name stands for: a built-in, a plug-in, or `package.module:Name`.
+
+    Raises UsageError for an unknown name, with the nearest known one.
+
+    >>> resolve("pooling", "mean").__name__
+    'mean_pool'
+    """
+    target = BUILT_IN[kind].get(name)
+    if target is None:
+        for point in entry_points(group=f"textkit.{kind}s", name=name):
+            return point.load()
+        if ":" not in name:
+            raise UsageError(unknown_name(kind, name, names(kind)))
+        target = name
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as err:
+        raise UsageError(f"cannot import {kind} '{name}': {err}") from err

@@ -1,0 +1,13 @@
+"""Tokenizers: texts in, TokenBatch out. Train one, make one, load one; torch is never imported.
+
+>>> from textkit import tokenizers
+>>> tok = tokenizers.train("word", ["Vanity and pride are different things"])
+>>> tok.decode(tok.encode(["pride and vanity"])[0])
+'pride and [UNK]'
+"""
+
+from textkit.tokenizers.base import PipelineTokenizer, Tokenizer
+from textkit.tokenizers.formats import load
+from textkit.tokenizers.train import create, train
+
+__all__ = ["PipelineTokenizer", "Tokenizer", "create", "load", "train"]
