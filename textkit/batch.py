@@ -23,7 +23,7 @@ IntArray = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Padded:
-    """A rectangle of ids: `ids` (rows, width) int64, `mask` (rows, width) bool, True = real, `lengths` (rows,) int64."""
+    """A rectangle: `ids` (rows, width) int64, `mask` (rows, width) bool, True = real, `lengths` (rows,) int64."""
 
     ids: NDArray[np.int64]
     mask: NDArray[np.bool_]

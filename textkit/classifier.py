@@ -145,14 +145,16 @@ class TextClassifier:
 
     @classmethod
     def load(cls, folder: str | Path) -> TextClassifier:
-        """Open a model folder; anything changed, missing, newer or foreign raises ArtifactError with the file's name."""
+        """Open a model folder; what is changed, missing, newer or foreign raises ArtifactError naming the file."""
         from textkit import model_folder
 
         return model_folder.load(folder)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
-            raise UsageError("this TextClassifier is not fitted; call fit(texts, labels) or TextClassifier.load(folder)")
+            raise UsageError(
+                "this TextClassifier is not fitted; call fit(texts, labels) or TextClassifier.load(folder)"
+            )
 
 
 def make_tokenizer(recipe: Recipe, texts: Sequence[str]) -> PipelineTokenizer:

@@ -29,10 +29,11 @@ class PaddedBatch:
         """Copy the batch to a device; lengths stay on the CPU."""
         if device.type == "cpu":
             return self
-        move = {"device": device, "non_blocking": True}
-        labels = None if self.labels is None else self.labels.to(**move)
         return replace(
-            self, input_ids=self.input_ids.to(**move), attention_mask=self.attention_mask.to(**move), labels=labels
+            self,
+            input_ids=self.input_ids.to(device, non_blocking=True),
+            attention_mask=self.attention_mask.to(device, non_blocking=True),
+            labels=None if self.labels is None else self.labels.to(device, non_blocking=True),
         )
 
 

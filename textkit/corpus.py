@@ -19,7 +19,18 @@ from typing import IO, Any, NamedTuple
 from textkit.errors import DataError, StorageError, UsageError, unknown_name
 
 FORMATS = ("txt", "csv", "tsv", "jsonl")
-TEXT_NAMES = ("text", "sentence", "content", "review", "document", "question", "utterance", "body", "message", "comment")
+TEXT_NAMES = (
+    "text",
+    "sentence",
+    "content",
+    "review",
+    "document",
+    "question",
+    "utterance",
+    "body",
+    "message",
+    "comment",
+)
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "intent", "sentiment", "tag", "topic", "y")
 FASTTEXT_PREFIX = "__label__"
 # A quoted field that is never closed runs to the end of the file; this bounds the memory it takes.
@@ -155,7 +166,7 @@ class RowReader:
                 held.append(line)
                 yield line
 
-        quoting = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
+        quoting: Any = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
         reader = csv.reader(hold(), delimiter=delimiter, strict=True, quoting=quoting)
         first = self._line
         while True:
@@ -202,9 +213,9 @@ class RowReader:
             )
         self.text_column, self.label_column = text, label
         label_at = None if label is None else header.index(label)
-        if self.labelled and self.guessed and label_at is not None and text not in TEXT_NAMES:
-            if any(len(row) == len(header) and row[label_at] == label for row in sample):
-                raise self.error(f"no header: '{label}' is a label further down; add a first line text,label", line=1)
+        unknown_names = self.guessed and text not in TEXT_NAMES
+        if unknown_names and label_at is not None and any(row[label_at : label_at + 1] == [label] for row in sample):
+            raise self.error(f"no header: '{label}' is a label further down; add a first line text,label", line=1)
         return header.index(text), label_at
 
     def _jsonl(self, lines: Iterator[str]) -> Iterator[Row]:
@@ -279,7 +290,7 @@ def _open(path: Path | None) -> IO[bytes]:
     if path.is_dir():
         raise StorageError("is a folder, expected a file", where=str(path))
     try:
-        file = open(path, "rb", buffering=1 << 20)
+        file = open(path, "rb", buffering=1 << 20)  # noqa: SIM115 - the caller closes it
     except OSError as err:
         raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
     return gzip.GzipFile(fileobj=file) if path.suffix.lower() == ".gz" else file  # type: ignore[return-value]

@@ -1,7 +1,7 @@
 """Evaluation: from true and predicted labels to numbers, a table, and a picture of the confusion matrix.
 
-In: labels, predictions, the classes. Out: an Evaluation, its text, its JSON, its PNG; and the TF-IDF + LinearSVC baseline
-that every trained network must be compared with.
+In: labels, predictions, the classes. Out: an Evaluation, its text, its JSON, its PNG; and the TF-IDF + LinearSVC
+baseline that every trained network must be compared with.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Evaluation:
     @property
     def support(self) -> NDArray[np.int64]:
         """Rows of each true class: (n_classes,)."""
-        return self.counts.sum(axis=1)
+        return np.asarray(self.counts.sum(axis=1))
 
     @property
     def accuracy(self) -> float:
@@ -47,17 +47,17 @@ class Evaluation:
     @property
     def precision(self) -> NDArray[np.float64]:
         """Share of each class's predictions that are right; 0 where it was never predicted."""
-        return np.diag(self.counts) / np.maximum(self.counts.sum(axis=0), 1)
+        return np.asarray(np.diag(self.counts) / np.maximum(self.counts.sum(axis=0), 1))
 
     @property
     def recall(self) -> NDArray[np.float64]:
         """Share of each class's rows that were found; 0 where there are none."""
-        return np.diag(self.counts) / np.maximum(self.support, 1)
+        return np.asarray(np.diag(self.counts) / np.maximum(self.support, 1))
 
     @property
     def f1(self) -> NDArray[np.float64]:
         """Harmonic mean of precision and recall of each class."""
-        return 2 * np.diag(self.counts) / np.maximum(self.counts.sum(axis=0) + self.support, 1)
+        return np.asarray(2 * np.diag(self.counts) / np.maximum(self.counts.sum(axis=0) + self.support, 1))
 
     @property
     def macro_f1(self) -> float:
@@ -106,7 +106,7 @@ class Evaluation:
 
 def evaluate(truth: Sequence[Any], predicted: Sequence[Any], *, classes: Sequence[Any]) -> Evaluation:
     """Count a confusion matrix; a true label that the classes lack gets a row of its own at the end."""
-    unseen = sorted({label for label in truth} - set(classes), key=str)
+    unseen = sorted(set(truth) - set(classes), key=str)
     names = [*classes, *unseen]
     index = {label: i for i, label in enumerate(names)}
     pairs = np.fromiter((index[t] * len(names) + index[p] for t, p in zip(truth, predicted, strict=True)), np.int64)

@@ -43,7 +43,7 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary_name(path)
-        opened = open(temporary, "xb")
+        opened = open(temporary, "xb")  # noqa: SIM115 - closed below
     except OSError as err:
         raise storage_error(path, err, action="write") from err
     try:
@@ -51,7 +51,7 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
         sync_folder(path.parent)
     except BaseException as err:
         temporary.unlink(missing_ok=True)
@@ -108,8 +108,8 @@ def _swap_folder(new: Path, path: Path) -> None:
     """Rename `new` to `path`, moving an older folder aside first and removing it last."""
     old = new.with_name(new.name + ".old")
     if path.exists():
-        os.rename(path, old)
-    os.rename(new, path)
+        path.rename(old)
+    new.rename(path)
     sync_folder(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -18,6 +18,7 @@ from safetensors.torch import save as save_tensors
 import textkit
 from textkit import files
 from textkit.errors import ArtifactError, UsageError
+from textkit.model_config import CONFIG, FORMAT, KIND, check
 from textkit.network import TextNetwork
 from textkit.recipe import check_recipe
 from textkit.tokenizers import formats
@@ -25,9 +26,7 @@ from textkit.tokenizers import formats
 if TYPE_CHECKING:
     from textkit.classifier import TextClassifier
 
-FORMAT = 1
-KIND = "model"
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+WEIGHTS = "model.safetensors"
 
 
 def save(classifier: TextClassifier, folder: str | Path) -> None:
@@ -65,24 +64,6 @@ def load(folder: str | Path) -> TextClassifier:
         raise ArtifactError(f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)) from err
     classifier.network_ = network.eval()
     return classifier
-
-
-def check(folder: Path) -> dict[str, Any]:
-    """Verify every file of a model folder; return its config."""
-    if (folder / CONFIG).is_file() and not (folder / files.MANIFEST).exists():
-        foreign = files.read_json(folder / CONFIG)
-        model_type = foreign.get("model_type") if isinstance(foreign, dict) else None
-        if model_type != "textkit":
-            raise ArtifactError(f"model_type is {model_type!r}, expected 'textkit'", where=str(folder / CONFIG))
-    files.check_manifest(folder, kind=KIND, format=FORMAT)
-    config = files.read_json(folder / CONFIG)
-    if not isinstance(config, dict) or config.get("model_type") != "textkit":
-        found = config.get("model_type") if isinstance(config, dict) else None
-        raise ArtifactError(f"model_type is {found!r}, expected 'textkit'", where=str(folder / CONFIG))
-    labels = config.get("labels")
-    if not isinstance(labels, list) or len(labels) < 2 or not isinstance(config.get("recipe"), dict):
-        raise ArtifactError("no labels or no recipe in it", where=str(folder / CONFIG))
-    return config
 
 
 def _config(classifier: TextClassifier) -> dict[str, Any]:

@@ -17,10 +17,11 @@ class TextNetwork(nn.Module):
     def __init__(self, recipe: Recipe, *, n_tokens: int, n_labels: int) -> None:
         super().__init__()
         self.embedding = Embedding(n_tokens=n_tokens, dim=recipe.embedding.dim, dropout=recipe.embedding.dropout)
-        self.encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **recipe.encoder.options)
+        encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **recipe.encoder.options)
+        self.encoder = encoder
         self.poolings = [registry.resolve("pooling", name) for name in recipe.head.pooling]
         self.dropout = nn.Dropout(recipe.head.dropout)
-        self.head = nn.Linear(self.encoder.out_dim * len(self.poolings), n_labels)
+        self.head = nn.Linear(encoder.out_dim * len(self.poolings), n_labels)
 
     def forward(self, batch: PaddedBatch) -> Tensor:
         mask = batch.attention_mask

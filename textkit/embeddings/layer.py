@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 
 class Embedding(nn.Module):
     """A trained table of vectors, one a token, with dropout.
 
+    >>> import torch
     >>> layer = Embedding(n_tokens=10, dim=4).eval()
     >>> layer(torch.tensor([[1, 2, 0]]), torch.tensor([[True, True, False]])).shape
     torch.Size([1, 3, 4])

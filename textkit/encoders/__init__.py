@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from textkit import registry
 
@@ -22,13 +22,12 @@ class Encoder(Protocol):
     def __call__(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor: ...
 
 
-def create(name: str, *, in_dim: int, **options: Any) -> nn.Module:
-    """Make a registered encoder; a misspelt name or option is refused with the nearest known one.
+def create(name: str, *, in_dim: int, **options: Any) -> Any:
+    """Make a registered encoder, an nn.Module; a misspelt name or option is refused with the nearest known one.
 
     >>> create("lstm", in_dim=8, dim=4).out_dim
     8
     """
     encoder = registry.resolve("encoder", name)
     registry.check_options(encoder, {"in_dim": in_dim, **options}, what=f"encoder '{name}'")
-    module: nn.Module = encoder(in_dim=in_dim, **options)
-    return module
+    return encoder(in_dim=in_dim, **options)

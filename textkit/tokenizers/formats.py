@@ -38,7 +38,9 @@ def load(source: str | Path) -> PipelineTokenizer:
             files.check_manifest(path, kind=MANIFEST_KIND, format=FORMAT)
         return read_files(path)
     if not path.exists():
-        raise ArtifactError("no such tokenizer file or folder; train one with `textkit tokenizer train`", where=str(path))
+        raise ArtifactError(
+            "no such tokenizer file or folder; train one with `textkit tokenizer train`", where=str(path)
+        )
     return _read_json(path, kind=None)
 
 

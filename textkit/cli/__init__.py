@@ -1,0 +1,78 @@
+"""The command line: one small module per verb, imported when its verb is called.
+
+Data goes to standard output, everything else to standard error. A TextkitError prints one line and exits with its code;
+`--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+# verb -> (module under textkit.cli, its line in --help); `textkit --help` imports none of the modules.
+VERBS = {
+    "data": ("data", "Write the quick-start data."),
+    "tokenize": ("tokenize", "Turn text files into tokens: JSONL, TSV or colours."),
+    "tokenizer": ("tokenizer", "Train a tokenizer."),
+    "train": ("train", "Train a text classifier from a file of texts and labels."),
+    "evaluate": ("evaluate", "Measure a model on a test file."),
+    "predict": ("predict", "Label texts from a file or standard input."),
+    "info": ("info", "Verify a model folder and say what is in it."),
+}
+
+
+class VerbGroup(TyperGroup):
+    """A group that lists its verbs without importing them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"textkit.cli.{VERBS[cmd_name][0]}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self.commands = dict.fromkeys(VERBS)  # type: ignore[assignment]  # for "did you mean"; the commands themselves stay unimported
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+
+app = typer.Typer(cls=VerbGroup, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from textkit import __version__
+
+        typer.echo(f"textkit {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Raw text in; a trained, measured text classifier out. Every stage can be swapped.
+
+    First steps: textkit data docstrings -o data/ && textkit train data/train.csv -o run/
+    """
+
+
+def main() -> None:
+    """Run the command line; the entry point of `textkit`."""
+    from textkit.cli.errors import run_guarded
+
+    arguments = sys.argv[1:]
+    sys.exit(run_guarded(lambda: app(args=arguments, prog_name="textkit"), debug="--debug" in arguments))

@@ -1,0 +1,52 @@
+"""What the shell sees of a failure: one line on standard error and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from textkit.errors import TextkitError
+
+INTERRUPTED, TERMINATED, BROKEN_PIPE, BUG = 130, 143, 141, 70
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended the work early, and what was done is saved; `str` says what to run to go on."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def run_guarded(work: Callable[[], object], *, debug: bool) -> int:
+    """Run a command; turn every way to fail into a line and an exit code."""
+    try:
+        work()
+    except SystemExit as err:
+        return int(err.code or 0)
+    except TextkitError as err:
+        return fail(str(err), code=err.exit_code, debug=debug)
+    except Stopped as err:
+        return fail(str(err), code=err.exit_code, debug=False)
+    except KeyboardInterrupt:
+        return fail("interrupted", code=INTERRUPTED, debug=False)
+    except BrokenPipeError:
+        # The reader of our output went away, as in `textkit tokenize ... | head`: not an error worth a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as err:  # noqa: BLE001 - the last line of defence: a bug becomes one line and exit code 70
+        message = f"a bug in textkit: {type(err).__name__}: {err}; run again with --debug and report it"
+        return fail(message, code=BUG, debug=debug)
+    return 0
+
+
+def fail(message: str, *, code: int, debug: bool) -> int:
+    """Say it on one line of standard error."""
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    line = " ".join(message.split("\n")).encode("utf-8", "backslashreplace").decode("utf-8")
+    print(f"error: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,38 @@
+"""`textkit info`: verify a model folder, file by file, and say what is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from textkit.cli.output import to_json, write_line
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def info(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder, as RUN/model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Write one line of JSON.")] = False,
+) -> None:
+    """Verify a model folder and say what is in it; torch is not needed."""
+    from textkit import files
+    from textkit.model_config import FORMAT, KIND, check
+
+    config = check(model)
+    manifest = files.check_manifest(model, kind=KIND, format=FORMAT)
+    if as_json:
+        write_line(to_json({"config": config, "manifest": manifest}))
+        return
+    recipe, labels = config["recipe"], config["labels"]
+    shown = ", ".join(str(label) for label in labels[:12]) + (", ..." if len(labels) > 12 else "")
+    write_line(f"{model}: textkit {config['textkit_version']} model, format {manifest['format']}, all files verified")
+    write_line(f"tokenizer  {recipe['tokenizer']['name']}, {config['vocab_size']:,} tokens")
+    write_line(f"embedding  {recipe['embedding']['dim']} wide")
+    write_line(f"encoder    {' '.join(f'{key}={value}' for key, value in recipe['encoder'].items())}")
+    write_line(f"pooling    {' + '.join(recipe['head']['pooling'])}")
+    write_line(f"labels     {len(labels)}: {shown}")
+    for name, entry in manifest["files"].items():
+        write_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")

@@ -1,0 +1,100 @@
+"""Standard output and standard error of the verbs: bytes out, notes beside, progress for the eye.
+
+Progress is a rich bar on a terminal and a line every 10 s elsewhere; both go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import IO, Any
+
+from rich.console import Console
+
+LINE_EVERY_SECONDS = 10.0
+
+
+def note(message: str) -> None:
+    """Tell the user something on standard error."""
+    print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+
+
+def write_line(text: str, *, file: IO[bytes] | None = None) -> None:
+    """Write one line of data as UTF-8, to standard output unless a file is given."""
+    (file or sys.stdout.buffer).write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def to_json(value: Any) -> str:
+    """Write one line of JSON; text stays readable, a lone surrogate stays its escape."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def error_console() -> Console:
+    """Give a rich console on standard error."""
+    return Console(stderr=True)
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as m:ss or h:mm:ss.
+
+    >>> clock(75)
+    '1:15'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Progress:
+    """Show how far a long work is; a context manager.
+
+    `total` is None while it is not known. `details` stand after the bar, such as the loss.
+    """
+
+    def __init__(self, title: str, *, total: int | None = None, unit: str = "rows") -> None:
+        self.title, self.total, self.unit = title, total, unit
+        self._console = error_console()
+        self._started = time.monotonic()
+        self._last_line = self._started
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+            self._bar = Bar(
+                *columns, TextColumn("{task.fields[details]}"), TimeRemainingColumn(), console=self._console
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self.title, total=self.total, details="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, *, total: int | None = None, details: str = "") -> None:
+        """Say how much is done."""
+        self.total = total or self.total
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=self.total, details=details)
+            return
+        now = time.monotonic()
+        if now - self._last_line < LINE_EVERY_SECONDS:
+            return
+        self._last_line = now
+        share = f" of {self.total:,}, {self._eta(done, now)} left" if self.total else ""
+        note(f"{self.title}: {done:,} {self.unit}{share}{', ' if details else ''}{details}")
+
+    def message(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
+        else:
+            note(text)
+
+    def _eta(self, done: int, now: float) -> str:
+        return clock((now - self._started) / max(done, 1) * (self.total or 0) - (now - self._started))
