@@ -17,7 +17,7 @@ from textkit import tokenizers
 from textkit.batch import TokenBatch
 from textkit.errors import DataError, UsageError
 from textkit.network import TextNetwork
-from textkit.recipe import Recipe, make_recipe
+from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.training import Examples, History, Watch, predict_logits, train_network
@@ -74,7 +74,7 @@ class TextClassifier:
         validation: texts and labels for early stopping; without it a stratified share of the rows is held out, as the
         recipe says. Raises DataError for fewer than two classes or rows that do not match.
         """
-        recipe = make_recipe(self.recipe, **self.options)
+        recipe = complete_recipe(make_recipe(self.recipe, **self.options))
         texts, classes, codes = _check_rows(texts, labels)
         if validation is None:
             train_rows, valid_rows = split_stratified(codes, share=recipe.training.validation, seed=recipe.seed)
@@ -162,7 +162,7 @@ def make_tokenizer(recipe: Recipe, texts: Sequence[str]) -> PipelineTokenizer:
     section = recipe.tokenizer
     if section.path is not None:
         return tokenizers.load(section.path)
-    made = tokenizers.train(section.name, texts, **section.training_options)
+    made = tokenizers.train(section.name, texts, **section.options)
     assert isinstance(made, PipelineTokenizer)
     return made
 

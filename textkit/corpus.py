@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from textkit.errors import DataError, StorageError, UsageError, unknown_name
 
@@ -290,10 +290,11 @@ def _open(path: Path | None) -> IO[bytes]:
     if path.is_dir():
         raise StorageError("is a folder, expected a file", where=str(path))
     try:
-        file = open(path, "rb", buffering=1 << 20)  # noqa: SIM115 - the caller closes it
+        if path.suffix.lower() == ".gz":
+            return cast(IO[bytes], gzip.open(path, "rb"))
+        return open(path, "rb", buffering=1 << 20)
     except OSError as err:
         raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
-    return gzip.GzipFile(fileobj=file) if path.suffix.lower() == ".gz" else file  # type: ignore[return-value]
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:

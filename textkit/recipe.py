@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from textkit import registry
 from textkit.errors import StorageError, UsageError, unknown_name
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -45,18 +46,12 @@ class TokenizerSection(OpenSection):
     path: str | None = None
     max_length: Positive = 512
 
-    @property
-    def training_options(self) -> dict[str, Any]:
-        """Options of the kind's trainer; words default to lower case and a frequency of at least 2."""
-        defaults: dict[str, Any] = {"lowercase": True, "min_frequency": 2} if self.name == "word" else {}
-        return {**defaults, **self.options}
-
 
 class EmbeddingSection(Section):
     """The embedding layer, trained from scratch."""
 
     dim: Positive = 100
-    dropout: Share = 0.4
+    dropout: Share = 0.5
 
 
 class EncoderSection(OpenSection):
@@ -69,7 +64,7 @@ class HeadSection(Section):
     """Pooling (joined when there are several) and the linear classifier."""
 
     pooling: Annotated[tuple[str, ...], Field(min_length=1)] = ("mean", "max")
-    dropout: Share = 0.4
+    dropout: Share = 0.5
 
 
 class TrainingSection(Section):
@@ -77,7 +72,7 @@ class TrainingSection(Section):
 
     epochs: Positive = 15
     batch_size: Positive = 32
-    lr: Annotated[float, Field(gt=0)] = 2e-3
+    lr: Annotated[float, Field(gt=0)] = 4e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     clip: Annotated[float, Field(gt=0)] = 1.0
     patience: Positive = 3
@@ -142,6 +137,32 @@ def read_recipe(path: str | Path | None, overrides: list[str]) -> Recipe:
             raise UsageError(f"expected section.key=value, found '{override}'", where="--set")
         _merge(values, key.strip().split("."), _parse_value(text.strip()))
     return check_recipe(values, where=None if path is None else str(path))
+
+
+def complete_recipe(recipe: Recipe) -> Recipe:
+    """Write out the defaults of the tokenizer's trainer and of the encoder, and check the options against them.
+
+    A saved recipe then repeats its run even when a default changes later. Imports the encoder, and so torch.
+
+    >>> complete_recipe(Recipe()).encoder.options["bidirectional"]
+    True
+    """
+    values = recipe.model_dump()
+    encoder = registry.resolve("encoder", recipe.encoder.name)
+    registry.check_options(encoder, {"in_dim": 1, **recipe.encoder.options}, what=f"encoder '{recipe.encoder.name}'")
+    values["encoder"] = {"name": recipe.encoder.name, **registry.default_options(encoder), **values["encoder"]}
+    if recipe.tokenizer.path is None:
+        train = registry.resolve("tokenizer", recipe.tokenizer.name).train
+        registry.check_options(train, recipe.tokenizer.options, what=f"tokenizer '{recipe.tokenizer.name}'")
+        # For a classifier's own words: fold case, and learn no vector from a single occurrence.
+        preset = {"lowercase": True, "min_frequency": 2} if recipe.tokenizer.name == "word" else {}
+        values["tokenizer"] = {
+            "name": recipe.tokenizer.name,
+            **registry.default_options(train),
+            **preset,
+            **values["tokenizer"],
+        }
+    return check_recipe(values, where=None)
 
 
 def check_recipe(values: dict[str, Any], *, where: str | None) -> Recipe:

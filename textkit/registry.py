@@ -61,6 +61,16 @@ def check_options(function: Callable[..., Any], options: dict[str, Any], *, what
         raise UsageError(f"{what} needs {' and '.join(missing)}")
 
 
+def default_options(function: Callable[..., Any]) -> dict[str, Any]:
+    """Give the keyword options of a function that have a default other than None, with that default.
+
+    >>> default_options(sorted)
+    {'reverse': False}
+    """
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return {p.name: p.default for p in parameters if p.default not in (p.empty, None)}
+
+
 def resolve(kind: str, name: str) -> Any:
     """Import what a name stands for: a built-in, a plug-in, or `package.module:Name`.
 

@@ -67,14 +67,14 @@ def train(
     baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Compare with TF-IDF + LinearSVC.")] = True,
 ) -> None:
     """Train a text classifier; the columns are guessed by their names, and the guess is said."""
-    from textkit.recipe import read_recipe
+    from textkit.recipe import complete_recipe, read_recipe
 
-    resolved = read_recipe(recipe, [*_shortcuts(tokenizer, encoder, epochs, seed, device), *(overrides or [])])
+    chosen = read_recipe(recipe, [*_shortcuts(tokenizer, encoder, epochs, seed, device), *(overrides or [])])
     run = out or Path("runs") / f"{data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_run_folder(run)
     rows = read_labelled(data, text_column=text_column, label_column=label_column, delimiter=delimiter)
     with StopSignal() as stop:
-        _train_rows(rows, resolved, run, stop, baseline=baseline)
+        _train_rows(rows, complete_recipe(chosen), run, stop, baseline=baseline)
 
 
 def _train_rows(rows: list[corpus.Row], recipe: Any, run: Path, stop: StopSignal, *, baseline: bool) -> None:

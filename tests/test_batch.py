@@ -1,0 +1,83 @@
+"""TokenBatch: rows may be empty, and so may the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from textkit.batch import TokenBatch
+from textkit.errors import UsageError
+
+ROWS = [[], [4, 5, 6], [], [7], [8, 9], []]
+
+
+def with_spans(rows: list[list[int]]) -> TokenBatch:
+    return TokenBatch.from_rows(rows, [[(i, i + 1) for i in range(len(row))] for row in rows])
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[], []], ROWS])
+def test_pad_matches_naive_loop(rows: list[list[int]]) -> None:
+    padded = TokenBatch.from_rows(rows).pad(pad_id=-1)
+    width = max(map(len, rows), default=0)
+    assert padded.ids.tolist() == [row + [-1] * (width - len(row)) for row in rows]
+    assert padded.mask.tolist() == [[True] * len(row) + [False] * (width - len(row)) for row in rows]
+    assert padded.lengths.tolist() == [len(row) for row in rows]
+
+
+def test_pad_keeps_min_width_for_empty_rows() -> None:
+    assert TokenBatch.from_rows([[], []]).pad(min_width=1).ids.shape == (2, 1)
+
+
+@pytest.mark.parametrize("chosen", [[], [0], [5, 4, 3, 2, 1, 0], [1, 1, 2], [3]])
+def test_take_matches_naive_choice(chosen: list[int]) -> None:
+    taken = with_spans(ROWS).take(chosen)
+    assert [row.tolist() for row in taken] == [ROWS[i] for i in chosen]
+    assert [len(taken.row_spans(i)) for i in range(len(taken))] == [len(ROWS[i]) for i in chosen]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 6), (1, 4), (2, 2), (4, 99), (5, 1)])
+def test_slice_matches_list_slice(start: int, stop: int) -> None:
+    assert [row.tolist() for row in with_spans(ROWS).slice(start, stop)] == ROWS[start:stop]
+
+
+def test_concatenate_undoes_slices() -> None:
+    batch = with_spans(ROWS)
+    joined = TokenBatch.concatenate([batch.slice(0, 2), batch.slice(2, 2), batch.slice(2, 6)])
+    assert [row.tolist() for row in joined] == ROWS
+    assert joined.spans is not None and batch.spans is not None
+    assert joined.spans.tolist() == batch.spans.tolist()
+    assert len(TokenBatch.concatenate([])) == 0
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 3, 99])
+def test_truncate_counts_what_it_cuts(limit: int) -> None:
+    cut = with_spans(ROWS).truncate(limit)
+    assert [row.tolist() for row in cut] == [row[:limit] for row in ROWS]
+    assert cut.truncated.tolist() == [max(0, len(row) - limit) for row in ROWS]
+    assert cut.truncate(0).truncated.tolist() == [len(row) for row in ROWS]
+
+
+def test_to_arrow_shares_memory() -> None:
+    batch = TokenBatch.from_rows(ROWS)
+    array = batch.to_arrow()
+    assert array.to_pylist() == ROWS
+    assert array.values.buffers()[1].address == batch.ids.ctypes.data
+
+
+def test_negative_index_and_out_of_range() -> None:
+    batch = TokenBatch.from_rows(ROWS)
+    assert batch[-2].tolist() == [8, 9]
+    with pytest.raises(IndexError):
+        batch[6]
+
+
+def test_bad_columns_are_refused() -> None:
+    ids, none = np.zeros(2, np.int32), np.zeros(1, np.int32)
+    with pytest.raises(UsageError, match="must not decrease"):
+        TokenBatch(ids, np.array([0, 3, 2]), None, np.zeros(2, np.int32))
+    with pytest.raises(UsageError, match="start at 0"):
+        TokenBatch(ids, np.array([0, 1]), None, none)
+    with pytest.raises(UsageError, match="spans have shape"):
+        TokenBatch(ids, np.array([0, 2]), np.zeros((1, 2), np.int32), none)
+    with pytest.raises(UsageError, match="truncated"):
+        TokenBatch(ids, np.array([0, 2]), None, np.zeros(2, np.int32))

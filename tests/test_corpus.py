@@ -1,0 +1,132 @@
+"""Rows from files: what is read, what is guessed, what is refused and where."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from textkit.corpus import Row, RowReader
+from textkit.errors import DataError, StorageError, TextkitError, UsageError
+
+
+def read(name: str, data: str | bytes, **options: object) -> list[Row]:
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    Path(name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return list(RowReader(name, **options))  # type: ignore[arg-type]
+
+
+def failure(name: str, data: str | bytes, **options: object) -> TextkitError:
+    with pytest.raises(TextkitError) as caught:
+        read(name, data, **options)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", 'text,label\n"a, b",x\nc,y z\n'),
+        ("a.csv", '\ufefflabel;text\r\nx;a, b\r\ny z;"c"\r\n'),
+        ("a.tsv", "label\ttext\nx\ta, b\ny z\tc"),
+        ("a.csv.gz", 'id,sentence,class\n1,"a, b",x\n2,c,y z\n'),
+        ("a.csv", 'flag,utterance\nx,"a, b"\ny z,c\nx,d\nx,e\n'),
+        ("a.jsonl", '{"text": "a, b", "label": "x"}\n\n{"label": "y z", "text": "c"}\n'),
+        ("a.txt", "__label__x a, b\n__label__y c\n"),
+    ],
+)
+def test_texts_and_labels_are_found(name: str, data: str) -> None:
+    rows = read(name, data, labelled=True)
+    assert [row.text for row in rows][:2] == ["a, b", "c"]
+    assert [row.label for row in rows][:2] == ["x", "y" if name == "a.txt" else "y z"]
+
+
+def test_a_row_knows_its_line() -> None:
+    rows = read("a.csv", 'text,label\n"one\ntwo\nthree",x\n\nfour,y\n', labelled=True)
+    assert [(row.text, row.line) for row in rows] == [("one\ntwo\nthree", 2), ("four", 6)]
+
+
+def test_only_a_newline_ends_a_text_line() -> None:
+    assert [row.text for row in read("a.txt", "a\u2028b\x0bc\r\n\nd")] == ["a\u2028b\x0bc", "", "d"]
+
+
+def test_notes_say_what_was_guessed_skipped_and_replaced() -> None:
+    Path("a.jsonl").write_text('{"text": "a\\ud800", "label": 3}\n\n', encoding="utf-8")
+    reader = RowReader("a.jsonl", labelled=True)
+    assert list(reader) == [Row("a\ufffd", "3", 1)]
+    assert reader.notes() == [
+        "a.jsonl: text = 'text', label = 'label' (guessed; --text-column, --label-column)",
+        "a.jsonl: 1 blank lines are no rows",
+        "a.jsonl: lone surrogates became U+FFFD in 1 fields",
+    ]
+
+
+def test_named_columns_are_taken() -> None:
+    rows = read("a.csv", "text,title,label\na,b,c\n", text_column="title", label_column="text")
+    assert rows == [Row("b", "a", 2)]
+
+
+def test_a_text_of_a_megabyte_is_one_row() -> None:
+    rows = read("a.csv", 'text,label\n"' + "word " * 200_000 + '",x\n', labelled=True)
+    assert len(rows[0].text) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.csv", "", "a.csv: file is empty; expected a header line, then rows"),
+        (
+            "a.csv",
+            "text,label\na,b\nc,d,e\n",
+            "a.csv:3: expected 2 fields, found 3; quote the text or pass --delimiter",
+        ),
+        ("a.csv", "text,label\na\n", "a.csv:2: expected 2 fields, found 1"),
+        ("a.csv", 'text,label\na,b\n"c,d\ne,f\n', "a.csv:3: a quote opens on this line and is not closed"),
+        ("a.csv", 'text,label\n"c\nd","e\nf,g\n', "a.csv:3: a quote opens on this line and is not closed"),
+        ("a.csv", 'text,label\n"c"" d\n","e\nf,g\n', "a.csv:3: a quote opens on this line and is not closed"),
+        ("a.csv", b"text,label\nok,x\ncaf\xe9,x\n", "a.csv:3:4: not UTF-8: byte 0xE9 at byte column 4"),
+        ("a.csv", "text,label\n".encode("utf-16"), "a.csv:1: file is UTF-16, expected UTF-8"),
+        ("a.csv", "a,b,c\n1,2,3\n", "a.csv:1: no text column found in a, b, c; name it with --text-column"),
+        ("a.csv", "text,b,c\n1,2,3\n", "a.csv:1: no label column found in text, b, c; name it with --label-column"),
+        ("a.csv", "good film,pos\nbad film,neg\nfine film,pos\n", "a.csv:1: no header: 'pos' is a label further down"),
+        ("a.csv", "text,label\na\rb,c\n", "a.csv:2: a bare carriage return inside a row"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"\n', "a.jsonl:2: not valid JSON"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object, found list"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text": 3, "label": "b"}\n', "a.jsonl:2: 'text' is 3, expected a"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"label": "b"}\n', "a.jsonl:2: no key 'text'; found label"),
+        ("a.jsonl", '{"text": "a", "label": null}\n', "a.jsonl:1: 'label' is null, expected a string"),
+        ("a.txt", "no label here\n", "a.txt:1: no label; a .txt line for training is '__label__NAME text'"),
+    ],
+)
+def test_bad_data_is_one_line_with_its_place(name: str, data: str | bytes, message: str) -> None:
+    error = failure(name, data, labelled=True)
+    assert isinstance(error, DataError)
+    assert str(error).startswith(message)
+    assert "\n" not in str(error)
+
+
+def test_missing_column_names_the_nearest() -> None:
+    error = failure("a.csv", "text,label\na,b\n", text_column="texd")
+    assert str(error) == "a.csv:1: unknown column 'texd'; did you mean 'text'? known: label, text"
+
+
+def test_missing_file_folder_and_broken_gzip() -> None:
+    with pytest.raises(StorageError, match=r"^no.csv: cannot open: No such file"):
+        list(RowReader("no.csv"))
+    Path("folder.csv").mkdir()
+    with pytest.raises(StorageError, match="is a folder, expected a file"):
+        list(RowReader("folder.csv"))
+    Path("a.txt.gz").write_bytes(gzip.compress(b"text\n" * 1000)[:-10])
+    with pytest.raises(StorageError, match=r"^a.txt.gz: cannot read on after line"):
+        list(RowReader("a.txt.gz"))
+    with pytest.raises(UsageError, match="unknown format 'cvs'; did you mean 'csv'"):
+        RowReader("a.csv", format="cvs")
+
+
+def test_header_only_has_no_rows() -> None:
+    assert read("a.csv", "text,label\n", labelled=True) == []
+
+
+def test_shared_files_are_read_whole(shared: Path) -> None:
+    assert sum(1 for _ in RowReader(shared / "train_dev/ag_news_test.csv", labelled=True)) == 7600
+    assert sum(1 for _ in RowReader(shared / "train_dev/reuters_r8_test.csv.gz", labelled=True)) == 2189
