@@ -28,6 +28,14 @@ VERBS = {
 class VerbGroup(TyperGroup):
     """A group that lists its verbs without importing them."""
 
+    def invoke(self, ctx: Any) -> Any:
+        from textkit.cli.errors import CarriedError
+
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BrokenPipeError) as err:
+            raise CarriedError from err
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
 

@@ -11,7 +11,11 @@ from textkit.errors import TextkitError
 INTERRUPTED, TERMINATED, BROKEN_PIPE, BUG = 130, 143, 141, 70
 
 
-class Stopped(KeyboardInterrupt):
+class CarriedError(Exception):
+    """Carry a KeyboardInterrupt or BrokenPipeError, its cause, past typer, which has exits of its own for both."""
+
+
+class StoppedError(Exception):
     """A signal ended the work early, and what was done is saved; `str` says what to run to go on."""
 
     def __init__(self, message: str, *, exit_code: int) -> None:
@@ -22,12 +26,15 @@ class Stopped(KeyboardInterrupt):
 def run_guarded(work: Callable[[], object], *, debug: bool) -> int:
     """Run a command; turn every way to fail into a line and an exit code."""
     try:
-        work()
+        try:
+            work()
+        except CarriedError as err:
+            raise err.__cause__ or err from None
     except SystemExit as err:
         return int(err.code or 0)
     except TextkitError as err:
         return fail(str(err), code=err.exit_code, debug=debug)
-    except Stopped as err:
+    except StoppedError as err:
         return fail(str(err), code=err.exit_code, debug=False)
     except KeyboardInterrupt:
         return fail("interrupted", code=INTERRUPTED, debug=False)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from textkit import corpus
-from textkit.cli.errors import INTERRUPTED, TERMINATED, Stopped
+from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
 from textkit.cli.output import Progress, clock, note, to_json
 from textkit.errors import UsageError
 
@@ -108,7 +108,7 @@ def _train_rows(rows: list[corpus.Row], recipe: Any, run: Path, stop: StopSignal
     _finish(model, rows, run, baseline=baseline and not stop)
     if stop:
         code = TERMINATED if stop.number == signal.SIGTERM else INTERRUPTED
-        raise Stopped(
+        raise StoppedError(
             f"stopped by a signal; {run / 'model'} holds the best weights so far; to train to the end, run the same"
             " command again with another -o",
             exit_code=code,
