@@ -78,6 +78,22 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(model: Tex
     assert Path("a/manifest.json").read_bytes() == Path("b/manifest.json").read_bytes()
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_does_not_change_the_bytes(threads: int) -> None:
+    """60 wide rows make matrix products that torch does split: without the recipe's own number this test fails."""
+    texts = [" ".join(f"w{(7 * row + 3 * i) % 50}" for i in range(row)) for row in range(60)]
+    options: dict[str, Any] = {"training": {"epochs": 1, "device": "cpu", "batch_size": 30}, "seed": 1}
+    before = torch.get_num_threads()
+    TextClassifier(**options).fit(texts, ["a", "b"] * 30).save("default")
+    try:
+        torch.set_num_threads(threads)
+        TextClassifier(**options).fit(texts, ["a", "b"] * 30).save("other")
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert Path("default/model.safetensors").read_bytes() == Path("other/model.safetensors").read_bytes()
+
+
 def test_the_callers_generator_stays_as_it_was() -> None:
     torch.manual_seed(7)
     expected = torch.rand(1)

@@ -20,7 +20,7 @@ from textkit.network import TextNetwork
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
-from textkit.training import Examples, History, Watch, predict_logits, train_network
+from textkit.training import Examples, History, Watch, cpu_threads, predict_logits, train_network
 
 # Texts that predict_proba holds as tensors at a time.
 _CHUNK_ROWS = 4096
@@ -88,7 +88,7 @@ class TextClassifier:
         train = Examples(tokenizer.encode(train_texts, max_length=length), train_codes)
         valid = Examples(tokenizer.encode(valid_texts, max_length=length), valid_codes)
         # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays as it was.
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), cpu_threads(recipe.training.threads):
             torch.manual_seed(recipe.seed)
             network = TextNetwork(recipe, n_tokens=len(tokenizer), n_labels=len(classes))
             self.history_ = train_network(

@@ -78,6 +78,9 @@ class TrainingSection(Section):
     patience: Positive = 3
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    # Threads of CPU arithmetic. Part of the recipe and not of the machine, because the order of a sum, and so the last
+    # bits of every weight, depends on it: a run with 2 threads gives the same bytes on 1 core and on 64.
+    threads: Positive = 2
 
 
 class Recipe(Section):

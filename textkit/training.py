@@ -6,9 +6,10 @@ network holds the best weights. Devices come from accelerate: CUDA, then MPS, th
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -158,6 +159,17 @@ def make_accelerator(device: Device) -> Accelerator:
     # accelerate keeps the device of the process in a singleton; a second training may ask for another one.
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(cpu=device == "cpu")
+
+
+@contextlib.contextmanager
+def cpu_threads(number: int) -> Iterator[None]:
+    """Hold torch to a number of CPU threads, and give the caller's number back at the end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def predict_logits(network: nn.Module, tokens: TokenBatch, *, pad_id: int, batch_size: int = 64) -> Tensor:
