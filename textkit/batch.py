@@ -37,6 +37,8 @@ class TokenBatch:
     ids: (n_tokens,) int32. offsets: (n_rows + 1,) int64, from 0, non-decreasing; row i is ids[offsets[i]:offsets[i+1]].
     spans: (n_tokens, 2) int32 (start, end) in the caller's own text, end-exclusive, or None.
     truncated: (n_rows,) int32, tokens cut from each row.
+    sources: (n_rows,) int64, the input row of each row where rows were cut into windows, else None: they are the same.
+    n_replaced: lone surrogates that became U+FFFD.
 
     >>> batch = TokenBatch.from_rows([[4, 5, 6], [], [7]])
     >>> len(batch), batch.offsets.tolist(), batch[2].tolist()
@@ -49,6 +51,8 @@ class TokenBatch:
     offsets: NDArray[np.int64]
     spans: NDArray[np.int32] | None
     truncated: NDArray[np.int32]
+    sources: NDArray[np.int64] | None = None
+    n_replaced: int = 0
 
     @classmethod
     def from_rows(cls, rows: Sequence[Sequence[int]], spans: Sequence[Sequence[Any]] | None = None) -> TokenBatch:
@@ -104,18 +108,20 @@ class TokenBatch:
         first, last = self.offsets[start], self.offsets[stop]
         spans = None if self.spans is None else self.spans[first:last]
         offsets = self.offsets[start : stop + 1] - first
-        return TokenBatch(self.ids[first:last], offsets, spans, self.truncated[start:stop])
+        sources = None if self.sources is None else self.sources[start:stop]
+        return TokenBatch(self.ids[first:last], offsets, spans, self.truncated[start:stop], sources)
 
     def take(self, rows: Sequence[int] | IntArray) -> TokenBatch:
         """Give the rows at these indices, in this order; an index may repeat."""
         index = np.asarray(rows, dtype=np.int64)
         positions, offsets = _gather(self.offsets, index)
         spans = None if self.spans is None else self.spans[positions]
-        return TokenBatch(self.ids[positions], offsets, spans, self.truncated[index])
+        sources = None if self.sources is None else self.sources[index]
+        return TokenBatch(self.ids[positions], offsets, spans, self.truncated[index], sources)
 
     @staticmethod
     def concatenate(batches: Sequence[TokenBatch]) -> TokenBatch:
-        """Put batches one after the other; spans are kept when every batch has them."""
+        """Put batches one after the other; spans are kept when every batch has them, sources are not."""
         if not batches:
             return TokenBatch.from_rows([])
         lengths = np.concatenate([batch.lengths for batch in batches])
@@ -125,6 +131,7 @@ class TokenBatch:
             offsets_of(lengths),
             np.concatenate(spans) if len(spans) == len(batches) else None,
             np.concatenate([batch.truncated for batch in batches]),
+            n_replaced=sum(batch.n_replaced for batch in batches),
         )
 
     def truncate(self, max_length: int) -> TokenBatch:
@@ -140,7 +147,32 @@ class TokenBatch:
             offsets_of(kept),
             None if self.spans is None else self.spans[keep],
             self.truncated + (lengths - kept).astype(np.int32),
+            self.sources,
+            self.n_replaced,
         )
+
+    def windows(self, max_length: int, *, stride: int) -> TokenBatch:
+        """Cut each row into windows of at most `max_length` tokens, each starting `stride` tokens after the one before.
+
+        An empty row stays one empty window. `sources` of the result says which row each window is from.
+
+        >>> batch = TokenBatch.from_rows([[1, 2, 3, 4, 5], [6]]).windows(3, stride=2)
+        >>> [row.tolist() for row in batch], batch.sources.tolist()
+        ([[1, 2, 3], [3, 4, 5], [6]], [0, 0, 1])
+        """
+        if not 1 <= stride <= max_length:
+            raise UsageError(f"stride is {stride}, expected 1 to max_length = {max_length}")
+        lengths = self.lengths
+        counts = 1 + np.maximum(0, -(-(lengths - max_length) // stride))
+        sources = np.repeat(np.arange(len(self)), counts)
+        number = np.arange(len(sources)) - np.repeat(offsets_of(counts)[:-1], counts)
+        sizes = np.minimum(max_length, lengths[sources] - number * stride)
+        offsets = offsets_of(sizes)
+        starts = self.offsets[:-1][sources] + number * stride
+        positions = np.arange(int(offsets[-1])) + np.repeat(starts - offsets[:-1], sizes)
+        spans = None if self.spans is None else self.spans[positions]
+        truncated = np.zeros(len(sources), dtype=np.int32)
+        return TokenBatch(self.ids[positions], offsets, spans, truncated, sources, self.n_replaced)
 
     def pad(self, *, pad_id: int = 0, min_width: int = 0) -> Padded:
         """Copy the rows into a rectangle as wide as the longest row, or `min_width`; one vectorised scatter."""

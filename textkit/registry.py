@@ -16,9 +16,16 @@ from textkit.errors import UsageError, unknown_name
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "tokenizer": {
-        "word": "textkit.tokenizers.word:WORD",
-        "char": "textkit.tokenizers.character:CHAR",
         "bpe": "textkit.tokenizers.subword:BPE",
+        "bpe-char": "textkit.tokenizers.subword:BPE_CHAR",
+        "byte": "textkit.tokenizers.character:BYTE",
+        "char": "textkit.tokenizers.character:CHAR",
+        "grapheme": "textkit.tokenizers.character:GRAPHEME",
+        "regex": "textkit.tokenizers.word:REGEX",
+        "unicode": "textkit.tokenizers.word:WORD",
+        "unigram": "textkit.tokenizers.subword:UNIGRAM",
+        "whitespace": "textkit.tokenizers.word:WHITESPACE",
+        "word": "textkit.tokenizers.word:WORD",
         "wordpiece": "textkit.tokenizers.subword:WORDPIECE",
     },
     "encoder": {

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,17 +18,17 @@ import tokenizers as hf
 
 from textkit import files
 from textkit.batch import TokenBatch
-from textkit.errors import DataError, LimitError, UsageError
+from textkit.errors import LimitError, UsageError
+from textkit.tokenizers import engines
+from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 
-OnLong = Literal["truncate", "error"]
-Errors = Literal["replace", "strict"]
+OnLong = Literal["truncate", "window", "error"]
+EngineChoice = Literal["auto", "reference"]
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
-# Rows that the reference engine encodes at a time: its Encoding objects take about 100 times the memory of their ids.
-_CHUNK_ROWS = 1024
-# Half of a UTF-16 pair: Python's str can hold it, UTF-8 and every tokenizer engine cannot.
-SURROGATE = re.compile("[\ud800-\udfff]")
+# Characters that an engine is given at a time: the reference's Encoding objects take 100 times the memory of the ids.
+CHUNK_CHARACTERS = 1 << 20
 
 
 class Tokenizer(Protocol):
@@ -52,9 +51,12 @@ class Tokenizer(Protocol):
         texts: Sequence[str],
         *,
         spans: bool = False,
+        unit: Unit = "char",
         max_length: int | None = None,
         on_long: OnLong = "truncate",
+        stride: int | None = None,
         errors: Errors = "replace",
+        allow_special: bool = False,
     ) -> TokenBatch: ...
     def decode(self, ids: Sequence[int]) -> str: ...
     def save(self, folder: str | Path) -> None: ...
@@ -78,17 +80,34 @@ class PipelineTokenizer:
     [[0, 5], [5, 6], [7, 13]]
     """
 
-    def __init__(self, backend: hf.Tokenizer, *, kind: str) -> None:
+    def __init__(
+        self,
+        backend: hf.Tokenizer,
+        *,
+        kind: str,
+        engine: EngineChoice = "auto",
+        description: dict[str, Any] | None = None,
+    ) -> None:
+        self._description: dict[str, Any] = json.loads(backend.to_str()) if description is None else description
+        self._description |= {"truncation": None, "padding": None}
+        self.json = json.dumps(self._description, ensure_ascii=False, separators=(",", ":"))
+        if description is None and self._description["model"]["type"] == "Unigram":
+            # tokenizers reads a score up to one bit off what it wrote: use what the saved file will give.
+            backend = hf.Tokenizer.from_str(self.json)
         backend.no_padding()
         backend.no_truncation()
         # Text that spells a special token is ordinary text.
         backend.encode_special_tokens = True
         self._backend = backend
         self.kind = kind
-        self.json = backend.to_str()
-        self._model = _model_facts(json.loads(self.json))
+        self._facts = _model_facts(self._description)
         self.vocabulary: dict[str, int] = backend.get_vocab(with_added_tokens=True)
         self.fingerprint = hashlib.sha256(self.json.encode()).hexdigest()
+        self._choice = engine
+        self._reference = engines.ReferenceEngine(backend)
+        # With or without spans -> the engine, chosen and certified at the first texts.
+        self._engines: dict[bool, engines.Engine] = {}
+        self.engine_notes: list[str] = []
 
     def __repr__(self) -> str:
         return f"PipelineTokenizer(kind='{self.kind}', n_tokens={len(self.vocabulary):,})"
@@ -104,43 +123,72 @@ class PipelineTokenizer:
     @property
     def unknown_id(self) -> int | None:
         """Id that stands for what the vocabulary lacks, or None when nothing can be unknown (bytes)."""
-        return None if self._model["unknown"] is None else self.vocabulary.get(self._model["unknown"])
+        return None if self._facts["unknown"] is None else self.vocabulary.get(self._facts["unknown"])
 
     @property
     def lossless(self) -> bool:
         """Whether decode(encode(text)) gives the text back for every text."""
-        return bool(self._model["lossless"])
+        return bool(self._facts["lossless"])
 
     def encode(
         self,
         texts: Sequence[str],
         *,
         spans: bool = False,
+        unit: Unit = "char",
         max_length: int | None = None,
         on_long: OnLong = "truncate",
+        stride: int | None = None,
         errors: Errors = "replace",
+        allow_special: bool = False,
     ) -> TokenBatch:
         """Turn texts into ids; one row a text, in order.
 
-        spans: also give (start, end) of every token, in characters of the caller's text. max_length: tokens a row;
-        what is cut is counted in `truncated`, or with on_long="error" raises LimitError. errors: a lone surrogate (half
-        of a UTF-16 pair, which is no character) becomes U+FFFD, or with "strict" raises DataError with its index.
+        spans: also give (start, end) of every token in the caller's text, counted in `unit`: "char", "byte" (UTF-8) or
+        "utf16". max_length: tokens a row; what is longer is cut and counted in `truncated`, or with on_long="window"
+        goes on in further rows that start `stride` tokens (half of max_length) after the one before, `sources` telling
+        whose they are, or with "error" raises LimitError. errors: a lone surrogate becomes U+FFFD and is counted in
+        `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that spells a special token
+        becomes that token; by default it is ordinary text.
         """
         texts = check_texts(texts)
-        parts = [
-            self._encode_chunk(texts[start : start + _CHUNK_ROWS], spans=spans, errors=errors)
-            for start in range(0, len(texts), _CHUNK_ROWS)
-        ]
+        clean, n_replaced = replace_surrogates(texts, errors=errors)
+        engine = self._special_engine() if allow_special else self._choose_engine(clean, spans=spans)
+        parts = [engine.encode(part, spans=spans) for part in _chunks(clean)]
         batch = parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
-        if spans and batch.spans is None:
-            batch = TokenBatch.from_rows([], [])
-        return limit(batch, max_length=max_length, on_long=on_long)
+        batch = limit(replace(batch, n_replaced=n_replaced), max_length=max_length, on_long=on_long, stride=stride)
+        return convert_spans(texts, batch, unit=unit) if spans else batch
 
-    def _encode_chunk(self, texts: Sequence[str], *, spans: bool, errors: Errors) -> TokenBatch:
-        clean = replace_surrogates(texts, errors=errors)
-        encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
-        rows = encode(clean, add_special_tokens=False)
-        return TokenBatch.from_rows([row.ids for row in rows], [row.offsets for row in rows] if spans else None)
+    def engine_for(self, texts: Sequence[str], *, spans: bool = False) -> str:
+        """Name the engine that encodes such texts; `engine_notes` says why a faster one was not taken.
+
+        >>> from textkit import tokenizers
+        >>> tokenizers.create("word").engine_for(["pride"], spans=True)
+        'native'
+        """
+        return self._choose_engine(check_texts(texts), spans=spans).name
+
+    def _choose_engine(self, texts: Sequence[str], *, spans: bool) -> engines.Engine:
+        if spans not in self._engines:
+            self._engines[spans] = self._certified_engine(texts, spans=spans)
+        return self._engines[spans]
+
+    def _certified_engine(self, texts: Sequence[str], *, spans: bool) -> engines.Engine:
+        if self._choice == "reference":
+            return self._reference
+        fast = engines.fast_engine(self._description, self.vocabulary, reference=self._reference, spans=spans)
+        if fast is None:
+            return self._reference
+        problem = engines.certify(fast, self._reference, texts, spans=spans)
+        if problem is None:
+            return fast
+        self.engine_notes.append(f"{problem}; the reference engine is used")
+        return self._reference
+
+    def _special_engine(self) -> engines.Engine:
+        backend = hf.Tokenizer.from_str(self.json)
+        backend.encode_special_tokens = False
+        return engines.ReferenceEngine(backend)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Turn ids back into text; special tokens are spelled out, so nothing disappears."""
@@ -174,26 +222,26 @@ def check_texts(texts: Any) -> list[str]:
     return rows
 
 
-def replace_surrogates(texts: Sequence[str], *, errors: Errors) -> Sequence[str]:
-    """Replace each lone surrogate by U+FFFD, one character by one, so that spans stay right."""
-    try:
-        "".join(texts).encode("utf-8")
-    except UnicodeEncodeError:
-        pass
-    else:
-        return texts
-    if errors == "strict":
-        row, found = next((r, match) for r, text in enumerate(texts) if (match := SURROGATE.search(text)))
-        raise DataError(f"text {row} has a lone surrogate (U+{ord(found[0]):04X}) at character {found.start()}")
-    return [SURROGATE.sub("\ufffd", text) for text in texts]
+def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut texts into runs of about CHUNK_CHARACTERS, at least one, so that memory stays flat."""
+    start = size = 0
+    for row, text in enumerate(texts):
+        size += len(text) + 1
+        if size >= CHUNK_CHARACTERS:
+            yield texts[start : row + 1]
+            start, size = row + 1, 0
+    if start < len(texts) or not texts:
+        yield texts[start:]
 
 
-def limit(batch: TokenBatch, *, max_length: int | None, on_long: OnLong) -> TokenBatch:
-    """Hold rows to `max_length` tokens: cut and count, or refuse the first row that is longer."""
+def limit(batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride: int | None) -> TokenBatch:
+    """Hold rows to `max_length` tokens: cut and count, go on in windows, or refuse the first row that is longer."""
     if max_length is None:
         return batch
     if max_length < 0:
         raise UsageError(f"max_length is {max_length}, expected 0 or more")
+    if on_long == "window":
+        return batch.windows(max_length, stride=max(1, max_length // 2) if stride is None else stride)
     if on_long == "error":
         long = np.flatnonzero(batch.lengths > max_length)
         if len(long):
@@ -202,7 +250,7 @@ def limit(batch: TokenBatch, *, max_length: int | None, on_long: OnLong) -> Toke
                 " raise max_length or pass on_long='truncate'"
             )
     elif on_long != "truncate":
-        raise UsageError(f"on_long is '{on_long}', expected 'truncate' or 'error'")
+        raise UsageError(f"on_long is '{on_long}', expected 'truncate', 'window' or 'error'")
     return batch.truncate(max_length)
 
 
@@ -228,4 +276,4 @@ def iterate_checked(texts: Iterable[str]) -> Iterable[str]:
     for text in texts:
         if not isinstance(text, str):
             raise UsageError(f"expected texts to train on, found a {type(text).__name__}")
-        yield replace_surrogates([text], errors="replace")[0]
+        yield replace_surrogates([text], errors="replace")[0][0]

@@ -1,55 +1,92 @@
-"""Character tokenizers: one id for each code point.
+"""Character tokenizers: `char` (code points), `grapheme` (UAX 29 clusters: an emoji family is one token), `byte`.
 
-In: texts to learn the alphabet from, or the alphabet. Out: a PipelineTokenizer whose tokens join back to the text.
+In: texts to learn the alphabet from, or the alphabet; `byte` needs neither. Out: a PipelineTokenizer whose tokens join
+back to the text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import tokenizers as hf
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import decoders, models, pre_tokenizers
 
-from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size, iterate_checked
+from textkit.tokenizers.base import PAD, Kind, PipelineTokenizer
+from textkit.tokenizers.engines import CHARACTERS
+from textkit.tokenizers.lookup import make_lookup, train_lookup
+from textkit.tokenizers.normalizers import make_normalizer
+from textkit.tokenizers.unicode_breaks import GRAPHEMES
 
 
-def train_char(
-    texts: Iterable[str], *, size: int = 30_000, min_frequency: int = 1, lowercase: bool = False
+def _train(
+    kind: str,
+    token_pattern: str,
+    texts: Iterable[str],
+    *,
+    size: int = 30_000,
+    min_frequency: int = 1,
+    lowercase: bool = False,
+    form: str | None = None,
+    strip_accents: bool = False,
 ) -> PipelineTokenizer:
-    """Learn the `size` most frequent code points that occur at least `min_frequency` times.
-
-    >>> char = train_char(["pride"])
-    >>> char.decode(char.encode(["ride"])[0])
-    'ride'
-    """
-    check_size(size, at_least=2)
-    backend = _backend({PAD: 0, UNKNOWN: 1}, lowercase=lowercase)
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=size, min_frequency=min_frequency, special_tokens=[PAD, UNKNOWN], show_progress=False
+    """Learn the `size` most frequent characters that occur at least `min_frequency` times."""
+    return train_lookup(
+        texts,
+        kind=kind,
+        pattern=token_pattern,
+        size=size,
+        min_frequency=min_frequency,
+        decoder=decoders.Fuse(),
+        lowercase=lowercase,
+        form=form,
+        strip_accents=strip_accents,
     )
-    backend.train_from_iterator(iterate_checked(texts), trainer)
-    return PipelineTokenizer(backend, kind="char")
 
 
-def create_char(*, vocabulary: Sequence[str] = (), lowercase: bool = False) -> PipelineTokenizer:
-    """Make a character tokenizer from an alphabet; with none it still splits, and every character is unknown.
+def _create(
+    kind: str,
+    token_pattern: str,
+    *,
+    vocabulary: Sequence[str] = (),
+    lowercase: bool = False,
+    form: str | None = None,
+    strip_accents: bool = False,
+) -> PipelineTokenizer:
+    """Make a tokenizer from an alphabet; with none it still splits, and every character is unknown."""
+    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    return make_lookup(vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoders.Fuse())
 
-    >>> create_char(vocabulary="abc").encode(["cab!"]).ids.tolist()
-    [4, 2, 3, 1]
+
+def create_byte() -> PipelineTokenizer:
+    """Make the tokenizer of UTF-8 bytes: [PAD] is 0 and byte b is b + 1; nothing is unknown, nothing is lost.
+
+    >>> create_byte().encode(["aé"]).ids.tolist()
+    [98, 196, 170]
     """
-    characters = dict.fromkeys([PAD, UNKNOWN, *vocabulary])
-    backend = _backend({character: i for i, character in enumerate(characters)}, lowercase=lowercase)
-    backend.add_special_tokens([PAD, UNKNOWN])
-    return PipelineTokenizer(backend, kind="char")
+    names = byte_names()
+    vocabulary = {PAD: 0, **{names[byte]: byte + 1 for byte in range(256)}}
+    backend = hf.Tokenizer(models.BPE(vocabulary, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens([PAD])
+    return PipelineTokenizer(backend, kind="byte")
 
 
-def _backend(vocabulary: dict[str, int], *, lowercase: bool) -> hf.Tokenizer:
-    backend = hf.Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-    if lowercase:
-        backend.normalizer = normalizers.Lowercase()
-    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    backend.decoder = decoders.Fuse()
-    return backend
+def train_byte(texts: Iterable[str], *, size: int = 257) -> PipelineTokenizer:
+    """Make the byte tokenizer; there is nothing to learn, and `size` is always 257."""
+    del texts, size
+    return create_byte()
 
 
-CHAR = Kind(train=train_char, create=create_char)
+def byte_names() -> list[str]:
+    """Give the printable character that byte-level vocabularies write for each byte, as GPT-2 chose them."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    names = {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
+    return [names[byte] for byte in range(256)]
+
+
+CHAR = Kind(train=partial(_train, "char", CHARACTERS), create=partial(_create, "char", CHARACTERS))
+GRAPHEME = Kind(train=partial(_train, "grapheme", GRAPHEMES), create=partial(_create, "grapheme", GRAPHEMES))
+BYTE = Kind(train=train_byte, create=create_byte)

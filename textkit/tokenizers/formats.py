@@ -65,7 +65,8 @@ def _read_json(path: Path, *, kind: str | None) -> PipelineTokenizer:
         if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
-    return PipelineTokenizer(backend, kind=kind or _KIND_OF_MODEL.get(str(model.get("type")), "bpe"))
+    found = kind or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
+    return PipelineTokenizer(backend, kind=found, description=description)
 
 
 def write_files(tokenizer: PipelineTokenizer, folder: Path) -> None:

@@ -1,0 +1,204 @@
+"""The contract of every registered tokenizer: exact spans, one result from every engine, a file that others read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tokenizers as hf
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from textkit import registry, tokenizers
+from textkit.tokenizers import PipelineTokenizer
+from textkit.tokenizers.engines import HARD_STRINGS
+
+TRAINING = ["Vanity and pride are different things, though the words are often used synonymously."] * 3
+TRAINING += [text for text in HARD_STRINGS if "\ue000" not in text]  # some characters must stay unknown
+KINDS = registry.names("tokenizer")
+NEEDED: dict[str, dict[str, Any]] = {"regex": {"pattern": r"[a-zA-Z]+|[^a-zA-Z\s]"}}
+SIZES = {"bpe": 320, "wordpiece": 400, "unigram": 300, "bpe-char": 400}
+MADE: dict[tuple[str, str], PipelineTokenizer] = {}
+OPTIONS: list[dict[str, Any]] = [{}, {"lowercase": True}, {"form": "nfkc"}, {"form": "nfd", "strip_accents": True}]
+
+
+def make(kind: str, **options: Any) -> PipelineTokenizer:
+    """Train one of each kind, once."""
+    key = (kind, json.dumps(options, sort_keys=True))
+    if key not in MADE:
+        size = {"size": SIZES[kind]} if kind in SIZES else {}
+        tokenizer = tokenizers.train(kind, TRAINING, **{**NEEDED.get(kind, {}), **size, **options})
+        assert isinstance(tokenizer, PipelineTokenizer)
+        MADE[key] = tokenizer
+    return MADE[key]
+
+
+def reference_of(tokenizer: PipelineTokenizer) -> hf.Tokenizer:
+    backend = hf.Tokenizer.from_str(tokenizer.json)
+    backend.encode_special_tokens = True
+    return backend
+
+
+def options_of(kind: str) -> list[dict[str, Any]]:
+    import inspect
+
+    known = inspect.signature(registry.resolve("tokenizer", kind).train).parameters
+    return [options for options in OPTIONS if set(options) <= set(known)]
+
+
+VARIANTS = [(kind, options) for kind in KINDS for options in options_of(kind)]
+
+
+def check_against_reference(tokenizer: PipelineTokenizer, texts: list[str]) -> None:
+    """The oracle: Hugging Face's tokenizer, one text at a time, for ids and for spans."""
+    backend = reference_of(tokenizer)
+    plain, spanned = tokenizer.encode(texts), tokenizer.encode(texts, spans=True)
+    assert len(plain) == len(spanned) == len(texts)
+    for row, text in enumerate(texts):
+        expected = backend.encode(text, add_special_tokens=False)
+        assert plain[row].tolist() == expected.ids, text
+        assert spanned[row].tolist() == expected.ids, text
+        assert spanned.row_spans(row).tolist() == [list(span) for span in expected.offsets], text
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS)
+def test_every_engine_gives_the_references_ids_and_spans(kind: str, options: dict[str, Any]) -> None:
+    check_against_reference(make(kind, **options), [*HARD_STRINGS, *TRAINING, "", "plain ascii text"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_real_texts_of_many_scripts_agree_with_the_reference(kind: str, shared: Path) -> None:
+    texts = json.loads((shared / "conformance/blns.json").read_text(encoding="utf-8"))
+    with zipfile.ZipFile(shared / "corpora/udhr_22lang.zip") as archive:
+        for name in archive.namelist():
+            if not name.endswith("/"):
+                texts += (
+                    io.TextIOWrapper(archive.open(name), encoding="utf-8", errors="replace").read().split("\n")[:15]
+                )
+    for language in ("ar_pud_ud_test", "hi_pud_ud_test", "zh_pud_ud_test", "ud_en_ewt_dev"):
+        with gzip.open(shared / f"corpora/{language}.jsonl.gz", "rt", encoding="utf-8") as file:
+            texts += [json.loads(line)["text"] for line, _ in zip(file, range(60), strict=False)]
+    check_against_reference(make(kind), texts)
+    if {"lowercase": True} in options_of(kind):
+        check_against_reference(make(kind, lowercase=True), texts)
+
+
+PIECES = [
+    "ﬁ",
+    "ヿ",
+    "\u1100\u1161\u11a8",
+    "İ",
+    "ß",
+    "👨‍👩‍👧",
+    "🇩🇪🇫🇷",
+    "\r\n",
+    "\0",
+    "\ufeff",
+    "\u202eab\u202c",
+    "e\u0301\u0308",
+]
+PIECES += [
+    "Σ",
+    "א'",
+    'א"ב',
+    "3.14",
+    "don't",
+    "_",
+    "\u202f",
+    "\u00a0",
+    " ",
+    "[PAD]",
+    "##",
+    "▁",
+    "Ġ",
+    "ไทย",
+    "漢字",
+    "カ",
+    "\u200d🙂",
+]
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=8).map("".join)
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS)
+def test_spans_lie_in_the_callers_text_in_order(kind: str, options: dict[str, Any]) -> None:
+    tokenizer = make(kind, **options)
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(TEXTS)
+    @example("".join(PIECES))
+    def check(text: str) -> None:
+        check_against_reference(tokenizer, [text])
+        spans = tokenizer.encode([text], spans=True).row_spans(0)
+        assert ((spans[:, 0] >= 0) & (spans[:, 0] <= spans[:, 1]) & (spans[:, 1] <= len(text))).all()
+        assert (np.diff(spans[:, 0]) >= 0).all()
+
+    check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lossless_means_that_every_text_comes_back(kind: str) -> None:
+    tokenizer = make(kind)
+
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(TEXTS)
+    def check(text: str) -> None:
+        assert tokenizer.decode(tokenizer.encode([text])[0].tolist()) == text
+
+    assert tokenizer.lossless == (kind in ("bpe", "byte"))
+    if tokenizer.lossless:
+        check()
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS)
+def test_the_saved_file_is_read_by_tokenizers_with_the_same_ids(kind: str, options: dict[str, Any]) -> None:
+    tokenizer = make(kind, **options)
+    tokenizer.save("tok")
+    backend = hf.Tokenizer.from_file("tok/tokenizer.json")
+    loaded = tokenizers.load("tok")
+    texts = [text for text in HARD_STRINGS if "[" not in text]
+    assert [backend.encode(text, add_special_tokens=False).ids for text in texts] == [
+        row.tolist() for row in tokenizer.encode(texts)
+    ]
+    assert loaded.encode(texts).ids.tolist() == tokenizer.encode(texts).ids.tolist()
+    assert (loaded.fingerprint, loaded.kind) == (tokenizer.fingerprint, tokenizer.kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_twice_gives_the_same_tokenizer(kind: str) -> None:
+    first = make(kind, **options_of(kind)[0])
+    MADE.pop((kind, "{}"))
+    assert make(kind).fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize("unit", ["byte", "utf16"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_units_agree_with_slicing_the_encoded_text(kind: str, unit: Any) -> None:
+    tokenizer = make(kind)
+    encode: Callable[[str], bytes] = lambda text: text.encode("utf-8" if unit == "byte" else "utf-16-le")  # noqa: E731
+    width = 1 if unit == "byte" else 2
+    texts = [*HARD_STRINGS, "", "🙂"]
+    characters, units = tokenizer.encode(texts, spans=True), tokenizer.encode(texts, spans=True, unit=unit)
+    for row, text in enumerate(texts):
+        data = encode(text)
+        pairs = zip(characters.row_spans(row).tolist(), units.row_spans(row).tolist(), strict=True)
+        for (start, end), (first, last) in pairs:
+            assert data[first * width : last * width] == encode(text[start:end])
+
+
+def test_the_fast_engines_are_the_ones_in_use() -> None:
+    """Guards the other tests of this file: without it they could compare the reference with itself."""
+    for kind in ("word", "whitespace", "char", "grapheme"):
+        for spans in (False, True):
+            assert make(kind).engine_for(["a"], spans=spans) == "native", kind
+    for kind in ("bpe", "byte", "wordpiece", "unigram"):
+        tokenizer = make(kind)
+        assert tokenizer.engine_for(["a"]) == "splintr", tokenizer.engine_notes
+    for kind in ("bpe", "byte"):
+        assert make(kind).engine_for(["a"], spans=True) == "splintr", make(kind).engine_notes

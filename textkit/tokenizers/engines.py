@@ -1,0 +1,378 @@
+"""Engines: the ways to compute one tokenizer's ids. All give the same ids and spans; they differ in speed.
+
+`reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr` is a faster engine for
+BPE, WordPiece and Unigram without spans; for byte-level BPE the pieces' byte lengths give the spans too. `native` is
+this module's own regex and numpy path for word-like kinds. A fast engine is used only after `certify` found it equal to
+the reference on hard strings and on a sample of the user's own texts; rows it is not sure of go to the reference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, Protocol
+
+import numpy as np
+import tokenizers as hf
+from numpy.typing import NDArray
+
+from textkit.batch import TokenBatch, offsets_of
+from textkit.tokenizers import unicode_breaks
+from textkit.tokenizers.unicode_tables import WHITE_SPACE
+
+# What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces, case, digits,
+# controls, spelt-out special tokens, long runs.
+HARD_STRINGS = [
+    "",
+    " ",
+    "  a  b ",
+    "\t\n\r\n\x0b\x0c\x85\u2028\u2029",
+    "\x00\x01\x7f\xad\u200b\u200d\u2060\ufeff",
+    "Don't, DON'T; it's 3.14 1,000,000 a.b.c e-mail_address@x.org",
+    "Ünïcödé e\u0301 ﬁﬂ ǅ İi ıI ß ẞ Σσς ΑΣ",
+    "हिन्दी ไทยภาษา العربية עברית א\"ב א' 中文字 日本語カタカナ한국어 ᄀᄁ각",
+    "👨‍👩‍👧‍👦🏳️‍🌈🇩🇪🇫🇷🇺 👍🏽 ❤️ a\u200d🙂b",
+    "[PAD][UNK][CLS] [SEP] [MASK] <s></s><unk><pad> <|endoftext|> ##ing ▁Ġ",
+    "\u0300\u0301 x\u0308\u0308 \u202fy\u202f \u00a0z",
+    "①② ½ Ⅳ ７ ٣ ㎏ ℡ ™ … “quotes” – — ¿¡",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" * 3,
+    "!!!??? ... --- ((())) \"'`´ \\ / | ~",
+    "𝐀𝒃𝔠 𐐀𐐨 𠀀 \U0010ffff \ufffd",
+    "x\ue000y \uf8ff \ue001\ue002 \U000f0000a \u0378",  # in nobody's vocabulary
+    "CamelCase snake_case kebab-case 100km x1y2z3 C++ .NET #tag @user http://a.b/c?d=e&f=g",
+]
+SAMPLE_ROWS = 64
+SAMPLE_CHARACTERS = 2000
+# A bound on the native engine's memory of pieces, about 100 MB.
+CACHE_PIECES = 500_000
+
+
+class Engine(Protocol):
+    """One way to encode: texts without lone surrogates in, a TokenBatch out."""
+
+    name: str
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch: ...
+
+
+class ReferenceEngine:
+    """Hugging Face's tokenizers."""
+
+    name = "reference"
+
+    def __init__(self, backend: hf.Tokenizer) -> None:
+        self._backend = backend
+        _keep_forks_quiet()
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        rows = self._encode_rows(texts, spans=spans)
+        ids = [row.ids for row in rows]
+        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+        offsets = offsets_of(lengths)
+        flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
+        edges = None
+        if spans:
+            values = chain.from_iterable(chain.from_iterable(row.offsets for row in rows))
+            edges = np.fromiter(values, dtype=np.int32, count=2 * len(flat)).reshape(-1, 2)
+        return TokenBatch(flat, offsets, edges, np.zeros(len(ids), dtype=np.int32))
+
+    def _encode_rows(self, texts: Sequence[str], *, spans: bool) -> list[Any]:
+        if is_forked():  # the thread pool of the parent did not come along
+            return [self._backend.encode(text, add_special_tokens=False) for text in texts]
+        encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
+        return list(encode(list(texts), add_special_tokens=False))
+
+
+class SplintrEngine:
+    """splintr: ids at tens of MB/s; spans only where the pieces' byte lengths give them."""
+
+    name = "splintr"
+
+    def __init__(self, description: dict[str, Any], *, piece_bytes: NDArray[np.int64] | None) -> None:
+        import splintr
+
+        # Without its list of added tokens it takes text that spells one as plain text, which is our contract.
+        plain = {**description, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+        self._backend: Any = splintr.from_json_bytes(json.dumps(plain).encode())
+        self._piece_bytes = piece_bytes
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        ids, offsets = self._encode_flat(texts)
+        edges = byte_spans(texts, ids, offsets, self._piece_bytes) if spans and self._piece_bytes is not None else None
+        return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))
+
+    def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        if is_forked():
+            rows = [np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts]
+            offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
+            return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
+        ids, cuts = self._backend.encode_batch_flat(list(texts))
+        return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
+
+
+class PatternEngine:
+    """Words, graphemes, characters: findall over a text, a table from piece to id, numpy for the spans.
+
+    `simple(text)` gives the text that the splitter sees, of the same length, or None where only the reference knows it.
+    """
+
+    name = "native"
+
+    def __init__(
+        self,
+        pattern: re.Pattern[str],
+        vocabulary: dict[str, int],
+        *,
+        unknown_id: int,
+        drop_space: bool,
+        simple: Callable[[str], str | None],
+        reference: Engine,
+    ) -> None:
+        self._findall = pattern.findall
+        self._simple = simple
+        self._reference = reference
+        self._table = _PieceTable(vocabulary, unknown_id, drop_space=drop_space)
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        seen = [self._simple(text) for text in texts]
+        if None not in seen:
+            return self._encode_simple(seen, spans=spans)  # type: ignore[arg-type]
+        plain = np.array([text is not None for text in seen])
+        order = np.concatenate([np.flatnonzero(plain), np.flatnonzero(~plain)])
+        easy = self._encode_simple([text for text in seen if text is not None], spans=spans)
+        hard = self._reference.encode(
+            [text for text, known in zip(texts, plain, strict=True) if not known], spans=spans
+        )
+        return TokenBatch.concatenate([easy, hard]).take(np.argsort(order))
+
+    def _encode_simple(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        if len(self._table) > CACHE_PIECES:
+            self._table.clear()
+        found = [self._findall(text) for text in texts]
+        counts = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
+        pieces = list(chain.from_iterable(found))
+        ids = np.fromiter(map(self._table.__getitem__, pieces), dtype=np.int32, count=len(pieces))
+        kept = ids >= 0
+        kept_before = offsets_of(kept.astype(np.int64))
+        offsets = kept_before[offsets_of(counts)]
+        edges = None
+        if spans:
+            lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
+            ends = np.cumsum(lengths)
+            sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+            ends -= np.repeat(offsets_of(sizes)[:-1], counts)
+            edges = np.stack([ends - lengths, ends], axis=1)[kept].astype(np.int32)
+        return TokenBatch(ids[kept], offsets, edges, np.zeros(len(texts), dtype=np.int32))
+
+
+class _PieceTable(dict[str, int]):
+    """Piece -> id, learnt as pieces come; -1 for white space where that is no token."""
+
+    def __init__(self, vocabulary: dict[str, int], unknown_id: int, *, drop_space: bool) -> None:
+        self._vocabulary = vocabulary
+        self._unknown_id = unknown_id
+        self._dropped = re.compile(f"{unicode_breaks.SPACE}+" if drop_space else "(?!)")
+
+    def __missing__(self, piece: str) -> int:
+        found = -1 if self._dropped.fullmatch(piece) else self._vocabulary.get(piece, self._unknown_id)
+        self[piece] = found
+        return found
+
+
+class CharacterEngine:
+    """Code points: one table look-up for all characters of all texts at once."""
+
+    name = "native"
+
+    def __init__(
+        self, vocabulary: dict[str, int], *, unknown_id: int, simple: Callable[[str], str | None], reference: Engine
+    ) -> None:
+        self._simple, self._reference = simple, reference
+        self._table = np.full(0x110000, unknown_id, dtype=np.int32)
+        for character, i in vocabulary.items():
+            if len(character) == 1:
+                self._table[ord(character)] = i
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        seen = [self._simple(text) for text in texts]
+        if None in seen:
+            return self._reference.encode(texts, spans=spans)
+        sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        codes = np.frombuffer("".join(seen).encode("utf-32-le"), dtype=np.uint32)  # type: ignore[arg-type]
+        offsets = offsets_of(sizes)
+        edges = None
+        if spans:
+            start = np.arange(len(codes)) - np.repeat(offsets[:-1], sizes)
+            edges = np.stack([start, start + 1], axis=1).astype(np.int32)
+        return TokenBatch(self._table[codes], offsets, edges, np.zeros(len(texts), dtype=np.int32))
+
+
+def byte_spans(
+    texts: Sequence[str], ids: NDArray[np.int32], offsets: NDArray[np.int64], piece_bytes: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Give the character spans of byte-level pieces that tile their texts.
+
+    A piece that holds part of a character spans the whole character, as in the reference. Returns (n_tokens, 2) int32.
+    """
+    data = np.frombuffer("".join(texts).encode("utf-8"), dtype=np.uint8)
+    character = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)  # 1 + index of the character that a byte belongs to
+    lengths = piece_bytes[ids]
+    ends = np.cumsum(lengths)
+    edges = np.stack([character[ends - lengths] - 1, character[ends - 1]], axis=1) if len(ids) else np.zeros((0, 2))
+    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    edges -= np.repeat(offsets_of(sizes)[:-1], np.diff(offsets))[:, None]
+    return edges.astype(np.int32)
+
+
+def certify(engine: Engine, reference: Engine, texts: Sequence[str], *, spans: bool) -> str | None:
+    """Compare an engine with the reference on hard strings and a sample of texts; None, or what differs."""
+    sample = [text[:SAMPLE_CHARACTERS] for text in texts[:SAMPLE_ROWS]]
+    for text in (*HARD_STRINGS, *sample):
+        expected = reference.encode([text], spans=spans)
+        try:
+            found = engine.encode([text], spans=spans)
+        except (ValueError, RuntimeError, OverflowError) as err:
+            return f"{engine.name} fails on {text[:40]!r}: {err}"
+        same = np.array_equal(found.ids, expected.ids)
+        if same and spans and found.spans is not None and expected.spans is not None:
+            same = np.array_equal(found.spans, expected.spans)
+        if not same:
+            return f"{engine.name} differs from the reference on {text[:40]!r}"
+    return None
+
+
+def fast_engine(
+    description: dict[str, Any], vocabulary: dict[str, int], *, reference: Engine, spans: bool
+) -> Engine | None:
+    """Choose the fast engine that might serve a tokenizer.json, or None; it still must be certified."""
+    model = description["model"]
+    if model["type"] == "WordLevel":
+        return _native_engine(description, vocabulary, reference=reference)
+    piece_bytes = _piece_bytes(description, vocabulary)
+    if spans and piece_bytes is None:
+        return None
+    try:
+        return SplintrEngine(description, piece_bytes=piece_bytes)
+    except (ValueError, ImportError):
+        return None
+
+
+def _native_engine(description: dict[str, Any], vocabulary: dict[str, int], *, reference: Engine) -> Engine | None:
+    splitter = description.get("pre_tokenizer") or {}
+    simple = _simple_text(description.get("normalizer"), reference)
+    unknown_id = vocabulary.get(description["model"].get("unk_token"))
+    is_split = splitter.get("type") == "Split" and "Regex" in splitter.get("pattern", {})
+    whole = (splitter.get("behavior"), splitter.get("invert")) in (("Removed", True), ("Isolated", False))
+    if not (is_split and whole) or simple is None or unknown_id is None or description.get("post_processor"):
+        return None
+    pattern = splitter["pattern"]["Regex"]
+    options: dict[str, Any] = {"unknown_id": unknown_id, "simple": simple, "reference": reference}
+    if pattern == CHARACTERS:
+        return CharacterEngine(vocabulary, **options)
+    tiling = TILING.get(pattern)
+    drop_space = pattern != unicode_breaks.GRAPHEMES
+    return None if tiling is None else PatternEngine(re.compile(tiling), vocabulary, drop_space=drop_space, **options)
+
+
+CHARACTERS = r"[\s\S]"
+NOT_SPACE = f"[^{WHITE_SPACE}]+"
+# Pattern of a tokenizer.json -> the pattern whose matches tile the text; matches of white space alone are no tokens.
+TILING = {
+    unicode_breaks.WORDS_ONLY: unicode_breaks.WORDS,
+    unicode_breaks.GRAPHEMES: unicode_breaks.GRAPHEMES,
+    NOT_SPACE: f"{NOT_SPACE}|{unicode_breaks.SPACE}+",
+}
+
+
+def _simple_text(normalizer: Any, reference: Engine) -> Callable[[str], str | None] | None:
+    """Give the function that maps a text to its normalised form where that is certain and keeps every length."""
+    if normalizer is None:
+        return _unchanged
+    steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
+    kinds = [step["type"] for step in steps]
+    if not set(kinds) <= {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}:
+        return None
+    lowercase = "Lowercase" in kinds
+    forms = [kind for kind in kinds if kind.startswith("NF")]
+    if "StripAccents" in kinds:
+        return lambda text: (text.lower() if lowercase else text) if text.isascii() else None
+    if not forms and lowercase:
+        return _lower
+    return lambda text: (
+        (text.lower() if lowercase else text)
+        if text.isascii() or (not lowercase and all(unicodedata.is_normalized(form, text) for form in forms))
+        else None
+    )
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def _lower(text: str) -> str | None:
+    """Lower-case as the reference does, character by character; None where the length or the outcome may differ."""
+    if text.isascii():
+        return text.lower()
+    lowered = text.replace("Σ", "σ").lower()
+    return lowered if len(lowered) == len(text) and not _CASE_DIFFERS.search(text) else None
+
+
+# Scripts whose case pairs came with Unicode 15 or later, or differ between Python's tables and the engine's.
+_CASE_DIFFERS = re.compile("[\u0130\u1c89-\u1c8a\ua7c0-\ua7ca\ua7cb-\ua7dc\U00010d50-\U00010d85\U00016ea0-\U00016ed3]")
+
+
+def _piece_bytes(description: dict[str, Any], vocabulary: dict[str, int]) -> NDArray[np.int64] | None:
+    """Give the byte length of every id where byte-level pieces tile the text, else None."""
+    splitter = description.get("pre_tokenizer") or {}
+    parts = splitter.get("pretokenizers", [splitter])
+    level = next((part for part in parts if part.get("type") == "ByteLevel"), None)
+    post = description.get("post_processor") or {}
+    trims = post.get("type") == "ByteLevel" and post.get("trim_offsets", True)
+    if level is None or level.get("add_prefix_space") or trims or description.get("normalizer"):
+        return None
+    if description["model"]["type"] != "BPE" or any(part.get("behavior") == "Removed" for part in parts):
+        return None
+    lengths = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
+    for piece, i in vocabulary.items():
+        lengths[i] = len(piece)
+    return lengths
+
+
+_owner: int | None = None
+
+
+def is_forked() -> bool:
+    """Tell whether this process was forked from one that had used an engine: its thread pools did not come along."""
+    return _owner is not None and os.getpid() != _owner
+
+
+def _keep_forks_quiet() -> None:
+    """Remember the process whose thread pools will be used, and let it fork without tokenizers' warning.
+
+    tokenizers warns at fork unless TOKENIZERS_PARALLELISM is set; it is set for the moment of the fork, and stays set
+    in the child alone, where the engines run on one thread.
+    """
+    global _owner
+    if _owner is None:
+        _owner = os.getpid()
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
+
+
+_parallelism_before: list[str | None] = []
+
+
+def _before_fork() -> None:
+    _parallelism_before.append(os.environ.get("TOKENIZERS_PARALLELISM"))
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def _after_fork() -> None:
+    value = _parallelism_before.pop()
+    if value is None:
+        del os.environ["TOKENIZERS_PARALLELISM"]
+    else:
+        os.environ["TOKENIZERS_PARALLELISM"] = value

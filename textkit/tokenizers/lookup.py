@@ -1,0 +1,75 @@
+"""Tokenizers that cut a text by a pattern and look each piece up: words, graphemes and characters share this.
+
+In: a pattern whose matches are the tokens, and texts to count or a vocabulary. Out: a PipelineTokenizer whose
+vocabulary is [PAD], [UNK] and then the pieces by falling frequency, ties in code point order: the same on every run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import tokenizers as hf
+from tokenizers import Regex, models, pre_tokenizers
+
+from textkit.errors import UsageError
+from textkit.tokenizers.base import PAD, UNKNOWN, PipelineTokenizer, check_size, iterate_checked
+from textkit.tokenizers.engines import TILING
+from textkit.tokenizers.normalizers import make_normalizer
+from textkit.tokenizers.unicode_breaks import SPACE
+
+
+def train_lookup(
+    texts: Iterable[str],
+    *,
+    kind: str,
+    pattern: str,
+    size: int,
+    min_frequency: int,
+    decoder: Any = None,
+    lowercase: bool,
+    form: str | None,
+    strip_accents: bool,
+) -> PipelineTokenizer:
+    """Count the pieces of the texts and keep the `size` most frequent that occur at least `min_frequency` times."""
+    check_size(size, at_least=2)
+    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    counts = count_pieces(texts, pattern=pattern, normalizer=normalizer)
+    ranked = sorted((piece for piece, count in counts.items() if count >= min_frequency), key=lambda p: (-counts[p], p))
+    return make_lookup(ranked[: size - 2], kind=kind, pattern=pattern, normalizer=normalizer, decoder=decoder)
+
+
+def count_pieces(texts: Iterable[str], *, pattern: str, normalizer: Any) -> Counter[str]:
+    """Count how often each piece occurs."""
+    findall = re.compile(TILING.get(pattern, pattern)).findall
+    counts: Counter[str] = Counter()
+    for text in iterate_checked(texts):
+        counts.update(findall(text if normalizer is None else normalizer.normalize_str(text)))
+    if pattern in TILING and TILING[pattern] != pattern:  # the tiling pattern counts white space too
+        space = re.compile(f"{SPACE}+")
+        for piece in [piece for piece in counts if space.fullmatch(piece)]:
+            del counts[piece]
+    for special in (PAD, UNKNOWN):
+        counts.pop(special, None)
+    return counts
+
+
+def make_lookup(
+    vocabulary: Sequence[str], *, kind: str, pattern: str, normalizer: Any, decoder: Any = None
+) -> PipelineTokenizer:
+    """Build the tokenizer of a vocabulary; [PAD] and [UNK] are put first where it does not hold them."""
+    missing = [token for token in (PAD, UNKNOWN) if token not in vocabulary]
+    tokens = dict.fromkeys([*missing, *vocabulary])
+    if len(tokens) != len(missing) + len(vocabulary):
+        twice = next(token for token, count in Counter(vocabulary).items() if count > 1)
+        raise UsageError(f"vocabulary holds {twice!r} more than once")
+    backend = hf.Tokenizer(models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=UNKNOWN))
+    if normalizer is not None:
+        backend.normalizer = normalizer
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
+    if decoder is not None:
+        backend.decoder = decoder
+    backend.add_special_tokens([PAD, UNKNOWN])
+    return PipelineTokenizer(backend, kind=kind)
