@@ -149,6 +149,11 @@ def read_json(path: str | Path, *, limit_bytes: int = JSON_LIMIT_BYTES) -> Any:
         raise ArtifactError("file is missing", where=str(path)) from err
     except OSError as err:
         raise storage_error(path, err, action="read") from err
+    return parse_json(data, path)
+
+
+def parse_json(data: bytes, path: Path) -> Any:
+    """Parse the JSON of a file; what is none is an ArtifactError that names it."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as err:

@@ -144,7 +144,7 @@ def test_misspelt_kind_and_option_get_their_neighbours() -> None:
     ("data", "message"),
     [
         ("{", "not valid JSON"),
-        ("[]", "it has no model with a vocab"),
+        ("[]", r"no \[UNK\] among the lines"),
         ('{"model": {"type": "BPE"}}', "it has no model with a vocab"),
         ('{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}', "Token `b` out of vocabulary"),
     ],

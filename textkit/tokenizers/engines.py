@@ -92,15 +92,27 @@ class SplintrEngine:
 
     name = "splintr"
 
-    def __init__(self, description: dict[str, Any], *, piece_bytes: NDArray[np.int64] | None) -> None:
+    def __init__(
+        self, description: dict[str, Any], *, piece_bytes: NDArray[np.int64] | None, reference: Engine
+    ) -> None:
         import splintr
 
         # Without its list of added tokens it takes text that spells one as plain text, which is our contract.
         plain = {**description, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
         self._backend: Any = splintr.from_json_bytes(json.dumps(plain).encode())
         self._piece_bytes = piece_bytes
+        self._reference = reference
+        self._specials = [token["content"] for token in description["added_tokens"] if token.get("special")]
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        # Not every backend of splintr takes the text of a special token for plain text: those rows are the reference's.
+        together = "\0".join(texts)
+        if any(special in together for special in self._specials):
+            plain = [not any(special in text for special in self._specials) for text in texts]
+            return encode_split(texts, plain, self._encode_plain, self._reference.encode, spans=spans)
+        return self._encode_plain(texts, spans=spans)
+
+    def _encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         ids, offsets = self._encode_flat(texts)
         edges = byte_spans(texts, ids, offsets, self._piece_bytes) if spans and self._piece_bytes is not None else None
         return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))
@@ -141,13 +153,9 @@ class PatternEngine:
         seen = [self._simple(text) for text in texts]
         if None not in seen:
             return self._encode_simple(seen, spans=spans)  # type: ignore[arg-type]
-        plain = np.array([text is not None for text in seen])
-        order = np.concatenate([np.flatnonzero(plain), np.flatnonzero(~plain)])
-        easy = self._encode_simple([text for text in seen if text is not None], spans=spans)
-        hard = self._reference.encode(
-            [text for text, known in zip(texts, plain, strict=True) if not known], spans=spans
-        )
-        return TokenBatch.concatenate([easy, hard]).take(np.argsort(order))
+        plain = [text is not None for text in seen]
+        rows = [known if known is not None else text for known, text in zip(seen, texts, strict=True)]
+        return encode_split(rows, plain, self._encode_simple, self._reference.encode, spans=spans)
 
     def _encode_simple(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         if len(self._table) > CACHE_PIECES:
@@ -167,6 +175,22 @@ class PatternEngine:
             ends -= np.repeat(offsets_of(sizes)[:-1], counts)
             edges = np.stack([ends - lengths, ends], axis=1)[kept].astype(np.int32)
         return TokenBatch(ids[kept], offsets, edges, np.zeros(len(texts), dtype=np.int32))
+
+
+def encode_split(
+    texts: Sequence[str],
+    plain: Sequence[bool],
+    fast: Callable[..., TokenBatch],
+    reference: Callable[..., TokenBatch],
+    *,
+    spans: bool,
+) -> TokenBatch:
+    """Encode the plain rows by the fast way and the others by the reference; the rows keep their order."""
+    mask = np.array(plain, dtype=bool)
+    order = np.concatenate([np.flatnonzero(mask), np.flatnonzero(~mask)])
+    easy = fast([text for text, known in zip(texts, plain, strict=True) if known], spans=spans)
+    hard = reference([text for text, known in zip(texts, plain, strict=True) if not known], spans=spans)
+    return TokenBatch.concatenate([easy, hard]).take(np.argsort(order))
 
 
 class _PieceTable(dict[str, int]):
@@ -256,7 +280,7 @@ def fast_engine(
     if spans and piece_bytes is None:
         return None
     try:
-        return SplintrEngine(description, piece_bytes=piece_bytes)
+        return SplintrEngine(description, piece_bytes=piece_bytes, reference=reference)
     except (ValueError, ImportError):
         return None
 

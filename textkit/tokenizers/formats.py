@@ -1,11 +1,15 @@
 """Read and write tokenizer files.
 
-In: a tokenizer folder, or a tokenizer.json from any tool. Out: a PipelineTokenizer. A folder holds `tokenizer.json`
-(Hugging Face's format, all that decides the ids) and `tokenizer_config.json` (what transformers' Auto classes read).
+In: a tokenizer folder, or a vocabulary file of any known format, told by its content. Out: a PipelineTokenizer. A
+folder that we write holds `tokenizer.json` (Hugging Face's format, all that decides the ids) and
+`tokenizer_config.json` (what transformers' Auto classes read).
 """
 
 from __future__ import annotations
 
+import gzip
+import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,60 +17,128 @@ import tokenizers as hf
 
 from textkit import files
 from textkit.errors import ArtifactError
-from textkit.tokenizers.base import PipelineTokenizer
+from textkit.tokenizers import conversion
+from textkit.tokenizers.base import EngineChoice, PipelineTokenizer
 
 FORMAT = 1
 MANIFEST_KIND = "tokenizer"
 TOKENIZER_JSON = "tokenizer.json"
 CONFIG_JSON = "tokenizer_config.json"
+HUB_PREFIX = "hf:"
 _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "Unigram": "unigram"}
 
 
-def load(source: str | Path) -> PipelineTokenizer:
-    """Open a tokenizer folder or a tokenizer.json file.
+def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokenizer:
+    """Open a tokenizer of any known format, told by its content.
 
-    A folder that textkit wrote is checked against its manifest. Raises ArtifactError that names the file and field.
+    A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside its merges.txt, a
+    .tiktoken file, a sentencepiece .model (unigram), each file also .gz; or `hf:NAME`, which asks the hub. A folder
+    that textkit wrote is checked against its manifest. Raises ArtifactError that names the file and field.
 
     >>> from textkit import tokenizers
     >>> tokenizers.train("char", ["pride"]).save("tok")
     >>> load("tok").kind
     'char'
     """
+    if str(source).startswith(HUB_PREFIX):
+        return _read_folder(_fetch(str(source).removeprefix(HUB_PREFIX)), engine=engine)
     path = Path(source)
     if path.is_dir():
         if (path / files.MANIFEST).exists() and not (path / "config.json").exists():
             files.check_manifest(path, kind=MANIFEST_KIND, format=FORMAT)
-        return read_files(path)
+        return _read_folder(path, engine=engine)
     if not path.exists():
         raise ArtifactError(
-            "no such tokenizer file or folder; train one with `textkit tokenizer train`", where=str(path)
+            "no such tokenizer file or folder; train one with `textkit tokenizer train`, or write hf:NAME for the hub",
+            where=str(path),
         )
-    return _read_json(path, kind=None)
+    return _read_file(path, engine=engine)
+
+
+def _fetch(name: str) -> Path:
+    """Bring a tokenizer's files from the Hugging Face hub into its own cache; the one place that asks the network."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = [TOKENIZER_JSON, CONFIG_JSON, "vocab.txt", "vocab.json", "merges.txt", "*.model", "*.tiktoken"]
+    try:
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
+        reason = " ".join(str(err).split())
+        raise ArtifactError(f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}") from err
 
 
 def read_files(folder: Path) -> PipelineTokenizer:
     """Read the tokenizer files of a folder, a model's or a tokenizer's own."""
-    kind = None
-    if (folder / CONFIG_JSON).exists():
-        config = files.read_json(folder / CONFIG_JSON)
-        kind = config.get("textkit_kind") if isinstance(config, dict) else None
-    return _read_json(folder / TOKENIZER_JSON, kind=kind)
+    return _read_folder(folder, engine="auto")
 
 
-def _read_json(path: Path, *, kind: str | None) -> PipelineTokenizer:
-    description = files.read_json(path)
+def _read_folder(folder: Path, *, engine: EngineChoice) -> PipelineTokenizer:
+    names = [TOKENIZER_JSON, "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"]
+    found = next((folder / name for name in names if (folder / name).is_file()), None)
+    found = found or next(iter(sorted(folder.glob("*.tiktoken"))), None)
+    if found is None:
+        raise ArtifactError(f"no tokenizer in this folder: none of {', '.join(names)}, *.tiktoken", where=str(folder))
+    return _read_file(found, engine=engine)
+
+
+def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
+    """Tell the format by the content, and read it."""
+    data = read_bytes(path)
+    start = data[:64].lstrip()
+    if start.startswith(b"{"):
+        value = files.parse_json(data, path)
+        if not isinstance(value.get("model"), dict) and (path.parent / "merges.txt").is_file():
+            merges = read_bytes(path.parent / "merges.txt")
+            return conversion.from_vocab_and_merges(data, merges, where=str(path))
+        return _from_json(value, path, engine=engine)
+    if data[:1] == b"\n":  # the key of a protobuf's first field; no text format begins with an empty line
+        return conversion.from_sentencepiece(data, where=str(path))
+    first, _, rest = data.partition(b"\n")[0].partition(b" ")
+    if rest.strip().isdigit() and first:
+        return conversion.from_tiktoken(data, where=str(path))
+    return conversion.from_vocab_txt(data, where=str(path))
+
+
+def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> bytes:
+    """Read a file of a bounded size, unpacking .gz by its content."""
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            data = gzip.GzipFile(fileobj=file).read(limit_bytes + 1) if packed else file.read(limit_bytes + 1)
+    except (OSError, EOFError, zlib.error) as err:
+        raise ArtifactError(f"cannot be read: {err}", where=str(path)) from err
+    if len(data) > limit_bytes:
+        raise ArtifactError(f"more than {limit_bytes:,} bytes: no tokenizer is that large", where=str(path))
+    return data
+
+
+def _from_json(description: Any, path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
     model = description.get("model") if isinstance(description, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise ArtifactError("not a tokenizer.json: it has no model with a vocab", where=str(path))
     try:
-        backend = hf.Tokenizer.from_file(str(path))
+        backend = hf.Tokenizer.from_str(json.dumps(description))
     # tokenizers raises bare Exception for a bad file, and its native panics derive from BaseException.
     except BaseException as err:
         if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
-    found = kind or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
-    return PipelineTokenizer(backend, kind=found, description=description)
+    kind = _kind_beside(path) or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
+    # Only a Unigram's scores change when tokenizers writes them anew; older files of other models lack their type.
+    known = description if model.get("type") == "Unigram" else None
+    return PipelineTokenizer(backend, kind=kind, engine=engine, description=known)
+
+
+def _kind_beside(path: Path) -> str | None:
+    """Read the kind from the tokenizer_config.json beside a tokenizer.json that textkit wrote."""
+    config_path = path.parent / CONFIG_JSON
+    if path.name != TOKENIZER_JSON or not config_path.is_file():
+        return None
+    config = files.read_json(config_path)
+    kind = config.get("textkit_kind") if isinstance(config, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def write_files(tokenizer: PipelineTokenizer, folder: Path) -> None:
