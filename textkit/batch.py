@@ -179,7 +179,8 @@ class TokenBatch:
         lengths = self.lengths
         width = max(min_width, int(lengths.max(initial=0)))
         mask = np.arange(width) < lengths[:, None]
-        ids = np.full((len(self), width), pad_id, dtype=np.int64)
+        # Fresh zero pages from the system cost less than filling them.
+        ids = np.zeros((len(self), width), np.int64) if pad_id == 0 else np.full((len(self), width), pad_id, np.int64)
         ids[mask] = self.ids
         return Padded(ids, mask, lengths)
 

@@ -224,13 +224,16 @@ def check_texts(texts: Any) -> list[str]:
 
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut texts into runs of about CHUNK_CHARACTERS, at least one, so that memory stays flat."""
+    if sum(map(len, texts)) < CHUNK_CHARACTERS:
+        yield texts
+        return
     start = size = 0
     for row, text in enumerate(texts):
         size += len(text) + 1
         if size >= CHUNK_CHARACTERS:
             yield texts[start : row + 1]
             start, size = row + 1, 0
-    if start < len(texts) or not texts:
+    if start < len(texts):
         yield texts[start:]
 
 

@@ -13,6 +13,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
 
@@ -103,11 +104,12 @@ class SplintrEngine:
         self._piece_bytes = piece_bytes
         self._reference = reference
         self._specials = [token["content"] for token in description["added_tokens"] if token.get("special")]
+        self._first_marks = {special[0] for special in self._specials}
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         # Not every backend of splintr takes the text of a special token for plain text: those rows are the reference's.
         together = "\0".join(texts)
-        if any(special in together for special in self._specials):
+        if any(mark in together for mark in self._first_marks) and any(name in together for name in self._specials):
             plain = [not any(special in text for special in self._specials) for text in texts]
             return encode_split(texts, plain, self._encode_plain, self._reference.encode, spans=spans)
         return self._encode_plain(texts, spans=spans)
@@ -136,18 +138,18 @@ class PatternEngine:
 
     def __init__(
         self,
-        pattern: re.Pattern[str],
+        tiling: Tiling,
         vocabulary: dict[str, int],
         *,
         unknown_id: int,
-        drop_space: bool,
         simple: Callable[[str], str | None],
         reference: Engine,
     ) -> None:
-        self._findall = pattern.findall
+        self._findall = re.compile(tiling.pattern).findall
+        self._findall_ascii = re.compile(tiling.ascii_pattern or tiling.pattern).findall
         self._simple = simple
         self._reference = reference
-        self._table = _PieceTable(vocabulary, unknown_id, drop_space=drop_space)
+        self._table = _PieceTable(vocabulary, unknown_id, drop_space=tiling.drop_space)
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         seen = [self._simple(text) for text in texts]
@@ -160,21 +162,23 @@ class PatternEngine:
     def _encode_simple(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         if len(self._table) > CACHE_PIECES:
             self._table.clear()
-        found = [self._findall(text) for text in texts]
+        found = [self._findall_ascii(text) if text.isascii() else self._findall(text) for text in texts]
         counts = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
         pieces = list(chain.from_iterable(found))
-        ids = np.fromiter(map(self._table.__getitem__, pieces), dtype=np.int32, count=len(pieces))
-        kept = ids >= 0
-        kept_before = offsets_of(kept.astype(np.int64))
-        offsets = kept_before[offsets_of(counts)]
+        codes = np.fromiter(map(self._table.__getitem__, pieces), dtype=np.int64, count=len(pieces))
+        kept = codes >= 0
+        offsets = offsets_of(kept.astype(np.int64))[offsets_of(counts)]
         edges = None
         if spans:
             lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
             ends = np.cumsum(lengths)
             sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
             ends -= np.repeat(offsets_of(sizes)[:-1], counts)
-            edges = np.stack([ends - lengths, ends], axis=1)[kept].astype(np.int32)
-        return TokenBatch(ids[kept], offsets, edges, np.zeros(len(texts), dtype=np.int32))
+            edges = np.empty((int(offsets[-1]), 2), dtype=np.int32)
+            edges[:, 0] = (ends - lengths + codes % LEAD)[kept]
+            edges[:, 1] = ends[kept]
+        ids = (codes[kept] // LEAD).astype(np.int32)
+        return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))
 
 
 def encode_split(
@@ -194,17 +198,23 @@ def encode_split(
 
 
 class _PieceTable(dict[str, int]):
-    """Piece -> id, learnt as pieces come; -1 for white space where that is no token."""
+    """Piece -> LEAD * id + number of leading spaces, learnt as pieces come; -1 for white space that is no token."""
 
     def __init__(self, vocabulary: dict[str, int], unknown_id: int, *, drop_space: bool) -> None:
         self._vocabulary = vocabulary
         self._unknown_id = unknown_id
         self._dropped = re.compile(f"{unicode_breaks.SPACE}+" if drop_space else "(?!)")
+        self._leading = re.compile(LEADING if drop_space else "")
 
     def __missing__(self, piece: str) -> int:
-        found = -1 if self._dropped.fullmatch(piece) else self._vocabulary.get(piece, self._unknown_id)
-        self[piece] = found
-        return found
+        if self._dropped.fullmatch(piece):
+            code = -1
+        else:
+            leading = self._leading.match(piece)
+            lead = leading.end() if leading else 0
+            code = LEAD * self._vocabulary.get(piece[lead:], self._unknown_id) + lead
+        self[piece] = code
+        return code
 
 
 class CharacterEngine:
@@ -297,18 +307,34 @@ def _native_engine(description: dict[str, Any], vocabulary: dict[str, int], *, r
     options: dict[str, Any] = {"unknown_id": unknown_id, "simple": simple, "reference": reference}
     if pattern == CHARACTERS:
         return CharacterEngine(vocabulary, **options)
-    tiling = TILING.get(pattern)
-    drop_space = pattern != unicode_breaks.GRAPHEMES
-    return None if tiling is None else PatternEngine(re.compile(tiling), vocabulary, drop_space=drop_space, **options)
+    tiling = TILINGS.get(pattern)
+    return None if tiling is None else PatternEngine(tiling, vocabulary, **options)
 
 
 CHARACTERS = r"[\s\S]"
 NOT_SPACE = f"[^{WHITE_SPACE}]+"
-# Pattern of a tokenizer.json -> the pattern whose matches tile the text; matches of white space alone are no tokens.
-TILING = {
-    unicode_breaks.WORDS_ONLY: unicode_breaks.WORDS,
-    unicode_breaks.GRAPHEMES: unicode_breaks.GRAPHEMES,
-    NOT_SPACE: f"{NOT_SPACE}|{unicode_breaks.SPACE}+",
+# Spaces go into one piece with the word behind them, which halves the number of pieces; only before characters that are
+# sure to be no mark, since a mark after a space is one segment with it.
+LEAD = 64
+LEADING = " {1,62}+(?=[!-~\u00c0-\u024f\u0370-\u0481])"
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Patterns whose matches tile a text: tokens with the spaces before them, and white space that is no token."""
+
+    pattern: str
+    ascii_pattern: str | None
+    drop_space: bool
+
+
+# Pattern of a tokenizer.json -> how the native engine finds the same tokens.
+TILINGS = {
+    unicode_breaks.WORDS_ONLY: Tiling(
+        f"(?:{LEADING})?(?:{unicode_breaks.WORDS})", f"(?:{LEADING})?(?:{unicode_breaks.ASCII_WORDS})", drop_space=True
+    ),
+    unicode_breaks.GRAPHEMES: Tiling(unicode_breaks.GRAPHEMES, None, drop_space=False),
+    NOT_SPACE: Tiling(f"(?:{LEADING})?{NOT_SPACE}|{unicode_breaks.SPACE}+", None, drop_space=True),
 }
 
 

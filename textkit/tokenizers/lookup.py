@@ -16,9 +16,11 @@ from tokenizers import Regex, models, pre_tokenizers
 
 from textkit.errors import UsageError
 from textkit.tokenizers.base import PAD, UNKNOWN, PipelineTokenizer, check_size, iterate_checked
-from textkit.tokenizers.engines import TILING
 from textkit.tokenizers.normalizers import make_normalizer
-from textkit.tokenizers.unicode_breaks import SPACE
+from textkit.tokenizers.unicode_breaks import SPACE, WORDS, WORDS_ONLY
+
+# WORDS_ONLY tries every alternative at each space; WORDS takes the space and goes on, ten times faster.
+_COUNTED = {WORDS_ONLY: WORDS}
 
 
 def train_lookup(
@@ -43,11 +45,11 @@ def train_lookup(
 
 def count_pieces(texts: Iterable[str], *, pattern: str, normalizer: Any) -> Counter[str]:
     """Count how often each piece occurs."""
-    findall = re.compile(TILING.get(pattern, pattern)).findall
+    findall = re.compile(_COUNTED.get(pattern, pattern)).findall
     counts: Counter[str] = Counter()
     for text in iterate_checked(texts):
         counts.update(findall(text if normalizer is None else normalizer.normalize_str(text)))
-    if pattern in TILING and TILING[pattern] != pattern:  # the tiling pattern counts white space too
+    if pattern in _COUNTED:  # the faster pattern counts white space too
         space = re.compile(f"{SPACE}+")
         for piece in [piece for piece in counts if space.fullmatch(piece)]:
             del counts[piece]

