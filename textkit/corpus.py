@@ -1,4 +1,4 @@
-"""Rows from files: txt, csv, tsv and jsonl, each also .gz, streamed in constant memory.
+"""Rows from files: txt, csv, tsv and jsonl, each also .gz or .zst, parquet and arrow, streamed in constant memory.
 
 In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each began on. Whatever
 cannot be read is a DataError that says file:line and what to do; blank lines and replaced characters are counted.
@@ -7,18 +7,15 @@ cannot be read is a DataError that says file:line and what to do; blank lines an
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import json
-import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, Literal, NamedTuple
 
 from textkit.errors import DataError, StorageError, UsageError, unknown_name
+from textkit.inputs import FORMATS, guess_format, open_bytes
 
-FORMATS = ("txt", "csv", "tsv", "jsonl")
 TEXT_NAMES = (
     "text",
     "sentence",
@@ -39,11 +36,12 @@ _SAMPLE_ROWS = 200
 
 
 class Row(NamedTuple):
-    """One row: its text, its label if one was asked for, and the line of the file it began on (from 1)."""
+    """One row: its text, its label if one was asked for, the line it began on (from 1), and the columns to keep."""
 
     text: str
     label: str | None
     line: int
+    kept: tuple[str | None, ...] = ()
 
 
 def read_rows(path: str | Path, **options: Any) -> Iterator[Row]:
@@ -61,7 +59,9 @@ class RowReader:
     """Read one file row by row, guessing its columns from their names where they are not given.
 
     After the first row `text_column` and `label_column` say what was chosen; after the last, `n_rows`, `n_blank` (blank
-    lines, which are no rows) and `n_replaced` (rows with a lone surrogate, which no UTF-8 file can hold).
+    lines, which are no rows) and `n_replaced` (rows with a lone surrogate, which no UTF-8 file can hold). keep: further
+    columns that each row carries. on_bad="skip" leaves a bad row out and says why in `rejects`; what damages more than
+    its own row, as a quote that never closes, stops all the same.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class RowReader:
         label_column: str | None = None,
         labelled: bool = False,
         delimiter: str | None = None,
+        keep: Sequence[str] = (),
+        on_bad: Literal["stop", "skip"] = "stop",
     ) -> None:
         self.name = "standard input" if str(path) == "-" else str(path)
         self.path = None if str(path) == "-" else Path(path)
@@ -82,17 +84,32 @@ class RowReader:
         self.text_column, self.label_column = text_column, label_column
         self.labelled = labelled or label_column is not None
         self.delimiter = delimiter
+        self.keep = tuple(keep)
+        self.on_bad = on_bad
+        self.rejects: list[str] = []  # with on_bad="skip": why each bad row was left out, as file:line: reason
         self.guessed = text_column is None or (self.labelled and label_column is None)
         self.n_rows = self.n_blank = self.n_replaced = 0
         self._line = 0
 
     def __iter__(self) -> Iterator[Row]:
-        with _open(self.path) as file:
+        if self.format in ("parquet", "arrow"):
+            yield from self._count(self._columnar())
+            return
+        with open_bytes(self.path) as file:
             lines = self._lines(file)
             rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[self.format](lines)
-            for row in rows:
-                self.n_rows += 1
-                yield row
+            yield from self._count(rows)
+
+    def _count(self, rows: Iterator[Row]) -> Iterator[Row]:
+        for row in rows:
+            self.n_rows += 1
+            yield row
+
+    def _reject(self, error: DataError) -> None:
+        """Stop with the error of one row, or note it and go on."""
+        if self.on_bad == "stop":
+            raise error
+        self.rejects.append(str(error))
 
     def error(self, message: str, *, line: int | None = None, column: int | None = None) -> DataError:
         """Make a DataError at a line of this file, the current one unless given."""
@@ -105,7 +122,7 @@ class RowReader:
         while True:
             try:
                 raw = next(lines, None)
-            except (OSError, EOFError, zlib.error) as err:
+            except (OSError, EOFError, zlib.error) as err:  # pyarrow's errors of reading are OSErrors
                 raise StorageError(f"cannot read on after line {self._line}: {err}", where=self.name) from err
             if raw is None:
                 return
@@ -117,11 +134,13 @@ class RowReader:
             try:
                 yield raw.decode("utf-8")
             except UnicodeDecodeError as err:
-                raise self.error(
+                error = self.error(
                     f"not UTF-8: byte 0x{raw[err.start]:02X} at byte column {err.start + 1};"
                     " convert the file, e.g. iconv -f LATIN1 -t UTF-8",
                     column=err.start + 1,
-                ) from err
+                )
+                error.__cause__ = err
+                self._reject(error)
 
     def _txt(self, lines: Iterator[str]) -> Iterator[Row]:
         for line in lines:
@@ -148,14 +167,15 @@ class RowReader:
             if len(sample) == _SAMPLE_ROWS:
                 break
         text_at, label_at = self._choose_columns(header, [fields for _, fields in sample])
+        kept_at = [header.index(name) for name in self.keep]
         for source in (sample, records):
             for line, fields in source:
                 if len(fields) != len(header):
-                    raise self.error(
-                        f"expected {len(header)} fields, found {len(fields)}; quote the text or pass --delimiter",
-                        line=line,
-                    )
-                yield Row(fields[text_at], None if label_at is None else fields[label_at], line)
+                    message = f"expected {len(header)} fields, found {len(fields)}; quote the text or pass --delimiter"
+                    self._reject(self.error(message, line=line))
+                    continue
+                label = None if label_at is None else fields[label_at]
+                yield Row(fields[text_at], label, line, tuple(fields[i] for i in kept_at))
 
     def _records(self, lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
         """Give (first line, fields) of each record; say where an unclosed quote opened."""
@@ -192,7 +212,7 @@ class RowReader:
 
     def _choose_columns(self, header: list[str], sample: list[list[str]]) -> tuple[int, int | None]:
         text, label = self.text_column, self.label_column
-        for wanted in (text, label):
+        for wanted in (text, label, *self.keep):
             if wanted is not None and wanted not in header:
                 raise self.error(unknown_name("column", wanted, header), line=1)
         if self.labelled and label is None:
@@ -224,22 +244,77 @@ class RowReader:
                 self.n_blank += 1
                 continue
             try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as err:
-                raise self.error(f"not valid JSON: {err}") from err
-            if not isinstance(value, dict):
-                raise self.error(f"expected a JSON object, found {type(value).__name__}")
-            if self.text_column is None or (self.labelled and self.label_column is None):
-                self._choose_keys(value)
-            text = value.get(self.text_column)
-            if not isinstance(text, str):
-                raise self.error(self._wrong_value(value, str(self.text_column)))
-            label = value.get(self.label_column) if self.labelled else None
-            if self.labelled and not isinstance(label, str | int | bool):
-                raise self.error(self._wrong_value(value, str(self.label_column)))
-            if "\\u" in line:
-                text = self._replace_surrogates(text)
-            yield Row(text, None if label is None else self._replace_surrogates(str(label)), self._line)
+                row = self._json_row(line)
+            except DataError as err:
+                if self.text_column is None:
+                    raise
+                self._reject(err)
+            else:
+                yield row
+
+    def _json_row(self, line: str) -> Row:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as err:
+            raise self.error(f"not valid JSON: {err}") from err
+        if not isinstance(value, dict):
+            raise self.error(f"expected a JSON object, found {type(value).__name__}")
+        if self.text_column is None or (self.labelled and self.label_column is None):
+            self._choose_keys(value)
+        text = value.get(self.text_column)
+        if not isinstance(text, str):
+            raise self.error(self._wrong_value(value, str(self.text_column)))
+        label = value.get(self.label_column) if self.labelled else None
+        if self.labelled and not isinstance(label, str | int | bool):
+            raise self.error(self._wrong_value(value, str(self.label_column)))
+        if "\\u" in line:
+            text = self._replace_surrogates(text)
+        kept = tuple(self._kept_value(value, name) for name in self.keep)
+        return Row(text, None if label is None else self._replace_surrogates(str(label)), self._line, kept)
+
+    def _kept_value(self, value: dict[str, Any], name: str) -> str | None:
+        if name not in value:
+            raise self.error(f"no key '{name}'; found {', '.join(value) or 'none'}")
+        found = value[name]
+        if found is None or isinstance(found, str):
+            return None if found is None else self._replace_surrogates(found)
+        return json.dumps(found, ensure_ascii=False)
+
+    def _columnar(self) -> Iterator[Row]:
+        """Read parquet and arrow, a batch of rows at a time; `line` is the row's number, from 1."""
+        import pyarrow
+        from pyarrow import ipc, parquet
+
+        if self.path is None:
+            raise UsageError(f"{self.format} cannot be read from standard input; name a file")
+        open_bytes(self.path).close()
+        try:
+            if self.format == "parquet":
+                file = parquet.ParquetFile(self.path)
+                header, batches = file.schema_arrow.names, file.iter_batches(batch_size=1024)
+            else:
+                reader = ipc.open_file(pyarrow.memory_map(str(self.path)))
+                header, batches = reader.schema.names, map(reader.get_batch, range(reader.num_record_batches))
+            text_at, label_at = self._choose_columns(header, [])
+            chosen = [text_at, *([] if label_at is None else [label_at]), *map(header.index, self.keep)]
+            for batch in batches:
+                columns = [batch.column(i).to_pylist() for i in chosen]
+                for values in zip(*columns, strict=True):
+                    self._line += 1
+                    yield from self._columnar_row(list(values))
+        except (pyarrow.ArrowException, OSError) as err:
+            reason = " ".join(str(err).split())
+            raise DataError(f"not a readable {self.format} file: {reason}", where=self.name) from err
+
+    def _columnar_row(self, values: list[Any]) -> Iterator[Row]:
+        text = values.pop(0)
+        label = values.pop(0) if self.labelled else None
+        if not isinstance(text, str) or (self.labelled and label is None):
+            what = self.text_column if not isinstance(text, str) else self.label_column
+            self._reject(self.error(f"'{what}' is {json.dumps(text, default=str)[:40]}, expected a string"))
+            return
+        kept = tuple(None if value is None else str(value) for value in values)
+        yield Row(text, None if label is None else str(label), self._line, kept)
 
     def _choose_keys(self, value: dict[str, Any]) -> None:
         keys = list(value)
@@ -268,33 +343,11 @@ class RowReader:
             notes.append(f"{self.name}: text = '{self.text_column}'{label} (guessed; --text-column, --label-column)")
         if self.n_blank:
             notes.append(f"{self.name}: {self.n_blank:,} blank lines are no rows")
+        if self.rejects:
+            notes.append(f"{self.name}: {len(self.rejects):,} bad rows were left out, the first: {self.rejects[0]}")
         if self.n_replaced:
             notes.append(f"{self.name}: lone surrogates became U+FFFD in {self.n_replaced:,} fields")
         return notes
-
-
-def guess_format(path: str | Path) -> str:
-    """Tell a file's format by its name, without .gz; standard input and unknown endings are txt.
-
-    >>> guess_format("a.csv.gz"), guess_format("-"), guess_format("notes.md")
-    ('csv', 'txt', 'txt')
-    """
-    name = str(path).lower().removesuffix(".gz")
-    ending = name.rpartition(".")[2]
-    return {"ndjson": "jsonl", "json": "jsonl"}.get(ending, ending if ending in FORMATS else "txt")
-
-
-def _open(path: Path | None) -> IO[bytes]:
-    if path is None:
-        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), 1 << 20)
-    if path.is_dir():
-        raise StorageError("is a folder, expected a file", where=str(path))
-    try:
-        if path.suffix.lower() == ".gz":
-            return cast(IO[bytes], gzip.open(path, "rb"))
-        return open(path, "rb", buffering=1 << 20)
-    except OSError as err:
-        raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:

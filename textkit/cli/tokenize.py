@@ -1,136 +1,256 @@
-"""`textkit tokenize`: text in, tokens out, row by row: JSONL, TSV, or colours on a terminal."""
+"""`textkit tokenize`: text in, tokens out, one row for each row, from a line of stdin to a corpus of many files.
+
+Without -o the tokens stream to standard output; with -o they become numbered parts in a folder, by several workers if
+asked, resumable, with the same bytes however often it was interrupted and however many workers ran.
+"""
 
 from __future__ import annotations
 
 import itertools
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textkit import tokenizers
-from textkit.batch import TokenBatch
-from textkit.cli.output import note, to_json
-from textkit.corpus import RowReader
-from textkit.errors import UsageError
-from textkit.registry import BUILT_IN
-from textkit.tokenizers import Tokenizer
+from textkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from textkit.bulk import Inputs
+    from textkit.tokenized import Counts, Plan
+    from textkit.tokenizers import Tokenizer
 
 app = typer.Typer(rich_markup_mode=None)
 
-_CHUNK_ROWS = 1024
-_CHUNK_CHARACTERS = 8 << 20
-# Background colours that dark and light terminals both show; neighbours always differ.
-_COLOURS = ("48;5;24", "48;5;58", "48;5;90", "48;5;22", "48;5;94")
+_STREAM_ROWS = 1024
+_STREAM_CHARACTERS = 8 << 20
+_SHOWN_ROWS = 200
 
 
 class Output(StrEnum):
     """How tokens are written."""
 
+    text = "text"
     jsonl = "jsonl"
     tsv = "tsv"
+    parquet = "parquet"
+    arrow = "arrow"
     colour = "colour"
+
+
+class OnBad(StrEnum):
+    """What a bad row does."""
+
+    stop = "stop"
+    skip = "skip"
 
 
 @app.command()
 def tokenize(
-    inputs: Annotated[list[str], typer.Argument(metavar="FILES", help="txt, csv, tsv, jsonl, also .gz; - is stdin.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="FILES", help="Files, globs, folders: txt csv tsv jsonl parquet arrow, .gz .zst."),
+    ],
     tokenizer: Annotated[
-        str, typer.Option("--tokenizer", "-t", help="Tokenizer folder, tokenizer.json, or: word, char.")
+        str,
+        typer.Option("--tokenizer", "-t", help="Tokenizer folder or file, hf:NAME, or: word, char, grapheme, byte."),
     ] = "word",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the parts; else standard output.")] = None,
     to: Annotated[
-        Output | None, typer.Option(help="Output; by default colour on a terminal, else jsonl.", show_default=False)
+        Output | None,
+        typer.Option(help="By default colour on a terminal, jsonl in a pipe, parquet with -o.", show_default=False),
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column or key that holds the text.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="Column to carry along; may be repeated.")] = None,
     format: Annotated[str | None, typer.Option(help="Input format, where the name does not tell.")] = None,
     max_length: Annotated[int | None, typer.Option(min=0, help="Tokens a row at most; what is cut is said.")] = None,
+    spans: Annotated[bool, typer.Option("--spans/--no-spans", help="Write (start, end) of every token.")] = True,
+    tokens: Annotated[bool, typer.Option("--tokens/--no-tokens", help="Write the tokens' texts.")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make only every N-th part, from the I-th.")] = None,
+    part_rows: Annotated[int, typer.Option(min=1, help="Rows of a part.")] = 50_000,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the job in -o, skipping finished parts.")
+    ] = False,
+    on_bad: Annotated[
+        OnBad, typer.Option(help="A bad row: stop, or skip it and write it to rejects.txt.")
+    ] = OnBad.stop,
+    count: Annotated[bool, typer.Option("--count", help="Only count.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Verify spans and round trip on this data; exit 3 on failure.")
+    ] = False,
+    show: Annotated[Path | None, typer.Option(help="Write the first 200 rows, coloured, as an HTML page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --count or --check: the counts as JSON.")] = False,
 ) -> None:
     """Turn text files into tokens, one row out for each row in."""
+    from textkit.bulk import Inputs
+    from textkit.tokenized import Plan
+
     tok = open_tokenizer(tokenizer)
-    chosen = to or (Output.colour if sys.stdout.isatty() else Output.jsonl)
-    started, rows, tokens, cut = time.perf_counter(), 0, 0, 0
-    for name in inputs:
-        reader = RowReader(name, text_column=text_column, format=format)
-        for texts in _chunks(reader):
-            batch = tok.encode(texts, spans=True, max_length=max_length)
-            lines = {"jsonl": _jsonl, "tsv": _tsv, "colour": _coloured}[chosen](tok, texts, batch, rows)
-            sys.stdout.buffer.write("".join(lines).encode("utf-8", "backslashreplace"))
-            rows, tokens, cut = rows + len(texts), tokens + len(batch.ids), cut + int((batch.truncated > 0).sum())
-        for line in reader.notes():
-            note(line)
-    sys.stdout.buffer.flush()
-    seconds = time.perf_counter() - started
-    truncated = f", {cut:,} rows cut at {max_length} tokens" if cut else ""
-    note(f"{rows:,} rows, {tokens:,} tokens{truncated}, {seconds:.1f} s")
+    options: dict[str, Any] = {
+        "text_column": text_column,
+        "format": format,
+        "keep": tuple(keep or ()),
+        "on_bad": on_bad,
+    }
+    source = Inputs.of(inputs, **options)
+    shape: dict[str, Any] = {"max_length": max_length, "keep": tuple(keep or ()), "check": check}
+    if show is not None:
+        _show(tok, source, show, tokenizer, max_length)
+    elif count or check:
+        plan = Plan(output=None, **shape)
+        _finish(_stream(tok, source, plan, workers=workers, quiet=True), source, max_length, as_json=as_json)
+    elif out is not None:
+        output = str(to or Output.parquet)
+        if output == "colour":
+            raise UsageError("--to colour is for a terminal; use --show PAGE.html, or another --to with -o")
+        plan = Plan(output=output, folder=out, spans=spans, tokens=tokens, **shape)
+        _write_parts(tok, source, plan, workers=workers, shard=shard, part_rows=part_rows, resume=resume)
+    elif to in (Output.parquet, Output.arrow):
+        raise UsageError(f"--to {to} writes files: name a folder with -o")
+    elif (to or (Output.colour if sys.stdout.isatty() else Output.jsonl)) == Output.colour:
+        _finish(_colour(tok, source, max_length), source, max_length)
+    else:
+        plan = Plan(output=str(to or Output.jsonl), spans=spans, tokens=tokens, **shape)
+        _finish(_stream(tok, source, plan, workers=workers, quiet=False), source, max_length)
 
 
 def open_tokenizer(source: str) -> Tokenizer:
-    """Load a tokenizer by path; the bare kinds `word` and `char` split without a vocabulary."""
-    if source in ("word", "char") and not Path(source).exists():
-        return tokenizers.create(source)
-    if source in BUILT_IN["tokenizer"] and not Path(source).exists():
+    """Load a tokenizer by path; the kinds that split without a vocabulary are known by their names."""
+    from textkit import tokenizers
+    from textkit.registry import names
+
+    if Path(source).exists() or source.startswith("hf:") or source not in names("tokenizer"):
+        return tokenizers.load(source)
+    if source in ("bpe", "bpe-char", "regex", "unigram", "wordpiece"):
         raise UsageError(
             f"a '{source}' tokenizer must be trained first: textkit tokenizer train FILES -k {source} -o tok/"
         )
-    return tokenizers.load(source)
+    return tokenizers.create(source)
 
 
-def _chunks(reader: RowReader) -> Iterator[list[str]]:
-    """Group rows so that neither their number nor their length fills the memory."""
-    chunk: list[str] = []
-    size = 0
-    for row in reader:
-        chunk.append(row.text)
-        size += len(row.text)
-        if len(chunk) == _CHUNK_ROWS or size >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+def _worker_arguments(tok: Any, plan: Plan) -> tuple[str, str | None, Plan]:
+    from textkit.tokenizers import PipelineTokenizer
+
+    return (tok.kind, tok.json, plan) if isinstance(tok, PipelineTokenizer) else (tok.kind, None, plan)
 
 
-def _pieces(texts: Sequence[str], batch: TokenBatch) -> Iterator[tuple[str, list[tuple[int, int]], list[int]]]:
-    for row, text in enumerate(texts):
-        spans = [(start, end) for start, end in batch.row_spans(row).tolist()]
-        yield text, spans, batch[row].tolist()
+def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: bool) -> tuple[Counts, float]:
+    """Tokenize part after part to standard output, or only count."""
+    from textkit.bulk import cut_parts, map_parts
+    from textkit.tokenized import Counts, start_worker, tokenize_part
+
+    counts, failures, started = Counts(), [], time.perf_counter()
+    parts = cut_parts(source, n_rows=_STREAM_ROWS, n_characters=_STREAM_CHARACTERS)
+    arguments = _worker_arguments(tok, plan)
+    for result in map_parts(tokenize_part, parts, workers=workers, start=start_worker, arguments=arguments):
+        counts.add(result.counts)
+        failures += result.failures
+        if not quiet:
+            sys.stdout.buffer.write(result.data)
+            sys.stdout.buffer.flush()
+    if failures:
+        raise DataError(f"{len(failures):,} rows fail the check, the first: {failures[0]}", where=source.names[0])
+    return counts, time.perf_counter() - started
 
 
-def _has_ids(tok: Tokenizer) -> bool:
-    """Tell whether the tokenizer has a vocabulary beyond its special tokens."""
-    return len(tok.vocabulary) > 2
+def _colour(tok: Tokenizer, source: Inputs, max_length: int | None) -> tuple[Counts, float]:
+    from textkit.bulk import cut_parts
+    from textkit.cli.colours import colour_rows
+    from textkit.tokenized import Counts
+
+    counts, started = Counts(), time.perf_counter()
+    # A person who types wants each line back at once.
+    rows = 1 if source.names == ["-"] and sys.stdin.isatty() else _STREAM_ROWS
+    for part in cut_parts(source, n_rows=rows, n_characters=_STREAM_CHARACTERS):
+        texts = [row.text for row in part.rows]
+        batch = tok.encode(texts, spans=True, max_length=max_length)
+        sys.stdout.buffer.write("".join(colour_rows(texts, batch)).encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.flush()
+        cut = batch.truncated
+        counts.add(Counts(len(texts), len(batch.ids), 0, 0, int((cut > 0).sum()), int(cut.sum()), batch.n_replaced))
+    return counts, time.perf_counter() - started
 
 
-def _jsonl(tok: Tokenizer, texts: Sequence[str], batch: TokenBatch, first_row: int) -> Iterator[str]:
-    for number, (text, spans, ids) in enumerate(_pieces(texts, batch), start=first_row):
-        row = {"row": number, "tokens": [text[start:end] for start, end in spans], "spans": spans}
-        yield to_json({**row, "ids": ids} if _has_ids(tok) else row) + "\n"
+def _show(tok: Tokenizer, source: Inputs, page: Path, name: str, max_length: int | None) -> None:
+    from textkit import files
+    from textkit.cli.colours import html_page
+    from textkit.cli.output import note
+
+    texts = [row.text for row in itertools.islice(source, _SHOWN_ROWS)]
+    batch = tok.encode(texts, spans=True, max_length=max_length)
+    files.write_text(page, html_page(f"{', '.join(source.names)} by {name}", texts, batch))
+    note(f"{page}: the first {len(texts):,} rows, {len(batch.ids):,} tokens")
 
 
-def _tsv(tok: Tokenizer, texts: Sequence[str], batch: TokenBatch, first_row: int) -> Iterator[str]:
-    """Write row, token, start, end, id; a tab or line end inside a token is escaped as in Python."""
-    for number, (text, spans, ids) in enumerate(_pieces(texts, batch), start=first_row):
-        for (start, end), i in zip(spans, ids, strict=True):
-            token = text[start:end].replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-            yield f"{number}\t{token}\t{start}\t{end}\t{i if _has_ids(tok) else ''}\n"
+def _write_parts(
+    tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, shard: str | None, part_rows: int, resume: bool
+) -> None:
+    """Make the parts of a job that are missing, each a whole file, and close the job."""
+    from textkit import bulk
+    from textkit.cli.output import Progress, note
+    from textkit.tokenized import Counts, start_worker, tokenize_part
 
+    assert plan.folder is not None
+    folder, output = plan.folder, str(plan.output)
+    index, n_shards = bulk.parse_shard(shard or "1/1")
+    description = {
+        "kind": "tokenize",
+        "inputs": bulk.describe_inputs(source.names),
+        "options": {key: value for key, value in source.options.items() if value},
+        "tokenizer": tok.fingerprint,
+        "part_rows": part_rows,
+        "shard": f"{index}/{n_shards}",
+        **{key: getattr(plan, key) for key in ("output", "max_length", "spans", "tokens")},
+    }
+    bulk.open_job(folder, description, resume=resume)
+    ready = {path.name for path in folder.glob(f"part-*.{output}")}
+    n_parts = 0
 
-def _coloured(tok: Tokenizer, texts: Sequence[str], batch: TokenBatch, first_row: int) -> Iterator[str]:
-    for text, spans, _ in _pieces(texts, batch):
-        colours = itertools.cycle(_COLOURS)
-        parts, position = [], 0
-        for start, end in spans:
-            if end <= position:  # a further token of the same character, as byte-level BPE makes
+    def missing() -> Any:
+        nonlocal n_parts
+        for part in bulk.cut_parts(source, n_rows=part_rows):
+            if part.number % n_shards != index - 1:
                 continue
-            parts.append(text[position:start])
-            parts.append(f"\x1b[{next(colours)}m{_visible(text[start:end])}\x1b[0m")
-            position = end
-        yield "".join(parts) + text[position:] + "\n"
+            n_parts += 1
+            if bulk.part_name(part.number, output) not in ready:
+                yield part
+
+    counts, started = Counts(), time.perf_counter()
+    with Progress("tokenizing") as progress:
+        arguments = _worker_arguments(tok, plan)
+        for result in bulk.map_parts(
+            tokenize_part, missing(), workers=workers, start=start_worker, arguments=arguments
+        ):
+            counts.add(result.counts)
+            seconds = max(time.perf_counter() - started, 1e-9)
+            progress.update(counts.n_rows, details=f"{counts.n_text_bytes / seconds / 1e6:.1f} MB/s")
+    bulk.finish_job(folder, {"n_parts": n_parts}, source.rejects)
+    _finish((counts, time.perf_counter() - started), source, plan.max_length)
+    kept = f", {len(ready):,} of them finished before" if ready else ""
+    note(f"{folder}: {n_parts:,} parts{kept}")
 
 
-def _visible(token: str) -> str:
-    """Keep control characters of the text from steering the terminal."""
-    return "".join(char if char.isprintable() or char == " " else f"\\x{ord(char):02x}" for char in token)
+def _finish(done: tuple[Counts, float], source: Inputs, max_length: int | None, *, as_json: bool = False) -> None:
+    """Say what was read, what came out, what was lost, and how fast."""
+    from textkit.cli.output import note, to_json, write_line
+
+    counts, seconds = done
+    for line in source.notes:
+        note(line)
+    if as_json:
+        write_line(to_json(counts.to_dict()))
+        return
+    lost = ""
+    if counts.n_truncated_rows:
+        share = counts.n_truncated_tokens / (counts.n_tokens + counts.n_truncated_tokens)
+        lost = f", {counts.n_truncated_rows:,} rows cut at {max_length} tokens ({share:.1%} of all tokens)"
+    longest = f", p99 length {counts.percentile(0.99)}" if counts.lengths else ""
+    unknown = f", {counts.n_unknown / max(counts.n_tokens, 1):.2%} unknown" if counts.n_unknown else ""
+    replaced = f", {counts.n_replaced:,} lone surrogates replaced" if counts.n_replaced else ""
+    speed = f", {counts.n_text_bytes / max(seconds, 1e-9) / 1e6:.1f} MB/s" if counts.n_text_bytes else ""
+    note(
+        f"{counts.n_rows:,} rows, {counts.n_tokens:,} tokens{longest}{lost}{unknown}{replaced}, {seconds:.1f} s{speed}"
+    )

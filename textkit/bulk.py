@@ -1,0 +1,164 @@
+"""Bulk work on a corpus: rows in, numbered parts out, by any number of workers, resumable, always the same bytes.
+
+A job reads rows in order and cuts them into parts of a fixed number of rows. Each part becomes one file
+`part-00000.parquet`, written whole or not at all. What a job is stands in `job.json`; when it is finished
+`manifest.json` seals the folder. A resumed job skips the parts that exist; a job on shard i of n makes the parts p with
+p % n = i - 1, so that machines can share one corpus.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from textkit import files
+from textkit.corpus import Row, RowReader
+from textkit.errors import ArtifactError, StorageError, UsageError
+from textkit.inputs import expand_inputs
+
+JOB, REJECTS = "job.json", "rejects.txt"
+MANIFEST_KIND, FORMAT = "parts", 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """A numbered run of rows; `first_row` is the number of its first row in the whole corpus, from 0."""
+
+    number: int
+    first_row: int
+    rows: list[Row]
+
+
+@dataclass
+class Inputs:
+    """The files of a corpus, read one after the other; notes and rejects are gathered as the files end."""
+
+    names: list[str]
+    options: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    rejects: list[str] = field(default_factory=list)
+    n_bytes: int = 0
+
+    @classmethod
+    def of(cls, patterns: Sequence[str], **options: Any) -> Inputs:
+        """Expand names, globs and folders; options are RowReader's."""
+        return cls(expand_inputs(patterns), options)
+
+    def __iter__(self) -> Iterator[Row]:
+        for name in self.names:
+            reader = RowReader(name, **self.options)
+            yield from reader
+            self.notes += reader.notes()
+            self.rejects += reader.rejects
+            self.n_bytes += 0 if name == "-" else Path(name).stat().st_size
+
+
+def cut_parts(rows: Iterable[Row], *, n_rows: int, n_characters: int | None = None) -> Iterator[Part]:
+    """Cut rows into parts of `n_rows`, or fewer once they hold `n_characters`, so that neither fills the memory.
+
+    >>> [len(part.rows) for part in cut_parts([Row("a", None, 1)] * 5, n_rows=2)]
+    [2, 2, 1]
+    """
+    held: list[Row] = []
+    number = first = size = 0
+    for row in rows:
+        held.append(row)
+        size += len(row.text)
+        if len(held) == n_rows or (n_characters is not None and size >= n_characters):
+            yield Part(number, first, held)
+            number, first, size, held = number + 1, first + len(held), 0, []
+    if held:
+        yield Part(number, first, held)
+
+
+def map_parts(
+    work: Callable[[Part], Any],
+    parts: Iterable[Part],
+    *,
+    workers: int,
+    start: Callable[..., None],
+    arguments: tuple[Any, ...],
+) -> Iterator[Any]:
+    """Apply `work` to each part and give the results in order; at most two parts a worker are in memory.
+
+    `start(*arguments)` runs once in every worker before its first part, and here when there is one worker.
+    """
+    if workers == 1:
+        start(*arguments)
+        yield from map(work, parts)
+        return
+    # Spawned, not forked: thread pools of the engines do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments) as pool:
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for part in parts:
+                waiting.append(pool.submit(work, part))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def part_name(number: int, ending: str) -> str:
+    """Name a part's file so that names sort as numbers do."""
+    return f"part-{number:05d}.{ending}"
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read `i/n`, 1 <= i <= n.
+
+    >>> parse_shard("2/8")
+    (2, 8)
+    """
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        raise UsageError(f"expected --shard i/n with 1 <= i <= n, found '{text}'")
+    return int(index), int(count)
+
+
+def open_job(folder: Path, description: dict[str, Any], *, resume: bool) -> None:
+    """Begin a job in a folder, or take one up again; a folder of another job is refused by what differs."""
+    path = folder / JOB
+    if path.exists():
+        known = files.read_json(path)
+        if not resume:
+            raise StorageError(
+                "folder holds a job already; pass --resume to go on, or choose another", where=str(folder)
+            )
+        wanted = json.loads(json.dumps(description))
+        different = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
+        if different:
+            key = different[0]
+            raise ArtifactError(
+                f"{key} was {known.get(key)!r} and is {wanted.get(key)!r} now; a resumed job must be the same",
+                where=str(path),
+            )
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise StorageError("folder is not empty and holds no job; choose another", where=str(folder))
+    files.write_json(path, description)
+
+
+def describe_inputs(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Say which files a job reads, with their sizes, so that a changed input is not resumed."""
+    if "-" in names:
+        raise UsageError("standard input cannot be read a second time: name files when writing a folder")
+    return [{"name": name, "bytes": Path(name).stat().st_size} for name in names]
+
+
+def finish_job(folder: Path, report: dict[str, Any], rejects: Sequence[str]) -> None:
+    """Write the rejects, the report and the manifest of a finished job."""
+    if rejects:
+        files.write_text(folder / REJECTS, "\n".join(rejects) + "\n")
+    files.write_json(folder / "report.json", report)
+    files.write_manifest(folder, kind=MANIFEST_KIND, format=FORMAT)

@@ -1,0 +1,87 @@
+"""Input files: their names, their formats, and the bytes inside .gz and .zst.
+
+In: names, globs, folders, `-`. Out: a list of files, the format of each, an open binary file.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from textkit.errors import StorageError
+
+FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow")
+
+
+def guess_format(path: str | Path) -> str:
+    """Tell a file's format by its name, without .gz or .zst; standard input and unknown endings are txt.
+
+    >>> guess_format("a.csv.gz"), guess_format("-"), guess_format("notes.md")
+    ('csv', 'txt', 'txt')
+    """
+    name = str(path).lower().removesuffix(".gz").removesuffix(".zst")
+    ending = name.rpartition(".")[2]
+    return {"ndjson": "jsonl", "json": "jsonl", "feather": "arrow"}.get(ending, ending if ending in FORMATS else "txt")
+
+
+def open_bytes(path: Path | None) -> IO[bytes]:
+    """Open a file, unpacking .gz and .zst, or standard input for None; the caller closes it."""
+    if path is None:
+        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), 1 << 20)
+    if path.is_dir():
+        raise StorageError("is a folder, expected a file", where=str(path))
+    try:
+        if path.suffix.lower() == ".gz":
+            return cast(IO[bytes], gzip.open(path, "rb"))
+        if path.suffix.lower() == ".zst":
+            return _open_zstd(path)
+        return open(path, "rb", buffering=1 << 20)
+    except OSError as err:
+        raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
+
+
+def _open_zstd(path: Path) -> IO[bytes]:
+    """Open a Zstandard file through pyarrow's own codec."""
+    import pyarrow
+
+    open(path, "rb").close()  # pyarrow's own error for a missing file has no errno
+    stream = pyarrow.input_stream(str(path), compression="zstd")
+    return cast(IO[bytes], io.BufferedReader(stream, 1 << 20))
+
+
+def expand_inputs(patterns: Sequence[str]) -> list[str]:
+    """Turn names, globs and folders into files, folders read whole and in order of name; `-` stays standard input.
+
+    >>> Path("in").mkdir(); Path("in/b.txt").touch(); Path("in/a.csv").touch(); Path("in/c.png").touch()
+    >>> expand_inputs(["in", "in/*.txt"])
+    ['in/a.csv', 'in/b.txt', 'in/b.txt']
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        if pattern == "-" or path.is_file():
+            found.append(pattern)
+        elif path.is_dir():
+            inside = sorted(str(file) for file in path.rglob("*") if file.is_file() and is_corpus_name(file.name))
+            if not inside:
+                raise StorageError(f"no files to read in this folder; known: {', '.join(FORMATS)}", where=pattern)
+            found += inside
+        elif any(mark in pattern for mark in "*?["):
+            matched = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - pathlib globs no absolute pattern
+            if not matched:
+                raise StorageError("no file matches", where=pattern)
+            found += [name for name in matched if Path(name).is_file()]
+        else:
+            raise StorageError("cannot open: No such file or directory", where=pattern)
+    return found
+
+
+def is_corpus_name(name: str) -> bool:
+    """Tell whether a file's ending is one that we read, so that a folder's other files are left alone."""
+    bare = name.lower().removesuffix(".gz").removesuffix(".zst")
+    return not name.startswith(".") and bare.rpartition(".")[2] in (*FORMATS, "ndjson", "feather")
