@@ -7,6 +7,7 @@ cannot be read is a DataError that says file:line and what to do; blank lines an
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import zlib
 from collections.abc import Iterator, Sequence
@@ -161,11 +162,9 @@ class RowReader:
         delimiter = self.delimiter or ("\t" if self.format == "tsv" else _guess_delimiter(header_line))
         records = self._records(_chain(header_line, lines), delimiter)
         _, header = next(records, (1, []))
-        sample: list[tuple[int, list[str]]] = []
-        for record in records:
-            sample.append(record)
-            if len(sample) == _SAMPLE_ROWS:
-                break
+        # Rows are looked at ahead of time only where the header's names do not tell the columns.
+        unknown = self.labelled and self.guessed and _known_name(header, TEXT_NAMES) is None
+        sample = list(itertools.islice(records, _SAMPLE_ROWS if unknown else 0))
         text_at, label_at = self._choose_columns(header, [fields for _, fields in sample])
         kept_at = [header.index(name) for name in self.keep]
         for source in (sample, records):
