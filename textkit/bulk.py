@@ -1,8 +1,8 @@
 """Bulk work on a corpus: rows in, numbered parts out, by any number of workers, resumable, always the same bytes.
 
 A job reads rows in order and cuts them into parts of a fixed number of rows. Each part becomes one file
-`part-00000.parquet`, written whole or not at all. What a job is stands in `job.json`; when it is finished
-`manifest.json` seals the folder. A resumed job skips the parts that exist; a job on shard i of n makes the parts p with
+`part-00000.parquet`, written whole or not at all. What a job is stands in `_job.json`; when it is finished
+`_manifest.json` seals the folder. A resumed job skips the parts that exist; a job on shard i of n makes the parts p with
 p % n = i - 1, so that machines can share one corpus.
 """
 
@@ -22,7 +22,8 @@ from textkit.corpus import Row, RowReader
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.inputs import expand_inputs
 
-JOB, REJECTS = "job.json", "rejects.txt"
+# Names with an underscore: pyarrow, Spark and others pass over such files when they read a folder as one table.
+JOB, REJECTS, MANIFEST = "_job.json", "_rejects.txt", "_manifest.json"
 MANIFEST_KIND, FORMAT = "parts", 1
 
 
@@ -156,9 +157,8 @@ def describe_inputs(names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"name": name, "bytes": Path(name).stat().st_size} for name in names]
 
 
-def finish_job(folder: Path, report: dict[str, Any], rejects: Sequence[str]) -> None:
-    """Write the rejects, the report and the manifest of a finished job."""
+def finish_job(folder: Path, facts: dict[str, Any], rejects: Sequence[str]) -> None:
+    """Write the rejects and the manifest of a finished job, with facts such as the number of rows."""
     if rejects:
         files.write_text(folder / REJECTS, "\n".join(rejects) + "\n")
-    files.write_json(folder / "report.json", report)
-    files.write_manifest(folder, kind=MANIFEST_KIND, format=FORMAT)
+    files.write_manifest(folder, kind=MANIFEST_KIND, format=FORMAT, name=MANIFEST, facts=facts)

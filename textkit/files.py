@@ -160,14 +160,16 @@ def parse_json(data: bytes, path: Path) -> Any:
         raise ArtifactError(f"not valid JSON: {err}", where=str(path)) from err
 
 
-def write_manifest(folder: Path, *, kind: str, format: int) -> None:
-    """Seal a folder: list every file in it with its size and SHA-256."""
+def write_manifest(
+    folder: Path, *, kind: str, format: int, name: str = MANIFEST, facts: dict[str, Any] | None = None
+) -> None:
+    """Seal a folder: list every file in it with its size and SHA-256, and further facts about the whole."""
     files = {
         file.relative_to(folder).as_posix(): {"sha256": sha256(file), "bytes": file.stat().st_size}
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != MANIFEST
+        if file.is_file() and file.name != name and not file.name.startswith(".")
     }
-    write_json(folder / MANIFEST, {"kind": kind, "format": format, "files": files})
+    write_json(folder / name, {"kind": kind, "format": format, **(facts or {}), "files": files})
 
 
 def check_manifest(folder: str | Path, *, kind: str, format: int) -> dict[str, Any]:

@@ -104,7 +104,8 @@ def test_a_table_holds_ids_spans_tokens_and_kept_columns() -> None:
     lines = [json.loads(line) for line in check("tokenize", "b.csv", "-t", "tok", "--keep", "id").splitlines()]
     assert table.to_pylist() == [{key: line[key] for key in table.column_names} for line in lines]
     check("tokenize", "b.csv", "-t", "tok", "-o", "bare", "--no-spans", "--no-tokens")
-    assert parquet.read_table("bare/part-00000.parquet").column_names == ["row", "ids"]
+    assert parquet.read_table("bare").column_names == ["row", "ids"]  # the whole folder is one table
+    assert json.loads(Path("bare/_manifest.json").read_text())["n_rows"] == len(TEXTS)
 
 
 def test_shards_together_are_the_whole() -> None:
@@ -127,7 +128,7 @@ def test_a_killed_job_resumes_to_the_same_bytes() -> None:
     generator = random.Random(1)
     kills = 0
     while True:
-        resume = ["--resume"] if Path("killed/job.json").exists() else []
+        resume = ["--resume"] if Path("killed/_job.json").exists() else []
         process = subprocess.Popen(
             command(*arguments, "-o", "killed", *resume), stderr=subprocess.PIPE, env=environment()
         )
@@ -156,7 +157,7 @@ def test_a_job_is_resumed_only_as_it_was() -> None:
     assert "pass --resume" in fails(5, "tokenize", "a.txt", "-o", "out")
     check("tokenize", "a.txt", "-o", "out", "--resume")
     assert fails(4, "tokenize", "a.txt", "-o", "out", "--resume", "-t", "char").startswith(
-        "error: out/job.json: tokenizer was "
+        "error: out/_job.json: tokenizer was "
     )
     write_corpus("a.txt", ["grown", *TEXTS])
     assert "inputs was" in fails(4, "tokenize", "a.txt", "-o", "out", "--resume")
@@ -171,7 +172,7 @@ def test_bad_rows_stop_or_are_skipped_and_written_down() -> None:
     shutil.rmtree("out")
     check("tokenize", "a.csv", "-o", "out", "--on-bad", "skip", "--to", "text")
     assert Path("out/part-00000.text").read_text() == "ok\nfine\n"
-    rejects = Path("out/rejects.txt").read_text().splitlines()
+    rejects = Path("out/_rejects.txt").read_text().splitlines()
     assert [line.split(": ")[0] for line in rejects] == ["a.csv:3", "a.csv:4:6"]
     Path("b.jsonl").write_text('{"text": "a"}\n{\n{"text": 3}\n{"text": "b"}\n', encoding="utf-8")
     done = run("tokenize", "b.jsonl", "--on-bad", "skip", "--to", "text")
@@ -221,7 +222,7 @@ def test_a_very_long_line_and_an_empty_file_stream_through() -> None:
     Path("empty.txt").touch()
     assert check("tokenize", "empty.txt") == ""
     check("tokenize", "empty.txt", "-o", "out")
-    assert json.loads(Path("out/report.json").read_text())["n_parts"] == 0
+    assert json.loads(Path("out/_manifest.json").read_text())["n_parts"] == 0
 
 
 def test_to_a_table_needs_a_folder_and_a_damaged_table_is_said() -> None:

@@ -75,7 +75,7 @@ def tokenize(
         bool, typer.Option("--resume", help="Go on with the job in -o, skipping finished parts.")
     ] = False,
     on_bad: Annotated[
-        OnBad, typer.Option(help="A bad row: stop, or skip it and write it to rejects.txt.")
+        OnBad, typer.Option(help="A bad row: stop, or skip it and write it to _rejects.txt.")
     ] = OnBad.stop,
     count: Annotated[bool, typer.Option("--count", help="Only count.")] = False,
     check: Annotated[
@@ -207,14 +207,14 @@ def _write_parts(
     }
     bulk.open_job(folder, description, resume=resume)
     ready = {path.name for path in folder.glob(f"part-*.{output}")}
-    n_parts = 0
+    n_parts = n_rows = 0
 
     def missing() -> Any:
-        nonlocal n_parts
+        nonlocal n_parts, n_rows
         for part in bulk.cut_parts(source, n_rows=part_rows):
             if part.number % n_shards != index - 1:
                 continue
-            n_parts += 1
+            n_parts, n_rows = n_parts + 1, n_rows + len(part.rows)
             if bulk.part_name(part.number, output) not in ready:
                 yield part
 
@@ -227,7 +227,7 @@ def _write_parts(
             counts.add(result.counts)
             seconds = max(time.perf_counter() - started, 1e-9)
             progress.update(counts.n_rows, details=f"{counts.n_text_bytes / seconds / 1e6:.1f} MB/s")
-    bulk.finish_job(folder, {"n_parts": n_parts}, source.rejects)
+    bulk.finish_job(folder, {"n_parts": n_parts, "n_rows": n_rows}, source.rejects)
     _finish((counts, time.perf_counter() - started), source, plan.max_length)
     kept = f", {len(ready):,} of them finished before" if ready else ""
     note(f"{folder}: {n_parts:,} parts{kept}")

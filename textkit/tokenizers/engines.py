@@ -22,6 +22,7 @@ import tokenizers as hf
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
+from textkit.errors import ArtifactError
 from textkit.tokenizers import unicode_breaks
 from textkit.tokenizers.unicode_tables import WHITE_SPACE
 
@@ -82,10 +83,17 @@ class ReferenceEngine:
         return TokenBatch(flat, offsets, edges, np.zeros(len(ids), dtype=np.int32))
 
     def _encode_rows(self, texts: Sequence[str], *, spans: bool) -> list[Any]:
-        if is_forked():  # the thread pool of the parent did not come along
-            return [self._backend.encode(text, add_special_tokens=False) for text in texts]
         encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
-        return list(encode(list(texts), add_special_tokens=False))
+        try:
+            if is_forked():  # the thread pool of the parent did not come along
+                return [self._backend.encode(text, add_special_tokens=False) for text in texts]
+            return list(encode(list(texts), add_special_tokens=False))
+        # A broken file shows only now: tokenizers raises bare Exception, and its panics derive from BaseException.
+        except BaseException as err:
+            if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
+                raise
+            reason = " ".join(str(err).split())
+            raise ArtifactError(f"this tokenizer cannot encode: {reason}; its tokenizer.json is broken") from err
 
 
 class SplintrEngine:

@@ -126,8 +126,9 @@ def _from_json(description: Any, path: Path, *, engine: EngineChoice) -> Pipelin
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
     kind = _kind_beside(path) or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
-    # Only a Unigram's scores change when tokenizers writes them anew; older files of other models lack their type.
-    known = description if model.get("type") == "Unigram" else None
+    known = json.loads(backend.to_str())
+    if model.get("type") == "Unigram":  # tokenizers writes scores anew up to one bit off; the file's own are kept
+        known["model"]["vocab"] = model["vocab"]
     return PipelineTokenizer(backend, kind=kind, engine=engine, description=known)
 
 

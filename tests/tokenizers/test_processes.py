@@ -1,0 +1,80 @@
+"""Fork, spawn, threads and DataLoader workers: the same ids, no warning, no deadlock, no environment variable."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from textkit import tokenizers
+
+ROOT = Path(__file__).parents[2]
+PROLOGUE = """
+import multiprocessing, os, sys
+from textkit import tokenizers
+texts = ["pride and vanity 🙂", "don't", "", "[PAD]"] * 300
+def make(kind):
+    tok = tokenizers.train(kind, texts * 2, size=300)
+    tok.encode(texts); tok.encode(texts, spans=True)   # start the engines' thread pools before any fork
+    return tok
+"""
+FORK = """
+for kind in ("word", "bpe", "wordpiece"):
+    tok = make(kind)
+    expected = tok.encode(texts, spans=True).ids.tolist()
+    def child(queue):
+        queue.put((tok.encode(texts).ids.tolist(), tok.encode(texts, spans=True).ids.tolist(), make(kind).kind))
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    plain, spanned, trained = queue.get()
+    process.join()
+    assert plain == spanned == expected and trained == kind
+    assert tok.encode(texts).ids.tolist() == expected       # the parent goes on in parallel
+    assert "TOKENIZERS_PARALLELISM" not in os.environ
+"""
+LOADER = """
+from torch.utils.data import DataLoader, Dataset
+tok = make("bpe")
+class Rows(Dataset):
+    def __len__(self): return 40
+    def __getitem__(self, i): return tok.encode([texts[i]]).ids.tolist()
+loader = DataLoader(Rows(), batch_size=None, num_workers=2, multiprocessing_context="fork")
+assert [row for row in loader] == [row.tolist() for row in tok.encode(texts[:40])]
+"""
+SPAWN = """
+def child(texts):
+    return tokenizers.create("word").encode(texts).ids.tolist()
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(child, [texts]) == [child(texts)]
+"""
+
+
+@pytest.mark.parametrize("program", [FORK, LOADER, SPAWN], ids=["fork", "loader", "spawn"])
+def test_other_processes_encode_alike_and_quietly(program: str) -> None:
+    Path("program.py").write_text(PROLOGUE + program, encoding="utf-8")
+    environment = {key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "program.py"],
+        capture_output=True,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        timeout=120,  # a deadlock ends here
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe", "wordpiece"])
+def test_threads_share_one_tokenizer(kind: str) -> None:
+    texts = [f"pride and vanity {i}" for i in range(200)]
+    tokenizer = tokenizers.train(kind, texts, size=300)
+    expected = tokenizer.encode(texts, spans=True).ids.tolist()
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: tokenizer.encode(texts).ids.tolist(), range(50)))
+    assert all(result == expected for result in results)
