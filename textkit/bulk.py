@@ -2,8 +2,8 @@
 
 A job reads rows in order and cuts them into parts of a fixed number of rows. Each part becomes one file
 `part-00000.parquet`, written whole or not at all. What a job is stands in `_job.json`; when it is finished
-`_manifest.json` seals the folder. A resumed job skips the parts that exist; a job on shard i of n makes the parts p with
-p % n = i - 1, so that machines can share one corpus.
+`_manifest.json` seals the folder. A resumed job skips the parts that exist; a job on shard i of n makes the parts p
+with p % n = i - 1, so that machines can share one corpus.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,18 +86,20 @@ def map_parts(
     start: Callable[..., None],
     arguments: tuple[Any, ...],
 ) -> Iterator[Any]:
-    """Apply `work` to each part and give the results in order; at most two parts a worker are in memory.
+    """Apply `work` to each part and give the results in order; at most two parts a worker are waiting.
 
-    `start(*arguments)` runs once in every worker before its first part, and here when there is one worker.
+    `start(*arguments)` runs once in every worker process before its first part. With one worker the work is done in a
+    thread of this process, which must be ready for it, while the next part is read.
     """
+    pool: Executor
     if workers == 1:
-        start(*arguments)
-        yield from map(work, parts)
-        return
-    # Spawned, not forked: thread pools of the engines do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments) as pool:
-        waiting: deque[Future[Any]] = deque()
+        pool = ThreadPoolExecutor(1)
+    else:
+        # Spawned, not forked: thread pools of the engines do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)
+    waiting: deque[Future[Any]] = deque()
+    with pool:
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))

@@ -70,7 +70,9 @@ def tokenize(
     tokens: Annotated[bool, typer.Option("--tokens/--no-tokens", help="Write the tokens' texts.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make only every N-th part, from the I-th.")] = None,
-    part_rows: Annotated[int, typer.Option(min=1, help="Rows of a part.")] = 50_000,
+    part_rows: Annotated[
+        int, typer.Option(min=1, help="Rows of a part at most; 8 million characters end it too.")
+    ] = 50_000,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the job in -o, skipping finished parts.")
     ] = False,
@@ -131,9 +133,12 @@ def open_tokenizer(source: str) -> Tokenizer:
     return tokenizers.create(source)
 
 
-def _worker_arguments(tok: Any, plan: Plan) -> tuple[str, str | None, Plan]:
+def _prepare(tok: Tokenizer, plan: Plan) -> tuple[str, str | None, Plan]:
+    """Make this process ready for parts; give what a worker process needs to be so."""
+    from textkit.tokenized import use_tokenizer
     from textkit.tokenizers import PipelineTokenizer
 
+    use_tokenizer(tok, plan)
     return (tok.kind, tok.json, plan) if isinstance(tok, PipelineTokenizer) else (tok.kind, None, plan)
 
 
@@ -144,7 +149,7 @@ def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: 
 
     counts, failures, started = Counts(), [], time.perf_counter()
     parts = cut_parts(source, n_rows=_STREAM_ROWS, n_characters=_STREAM_CHARACTERS)
-    arguments = _worker_arguments(tok, plan)
+    arguments = _prepare(tok, plan)
     for result in map_parts(tokenize_part, parts, workers=workers, start=start_worker, arguments=arguments):
         counts.add(result.counts)
         failures += result.failures
@@ -211,7 +216,7 @@ def _write_parts(
 
     def missing() -> Any:
         nonlocal n_parts, n_rows
-        for part in bulk.cut_parts(source, n_rows=part_rows):
+        for part in bulk.cut_parts(source, n_rows=part_rows, n_characters=_STREAM_CHARACTERS):
             if part.number % n_shards != index - 1:
                 continue
             n_parts, n_rows = n_parts + 1, n_rows + len(part.rows)
@@ -220,7 +225,7 @@ def _write_parts(
 
     counts, started = Counts(), time.perf_counter()
     with Progress("tokenizing") as progress:
-        arguments = _worker_arguments(tok, plan)
+        arguments = _prepare(tok, plan)
         for result in bulk.map_parts(
             tokenize_part, missing(), workers=workers, start=start_worker, arguments=arguments
         ):
