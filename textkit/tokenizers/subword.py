@@ -146,7 +146,8 @@ def train_wordpiece(
     check_size(size, at_least=len(BERT_SPECIALS))
     rows = texts if isinstance(texts, Sequence) else list(texts)  # read twice: for the alphabet, then for the words
     backend = _wordpiece_backend({}, lowercase=lowercase)
-    inner = [f"##{character}" for character in _alphabet(rows, backend)]
+    sources = _alphabet(rows, backend)
+    inner = [f"##{character}" for character in sorted(sources)]
     trainer = trainers.WordPieceTrainer(
         vocab_size=size + len(inner),
         min_frequency=min_frequency,
@@ -155,29 +156,40 @@ def train_wordpiece(
     )
     backend.train_from_iterator(iterate_checked(rows), trainer)
     learnt = backend.get_vocab()
-    used = _used_inner(rows, backend, set(inner))
-    ranked = sorted((token for token in learnt if token not in inner or token in used), key=lambda t: learnt[t])
+    unused = _never_inside(rows, backend, learnt, sources)
+    ranked = sorted((token for token in learnt if token not in unused), key=lambda token: learnt[token])
     return create_wordpiece(vocabulary=ranked[:size], lowercase=lowercase)
 
 
-def _alphabet(rows: Sequence[str], backend: hf.Tokenizer) -> list[str]:
-    """Give every character of the normalised texts that is no white space, in code point order."""
+def _alphabet(rows: Sequence[str], backend: hf.Tokenizer) -> dict[str, set[str]]:
+    """Give every character of the normalised texts but white space, with the raw characters it came from."""
     raw: set[str] = set()
     for text in iterate_checked(rows):
         raw.update(text)
-    characters = {c for char in raw for c in backend.normalizer.normalize_str(f"a{char}")[1:]}
-    return sorted(character for character in characters if not character.isspace())
+    sources: dict[str, set[str]] = {}
+    for char in raw:
+        for character in backend.normalizer.normalize_str(f"a{char}")[1:]:
+            if not character.isspace():
+                sources.setdefault(character, set()).add(char)
+    return sources
 
 
-def _used_inner(rows: Sequence[str], backend: hf.Tokenizer, inner: set[str]) -> set[str]:
-    """Give the inner characters that occur inside a word of the texts; the others were numbered for nothing."""
-    used: set[str] = set()
+def _never_inside(
+    rows: Sequence[str], backend: hf.Tokenizer, learnt: dict[str, int], sources: dict[str, set[str]]
+) -> set[str]:
+    """Give the inner characters that no word has inside: they were numbered for nothing.
+
+    Most are inside some longer piece; only texts that hold one of the others are looked at again.
+    """
+    inside = {character for token in learnt if len(token) > 1 for character in token.removeprefix("##")[1:]}
+    inside |= {token[2] for token in learnt if token.startswith("##") and len(token) > 3}
+    doubtful = set(sources) - inside
+    raw = {char for character in doubtful for char in sources[character]}
     for text in iterate_checked(rows):
-        for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text)):
-            used.update(word[1:])
-        if len(used) == len(inner):
-            break
-    return {f"##{character}" for character in used}
+        if not raw.isdisjoint(text):
+            for word, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text)):
+                doubtful.difference_update(word[1:])
+    return {f"##{character}" for character in doubtful}
 
 
 def create_wordpiece(*, vocabulary: Sequence[str], lowercase: bool = True) -> PipelineTokenizer:

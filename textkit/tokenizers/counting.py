@@ -1,0 +1,175 @@
+"""Piece counts: what a vocabulary is learnt from, in bounded memory, to and from files that can be merged.
+
+In: texts and an untrained tokenizer's normaliser and splitter. Out: (piece, count) in code point order, the same
+whatever the order of the texts. Counts beyond the memory go to disk as sorted runs and are merged. A counts file is
+one line of JSON that says what was counted, then `count<tab>piece as JSON`, so that machines can count apart and train together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import tokenizers as hf
+
+from textkit import files
+from textkit.errors import DataError, StorageError, UsageError
+from textkit.tokenizers.base import iterate_checked
+
+# A dict entry, a short str and an int of CPython, measured on 2 million English pieces.
+PIECE_BYTES = 170
+FORMAT = 1
+# Equal pieces go to a trainer joined, up to this many at a time.
+_REPEATS = 1000
+
+Counted = Iterable[tuple[str, int]]
+
+
+def split_pieces(backend: hf.Tokenizer, text: str) -> list[str]:
+    """Cut a text as the tokenizer does before it looks pieces up."""
+    seen = text if backend.normalizer is None else backend.normalizer.normalize_str(text)
+    return [piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(seen)]
+
+
+def count_texts(
+    texts: Iterable[str], backend: hf.Tokenizer, *, memory_bytes: int | None = None
+) -> Iterator[tuple[str, int]]:
+    """Count the pieces of texts; beyond `memory_bytes` sorted runs are spilt to a temporary folder and merged.
+
+    >>> from textkit import tokenizers
+    >>> backend = hf.Tokenizer.from_str(tokenizers.create("word").json)
+    >>> list(count_texts(["b a b"], backend))
+    [('a', 1), ('b', 2)]
+    """
+    counts: Counter[str] = Counter()
+    limit = None if memory_bytes is None else max(1, memory_bytes // PIECE_BYTES)
+    with contextlib.ExitStack() as stack:
+        runs: list[Path] = []
+        for text in iterate_checked(texts):
+            counts.update(split_pieces(backend, text))
+            if limit is not None and len(counts) > limit:
+                if not runs:
+                    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textkit-counts-")))
+                runs.append(folder / f"run-{len(runs):05d}")
+                _write_lines(runs[-1], sorted(counts.items()))
+                counts.clear()
+        yield from merge_counts([*(_read_lines(run) for run in runs), sorted(counts.items())])
+
+
+def merge_counts(sources: Iterable[Counted]) -> Iterator[tuple[str, int]]:
+    """Merge sorted counts, adding up equal pieces.
+
+    >>> list(merge_counts([[("a", 1), ("b", 2)], [("b", 40)]]))
+    [('a', 1), ('b', 42)]
+    """
+    piece, total = None, 0
+    for found, count in heapq.merge(*sources):
+        if found == piece:
+            total += count
+            continue
+        if piece is not None:
+            yield piece, total
+        piece, total = found, count
+    if piece is not None:
+        yield piece, total
+
+
+def write_counts(path: Path, counts: Counted, *, facts: dict[str, Any]) -> int:
+    """Write a counts file; facts say what was counted. Returns the number of pieces."""
+    number = 0
+    with files.atomic_file(path) as file:
+        file.write(json.dumps({"format": FORMAT, **facts}, ensure_ascii=False).encode() + b"\n")
+        for piece, count in counts:
+            file.write(f"{count}\t{json.dumps(piece, ensure_ascii=False)}\n".encode())
+            number += 1
+    return number
+
+
+def read_counts(paths: list[Path], *, facts: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Read and merge counts files, which must all have counted the same things."""
+    for path in paths:
+        with _open_lines(path) as file:
+            try:
+                known = json.loads(next(file, ""))
+            except ValueError as err:
+                raise DataError("not a counts file: no header", where=f"{path}:1") from err
+        wanted = {"format": FORMAT, **facts}
+        for key, value in wanted.items():
+            if not isinstance(known, dict) or known.get(key) != value:
+                found = known.get(key) if isinstance(known, dict) else None
+                raise DataError(
+                    f"{key} is {found!r}, expected {value!r}; count again with the same options", where=f"{path}:1"
+                )
+    return merge_counts([_read_lines(path, skip=1) for path in paths])
+
+
+def expand_counts(counts: Counted, backend: hf.Tokenizer) -> Iterator[str]:
+    """Give a trainer that counts for itself texts with these counts: equal pieces joined where they split again."""
+    plain = _plain_text(backend)
+    for piece, count in counts:
+        unit = plain(piece)
+        joiner = next((j for j in ("", " ") if split_pieces(backend, unit + j + unit) == [piece] * 2), None)
+        if joiner is None:
+            yield from (unit for _ in range(count))
+            continue
+        whole, rest = divmod(count, _REPEATS)
+        yield from (joiner.join([unit] * _REPEATS) for _ in range(whole))
+        if rest:
+            yield joiner.join([unit] * rest)
+
+
+def _plain_text(backend: hf.Tokenizer) -> Callable[[str], str]:
+    """Give the function that turns a piece back into text that splits into it."""
+    described = json.dumps(json.loads(backend.to_str())["pre_tokenizer"])
+    if '"ByteLevel"' in described:
+        level = hf.decoders.ByteLevel()
+        return lambda piece: str(level.decode([piece]))
+    if '"Metaspace"' in described:
+        return lambda piece: piece.removeprefix("▁") or piece
+    return lambda piece: piece
+
+
+def parse_memory(text: str) -> int:
+    """Read an amount of memory such as 500M or 2G, in bytes.
+
+    >>> parse_memory("2G")
+    2147483648
+    """
+    units = {"K": 10, "M": 20, "G": 30, "T": 40}
+    number, unit = text[:-1], text[-1:].upper()
+    if unit not in units or not number.replace(".", "", 1).isdigit() or float(number) <= 0:
+        raise UsageError(f"expected memory such as 500M or 2G, found '{text}'")
+    return int(float(number) * 2 ** units[unit])
+
+
+@contextlib.contextmanager
+def _open_lines(path: Path) -> Iterator[Any]:
+    try:
+        file = open(path, encoding="utf-8", newline="\n")  # noqa: SIM115 - closed below
+    except OSError as err:
+        raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
+    with file:
+        yield file
+
+
+def _write_lines(path: Path, counts: Counted) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{count}\t{json.dumps(piece)}\n" for piece, count in counts)
+
+
+def _read_lines(path: Path, *, skip: int = 0) -> Iterator[tuple[str, int]]:
+    with _open_lines(path) as file:
+        for number, line in enumerate(file, start=1):
+            if number <= skip:
+                continue
+            count, _, piece = line.partition("\t")
+            try:
+                yield json.loads(piece), int(count)
+            except ValueError as err:
+                raise DataError("expected count<tab>piece", where=f"{path}:{number}") from err
