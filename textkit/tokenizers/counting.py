@@ -2,7 +2,8 @@
 
 In: texts and an untrained tokenizer's normaliser and splitter. Out: (piece, count) in code point order, the same
 whatever the order of the texts. Counts beyond the memory go to disk as sorted runs and are merged. A counts file is
-one line of JSON that says what was counted, then `count<tab>piece as JSON`, so that machines can count apart and train together.
+one line of JSON that says what was counted, then `count<tab>piece as JSON`, so that machines can count apart and train
+together.
 """
 
 from __future__ import annotations

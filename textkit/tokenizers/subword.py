@@ -162,14 +162,14 @@ def train_wordpiece(
 
 
 def _alphabet(rows: Sequence[str], backend: hf.Tokenizer) -> dict[str, set[str]]:
-    """Give every character of the normalised texts but white space, with the raw characters it came from."""
+    """Give the characters of the normalised texts that can stand inside a word, with the raw ones they came from."""
     raw: set[str] = set()
     for text in iterate_checked(rows):
         raw.update(text)
     sources: dict[str, set[str]] = {}
     for char in raw:
         for character in backend.normalizer.normalize_str(f"a{char}")[1:]:
-            if not character.isspace():
+            if len(backend.pre_tokenizer.pre_tokenize_str(f"a{character}")) == 1 and not character.isspace():
                 sources.setdefault(character, set()).add(char)
     return sources
 
