@@ -22,6 +22,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "char": "textkit.tokenizers.character:CHAR",
         "grapheme": "textkit.tokenizers.character:GRAPHEME",
         "regex": "textkit.tokenizers.word:REGEX",
+        "spacy": "textkit.tokenizers.spacy_words:SPACY",
         "unicode": "textkit.tokenizers.word:WORD",
         "unigram": "textkit.tokenizers.subword:UNIGRAM",
         "whitespace": "textkit.tokenizers.word:WHITESPACE",

@@ -46,7 +46,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "regex": {"pattern": r"[a-z]+"},
 }
 KINDS = [kind for kind in registry.names("tokenizer") if kind not in ("byte", "unicode")]
-COUNTED = [kind for kind in KINDS if kind != "unigram"]
+COUNTED = [kind for kind in KINDS if kind not in ("unigram", "spacy")]
 
 
 def train(kind: str, texts: list[str], **options: Any) -> Any:

@@ -11,7 +11,7 @@ import gzip
 import json
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tokenizers as hf
 
@@ -74,6 +74,10 @@ def read_files(folder: Path) -> PipelineTokenizer:
 
 
 def _read_folder(folder: Path, *, engine: EngineChoice) -> PipelineTokenizer:
+    if (folder / "spacy_words.json").is_file():
+        from textkit.tokenizers import spacy_words
+
+        return cast(PipelineTokenizer, spacy_words.read(folder))
     names = [TOKENIZER_JSON, "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"]
     found = next((folder / name for name in names if (folder / name).is_file()), None)
     found = found or next(iter(sorted(folder.glob("*.tiktoken"))), None)

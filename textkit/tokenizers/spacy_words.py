@@ -1,0 +1,149 @@
+"""The `spacy` kind: any language's spaCy tokenizer, or an installed pipeline's, behind our protocol.
+
+In: a language code such as "en", or a pipeline's name. Out: a tokenizer of words with ids, exact spans, a vocabulary
+that is saved as JSON; spaCy itself must be installed again to load it. White space tokens of spaCy are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textkit import files
+from textkit.batch import TokenBatch, offsets_of
+from textkit.errors import ArtifactError, MissingExtraError, UsageError
+from textkit.tokenizers.base import PAD, UNKNOWN, Kind, OnLong, check_size, check_texts, iterate_checked, limit
+from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
+
+FILE = "spacy_words.json"
+FORMAT = 1
+
+
+class SpacyTokenizer:
+    """Words as spaCy cuts them, looked up in a vocabulary of our own."""
+
+    kind = "spacy"
+    lossless = False
+    pad_id: int | None = 0
+    unknown_id: int | None = 1
+
+    def __init__(self, language: str, vocabulary: Sequence[str], *, lowercase: bool) -> None:
+        self.language, self.lowercase = language, lowercase
+        self._pipe = open_language(language)
+        self.vocabulary = {token: i for i, token in enumerate(dict.fromkeys([PAD, UNKNOWN, *vocabulary]))}
+        # spaCy's own number of a word form -> our id; -1 for white space. Learnt as forms come.
+        self._ids: dict[int, int] = {}
+        self.fingerprint = hashlib.sha256(json.dumps(self._description()).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"SpacyTokenizer('{self.language}', n_tokens={len(self.vocabulary):,})"
+
+    def _description(self) -> dict[str, Any]:
+        tokens = list(self.vocabulary)
+        return {"format": FORMAT, "language": self.language, "lowercase": self.lowercase, "vocabulary": tokens}
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        spans: bool = False,
+        unit: Unit = "char",
+        max_length: int | None = None,
+        on_long: OnLong = "truncate",
+        stride: int | None = None,
+        errors: Errors = "replace",
+        allow_special: bool = False,
+    ) -> TokenBatch:
+        """Turn texts into ids, as PipelineTokenizer.encode does; special tokens cannot be allowed."""
+        from spacy.attrs import IDX, LENGTH, ORTH
+
+        if allow_special:
+            raise UsageError("tokenizer 'spacy' reads no special tokens from text")
+        texts = check_texts(texts)
+        clean, n_replaced = replace_surrogates(texts, errors=errors)
+        columns = [np.asarray(doc.to_array([ORTH, IDX, LENGTH]), dtype=np.uint64) for doc in self._pipe.pipe(clean)]
+        counts = np.fromiter(map(len, columns), dtype=np.int64, count=len(columns))
+        table = np.concatenate(columns) if columns else np.zeros((0, 3), dtype=np.uint64)
+        forms, inverse = np.unique(table[:, 0], return_inverse=True)
+        ids = np.array([self._id_of(int(form)) for form in forms], dtype=np.int32)[inverse]
+        kept = ids >= 0
+        offsets = offsets_of(kept.astype(np.int64))[offsets_of(counts)]
+        edges = None
+        if spans:
+            starts = table[kept, 1].astype(np.int32)
+            edges = np.stack([starts, starts + table[kept, 2].astype(np.int32)], axis=1)
+        batch = TokenBatch(ids[kept], offsets, edges, np.zeros(len(texts), np.int32), n_replaced=n_replaced)
+        batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
+        return convert_spans(texts, batch, unit=unit) if spans else batch
+
+    def _id_of(self, form: int) -> int:
+        if form not in self._ids:
+            word = self._pipe.vocab.strings[form]
+            found = self.vocabulary.get(word.lower() if self.lowercase else word, 1)
+            self._ids[form] = -1 if word.isspace() else found
+        return self._ids[form]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Join words with spaces."""
+        names = list(self.vocabulary)
+        bad = [int(i) for i in ids if not 0 <= i < len(names)]
+        if bad:
+            raise UsageError(f"id {bad[0]} is not in the vocabulary (0 to {len(names) - 1})")
+        return " ".join(names[int(i)] for i in ids)
+
+    def save(self, folder: str | Path) -> None:
+        """Write a tokenizer folder: the language and the vocabulary."""
+        with files.atomic_folder(folder) as temporary:
+            files.write_json(temporary / FILE, self._description())
+            files.write_manifest(temporary, kind="tokenizer", format=FORMAT)
+
+
+def open_language(language: str) -> Any:
+    """Give the tokenizer of a blank language, or of an installed pipeline."""
+    try:
+        import spacy
+    except ImportError as err:
+        raise MissingExtraError("spaCy", needed_by="tokenizer 'spacy'", extra="spacy") from err
+    try:
+        made = spacy.load(language) if "_" in language or Path(language).exists() else spacy.blank(language)
+    except (OSError, ImportError, ValueError) as err:
+        reason = " ".join(str(err).split())
+        raise UsageError(f"spaCy knows no language or pipeline '{language}': {reason}") from err
+    return made.tokenizer
+
+
+def read(folder: Path) -> SpacyTokenizer:
+    """Read what `save` wrote."""
+    found = files.read_json(folder / FILE)
+    try:
+        if found["format"] > FORMAT:
+            raise ArtifactError(f"format {found['format']} is newer than this textkit reads", where=str(folder / FILE))
+        return SpacyTokenizer(found["language"], found["vocabulary"], lowercase=bool(found["lowercase"]))
+    except (KeyError, TypeError) as err:
+        raise ArtifactError(f"not a saved spaCy tokenizer: {err!r}", where=str(folder / FILE)) from err
+
+
+def train_spacy(
+    texts: Iterable[str], *, language: str = "en", size: int = 30_000, min_frequency: int = 1, lowercase: bool = False
+) -> SpacyTokenizer:
+    """Learn the `size` most frequent words of spaCy's tokenizer that occur at least `min_frequency` times."""
+    check_size(size, at_least=2)
+    counts: Counter[str] = Counter()
+    for doc in open_language(language).pipe(iterate_checked(texts)):
+        counts.update(token.text.lower() if lowercase else token.text for token in doc if not token.is_space)
+    ranked = sorted((word for word, count in counts.items() if count >= min_frequency), key=lambda w: (-counts[w], w))
+    return SpacyTokenizer(language, ranked[: size - 2], lowercase=lowercase)
+
+
+def create_spacy(*, language: str = "en", vocabulary: Sequence[str] = (), lowercase: bool = False) -> SpacyTokenizer:
+    """Make a spaCy tokenizer from a word list; with none it still splits, and every word is unknown."""
+    return SpacyTokenizer(language, vocabulary, lowercase=lowercase)
+
+
+SPACY = Kind(train=train_spacy, create=create_spacy)
