@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench fuzz clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -19,6 +19,11 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Longer campaigns: every code point through every tokenizer, and the cost of doubling an input; some minutes.
+fuzz: $(READY)
+	$(BIN)/python tests/campaigns/code_points.py
+	$(BIN)/python tests/campaigns/doubling.py
 
 bench: $(READY)
 	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

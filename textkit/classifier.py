@@ -163,7 +163,10 @@ def make_tokenizer(recipe: Recipe, texts: Sequence[str]) -> PipelineTokenizer:
     if section.path is not None:
         return tokenizers.load(section.path)
     made = tokenizers.train(section.name, texts, **section.options)
-    assert isinstance(made, PipelineTokenizer)
+    if not isinstance(made, PipelineTokenizer):
+        raise UsageError(
+            f"tokenizer '{section.name}' cannot be kept in a model folder; choose one with a tokenizer.json"
+        )
     return made
 
 

@@ -95,15 +95,12 @@ def use_tokenizer(tokenizer: Tokenizer, plan: Plan) -> None:
     _tokenizer, _plan = tokenizer, plan
 
 
-def start_worker(source: str, description: str | None, plan: Plan) -> None:
-    """Give a worker process its tokenizer: by name, or by its whole tokenizer.json and kind."""
-    if description is None:
-        use_tokenizer(tokenizers.create(source), plan)
-        return
+def start_worker(kind: str, description: str, plan: Plan) -> None:
+    """Give a worker process its tokenizer, by its kind and its whole tokenizer.json."""
     import tokenizers as hf
 
     backend, known = hf.Tokenizer.from_str(description), json.loads(description)
-    use_tokenizer(tokenizers.PipelineTokenizer(backend, kind=source, description=known), plan)
+    use_tokenizer(tokenizers.PipelineTokenizer(backend, kind=kind, description=known), plan)
 
 
 def tokenize_part(part: Part) -> PartResult:

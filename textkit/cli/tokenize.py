@@ -133,13 +133,17 @@ def open_tokenizer(source: str) -> Tokenizer:
     return tokenizers.create(source)
 
 
-def _prepare(tok: Tokenizer, plan: Plan) -> tuple[str, str | None, Plan]:
+def _prepare(tok: Tokenizer, plan: Plan, *, workers: int) -> tuple[str, str | None, Plan]:
     """Make this process ready for parts; give what a worker process needs to be so."""
     from textkit.tokenized import use_tokenizer
     from textkit.tokenizers import PipelineTokenizer
 
     use_tokenizer(tok, plan)
-    return (tok.kind, tok.json, plan) if isinstance(tok, PipelineTokenizer) else (tok.kind, None, plan)
+    if isinstance(tok, PipelineTokenizer):
+        return tok.kind, tok.json, plan
+    if workers > 1:
+        raise UsageError(f"a '{tok.kind}' tokenizer runs in one process; leave out --workers")
+    return tok.kind, None, plan
 
 
 def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: bool) -> tuple[Counts, float]:
@@ -149,7 +153,7 @@ def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: 
 
     counts, failures, started = Counts(), [], time.perf_counter()
     parts = cut_parts(source, n_rows=_STREAM_ROWS, n_characters=_STREAM_CHARACTERS)
-    arguments = _prepare(tok, plan)
+    arguments = _prepare(tok, plan, workers=workers)
     for result in map_parts(tokenize_part, parts, workers=workers, start=start_worker, arguments=arguments):
         counts.add(result.counts)
         failures += result.failures
@@ -225,7 +229,7 @@ def _write_parts(
 
     counts, started = Counts(), time.perf_counter()
     with Progress("tokenizing") as progress:
-        arguments = _prepare(tok, plan)
+        arguments = _prepare(tok, plan, workers=workers)
         for result in bulk.map_parts(
             tokenize_part, missing(), workers=workers, start=start_worker, arguments=arguments
         ):
