@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError
 from textkit.tokenizers import unicode_breaks
+from textkit.tokenizers.engine_differences import DIFFERENCES
 from textkit.tokenizers.unicode_tables import WHITE_SPACE
 
 # What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces, case, digits,
@@ -113,16 +114,27 @@ class SplintrEngine:
         self._reference = reference
         self._specials = [token["content"] for token in description["added_tokens"] if token.get("special")]
         self._first_marks = {special[0] for special in self._specials}
+        self._normalises = description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
+        self._differs = re.compile(f"[{DIFFERENCES}]")
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        # Not every backend of splintr takes the text of a special token for plain text: those rows are the reference's.
+        # Not every backend of splintr takes the text of a special token for plain text, and its Unicode tables are not
+        # the reference's: rows with such text are the reference's.
         together = "\0".join(texts)
-        if any(mark in together for mark in self._first_marks) and any(name in together for name in self._specials):
-            plain = [not any(special in text for special in self._specials) for text in texts]
-            return encode_split(texts, plain, self._encode_plain, self._reference.encode, spans=spans)
-        return self._encode_plain(texts, spans=spans)
+        special = any(mark in together for mark in self._first_marks) and any(
+            name in together for name in self._specials
+        )
+        if special or (self._normalises and not together.isascii() and self._differs.search(together)):
+            plain = [self._is_plain(text) for text in texts]
+            return encode_split(texts, plain, self.encode_plain, self._reference.encode, spans=spans)
+        return self.encode_plain(texts, spans=spans)
 
-    def _encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+    def _is_plain(self, text: str) -> bool:
+        if any(special in text for special in self._specials):
+            return False
+        return not self._normalises or text.isascii() or self._differs.search(text) is None
+
+    def encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         ids, offsets = self._encode_flat(texts)
         edges = byte_spans(texts, ids, offsets, self._piece_bytes) if spans and self._piece_bytes is not None else None
         return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))

@@ -17,7 +17,6 @@ import tokenizers as hf
 
 from textkit import files
 from textkit.errors import ArtifactError
-from textkit.tokenizers import conversion
 from textkit.tokenizers.base import EngineChoice, PipelineTokenizer
 
 FORMAT = 1
@@ -88,6 +87,8 @@ def _read_folder(folder: Path, *, engine: EngineChoice) -> PipelineTokenizer:
 
 def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
     """Tell the format by the content, and read it."""
+    from textkit.tokenizers import conversion  # with all kinds behind it: not needed to import this module
+
     data = read_bytes(path)
     start = data[:64].lstrip()
     if start.startswith(b"{"):
