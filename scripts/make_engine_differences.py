@@ -61,7 +61,7 @@ def main() -> None:
     parts = [f"\\U{a:08x}" if a == b else f"\\U{a:08x}-\\U{b:08x}" for a, b in ranges]
     lines = "\n".join(f'    "{"".join(parts[i : i + 4])}"' for i in range(0, len(parts), 4))
     TARGET.write_text(
-        '"""Code points that splintr 0.22 and tokenizers 0.23 normalise or split differently, inside of a regex class.\n'
+        '"""Code points that splintr 0.22 and tokenizers 0.23 normalise or split differently, inside a regex class.\n'
         "\nMade by scripts/make_engine_differences.py; do not edit. Rows that hold one go to the reference engine.\n"
         f'"""\n\nDIFFERENCES = (\n{lines}\n)\n',
         encoding="utf-8",
