@@ -6,56 +6,15 @@ back to the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable
 
 import tokenizers as hf
 from tokenizers import decoders, models, pre_tokenizers
 
 from textkit.tokenizers.base import PAD, Kind, PipelineTokenizer
 from textkit.tokenizers.engines import CHARACTERS
-from textkit.tokenizers.lookup import make_lookup, train_lookup
-from textkit.tokenizers.normalizers import make_normalizer
+from textkit.tokenizers.lookup import pattern_kind
 from textkit.tokenizers.unicode_breaks import GRAPHEMES
-
-
-def _train(
-    kind: str,
-    token_pattern: str,
-    texts: Iterable[str],
-    *,
-    size: int = 30_000,
-    min_frequency: int = 1,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> PipelineTokenizer:
-    """Learn the `size` most frequent characters that occur at least `min_frequency` times."""
-    return train_lookup(
-        texts,
-        kind=kind,
-        pattern=token_pattern,
-        size=size,
-        min_frequency=min_frequency,
-        decoder=decoders.Fuse(),
-        lowercase=lowercase,
-        form=form,
-        strip_accents=strip_accents,
-    )
-
-
-def _create(
-    kind: str,
-    token_pattern: str,
-    *,
-    vocabulary: Sequence[str] = (),
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> PipelineTokenizer:
-    """Make a tokenizer from an alphabet; with none it still splits, and every character is unknown."""
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    return make_lookup(vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoders.Fuse())
 
 
 def create_byte() -> PipelineTokenizer:
@@ -87,6 +46,6 @@ def byte_names() -> list[str]:
     return [names[byte] for byte in range(256)]
 
 
-CHAR = Kind(train=partial(_train, "char", CHARACTERS), create=partial(_create, "char", CHARACTERS))
-GRAPHEME = Kind(train=partial(_train, "grapheme", GRAPHEMES), create=partial(_create, "grapheme", GRAPHEMES))
+CHAR = pattern_kind("char", CHARACTERS, decoder=decoders.Fuse())
+GRAPHEME = pattern_kind("grapheme", GRAPHEMES, decoder=decoders.Fuse())
 BYTE = Kind(train=train_byte, create=create_byte)

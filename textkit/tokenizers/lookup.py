@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import tokenizers as hf
 from tokenizers import Regex, models, pre_tokenizers
 
 from textkit.errors import UsageError
-from textkit.tokenizers.base import PAD, UNKNOWN, PipelineTokenizer, check_size, iterate_checked
+from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size, iterate_checked
 from textkit.tokenizers.normalizers import make_normalizer
 from textkit.tokenizers.unicode_breaks import SPACE, WORDS, WORDS_ONLY
 
@@ -23,24 +24,46 @@ from textkit.tokenizers.unicode_breaks import SPACE, WORDS, WORDS_ONLY
 _COUNTED = {WORDS_ONLY: WORDS}
 
 
+def pattern_kind(kind: str, pattern: str, *, decoder: Any = None) -> Kind:
+    """Make the kind whose tokens are the matches of a pattern."""
+    return Kind(
+        train=partial(train_lookup, kind, pattern, decoder), create=partial(create_lookup, kind, pattern, decoder)
+    )
+
+
 def train_lookup(
+    kind: str,
+    token_pattern: str,
+    decoder: Any,
     texts: Iterable[str],
     *,
-    kind: str,
-    pattern: str,
-    size: int,
-    min_frequency: int,
-    decoder: Any = None,
-    lowercase: bool,
-    form: str | None,
-    strip_accents: bool,
+    size: int = 30_000,
+    min_frequency: int = 1,
+    lowercase: bool = False,
+    form: str | None = None,
+    strip_accents: bool = False,
 ) -> PipelineTokenizer:
-    """Count the pieces of the texts and keep the `size` most frequent that occur at least `min_frequency` times."""
+    """Learn the `size` most frequent pieces that occur at least `min_frequency` times."""
     check_size(size, at_least=2)
     normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    counts = count_pieces(texts, pattern=pattern, normalizer=normalizer)
+    counts = count_pieces(texts, pattern=token_pattern, normalizer=normalizer)
     ranked = sorted((piece for piece, count in counts.items() if count >= min_frequency), key=lambda p: (-counts[p], p))
-    return make_lookup(ranked[: size - 2], kind=kind, pattern=pattern, normalizer=normalizer, decoder=decoder)
+    return make_lookup(ranked[: size - 2], kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder)
+
+
+def create_lookup(
+    kind: str,
+    token_pattern: str,
+    decoder: Any,
+    *,
+    vocabulary: Sequence[str] = (),
+    lowercase: bool = False,
+    form: str | None = None,
+    strip_accents: bool = False,
+) -> PipelineTokenizer:
+    """Make a tokenizer from a list of pieces; with none it still splits, and every piece is unknown."""
+    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    return make_lookup(vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder)
 
 
 def count_pieces(texts: Iterable[str], *, pattern: str, normalizer: Any) -> Counter[str]:

@@ -1,7 +1,7 @@
 """Word tokenizers: `word` (also called `unicode`: UAX 29), `whitespace`, and `regex` with the user's own pattern.
 
-In: texts to learn from, or a word list. Out: a PipelineTokenizer. One class of kinds differs by its pattern alone, so
-each kind is a pattern bound to the two functions here.
+In: texts to learn from, or a word list. Out: a PipelineTokenizer. The first two are
+no more than a pattern.
 """
 
 from __future__ import annotations
@@ -9,53 +9,13 @@ from __future__ import annotations
 import re
 import re._parser as regex_parser  # type: ignore[import-not-found]
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from textkit.errors import UsageError
 from textkit.tokenizers.base import Kind, PipelineTokenizer
 from textkit.tokenizers.engines import NOT_SPACE
-from textkit.tokenizers.lookup import make_lookup, train_lookup
-from textkit.tokenizers.normalizers import make_normalizer
+from textkit.tokenizers.lookup import create_lookup, pattern_kind, train_lookup
 from textkit.tokenizers.unicode_breaks import WORDS_ONLY
-
-
-def _train(
-    kind: str,
-    token_pattern: str,
-    texts: Iterable[str],
-    *,
-    size: int = 30_000,
-    min_frequency: int = 1,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> PipelineTokenizer:
-    """Learn the `size` most frequent words that occur at least `min_frequency` times."""
-    return train_lookup(
-        texts,
-        kind=kind,
-        pattern=token_pattern,
-        size=size,
-        min_frequency=min_frequency,
-        lowercase=lowercase,
-        form=form,
-        strip_accents=strip_accents,
-    )
-
-
-def _create(
-    kind: str,
-    token_pattern: str,
-    *,
-    vocabulary: Sequence[str] = (),
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> PipelineTokenizer:
-    """Make a tokenizer from a word list; with none it still splits, and every word is unknown."""
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    return make_lookup(vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer)
 
 
 def train_regex(
@@ -75,7 +35,7 @@ def train_regex(
     [[0, 1], [2, 3]]
     """
     options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return _train("regex", check_pattern(pattern), texts, size=size, min_frequency=min_frequency, **options)
+    return train_lookup("regex", check_pattern(pattern), None, texts, size=size, min_frequency=min_frequency, **options)
 
 
 def create_regex(
@@ -88,7 +48,7 @@ def create_regex(
 ) -> PipelineTokenizer:
     """Make a tokenizer whose tokens are the matches of a pattern."""
     options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return _create("regex", check_pattern(pattern), vocabulary=vocabulary, **options)
+    return create_lookup("regex", check_pattern(pattern), None, vocabulary=vocabulary, **options)
 
 
 def check_pattern(pattern: str) -> str:
@@ -140,6 +100,6 @@ def _repeats_a_repeat(tree: Any, *, inside: bool) -> bool:
     return False
 
 
-WORD = Kind(train=partial(_train, "word", WORDS_ONLY), create=partial(_create, "word", WORDS_ONLY))
-WHITESPACE = Kind(train=partial(_train, "whitespace", NOT_SPACE), create=partial(_create, "whitespace", NOT_SPACE))
+WORD = pattern_kind("word", WORDS_ONLY)
+WHITESPACE = pattern_kind("whitespace", NOT_SPACE)
 REGEX = Kind(train=train_regex, create=create_regex)
