@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textkit.batch import TokenBatch
     from textkit.classifier import TextClassifier
+    from textkit.embeddings.vectors import Vectors
     from textkit.errors import TextkitError
 
 __version__ = "0.1.0"
-__all__ = ["TextClassifier", "TextkitError", "TokenBatch", "__version__"]
+__all__ = ["TextClassifier", "TextkitError", "TokenBatch", "Vectors", "__version__"]
 
 _HOMES = {
     "TextClassifier": "textkit.classifier",
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",
+    "Vectors": "textkit.embeddings.vectors",
 }
 
 

@@ -172,8 +172,10 @@ def write_manifest(
     write_json(folder / name, {"kind": kind, "format": format, **(facts or {}), "files": files})
 
 
-def check_manifest(folder: str | Path, *, kind: str, format: int) -> dict[str, Any]:
+def check_manifest(folder: str | Path, *, kind: str, format: int, hashes: bool = True) -> dict[str, Any]:
     """Check that a folder is whole and of a kind and format that this version reads; return the manifest.
+
+    hashes=False compares sizes only, for files too large to read at every opening.
 
     Raises ArtifactError that names the first file which is missing, changed, or of a newer format.
     """
@@ -191,7 +193,12 @@ def check_manifest(folder: str | Path, *, kind: str, format: int) -> dict[str, A
             raise ArtifactError(f"bad entry for '{name}'", where=str(folder / MANIFEST))
         if not file.is_file():
             raise ArtifactError(f"file is missing (listed in {MANIFEST})", where=str(file))
-        if sha256(file) != entry.get("sha256"):
+        if file.stat().st_size != entry.get("bytes") and not hashes:
+            raise ArtifactError(
+                f"file has {file.stat().st_size:,} bytes, the manifest says {entry.get('bytes')}; copy the folder again",
+                where=str(file),
+            )
+        if hashes and sha256(file) != entry.get("sha256"):
             raise ArtifactError(
                 "file was changed: its SHA-256 is not the manifest's; copy the folder again or save it anew",
                 where=str(file),

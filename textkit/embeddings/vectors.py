@@ -1,0 +1,274 @@
+"""Vectors: a table of word vectors, mapped from the disk, with numpy alone.
+
+In: a spec that `formats.open_spec` understands (a folder, a file of any known format, `glove`, `spacy:NAME`), or words
+and an array. Out: rows and vectors of words, neighbours, analogies. Words and rows need not be one to one: a pruned table
+gives several words one row.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from textkit import files
+from textkit.embeddings import folder as folders
+from textkit.embeddings.words import ByteWords, Int64, WordIndex
+from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
+
+Floats = npt.NDArray[np.float32]
+Unknown = Literal["error", "zero", "random", "ngram", "mean"]
+UNKNOWN = ("error", "zero", "random", "ngram", "mean")
+
+# Rows taken at a time where the whole table is gone through: 64 MB of 300 floats and less.
+CHUNK_BYTES = 64 << 20
+
+
+class Vectors:
+    """A table of word vectors, looked up by word.
+
+    words: n words, all different. table: (n_rows, dim) float32 or float16, or int8 with `scales` (n_rows,). word_rows:
+    (n,) the row of each word, where that is not its number. Nothing is copied.
+
+    >>> v = Vectors(["king", "queen"], np.array([[1.0, 0.0], [0.0, 1.0]], np.float32))
+    >>> v["queen"].tolist(), "emperor" in v, v.rows(["queen", "emperor"]).tolist()
+    ([0.0, 1.0], False, [1, -1])
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str] | WordIndex,
+        table: npt.NDArray[Any],
+        *,
+        scales: Floats | None = None,
+        word_rows: npt.NDArray[np.integer[Any]] | None = None,
+        ngrams: Any = None,
+        source: str = "memory",
+        notes: Sequence[str] = (),
+        facts: dict[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(words, WordIndex):
+            words = WordIndex.build(ByteWords.of(words))
+            table = np.asarray(table)
+            table = table if table.dtype.name in folders.DTYPES else table.astype(np.float32)
+        self.words = words
+        self.table, self.scales = table, scales
+        self.word_rows = word_rows
+        self.ngrams = ngrams
+        self.source = source
+        self.notes = list(notes)
+        self.facts = dict(facts or {})
+        self._check()
+
+    def _check(self) -> None:
+        if self.table.ndim != 2 or self.table.dtype.name not in folders.DTYPES:
+            raise UsageError(f"expected a table (n_rows, dim), found {self.table.dtype} {self.table.shape}")
+        if (self.table.dtype == np.int8) != (self.scales is not None):
+            raise UsageError("int8 vectors and only they need scales")
+        if self.scales is not None and self.scales.shape != (len(self.table),):
+            raise UsageError(f"scales have shape {self.scales.shape}, expected ({len(self.table)},)")
+        if self.word_rows is None and len(self.words) != len(self.table):
+            raise UsageError(f"{len(self.words):,} words but {len(self.table):,} rows of vectors")
+        if self.word_rows is not None:
+            rows = self.word_rows
+            if rows.shape != (len(self.words),) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self.table)):
+                raise UsageError("word_rows do not fit the words and the table")
+
+    @classmethod
+    def open(
+        cls,
+        spec: str | Path,
+        *,
+        cache: str | Path | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Vectors:
+        """Open vectors of any known format, told by their content.
+
+        spec: a folder of ours, a word2vec, GloVe or fastText file, gensim's, a spaCy pipeline's or model2vec's folder,
+        `glove`, or `spacy:NAME`. Large foreign files are converted once, into a folder under `cache` (by default
+        `textkit` in the user's cache folder), and mapped from then on. progress(done, total) hears of bytes read.
+
+        >>> Path("v.txt").write_text("king 1 0\\nqueen 0 1\\n", encoding="utf-8")
+        19
+        >>> Vectors.open("v.txt")["queen"].tolist()
+        [0.0, 1.0]
+        """
+        from textkit.embeddings import formats
+
+        return formats.open_spec(str(spec), cache=None if cache is None else Path(cache), progress=progress)
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return int(self.table.shape[1])
+
+    @property
+    def dtype(self) -> str:
+        """How the table is stored: float32, float16 or int8."""
+        return str(self.table.dtype.name)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.words
+
+    def __getitem__(self, word: str) -> Floats:
+        number = self.words.find_one(word)
+        if number < 0:
+            raise DataError(f"'{word}' is not among the {len(self):,} words of {self.source}")
+        row = number if self.word_rows is None else int(self.word_rows[number])
+        return self._read(np.array([row]))[0]
+
+    def __repr__(self) -> str:
+        return f"Vectors({self.source!r}, {len(self):,} words, {self.dim} wide, {self.dtype})"
+
+    def rows(self, words: Iterable[str]) -> Int64:
+        """Give the row of each word, -1 where it is unknown: (n,) int64."""
+        numbers = self.words.find(words)
+        if self.word_rows is None:
+            return numbers
+        return np.where(numbers < 0, -1, self.word_rows[numbers] if len(self) else -1).astype(np.int64)
+
+    def lookup(self, words: Sequence[str], unknown: Unknown = "zero", *, seed: int = 0) -> Floats:
+        """Give the vectors of words, (n, dim) float32, and what `unknown` says for those it lacks.
+
+        error: DataError that names the first. zero: zeros. mean: the mean of the table. random: drawn from (seed, word)
+        with the table's own mean spread, the same wherever the word stands. ngram: from the word's character n-grams,
+        as fastText does; only vectors from fastText have them.
+
+        >>> v = Vectors(["king"], np.array([[1.0, 2.0]], np.float32))
+        >>> v.lookup(["emperor", "king"]).tolist()
+        [[0.0, 0.0], [1.0, 2.0]]
+        """
+        if unknown not in UNKNOWN:
+            raise UsageError(unknown_name("policy for unknown words", unknown, UNKNOWN))
+        words = words if isinstance(words, list | tuple) else list(words)
+        rows = self.rows(words)
+        known = rows >= 0
+        if known.all():
+            return self._read(rows)
+        found = np.zeros((len(rows), self.dim), np.float32)
+        found[known] = self._read(rows[known])
+        missing = np.flatnonzero(~known)
+        if unknown != "zero":
+            found[missing] = self._substitute([words[i] for i in missing], unknown, seed)
+        return found
+
+    def _substitute(self, words: list[str], unknown: Unknown, seed: int) -> Floats:
+        """Make vectors (n, dim) for words that the table lacks."""
+        if unknown == "error":
+            raise DataError(
+                f"'{words[0]}' is not among the {len(self):,} words of {self.source}"
+                + (f", nor are {len(words) - 1} others" if len(words) > 1 else "")
+            )
+        if unknown == "mean":
+            return np.broadcast_to(self._statistics[0], (len(words), self.dim))
+        if unknown == "ngram":
+            if self.ngrams is None:
+                raise UsageError("these vectors have no n-grams; open a fastText .bin, or take another policy")
+            made: Floats = self.ngrams.embed(words)
+            return made
+        hashes = ByteWords.of(words).hashes(0)
+        draws = [np.random.default_rng([seed, int(h)]).standard_normal(self.dim, np.float32) for h in hashes]
+        return np.stack(draws) * self._statistics[1]
+
+    @functools.cached_property
+    def _statistics(self) -> tuple[Floats, float]:
+        """Mean vector (dim,) and standard deviation of all values, over the whole table."""
+        total, squares = np.zeros(self.dim), 0.0
+        for _, block in self.blocks():
+            total += block.sum(axis=0, dtype=np.float64)
+            squares += float(np.vdot(block, block))
+        count = max(len(self.table), 1)
+        mean = total / count
+        variance = squares / max(count * self.dim, 1) - float(mean.mean()) ** 2
+        return mean.astype(np.float32), max(variance, 0.0) ** 0.5
+
+    def _read(self, rows: Int64) -> Floats:
+        """Copy rows out of the table as float32: (n, dim)."""
+        return self._widen(self.table[rows], None if self.scales is None else self.scales[rows])
+
+    @staticmethod
+    def _widen(stored: npt.NDArray[Any], scales: Floats | None) -> Floats:
+        wide = stored.astype(np.float32, copy=False)
+        return wide if scales is None else wide * scales[:, None]
+
+    def blocks(self) -> Iterable[tuple[int, Floats]]:
+        """Go through the table: (first row, float32 rows (n, dim)), a block at a time."""
+        step = max(1, CHUNK_BYTES // (4 * max(self.dim, 1)))
+        for first in range(0, len(self.table), step):
+            part = slice(first, first + step)
+            yield first, self._widen(self.table[part], None if self.scales is None else self.scales[part])
+
+    def save(self, folder: str | Path, *, dtype: str | None = None) -> None:
+        """Write our folder, stored as `dtype` (as now, unless given): float32, float16 or int8.
+
+        >>> Vectors(["king"], np.ones((1, 2), np.float32)).save("v", dtype="float16")
+        >>> Vectors.open("v").dtype
+        'float16'
+        """
+        with files.atomic_folder(folder) as temporary:
+            with folders.open_table(temporary, dtype=dtype or self.dtype) as writer:
+                writer.dim = self.dim
+                for _, block in self.blocks():
+                    writer.write(block)
+            self.write_rest(temporary, dtype=dtype or self.dtype)
+
+    def write_rest(self, folder: Path, *, dtype: str) -> None:
+        """Write all but the table into a folder that is being made, and seal it."""
+        arrays = self.words.arrays()
+        if self.word_rows is not None:
+            arrays["word_rows"] = np.asarray(self.word_rows, np.int32)
+        folders.write_arrays(folder / folders.WORDS, arrays)
+        config = {
+            "n_words": len(self),
+            "n_rows": len(self.table),
+            "dim": self.dim,
+            "dtype": dtype,
+            "hash_seed": self.words.seed,
+            "source": self.source,
+            "notes": self.notes,
+            "facts": self.facts,
+        }
+        if self.ngrams is not None:
+            config["ngrams"] = self.ngrams.describe()
+            folders.write_arrays(folder / folders.NGRAMS, {"ngrams": np.asarray(self.ngrams.table)})
+        files.write_json(folder / folders.CONFIG, config)
+        files.write_manifest(folder, kind=folders.KIND, format=folders.FORMAT)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, verify: bool = False) -> Vectors:
+        """Open our own folder by mapping it; verify=True reads every byte and compares the hashes."""
+        folder = Path(folder)
+        config = folders.read_config(folder, hashes=verify)
+        table = folders.map_safetensors(folder / folders.TABLE)
+        arrays = folders.map_safetensors(folder / folders.WORDS)
+        words = WordIndex.from_arrays(arrays, seed=config["hash_seed"], where=str(folder / folders.WORDS))
+        ngrams = None
+        if "ngrams" in config:
+            from textkit.embeddings.fasttext import Ngrams
+
+            ngrams = Ngrams.load(folder / folders.NGRAMS, config["ngrams"])
+        if "vectors" not in table:
+            raise ArtifactError("file holds no 'vectors'", where=str(folder / folders.TABLE))
+        notes, facts = config.get("notes", []), config.get("facts", {})
+        try:
+            return cls(
+                words,
+                table["vectors"],
+                scales=table.get("scales"),
+                word_rows=arrays.get("word_rows"),
+                ngrams=ngrams,
+                source=str(config.get("source", folder)),
+                notes=notes if isinstance(notes, list) else [],
+                facts=facts if isinstance(facts, dict) else {},
+            )
+        except UsageError as err:
+            raise ArtifactError(
+                f"the files do not fit together: {err}; convert the vectors again", where=str(folder)
+            ) from err
