@@ -195,7 +195,7 @@ def check_manifest(folder: str | Path, *, kind: str, format: int, hashes: bool =
             raise ArtifactError(f"file is missing (listed in {MANIFEST})", where=str(file))
         if file.stat().st_size != entry.get("bytes") and not hashes:
             raise ArtifactError(
-                f"file has {file.stat().st_size:,} bytes, the manifest says {entry.get('bytes')}; copy the folder again",
+                f"file has {file.stat().st_size:,} bytes, the manifest says {entry.get('bytes')}; copy it again",
                 where=str(file),
             )
         if hashes and sha256(file) != entry.get("sha256"):

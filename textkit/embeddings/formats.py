@@ -1,7 +1,7 @@
 """Open vectors by what the file or folder holds, whatever its name, and convert them to our folder.
 
-In: a spec. Out: Vectors. Small foreign files are read into memory. Large ones are converted once, in constant memory, to a
-folder under the cache, named after their path, size and time; from then on that folder is mapped.
+In: a spec. Out: Vectors. Small foreign files are read into memory. Large ones are converted once, in constant memory,
+to a folder under the cache, named after their path, size and time; from then on that folder is mapped.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import pickletools
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ def open_spacy(folder: Path) -> Vectors:
         raise ArtifactError(f"spaCy cannot read its vectors: {type(err).__name__}: {err}", where=str(folder)) from err
     if mode != "default":
         raise ArtifactError(
-            f"spaCy vectors of mode '{mode}' have no table of words; export them as .vec", where=str(folder)
+            f"spaCy vectors of mode '{mode}' have no table of words; save them as .vec", where=str(folder)
         )
     pairs = [(word, int(row)) for word, row in pairs if 0 <= int(row) < len(table)]
     if not pairs or not table.size:
@@ -116,7 +116,7 @@ def open_spacy(folder: Path) -> Vectors:
 
 
 def open_model2vec(folder: Path) -> Vectors:
-    """Read a model2vec folder: the pieces of its tokenizer.json and `embeddings`, with `mapping` and `weights` if there."""
+    """Read a model2vec folder: its tokenizer.json's pieces and `embeddings`, with `mapping` and `weights` if there."""
     tensors = map_safetensors(folder / "model.safetensors")
     table = tensors.get("embeddings")
     if table is None or table.ndim != 2:
@@ -168,8 +168,8 @@ def _tokenizer_pieces(path: Path) -> list[str]:
 def open_gensim(path: Path) -> Vectors:
     """Read gensim's KeyedVectors: the table from its .npy beside, the words out of the pickle without running it.
 
-    A pickle can run any code when it is loaded, so it is only scanned: its opcodes name the words as plain strings. What
-    keeps its table inside the pickle, or is built otherwise, must be converted by gensim itself.
+    A pickle can run any code when it is loaded, so it is only scanned: its opcodes name the words as plain strings.
+    What keeps its table inside the pickle, or is built otherwise, must be converted by gensim itself.
     """
     beside = [path.with_name(path.name + ending) for ending in (".vectors.npy", ".wv.vectors.npy")]
     table_path = next((name for name in beside if name.exists()), None)
@@ -204,10 +204,10 @@ def scan_pickled_words(path: Path) -> list[str] | None:
             for opcode, argument, _ in pickletools.genops(file):
                 name = opcode.name
                 if name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
-                    memo[len(memo) if name == "MEMOIZE" else argument] = top
+                    memo[len(memo) if name == "MEMOIZE" else cast(int, argument)] = top
                     continue
                 if name in ("BINGET", "LONG_BINGET"):
-                    top = memo.get(argument)
+                    top = memo.get(cast(int, argument))
                     pushed = top
                 elif name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"):
                     top = pushed = str(argument)

@@ -1,10 +1,10 @@
 """Word vectors as text: word2vec's and fastText's `.vec` with a header `n_words dim`, GloVe's without.
 
-In: a file, also .gz or .zst. Out: batches of words and rows, in constant memory. One line is a word and `dim` numbers with
-single spaces (or tabs) between. A word may hold spaces, as some of GloVe's 840B do, but no number after a space.
+In: a file, also .gz or .zst. Out: batches of words and rows, in constant memory. One line is a word and `dim` numbers
+with single spaces (or tabs) between. A word may hold spaces, as some of GloVe's 840B do, but no number after a space.
 
-Whole blocks of lines go through pyarrow's CSV parser, 4 to 6 times faster than numpy; a block that it cannot take is read
-line by line, which finds the fault and names its line and word.
+Whole blocks of lines go through pyarrow's CSV parser; a block that it cannot take is read line by line, which finds the
+fault and names its line and word.
 """
 
 from __future__ import annotations

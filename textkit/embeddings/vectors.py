@@ -1,8 +1,8 @@
 """Vectors: a table of word vectors, mapped from the disk, with numpy alone.
 
 In: a spec that `formats.open_spec` understands (a folder, a file of any known format, `glove`, `spacy:NAME`), or words
-and an array. Out: rows and vectors of words, neighbours, analogies. Words and rows need not be one to one: a pruned table
-gives several words one row.
+and an array. Out: rows and vectors of words, neighbours, analogies. Words and rows need not be one to one: a pruned
+table gives several words one row.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from textkit import files
 from textkit.embeddings import folder as folders
+from textkit.embeddings import neighbours
 from textkit.embeddings.words import ByteWords, Int64, WordIndex
 from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
 
 Floats = npt.NDArray[np.float32]
+Neighbour = tuple[str, float]
 Unknown = Literal["error", "zero", "random", "ngram", "mean"]
 UNKNOWN = ("error", "zero", "random", "ngram", "mean")
 
@@ -122,7 +124,7 @@ class Vectors:
         if number < 0:
             raise DataError(f"'{word}' is not among the {len(self):,} words of {self.source}")
         row = number if self.word_rows is None else int(self.word_rows[number])
-        return self._read(np.array([row]))[0]
+        return cast(Floats, self.read_rows(np.array([row]))[0])
 
     def __repr__(self) -> str:
         return f"Vectors({self.source!r}, {len(self):,} words, {self.dim} wide, {self.dtype})"
@@ -151,9 +153,9 @@ class Vectors:
         rows = self.rows(words)
         known = rows >= 0
         if known.all():
-            return self._read(rows)
+            return self.read_rows(rows)
         found = np.zeros((len(rows), self.dim), np.float32)
-        found[known] = self._read(rows[known])
+        found[known] = self.read_rows(rows[known])
         missing = np.flatnonzero(~known)
         if unknown != "zero":
             found[missing] = self._substitute([words[i] for i in missing], unknown, seed)
@@ -189,7 +191,7 @@ class Vectors:
         variance = squares / max(count * self.dim, 1) - float(mean.mean()) ** 2
         return mean.astype(np.float32), max(variance, 0.0) ** 0.5
 
-    def _read(self, rows: Int64) -> Floats:
+    def read_rows(self, rows: Int64) -> Floats:
         """Copy rows out of the table as float32: (n, dim)."""
         return self._widen(self.table[rows], None if self.scales is None else self.scales[rows])
 
@@ -204,6 +206,115 @@ class Vectors:
         for first in range(0, len(self.table), step):
             part = slice(first, first + step)
             yield first, self._widen(self.table[part], None if self.scales is None else self.scales[part])
+
+    @functools.cached_property
+    def norms(self) -> Floats:
+        """Length of every row, (n_rows,) float32, 1 for a row of zeros; computed at the first search."""
+        return neighbours.row_norms(self)
+
+    @functools.cached_property
+    def row_words(self) -> Int64:
+        """Number of the first word of every row, -1 for a row without one: (n_rows,) int64."""
+        if self.word_rows is None:
+            return np.arange(len(self))
+        first = np.full(len(self.table), -1, np.int64)
+        first[self.word_rows[::-1]] = np.arange(len(self))[::-1]
+        return first
+
+    @overload
+    def nearest(self, query: str, k: int = 10) -> list[Neighbour]: ...  # type: ignore[overload-overlap]
+    @overload
+    def nearest(self, query: Sequence[str] | npt.NDArray[Any], k: int = 10) -> list[list[Neighbour]]: ...
+    def nearest(self, query: str | Sequence[str] | npt.NDArray[Any], k: int = 10) -> Any:
+        """Give the k nearest words by cosine, the nearest first, as (word, cosine).
+
+        query: a word, several words, or vectors (n, dim); a list for each of several. A word is no neighbour of itself.
+        In a pruned table the words of one row count as one, the first of them. Raises DataError for an unknown word.
+
+        >>> v = Vectors(["king", "queen", "tree"], np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32))
+        >>> [word for word, _ in v.nearest("king", k=2)]
+        ['queen', 'tree']
+        """
+        if isinstance(query, str):
+            return self.nearest([query], k)[0]
+        if not isinstance(query, np.ndarray):
+            vectors = self.lookup(query, "error")
+            return self._neighbours(vectors, k, exclude=self.rows(query)[:, None])
+        if query.ndim != 2 or query.shape[1] != self.dim:
+            raise UsageError(f"expected queries (n, {self.dim}), found shape {query.shape}")
+        return self._neighbours(query.astype(np.float32), k, exclude=np.empty((len(query), 0), np.int64))
+
+    def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[Neighbour]:
+        """Say what is to c as b is to a: the k words nearest to b - a + c, of unit vectors (3CosAdd), not these three.
+
+        >>> table = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 1]], np.float32)
+        >>> v = Vectors(["man", "king", "woman", "queen", "other"], table)
+        >>> v.analogy("man", "king", "woman", k=1)[0][0]
+        'queen'
+        """
+        words = [a, b, c]
+        parts = neighbours.unit(self.lookup(words, "error"))
+        return self._neighbours((parts[1] - parts[0] + parts[2])[None], k, exclude=self.rows(words)[None])[0]
+
+    def _neighbours(self, queries: Floats, k: int, *, exclude: Int64) -> list[list[Neighbour]]:
+        """Name the k nearest rows of each query, without the rows of exclude (n, m)."""
+        if k < 1:
+            raise UsageError(f"k is {k}, expected at least 1")
+        allowed = None if self.word_rows is None else self.row_words >= 0
+        found = neighbours.nearest_rows(self, queries, k=k + exclude.shape[1], norms=self.norms, allowed=allowed)
+        named = []
+        for rows, cosines, left_out in zip(*found, exclude.tolist(), strict=True):
+            pairs = zip(rows.tolist(), cosines.tolist(), strict=True)
+            good = [(row, cosine) for row, cosine in pairs if row not in left_out and cosine > -np.inf]
+            named.append([(self.words[int(self.row_words[row])], cosine) for row, cosine in good[:k]])
+        return named
+
+    def similarity(self, a: str, b: str) -> float:
+        """Give the cosine of two words.
+
+        >>> Vectors(["a", "b"], np.array([[1.0, 0.0], [1.0, 0.0]], np.float32)).similarity("a", "b")
+        1.0
+        """
+        first, second = neighbours.unit(self.lookup([a, b], "error"))
+        return float(first @ second)
+
+    def subset(self, words: Iterable[str]) -> Vectors:
+        """Keep the words of a list, in its order, in memory; those unknown are counted in `notes`.
+
+        Raises DataError where none is known.
+
+        >>> v = Vectors(["king", "queen"], np.eye(2, dtype=np.float32))
+        >>> list(v.subset(["queen", "emperor"]).words)
+        ['queen']
+        """
+        wanted = list(dict.fromkeys(words))
+        rows = self.rows(wanted)
+        known = [word for word, row in zip(wanted, rows.tolist(), strict=True) if row >= 0]
+        if not known:
+            shown = ", ".join(repr(word) for word in wanted[:3]) or "an empty list"
+            raise DataError(f"none of the {len(wanted):,} words is among the {len(self):,} of {self.source}: {shown}")
+        rows = rows[rows >= 0]
+        lost = len(wanted) - len(known)
+        return Vectors(
+            WordIndex.build(ByteWords.of(known)),
+            np.asarray(self.table[rows]),
+            scales=None if self.scales is None else self.scales[rows],
+            ngrams=self.ngrams,
+            source=self.source,
+            notes=[*self.notes, f"{lost:,} of {len(wanted):,} words asked for are unknown"] if lost else self.notes,
+            facts=self.facts,
+        )
+
+    def normalize(self) -> Vectors:
+        """Give the same words with rows of length 1, float32, in memory.
+
+        >>> Vectors(["a"], np.array([[3.0, 4.0]], np.float32)).normalize()["a"].tolist()
+        [0.6000000238418579, 0.800000011920929]
+        """
+        table = np.empty((len(self.table), self.dim), np.float32)
+        for first, block in self.blocks():
+            table[first : first + len(block)] = neighbours.unit(block)
+        return Vectors(self.words, table, word_rows=self.word_rows, ngrams=self.ngrams, source=self.source)
 
     def save(self, folder: str | Path, *, dtype: str | None = None) -> None:
         """Write our folder, stored as `dtype` (as now, unless given): float32, float16 or int8.

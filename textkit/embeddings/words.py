@@ -2,8 +2,8 @@
 
 In: words, or the arrays of a saved index. Out: the number of each word, -1 where it is unknown, for many words at once.
 
-The words stand as one run of UTF-8 with offsets. Their 64-bit hashes are sorted, so a look-up is a binary search and one
-comparison of bytes. A seed is chosen at building such that no two words share a hash.
+The words stand as one run of UTF-8 with offsets. Their 64-bit hashes are sorted, so a look-up is a binary search and
+one comparison of bytes. A seed is chosen at building such that no two words share a hash.
 """
 
 from __future__ import annotations
