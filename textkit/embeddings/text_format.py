@@ -65,15 +65,16 @@ class TextRows:
             raise ArtifactError("file holds no vectors", where=str(self.path))
 
     def _blocks(self, file: IO[bytes]) -> Iterator[bytes]:
-        """Read blocks of whole lines."""
-        held = b""
+        """Read blocks of whole lines, the first of two lines at least where there are so many."""
+        held, begun = b"", False
         while True:
             try:
                 read = file.read(_BLOCK_BYTES)
             except (OSError, EOFError, ValueError) as err:
                 raise StorageError(f"cannot read on after line {self._line}: {err}", where=str(self.path)) from err
             end = read.rfind(b"\n") + 1
-            if end:
+            if end and (begun or (held + read).count(b"\n") > 1):
+                begun = True
                 yield held + read[:end]
                 held = read[end:]
             else:

