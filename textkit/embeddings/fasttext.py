@@ -79,9 +79,10 @@ class Ngrams:
         # Added up one after the other in fastText's order, as it does: the sums are the same to the bit.
         sums = np.zeros((len(words), self.table.shape[1]), np.float32) if own is None else own.astype(np.float32)
         place = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
-        for step in range(int(counts.max(initial=0))):
-            at = np.flatnonzero(place == step)
-            sums[owners[at]] += rows[at]
+        with np.errstate(over="ignore", invalid="ignore"):  # a damaged file's own numbers
+            for step in range(int(counts.max(initial=0))):
+                at = np.flatnonzero(place == step)
+                sums[owners[at]] += rows[at]
         divisors = np.maximum(counts + (own is not None), 1).astype(np.float32)
         return np.asarray(sums * (np.float32(1) / divisors)[:, None], np.float32)
 

@@ -123,7 +123,7 @@ def sniff(path: Path) -> str:
         raise ArtifactError(f"a compressed file; give it the ending {packed}", where=where)
     if head == MAGIC:
         return "fasttext"
-    if head[0] == 0x80 and 2 <= head[1] <= 5:
+    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         return "gensim"
     if head.startswith(b"PK"):
         raise ArtifactError("a zip archive; unpack it and open the file inside: unzip", where=where)

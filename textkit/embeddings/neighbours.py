@@ -35,7 +35,8 @@ def row_norms(vectors: Vectors) -> Floats:
     """Give the length of every row (n_rows,), 1 for a row of zeros."""
     norms = np.empty(len(vectors.table), np.float32)
     for first, block in vectors.blocks():
-        norms[first : first + len(block)] = np.sqrt(np.einsum("ij,ij->i", block, block))
+        with np.errstate(over="ignore", invalid="ignore"):
+            norms[first : first + len(block)] = np.sqrt(np.einsum("ij,ij->i", block, block))
     norms[norms == 0] = 1
     return norms
 
@@ -55,7 +56,8 @@ def nearest_rows(
         return rows, cosines
     for first in range(0, len(queries), _QUERIES):
         part = slice(first, first + _QUERIES)
-        _search(vectors, unit(queries[part]), norms, allowed, rows[part], cosines[part])
+        with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are no neighbours
+            _search(vectors, unit(queries[part]), norms, allowed, rows[part], cosines[part])
     return rows, cosines
 
 

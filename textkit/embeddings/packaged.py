@@ -59,8 +59,8 @@ def _map_npy(path: Path) -> npt.NDArray[Any]:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as err:
         raise ArtifactError("file is missing", where=str(path)) from err
-    except (OSError, ValueError, EOFError) as err:
-        raise ArtifactError(f"not a .npy table of numbers: {err}", where=str(path)) from err
+    except Exception as err:  # numpy parses the header as Python: SyntaxError, TokenError, OverflowError and more
+        raise ArtifactError(f"not a .npy table of numbers: {' '.join(str(err).split())}", where=str(path)) from err
     if not isinstance(table, np.ndarray) or table.ndim != 2 or table.dtype.kind != "f":
         raise ArtifactError("not a .npy table (n_rows, dim) of floats", where=str(path))
     return table.view(np.ndarray) if table.dtype.itemsize <= 4 else table.astype(np.float32)
@@ -99,7 +99,10 @@ def open_spacy(folder: Path) -> Vectors:
         pairs = [(vocab.strings[key], row) for key, row in vocab.vectors.key2row.items() if key in vocab.strings]
         table = np.array(vocab.vectors.data, np.float32)
     except Exception as err:  # spaCy's readers (msgpack, JSON, numpy) raise whatever they meet
-        raise ArtifactError(f"spaCy cannot read its vectors: {type(err).__name__}: {err}", where=str(folder)) from err
+        reason = " ".join(str(err).split())
+        raise ArtifactError(
+            f"spaCy cannot read its vectors: {type(err).__name__}: {reason}", where=str(folder)
+        ) from err
     if mode != "default":
         raise ArtifactError(
             f"spaCy vectors of mode '{mode}' have no table of words; save them as .vec", where=str(folder)
