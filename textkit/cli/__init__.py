@@ -18,6 +18,7 @@ VERBS = {
     "data": ("data", "Write the quick-start data."),
     "tokenize": ("tokenize", "Turn text files into tokens: JSONL, TSV or colours."),
     "tokenizer": ("tokenizer", "Train a tokenizer."),
+    "vectors": ("vectors", "Train, convert, search, score and draw word vectors."),
     "train": ("train", "Train a text classifier from a file of texts and labels."),
     "evaluate": ("evaluate", "Measure a model on a test file."),
     "predict": ("predict", "Label texts from a file or standard input."),

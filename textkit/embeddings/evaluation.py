@@ -183,3 +183,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise DataError("line is not UTF-8", where=f"{path}:{number}") from err
             if line and not line.startswith("#"):
                 yield number, line
+
+
+def is_analogies(path: str | Path) -> bool:
+    """Tell a file of analogies by its first line: a section, or four words without a number."""
+    for _, line in _lines(Path(path)):
+        parts = line.split()
+        return line.startswith(":") or (
+            len(parts) == 4 and "\t" not in line and not parts[2].replace(".", "").isdigit()
+        )
+    return False

@@ -103,6 +103,41 @@ class Vectors:
 
         return formats.open_spec(str(spec), cache=None if cache is None else Path(cache), progress=progress)
 
+    @classmethod
+    def train(
+        cls,
+        inputs: Sequence[str | Path],
+        to: str | Path,
+        *,
+        tokenizer: str | Path | Any = "word",
+        text_column: str | None = None,
+        resume: bool = False,
+        **options: Any,
+    ) -> Vectors:
+        """Train word2vec or fastText vectors on files of any format and save them as our folder `to`.
+
+        tokenizer: a Tokenizer, a folder, or the name of a kind that needs no vocabulary. options: those of
+        `textkit.embeddings.train.TrainOptions`, as model="fasttext", dim=100, epochs=5, seed=1, workers=1. Needs the
+        extra `vectors` (gensim).
+
+        >>> _ = Path("corpus.txt").write_text("the king and the queen\\n" * 50, encoding="utf-8")
+        >>> v = Vectors.train(["corpus.txt"], "trained", dim=8, epochs=1)
+        >>> sorted(v.words)
+        ['and', 'king', 'queen', 'the']
+        """
+        from textkit import tokenizers
+        from textkit.embeddings.train import TrainOptions, train_vectors
+        from textkit.registry import check_options, names
+
+        check_options(TrainOptions, options, what="training vectors")
+        if isinstance(tokenizer, str | Path):
+            bare = str(tokenizer) in names("tokenizer") and not Path(tokenizer).exists()
+            tokenizer = tokenizers.create(str(tokenizer)) if bare else tokenizers.load(tokenizer)
+        chosen = TrainOptions(**options)
+        trained = train_vectors(inputs, to, tokenizer=tokenizer, options=chosen, text_column=text_column, resume=resume)
+        assert trained is not None  # nothing was there to stop it
+        return trained
+
     @property
     def dim(self) -> int:
         """Width of a vector."""

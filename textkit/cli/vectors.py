@@ -1,0 +1,339 @@
+"""`textkit vectors`: train, convert, describe, search, score and draw word vectors of any known format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from textkit import Vectors
+    from textkit.embeddings.train import Progress as TrainProgress
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+Spec = Annotated[
+    str,
+    typer.Argument(metavar="VECTORS", help="Folder or file of any known format, glove, or spacy:NAME."),
+]
+Cache = Annotated[Path | None, typer.Option(help="Where large files are converted to; by default the user's cache.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Top = Annotated[int, typer.Option("--top", "-k", min=1, help="Neighbours a word.")]
+
+
+class Model(StrEnum):
+    """What is trained."""
+
+    word2vec = "word2vec"
+    fasttext = "fasttext"
+
+
+class Algorithm(StrEnum):
+    """How it is trained."""
+
+    skipgram = "skipgram"
+    cbow = "cbow"
+
+
+class Dtype(StrEnum):
+    """How a table is stored."""
+
+    float32 = "float32"
+    float16 = "float16"
+    int8 = "int8"
+
+
+@app.callback()
+def _vectors() -> None:
+    """Train, convert, describe, search, score and draw word vectors."""
+
+
+@app.command()
+def train(
+    inputs: Annotated[list[str], typer.Argument(metavar="FILES", help="Files, globs, folders; any known format.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    model: Annotated[Model, typer.Option("--model", "-m", help="What is trained.")] = Model.word2vec,
+    algorithm: Annotated[Algorithm, typer.Option(help="How.")] = Algorithm.skipgram,
+    tokenizer: Annotated[
+        str, typer.Option("--tokenizer", "-t", help="word, whitespace, char, ..., or a tokenizer's folder.")
+    ] = "word",
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Fold case, with -t word and the like.")] = False,
+    dim: Annotated[int, typer.Option(help="Width of a vector.")] = 100,
+    window: Annotated[int, typer.Option(help="Words to either side.")] = 5,
+    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
+    max_words: Annotated[int | None, typer.Option(help="Keep only the most frequent words.")] = None,
+    negative: Annotated[int, typer.Option(help="Negative samples.")] = 5,
+    epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 5,
+    alpha: Annotated[float, typer.Option(help="First learning rate.")] = 0.025,
+    buckets: Annotated[int, typer.Option(help="fastText: rows for character n-grams.")] = 200_000,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", "-w", help="Threads; with 1 the bytes are the same.")] = 1,
+    text_column: Annotated[str | None, typer.Option(help="Column or key that holds the text.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")] = False,
+) -> None:
+    """Train word vectors; Ctrl-C saves a checkpoint, and --resume goes on from it."""
+    import signal
+
+    from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
+    from textkit.cli.output import Progress, note
+    from textkit.cli.train import StopSignal
+    from textkit.embeddings.train import TrainOptions, Watch, train_vectors
+
+    options = TrainOptions(
+        model=model.value,
+        algorithm=algorithm.value,
+        dim=dim,
+        window=window,
+        min_count=min_count,
+        max_words=max_words,
+        negative=negative,
+        epochs=epochs,
+        alpha=alpha,
+        buckets=buckets,
+        seed=seed,
+        workers=workers,
+    )
+    opened = _open_tokenizer(tokenizer, lowercase=lowercase)
+    with StopSignal() as stop, Progress("training", unit="words") as bar:
+        watch = Watch(
+            report=lambda done: _show(bar, done),
+            should_stop=lambda: bool(stop),
+            note=lambda lines: [bar.message(line) for line in lines] and None,
+        )
+        trained = train_vectors(
+            inputs, out, tokenizer=opened, options=options, text_column=text_column, resume=resume, watch=watch
+        )
+    if trained is None:
+        raise StoppedError(
+            f"stopped by a signal; {out}.training holds the work so far; to go on, add --resume to the same command",
+            exit_code=TERMINATED if stop.number == signal.SIGTERM else INTERRUPTED,
+        )
+    note(f"{out}: {len(trained):,} words, {trained.dim} wide, from {trained.facts['n_tokens']:,} words of text")
+
+
+@app.command()
+def convert(
+    vectors: Spec,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Storage; float32 unless VECTORS says otherwise.")] = None,
+) -> None:
+    """Turn vectors of any known format into our folder, which opens at once and is mapped."""
+    from textkit import Vectors
+    from textkit.cli.output import note
+    from textkit.embeddings.formats import convert as write
+
+    with _reading("converting") as progress:
+        write(vectors, out, dtype=None if dtype is None else dtype.value, progress=progress)
+    made = Vectors.load(out)
+    _notes(made)
+    note(f"{out}: {len(made):,} words, {made.dim} wide, {made.dtype}")
+
+
+@app.command()
+def info(vectors: Spec, cache: Cache = None, as_json: AsJson = False) -> None:
+    """Say what vectors hold; of our own folders, verify every byte."""
+    from textkit import Vectors, files
+    from textkit.cli.output import to_json, write_line
+
+    path = Path(vectors)
+    own = (path / files.MANIFEST).exists()
+    v = Vectors.load(path, verify=True) if own else _open(vectors, cache)
+    facts: dict[str, Any] = {
+        "source": v.source,
+        "n_words": len(v),
+        "n_rows": len(v.table),
+        "dim": v.dim,
+        "dtype": v.dtype,
+        "n_bytes": v.table.nbytes,
+        "n_ngrams": None if v.ngrams is None else len(v.ngrams.table),
+        "first_words": list(v.words[:10]),
+        "notes": v.notes,
+        "facts": v.facts,
+        "verified": own,
+    }
+    if as_json:
+        write_line(to_json(facts))
+        return
+    write_line(f"{vectors}: {len(v):,} words, {v.dim} wide, {v.dtype}" + (", all files verified" if own else ""))
+    write_line(f"source     {v.source}")
+    write_line(f"table      {len(v.table):,} rows, {v.table.nbytes:,} bytes")
+    if v.ngrams is not None:
+        lengths = f"{v.ngrams.shortest} to {v.ngrams.longest} characters"
+        write_line(f"n-grams    {len(v.ngrams.table):,} rows, {lengths}: unknown words have vectors too")
+    write_line(f"words      {' '.join(v.words[:10])} ...")
+    for line in v.notes:
+        write_line(f"note       {line}")
+
+
+@app.command()
+def nearest(
+    vectors: Spec,
+    words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Words to look up.")],
+    top: Top = 10,
+    cache: Cache = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the nearest words by cosine; a fastText model answers for words it has never seen."""
+    v = _open(vectors, cache)
+    queries = v.lookup(words, "error" if v.ngrams is None else "ngram")
+    found = [
+        v.nearest(word, top) if word in v else v.nearest(queries[i : i + 1], top)[0] for i, word in enumerate(words)
+    ]
+    _print_neighbours(words, found, as_json=as_json)
+
+
+@app.command()
+def analogy(
+    vectors: Spec,
+    a: Annotated[str, typer.Argument(metavar="A", help="As in man : king = woman : ?")],
+    b: Annotated[str, typer.Argument(metavar="B")],
+    c: Annotated[str, typer.Argument(metavar="C")],
+    top: Top = 10,
+    cache: Cache = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is to C as B is to A."""
+    found = _open(vectors, cache).analogy(a, b, c, top)
+    _print_neighbours([f"{a} : {b} = {c} : ?"], [found], as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    vectors: Spec,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Lines of two words and a score, or of four words.")
+    ],
+    candidates: Annotated[int | None, typer.Option(min=1, help="Analogies: answers from the first N words.")] = None,
+    cache: Cache = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score vectors on word similarities (Spearman) and analogies (accuracy), with their coverage."""
+    from textkit.cli.output import to_json, write_line
+    from textkit.embeddings.evaluation import is_analogies, score_analogies, score_similarity
+
+    v = _open(vectors, cache)
+    for path in files:
+        if is_analogies(path):
+            solved = score_analogies(v, path, n_candidates=candidates)
+            correct, covered, n_all = (sum(counts[i] for counts in solved.sections.values()) for i in range(3))
+            line = f"{path.name}: accuracy {solved.accuracy:.3f}, {correct:,} of {covered:,} covered, {n_all:,} in all"
+            write_line(to_json({"file": str(path), **solved.to_dict()}) if as_json else line)
+            continue
+        score = score_similarity(v, path)
+        line = f"{path.name}: Spearman {score.spearman:.3f}, {score.n_covered:,} of {score.n_pairs:,} pairs covered"
+        if score.missing:
+            line += f"; missing: {', '.join(score.missing[:10])}{', ...' if len(score.missing) > 10 else ''}"
+        write_line(to_json({"file": str(path), **score.to_dict()}) if as_json else line)
+
+
+@app.command()
+def plot(
+    vectors: Spec,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]", help="Words to draw.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML page to write; a PNG of that name beside it.")] = Path(
+        "vectors.html"
+    ),
+    word_file: Annotated[
+        Path | None, typer.Option("--words", help="File of words, one a line; after a tab, a label for its colour.")
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", "-k", min=2, help="With no words named: the first N of the table.")
+    ] = 500,
+    cache: Cache = None,
+) -> None:
+    """Draw words as points in a page with a search box, and as a PNG; the two axes are the first of a PCA."""
+    from textkit.cli.output import note
+    from textkit.embeddings import plot as drawing
+
+    v = _open(vectors, cache)
+    if word_file is not None:
+        chosen, labels = drawing.read_words(word_file)
+    else:
+        chosen, labels = (list(words) if words else list(v.words[:top])), None
+    picture = drawing.lay_out(v, chosen, labels)
+    for line in picture.notes:
+        note(line)
+    drawing.write_html(picture, out)
+    drawing.write_png(picture, out.with_suffix(".png"))
+    note(f"{out} and {out.with_suffix('.png').name}: {len(picture.words):,} words, {picture.axes}")
+
+
+@contextmanager
+def _reading(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how far a long file is read."""
+    from textkit.cli.output import Progress
+
+    with Progress(title, unit="bytes") as bar:
+        yield lambda done, total: bar.update(done, total=total)
+
+
+def _open(spec: str, cache: Path | None) -> Vectors:
+    from textkit import Vectors
+
+    with _reading("reading") as progress:
+        opened = Vectors.open(spec, cache=cache, progress=progress)
+    _notes(opened)
+    return opened
+
+
+def _notes(vectors: Vectors) -> None:
+    from textkit.cli.output import note
+
+    for line in vectors.notes:
+        note(line)
+
+
+def _open_tokenizer(source: str, *, lowercase: bool) -> Any:
+    from textkit import tokenizers
+    from textkit.cli.tokenize import open_tokenizer
+    from textkit.errors import UsageError
+    from textkit.registry import names
+
+    if not lowercase:
+        return open_tokenizer(source)
+    if Path(source).exists() or source not in names("tokenizer"):
+        raise UsageError("--lowercase goes with a kind such as word; a trained tokenizer folds case by itself or not")
+    return tokenizers.create(source, lowercase=True)
+
+
+def _show(bar: Any, done: TrainProgress) -> None:
+    """Put training's progress on the bar."""
+    if done.stage == "reading":
+        bar.update(done.words, details="words read")
+        return
+    loss = "" if done.loss is None else f"  loss {done.loss:.3f}"
+    bar.update(done.words, total=done.total, details=f"epoch {done.epoch}{loss}  {done.words_per_second:,.0f} words/s")
+
+
+def _print_neighbours(titles: list[str], found: list[list[tuple[str, float]]], *, as_json: bool) -> None:
+    """Write neighbours as a table on a terminal, tab-separated lines elsewhere, or JSON."""
+    import sys
+
+    from textkit.cli.output import to_json, write_line
+
+    if as_json:
+        for title, row in zip(titles, found, strict=True):
+            write_line(to_json({"query": title, "nearest": [{"word": w, "cosine": round(c, 6)} for w, c in row]}))
+        return
+    if not sys.stdout.isatty():
+        for title, row in zip(titles, found, strict=True):
+            for word, cosine in row:
+                write_line(f"{title}\t{word}\t{cosine:.4f}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for title, row in zip(titles, found, strict=True):
+        table = Table(title=Text(title), title_justify="left")
+        table.add_column("word")
+        table.add_column("cosine", justify="right")
+        table.add_column("")
+        for word, cosine in row:
+            table.add_row(Text(word), f"{cosine:.3f}", Text("█" * round(20 * max(cosine, 0.0)), style="cyan"))
+        console.print(table)

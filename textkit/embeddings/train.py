@@ -1,0 +1,326 @@
+"""Train word vectors: word2vec and fastText, by gensim's own loops, on any corpus, with any tokenizer.
+
+In: files and TrainOptions. Out: our folder of vectors. The corpus is tokenized once, to numbers on disk; every epoch
+takes its sentences from there. Jobs of 10,000 words, learning rates and random numbers are gensim's, one for one, so
+with one worker the vectors are those of gensim's Word2Vec and FastText over a LineSentence file of the same
+tokens: the same bytes for word2vec, the same up to the rounding of the last mean for fastText.
+
+The work stands in `OUT.training` until the vectors are whole: the corpus, and a checkpoint of weights, position and random
+state. A run taken up again from it gives, with one worker, the same bytes as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from textkit import bulk
+from textkit.embeddings.fasttext import Ngrams
+from textkit.embeddings.folder import map_safetensors, write_arrays
+from textkit.embeddings.train_corpus import SENTENCE_WORDS, SHAPE, Corpus, clean_texts, read_corpus, write_corpus
+from textkit.embeddings.vectors import Vectors
+from textkit.errors import ArtifactError, DataError, MissingExtraError, TextkitError, UsageError, unknown_name
+from textkit.tokenizers import Tokenizer
+
+CHECKPOINT = "checkpoint.safetensors"
+MODELS = ("word2vec", "fasttext")
+# The loss is computed in one job of this many: it costs a tenth of the time, and changes no weight.
+_LOSS_EVERY = 16
+_REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What is trained. The defaults are gensim's, but for skip-gram, which serves small corpora better.
+
+    min_n, max_n, buckets: fastText's character n-grams; 200,000 buckets instead of its 2 million make 80 MB, not 800.
+    workers: with one the result is the same bytes on every run.
+    """
+
+    model: Literal["word2vec", "fasttext"] = "word2vec"
+    algorithm: Literal["skipgram", "cbow"] = "skipgram"
+    dim: int = 100
+    window: int = 5
+    min_count: int = 5
+    max_words: int | None = None
+    negative: int = 5
+    sample: float = 1e-3
+    epochs: int = 5
+    alpha: float = 0.025
+    min_alpha: float = 1e-4
+    min_n: int = 3
+    max_n: int = 6
+    buckets: int = 200_000
+    seed: int = 1
+    workers: int = 1
+
+    def check(self) -> None:
+        """Refuse what cannot be trained."""
+        for name, value, known in (
+            ("model", self.model, MODELS),
+            ("algorithm", self.algorithm, ("skipgram", "cbow")),
+        ):
+            if value not in known:
+                raise UsageError(unknown_name(name, value, known))
+        for name in ("dim", "window", "min_count", "negative", "epochs", "min_n", "buckets", "workers"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.max_words is not None and self.max_words < 1:
+            raise UsageError(f"max_words is {self.max_words}, expected at least 1")
+        if not 0 < self.min_alpha <= self.alpha or not 0 <= self.sample < 1 or self.max_n < self.min_n:
+            raise UsageError("expected 0 < min_alpha <= alpha, 0 <= sample < 1 and min_n <= max_n")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is. loss: mean per word of the last jobs, None where gensim computes none (fastText)."""
+
+    stage: Literal["reading", "training"]
+    words: int
+    total: int | None
+    epoch: int = 0
+    loss: float | None = None
+    words_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the caller hears and says: `report` now and then, `note` once of the input, `should_stop` after every job."""
+
+    report: Callable[[Progress], None] = lambda progress: None
+    should_stop: Callable[[], bool] = lambda: False
+    note: Callable[[list[str]], None] = lambda lines: None
+    checkpoint_seconds: float = 60.0
+
+
+def train_vectors(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    tokenizer: Tokenizer,
+    options: TrainOptions,
+    text_column: str | None = None,
+    resume: bool = False,
+    watch: Watch | None = None,
+) -> Vectors | None:
+    """Train on the rows of files, save our folder at `out`, and open it; None where `watch` stopped it early.
+
+    resume: go on from `OUT.training`, which a killed or stopped run of the same files and options left.
+    """
+    options.check()
+    out, watch = Path(out), watch or Watch()
+    work = out.with_name(out.name + ".training")
+    rows = bulk.Inputs.of([str(name) for name in inputs], text_column=text_column)
+    chosen = asdict(options)
+    description = {"inputs": bulk.describe_inputs(rows.names), "tokenizer": tokenizer.fingerprint, "options": chosen}
+    bulk.open_job(work, {**description, "text_column": text_column}, resume=resume)
+    try:
+        if not (work / SHAPE).exists() and not _read(rows, tokenizer, work, watch):
+            return None
+        corpus = read_corpus(work)
+        trainer = _Trainer(corpus, options)
+    except TextkitError:
+        shutil.rmtree(work)  # the same would happen again: nothing here is worth resuming
+        raise
+    watch.note(rows.notes)
+    if (work / CHECKPOINT).exists():
+        trainer.restore(work / CHECKPOINT)
+    if not trainer.run(work / CHECKPOINT, watch):
+        return None
+    facts = {"trained": chosen, "tokenizer": tokenizer.kind, "n_tokens": len(corpus.tokens)}
+    trainer.vectors(facts=facts).save(out)
+    shutil.rmtree(work)
+    return Vectors.load(out)
+
+
+def _read(rows: bulk.Inputs, tokenizer: Tokenizer, work: Path, watch: Watch) -> bool:
+    """Tokenize the corpus into the work folder; False when stopped before its end."""
+
+    def advance(n_words: int) -> None:
+        watch.report(Progress("reading", n_words, None))
+        if watch.should_stop():
+            raise _StoppedError
+
+    try:
+        write_corpus(clean_texts(row.text for row in rows), tokenizer, work, progress=advance)
+    except _StoppedError:
+        return False
+    return True
+
+
+class _StoppedError(Exception):
+    """Carry a wish to stop out of the reading of the corpus."""
+
+
+class _Trainer:
+    """gensim's model, fed job by job from a corpus of numbers."""
+
+    def __init__(self, corpus: Corpus, options: TrainOptions) -> None:
+        self.corpus, self.options = corpus, options
+        self.model = _make_model(corpus, options)
+        table = np.full(len(corpus.words) + 1, None, object)
+        table[:-1] = [word if word in self.model.wv.key_to_index else None for word in corpus.words]
+        self._words = table
+        # Sentences -> jobs, as gensim's producer fills them: as many whole sentences as 10,000 words hold.
+        self._ends = np.cumsum(corpus.lengths)
+        self._jobs = list(_cut_jobs(corpus.lengths))
+        self._next_job = 0  # counted over all epochs
+
+    def run(self, checkpoint: Path, watch: Watch) -> bool:
+        """Train to the end; False when stopped early, with a checkpoint written either way it needs one."""
+        n_all = len(self._jobs) * self.options.epochs
+        started, reported, saved = time.monotonic(), 0.0, time.monotonic()
+        first_word = self._words_before(self._next_job)
+        losses: deque[float] = deque(maxlen=64)
+        waiting: deque[Future[float | None]] = deque()
+        with ThreadPoolExecutor(self.options.workers) as pool:
+            while self._next_job < n_all or waiting:
+                stopping = watch.should_stop()
+                now = time.monotonic()
+                due = stopping or now - saved >= watch.checkpoint_seconds
+                if self._next_job < n_all and not due and len(waiting) < 2 * self.options.workers:
+                    waiting.append(pool.submit(self._train, *self._job(self._next_job)))
+                    self._next_job += 1
+                    continue
+                if waiting:
+                    loss = waiting.popleft().result()
+                    losses.extend([] if loss is None else [loss])
+                elif due:  # no job is in flight: the weights, the position and the random state belong together
+                    self._save(checkpoint)
+                    saved = time.monotonic()
+                    if stopping:
+                        return False
+                if now - reported >= _REPORT_SECONDS:
+                    reported = now
+                    done = self._words_before(self._next_job - len(waiting))
+                    watch.report(
+                        Progress(
+                            "training",
+                            done,
+                            len(self.corpus.tokens) * self.options.epochs,
+                            epoch=min((self._next_job - 1) // len(self._jobs) + 1, self.options.epochs),
+                            loss=sum(losses) / len(losses) if losses else None,
+                            words_per_second=(done - first_word) / max(now - started, 1e-9),
+                        )
+                    )
+        return True
+
+    def _job(self, number: int) -> tuple[list[list[str]], float, bool]:
+        """Give a job's sentences, its learning rate, and whether its loss is wanted."""
+        epoch, at = divmod(number, len(self._jobs))
+        first, last = self._jobs[at]
+        begin = int(self._ends[first]) - int(self.corpus.lengths[first])
+        words = self._words[self.corpus.tokens[begin : int(self._ends[last - 1])]].tolist()
+        stops = (self._ends[first:last] - begin).tolist()
+        sentences = [words[start:stop] for start, stop in itertools.pairwise([0, *stops])]
+        progress = (epoch + first / len(self.corpus.lengths)) / self.options.epochs
+        alpha, low = self.options.alpha, self.options.min_alpha
+        return sentences, max(low, alpha - (alpha - low) * progress), number % _LOSS_EVERY == 0
+
+    def _train(self, sentences: list[list[str]], alpha: float, with_loss: bool) -> float | None:
+        """Run gensim's inner loop, which lets go of the interpreter lock; gives the mean loss per word if wanted."""
+        model = self.model
+        with_loss = with_loss and self.options.model == "word2vec"
+        if with_loss:
+            model.compute_loss, model.running_training_loss = True, 0.0
+        n_words: int = model._do_train_job(sentences, alpha, model._get_thread_working_mem())[0]
+        if not with_loss:
+            return None
+        model.compute_loss = False
+        return float(model.running_training_loss) / max(n_words, 1)
+
+    def _words_before(self, job: int) -> int:
+        epoch, at = divmod(job, len(self._jobs))
+        within = int(self._ends[self._jobs[at - 1][1] - 1]) if at else 0
+        return epoch * len(self.corpus.tokens) + within
+
+    def _weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        wv = self.model.wv
+        if self.options.model == "word2vec":
+            return {"vectors": wv.vectors, "out": self.model.syn1neg}
+        return {"vectors": wv.vectors_vocab, "ngrams": wv.vectors_ngrams, "out": self.model.syn1neg}
+
+    def _save(self, path: Path) -> None:
+        _, keys, position, has_gauss, _ = self.model.random.get_state()
+        state = np.array([self._next_job, position, has_gauss, *keys.tolist()], np.int64)
+        write_arrays(path, {**self._weights(), "state": state})
+
+    def restore(self, path: Path) -> None:
+        """Take up the weights, the position and the random state of a checkpoint."""
+        arrays = map_safetensors(path)
+        mine = self._weights()
+        if set(arrays) != {*mine, "state"} or any(arrays[name].shape != mine[name].shape for name in mine):
+            raise ArtifactError("the checkpoint is of another training; remove this folder", where=str(path.parent))
+        for name, array in mine.items():
+            array[:] = arrays[name]
+        job, position, has_gauss, *keys = arrays["state"].tolist()
+        self.model.random.set_state(("MT19937", np.array(keys, np.uint32), position, has_gauss, 0.0))
+        self._next_job = job
+
+    def vectors(self, *, facts: dict[str, Any]) -> Vectors:
+        """Give what was trained; fastText's word vectors are the means over their n-grams."""
+        wv = self.model.wv
+        if self.options.model == "word2vec":
+            return Vectors(wv.index_to_key, wv.vectors, source="trained by textkit", facts=facts)
+        ngrams = Ngrams(wv.vectors_ngrams, self.options.min_n, self.options.max_n)
+        table = ngrams.embed(wv.index_to_key, own=wv.vectors_vocab)
+        return Vectors(wv.index_to_key, table, ngrams=ngrams, source="trained by textkit", facts=facts)
+
+
+def _make_model(corpus: Corpus, options: TrainOptions) -> Any:
+    """Make gensim's model with its vocabulary and first weights."""
+    try:
+        from gensim.models import FastText, Word2Vec
+    except ImportError as err:
+        raise MissingExtraError("gensim", needed_by="training vectors", extra="vectors") from err
+    counts = dict(zip(corpus.words, corpus.counts.tolist(), strict=True))
+    n_known = sum(count >= options.min_count for count in counts.values())
+    if not n_known:
+        raise DataError(
+            f"none of the {len(counts):,} different words occurs {options.min_count} times; lower --min-count"
+        )
+    settings: dict[str, Any] = {
+        "vector_size": options.dim,
+        "window": options.window,
+        "min_count": options.min_count,
+        "max_final_vocab": options.max_words,
+        "negative": options.negative,
+        "sample": options.sample,
+        "epochs": options.epochs,
+        "alpha": options.alpha,
+        "min_alpha": options.min_alpha,
+        "seed": options.seed,
+        "sg": int(options.algorithm == "skipgram"),
+        "workers": options.workers,
+        "batch_words": SENTENCE_WORDS,
+    }
+    if options.model == "fasttext":
+        model = FastText(**settings, min_n=options.min_n, max_n=options.max_n, bucket=options.buckets)
+    else:
+        model = Word2Vec(**settings)
+    model.build_vocab_from_freq(counts, corpus_count=len(corpus.lengths))
+    if not len(model.wv):
+        raise DataError(f"no words are left under max_words = {options.max_words}; raise it")
+    return model
+
+
+def _cut_jobs(lengths: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut sentences into runs (first, last + 1) of 10,000 words at most."""
+    first = size = 0
+    for number, length in enumerate(lengths.tolist()):
+        if size + length > SENTENCE_WORDS:
+            yield first, number
+            first, size = number, 0
+        size += length
+    if first < len(lengths):
+        yield first, len(lengths)
