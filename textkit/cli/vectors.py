@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +37,13 @@ class Algorithm(StrEnum):
 
     skipgram = "skipgram"
     cbow = "cbow"
+
+
+class Method(StrEnum):
+    """How a picture is laid out."""
+
+    pca = "pca"
+    umap = "umap"
 
 
 class Dtype(StrEnum):
@@ -102,7 +109,7 @@ def train(
         watch = Watch(
             report=lambda done: _show(bar, done),
             should_stop=lambda: bool(stop),
-            note=lambda lines: [bar.message(line) for line in lines] and None,
+            note=bar.message,
         )
         trained = train_vectors(
             inputs, out, tokenizer=opened, options=options, text_column=text_column, resume=resume, watch=watch
@@ -243,9 +250,10 @@ def plot(
     top: Annotated[
         int, typer.Option("--top", "-k", min=2, help="With no words named: the first N of the table.")
     ] = 500,
+    method: Annotated[Method, typer.Option(help="How words are laid out; umap is an extra.")] = Method.pca,
     cache: Cache = None,
 ) -> None:
-    """Draw words as points in a page with a search box, and as a PNG; the two axes are the first of a PCA."""
+    """Draw words as points: a page with hover and search, and a PNG."""
     from textkit.cli.output import note
     from textkit.embeddings import plot as drawing
 
@@ -254,7 +262,7 @@ def plot(
         chosen, labels = drawing.read_words(word_file)
     else:
         chosen, labels = (list(words) if words else list(v.words[:top])), None
-    picture = drawing.lay_out(v, chosen, labels)
+    picture = drawing.lay_out(v, chosen, labels, method=method.value)
     for line in picture.notes:
         note(line)
     drawing.write_html(picture, out)
@@ -264,11 +272,18 @@ def plot(
 
 @contextmanager
 def _reading(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show how far a long file is read."""
+    """Show how far a long file is read; nothing where no reading is needed."""
     from textkit.cli.output import Progress
 
-    with Progress(title, unit="bytes") as bar:
-        yield lambda done, total: bar.update(done, total=total)
+    with ExitStack() as stack:
+        bars: list[Progress] = []
+
+        def update(done: int, total: int | None) -> None:
+            if not bars:
+                bars.append(stack.enter_context(Progress(title, total=total, unit="bytes")))
+            bars[0].update(done, total=total)
+
+        yield update
 
 
 def _open(spec: str, cache: Path | None) -> Vectors:

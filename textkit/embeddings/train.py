@@ -5,8 +5,8 @@ takes its sentences from there. Jobs of 10,000 words, learning rates and random 
 with one worker the vectors are those of gensim's Word2Vec and FastText over a LineSentence file of the same
 tokens: the same bytes for word2vec, the same up to the rounding of the last mean for fastText.
 
-The work stands in `OUT.training` until the vectors are whole: the corpus, and a checkpoint of weights, position and random
-state. A run taken up again from it gives, with one worker, the same bytes as one that was never stopped.
+The work stands in `OUT.training` until the vectors are whole: the corpus, and a checkpoint of weights, position and
+random state. A run taken up again from it gives, with one worker, the same bytes as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Watch:
-    """What the caller hears and says: `report` now and then, `note` once of the input, `should_stop` after every job."""
+    """What the caller hears and says: `report` often, `note` once of the input, `should_stop` after every job."""
 
     report: Callable[[Progress], None] = lambda progress: None
     should_stop: Callable[[], bool] = lambda: False
-    note: Callable[[list[str]], None] = lambda lines: None
+    note: Callable[[str], None] = lambda line: None
     checkpoint_seconds: float = 60.0
 
 
@@ -132,7 +132,8 @@ def train_vectors(
     except TextkitError:
         shutil.rmtree(work)  # the same would happen again: nothing here is worth resuming
         raise
-    watch.note(rows.notes)
+    for line in rows.notes:
+        watch.note(line)
     if (work / CHECKPOINT).exists():
         trainer.restore(work / CHECKPOINT)
     if not trainer.run(work / CHECKPOINT, watch):

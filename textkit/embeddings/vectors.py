@@ -157,7 +157,7 @@ class Vectors:
     def __getitem__(self, word: str) -> Floats:
         number = self.words.find_one(word)
         if number < 0:
-            raise DataError(f"'{word}' is not among the {len(self):,} words of {self.source}")
+            raise self._unknown([word])
         row = number if self.word_rows is None else int(self.word_rows[number])
         return cast(Floats, self.read_rows(np.array([row]))[0])
 
@@ -199,10 +199,7 @@ class Vectors:
     def _substitute(self, words: list[str], unknown: Unknown, seed: int) -> Floats:
         """Make vectors (n, dim) for words that the table lacks."""
         if unknown == "error":
-            raise DataError(
-                f"'{words[0]}' is not among the {len(self):,} words of {self.source}"
-                + (f", nor are {len(words) - 1} others" if len(words) > 1 else "")
-            )
+            raise self._unknown(words)
         if unknown == "mean":
             return np.broadcast_to(self._statistics[0], (len(words), self.dim))
         if unknown == "ngram":
@@ -213,6 +210,13 @@ class Vectors:
         hashes = ByteWords.of(words).hashes(0)
         draws = [np.random.default_rng([seed, int(h)]).standard_normal(self.dim, np.float32) for h in hashes]
         return np.stack(draws) * self._statistics[1]
+
+    def _unknown(self, words: list[str]) -> DataError:
+        """Say that words are unknown, and whether the first is known in lower case."""
+        others = f", nor are {len(words) - 1} others" if len(words) > 1 else ""
+        lowered = words[0].lower()
+        hint = f"; did you mean '{lowered}'?" if lowered != words[0] and lowered in self.words else ""
+        return DataError(f"'{words[0]}' is not among the {len(self):,} words of {self.source}{others}{hint}")
 
     @functools.cached_property
     def _statistics(self) -> tuple[Floats, float]:

@@ -1,0 +1,218 @@
+"""Word vectors as a picture: two axes by PCA or UMAP, a page to explore and a PNG to show.
+
+In: Vectors and words, with labels where colours are wanted. Out: a Picture, written as one HTML file that needs nothing
+else (hover for the word, search, drag and zoom, a legend that switches labels off) and as a PNG.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from textkit import files
+from textkit.embeddings.vectors import Vectors
+from textkit.errors import DataError, MissingExtraError, UsageError
+from textkit.inputs import open_bytes
+
+# Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light on white).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+PAGE_WORDS = 50_000
+_PNG_NAMES = 250
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Words as points: positions (n_words, 2) float32, the label of each or None, what the axes are."""
+
+    words: list[str]
+    positions: npt.NDArray[np.float32]
+    labels: list[str] | None
+    axes: str
+    notes: list[str]
+
+
+def read_words(path: str | Path) -> tuple[list[str], list[str] | None]:
+    """Read a list of words, one a line, each with a label after a tab or none has.
+
+    >>> _ = Path("w.tsv").write_text("king\\trole\\nred\\tcolour\\n", encoding="utf-8")
+    >>> read_words("w.tsv")
+    (['king', 'red'], ['role', 'colour'])
+    """
+    path = Path(path)
+    words: list[str] = []
+    labels: list[str] = []
+    with open_bytes(path) as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as err:
+                raise DataError("line is not UTF-8", where=f"{path}:{number}") from err
+            if not line.strip():
+                continue
+            word, tab, label = line.partition("\t")
+            if words and bool(tab) != bool(labels):
+                raise DataError(
+                    f"'{word}' has {'a' if tab else 'no'} label, the words before it differ", where=f"{path}:{number}"
+                )
+            words.append(word)
+            labels += [label] if tab else []
+    if not words:
+        raise DataError("file holds no words", where=str(path))
+    return words, labels or None
+
+
+def lay_out(
+    vectors: Vectors,
+    words: Sequence[str],
+    labels: Sequence[str] | None = None,
+    *,
+    method: Literal["pca", "umap"] = "pca",
+    seed: int = 0,
+) -> Picture:
+    """Place words in the plane by the directions of their vectors; those unknown are left out and counted.
+
+    pca: the two directions of the largest variance of the unit vectors, signs fixed, so that the picture is the same on
+    every run. umap: needs the extra `umap`. Raises DataError where fewer than two words are known.
+
+    >>> v = Vectors(["a", "b", "c"], np.eye(3, dtype=np.float32))
+    >>> lay_out(v, ["a", "b", "x"]).words
+    ['a', 'b']
+    """
+    if labels is not None and len(labels) != len(words):
+        raise UsageError(f"{len(labels)} labels for {len(words)} words")
+    numbers = list(dict.fromkeys(words))
+    label_of = dict(zip(reversed(words), reversed(labels), strict=True)) if labels is not None else {}
+    known = [word for word in numbers if vectors.ngrams is not None or word in vectors]
+    if len(known) < 2:
+        raise DataError(
+            f"{len(known)} of {len(numbers):,} words are among the words of {vectors.source}; a picture needs 2"
+        )
+    if len(known) > PAGE_WORDS:
+        raise UsageError(f"{len(known):,} words; a page draws at most {PAGE_WORDS:,}")
+    rows = vectors.lookup(known, "zero" if vectors.ngrams is None else "ngram").astype(np.float64)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.where(norms > 0, norms, 1)
+    if method == "umap":
+        positions, axes = _umap(rows, seed=seed), "UMAP of the unit vectors"
+    elif method == "pca":
+        positions, axes = _pca(rows)
+    else:
+        raise UsageError(f"method is '{method}', expected pca or umap")
+    lost = len(numbers) - len(known)
+    shown = ", ".join(word for word in numbers if word not in set(known))[:80]
+    notes = [f"{lost:,} of {len(numbers):,} words are unknown and not drawn: {shown}"] if lost else []
+    chosen = [label_of[word] for word in known] if labels is not None else None
+    return Picture(known, positions.astype(np.float32), chosen, axes, notes)
+
+
+def _pca(rows: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], str]:
+    centred = rows - rows.mean(axis=0)
+    variances, directions = np.linalg.eigh(centred.T @ centred)
+    axes = directions[:, ::-1][:, :2]
+    # An axis may point either way: its largest part is made positive.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    positions = centred @ axes
+    if positions.shape[1] < 2:
+        positions = np.concatenate([positions, np.zeros((len(rows), 1))], axis=1)
+    total = max(float(variances.sum()), 1e-12)
+    shares = [max(float(value), 0.0) / total for value in variances[::-1][:2]]
+    return positions, f"PCA of the unit vectors: {' and '.join(f'{share:.0%}' for share in shares)} of the variance"
+
+
+def _umap(rows: npt.NDArray[np.float64], *, seed: int) -> npt.NDArray[np.float64]:
+    try:
+        import umap
+    except ImportError as err:
+        raise MissingExtraError("umap-learn", needed_by="method 'umap'", extra="umap") from err
+    neighbours = min(15, len(rows) - 1)
+    made = umap.UMAP(n_neighbors=neighbours, metric="euclidean", random_state=seed, n_jobs=1, init="pca")
+    return np.asarray(made.fit_transform(rows), np.float64)
+
+
+def write_html(picture: Picture, path: str | Path, *, title: str = "Word vectors") -> None:
+    """Write one page that needs no network and no other file."""
+    names = sorted(set(picture.labels or []))
+    spread = np.ptp(picture.positions, axis=0).max() or 1.0
+    low = picture.positions.min(axis=0)
+    data: dict[str, Any] = {
+        "words": picture.words,
+        "x": [round(float(x), 4) for x in (picture.positions[:, 0] - low[0]) / spread],
+        "y": [round(float(y), 4) for y in (picture.positions[:, 1] - low[1]) / spread],
+        "labels": [names.index(label) for label in picture.labels] if picture.labels else None,
+        "names": names,
+        "colours": [COLOURS[i % len(COLOURS)] for i in range(max(len(names), 1))],
+        "axes": picture.axes,
+    }
+    # No word may end the script element or open a comment.
+    embedded = (
+        json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
+    )
+    page = resources.files("textkit.embeddings").joinpath("plot.html").read_text(encoding="utf-8")
+    heading = title.replace("&", "&amp;").replace("<", "&lt;")
+    files.write_text(path, page.replace("{{title}}", heading).replace("{{data}}", embedded))
+
+
+def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors") -> None:
+    """Draw the picture with matplotlib; words are named where names do not overlap."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as err:
+        raise MissingExtraError("matplotlib", needed_by="a PNG of vectors", extra="vectors") from err
+    figure = Figure(figsize=(10, 8), dpi=120, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    x, y = picture.positions.T
+    names = sorted(set(picture.labels or [""]))
+    labels = np.array(picture.labels or [""] * len(picture.words))
+    for i, name in enumerate(names):
+        chosen = labels == name
+        colour = COLOURS[i % len(COLOURS)]
+        axes.scatter(x[chosen], y[chosen], s=14, color=colour, label=name.replace("$", "\\$"), alpha=0.8, linewidths=0)
+    axes.set_title(title, loc="left")
+    axes.set_xlabel(picture.axes)
+    axes.margins(0.08)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if picture.labels:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    _name_points(axes, canvas, picture)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    files.write_bytes(path, buffer.getvalue())
+
+
+def _name_points(axes: Any, canvas: Any, picture: Picture) -> None:
+    """Write words beside their points, in order, leaving out those whose place is taken."""
+    import logging
+    import warnings
+
+    quiet = logging.getLogger("matplotlib.font_manager")
+    before = quiet.level
+    quiet.setLevel(logging.ERROR)
+    taken: list[Any] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the font lacks some script: a box is drawn
+        canvas.draw()
+        for word, (x, y) in zip(picture.words[:_PNG_NAMES], picture.positions.tolist(), strict=False):
+            shown = "".join(c if c.isprintable() else "?" for c in word[:30]).replace("$", "\\$")
+            for offset, side in (((3, 3), "left"), ((-3, 3), "right"), ((3, -9), "left"), ((-3, -9), "right")):
+                text = axes.annotate(
+                    shown, (x, y), xytext=offset, textcoords="offset points", fontsize=8, horizontalalignment=side
+                )
+                box = text.get_window_extent(canvas.get_renderer())
+                if not any(box.overlaps(other) for other in taken):
+                    taken.append(box)
+                    break
+                text.remove()
+    quiet.setLevel(before)
