@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from textkit import encoders, registry
+from textkit import encoders
 from textkit.collate import PaddedBatch
 from textkit.embeddings.layer import Embedding
 from textkit.recipe import Recipe
@@ -19,9 +19,10 @@ class TextNetwork(nn.Module):
         self.embedding = Embedding(n_tokens=n_tokens, dim=recipe.embedding.dim, dropout=recipe.embedding.dropout)
         encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **recipe.encoder.options)
         self.encoder = encoder
-        self.poolings = [registry.resolve("pooling", name) for name in recipe.head.pooling]
+        poolings = [encoders.create_pooling(name, dim=encoder.out_dim) for name in recipe.head.pooling]
+        self.poolings = nn.ModuleList(poolings)
         self.dropout = nn.Dropout(recipe.head.dropout)
-        self.head = nn.Linear(encoder.out_dim * len(self.poolings), n_labels)
+        self.head = nn.Linear(sum(pooling.out_dim for pooling in poolings), n_labels)
 
     def forward(self, batch: PaddedBatch) -> Tensor:
         mask = batch.attention_mask

@@ -35,9 +35,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "rnn": "textkit.encoders.recurrent:RNN",
     },
     "pooling": {
-        "last": "textkit.encoders.pooling:last_pool",
-        "max": "textkit.encoders.pooling:max_pool",
-        "mean": "textkit.encoders.pooling:mean_pool",
+        "attention": "textkit.encoders.pooling:AttentionPooling",
+        "first": "textkit.encoders.pooling:FIRST",
+        "last": "textkit.encoders.pooling:LAST",
+        "max": "textkit.encoders.pooling:MAX",
+        "mean": "textkit.encoders.pooling:MEAN",
     },
 }
 
@@ -84,8 +86,8 @@ def resolve(kind: str, name: str) -> Any:
 
     Raises UsageError for an unknown name, with the nearest known one.
 
-    >>> resolve("pooling", "mean").__name__
-    'mean_pool'
+    >>> resolve("pooling", "attention").__name__
+    'AttentionPooling'
     """
     target = BUILT_IN[kind].get(name)
     if target is None:

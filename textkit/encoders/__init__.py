@@ -1,4 +1,4 @@
-"""Encoders: sequence to sequence, masked; poolings: sequence to vector. Made by name through `create`.
+"""Encoders: sequence to sequence, masked; poolings: sequence to vector. Made by name: `create`, `create_pooling`.
 
 Every encoder takes `states (batch, time, in_dim)`, `mask (batch, time) bool` and `lengths (batch,)` on the CPU, gives
 `(batch, time, out_dim)` with zeros at padding, and lets no padded position change a real one.
@@ -31,3 +31,14 @@ def create(name: str, *, in_dim: int, **options: Any) -> Any:
     encoder = registry.resolve("encoder", name)
     registry.check_options(encoder, {"in_dim": in_dim, **options}, what=f"encoder '{name}'")
     return encoder(in_dim=in_dim, **options)
+
+
+def create_pooling(name: str, *, dim: int) -> Any:
+    """Make a registered pooling, an nn.Module: states (batch, time, dim), mask (batch, time) -> (batch, out_dim).
+
+    >>> create_pooling("mean", dim=8).out_dim
+    8
+    """
+    pooling = registry.resolve("pooling", name)
+    registry.check_options(pooling, {"dim": dim}, what=f"pooling '{name}'")
+    return pooling(dim=dim)

@@ -1,0 +1,74 @@
+"""Activations, norms and the Mlp: against torch's own on real positions, and blind to padding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from textkit.encoders.layers import ACTIVATIONS, NORMS, BatchNorm, Mlp, Norm, make_activation
+from textkit.errors import UsageError
+
+
+def test_batch_norm_sees_real_positions_alone() -> None:
+    torch.manual_seed(0)
+    ours, theirs = BatchNorm(3), nn.BatchNorm1d(3)
+    states, mask = torch.randn(4, 5, 3), torch.arange(5) < torch.tensor([5, 0, 2, 1])[:, None]
+    for _ in range(3):
+        output = ours(states.masked_fill(~mask.unsqueeze(-1), 1e6), mask)
+        torch.testing.assert_close(output[mask], theirs(states[mask]))
+        assert not output[~mask].any()
+    ours.eval(), theirs.eval()
+    torch.testing.assert_close(ours(states, mask)[mask], theirs(states[mask]))
+    torch.testing.assert_close(ours(states[:, 0]), theirs(states[:, 0]))
+
+
+@pytest.mark.parametrize("n_real", [0, 1])
+def test_batch_norm_of_fewer_than_two_positions_uses_what_it_has_seen(n_real: int) -> None:
+    norm = BatchNorm(3).train()
+    before = norm.norm.running_mean.clone()
+    output = norm(torch.ones(1, 2, 3), torch.arange(2)[None] < n_real)
+    torch.testing.assert_close(output[:, :n_real], torch.ones(1, n_real, 3) / (1 + norm.norm.eps) ** 0.5)
+    assert torch.equal(norm.norm.running_mean, before)
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_keep_the_shape_and_pass_gradients(name: str) -> None:
+    norm = Norm(name, dim=4)
+    states, mask = torch.randn(2, 3, 4, requires_grad=True), torch.tensor([[True, True, True], [True, False, False]])
+    output = norm(states, mask)
+    assert output.shape == states.shape
+    output[mask].square().sum().backward()
+    assert states.grad is not None and states.grad.isfinite().all()
+
+
+def test_rms_norm_divides_by_the_root_mean_square() -> None:
+    states = torch.randn(2, 4)
+    expected = states / (states.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
+    torch.testing.assert_close(Norm("rms", dim=4)(states), expected)
+
+
+def test_names_are_checked() -> None:
+    with pytest.raises(UsageError, match="unknown activation 'gelo'; did you mean 'gelu'"):
+        make_activation("gelo")
+    with pytest.raises(UsageError, match="unknown norm 'batch'; known: layer, rms"):
+        Norm("batch", dim=2, known=("layer", "rms"))
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("hidden", [(), (5,), (5, 7)])
+def test_mlp_has_the_layers_it_names(activation: str, norm: str, hidden: tuple[int, ...]) -> None:
+    mlp = Mlp(in_dim=3, hidden=hidden, out_dim=2, activation=activation, norm=norm, dropout=0.1)
+    widths = [layer.out_features for layer in mlp.layers if isinstance(layer, nn.Linear)]
+    assert widths == [*hidden, 2]
+    output = mlp(torch.randn(6, 3))
+    assert output.shape == (6, 2)
+    output.sum().backward()
+    assert all(value.grad is not None for value in mlp.parameters())
+
+
+def test_mlp_without_hidden_layers_is_linear() -> None:
+    mlp = Mlp(in_dim=3, out_dim=2).eval()
+    a, b = torch.randn(3), torch.randn(3)
+    torch.testing.assert_close(mlp(a) + mlp(b) - mlp(torch.zeros(3)), mlp(a + b))

@@ -1,0 +1,121 @@
+"""Layers that encoders and heads share: activations and norms by name, masked where padding could enter, and the Mlp.
+
+In: a name from a recipe. Out: an nn.Module; a misspelt name is a UsageError with the nearest known one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from textkit.errors import UsageError, unknown_name
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "swish": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+NORMS = ("none", "batch", "layer", "rms")
+
+
+def make_activation(name: str) -> nn.Module:
+    """Make an activation by name; swish is another name of silu.
+
+    >>> make_activation("relu")(torch.tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+    if name not in ACTIVATIONS:
+        raise UsageError(unknown_name("activation", name, ACTIVATIONS))
+    return ACTIVATIONS[name]()
+
+
+class Norm(nn.Module):
+    """Normalise the features of every position: `none`, `batch`, `layer`, or `rms` (Zhang & Sennrich 2019).
+
+    known: the names that make sense where it stands. Padding never enters the statistics of a batch norm.
+
+    >>> Norm("layer", dim=2)(torch.tensor([[1.0, 3.0]])).round().tolist()
+    [[-1.0, 1.0]]
+    """
+
+    def __init__(self, name: str, *, dim: int, known: Iterable[str] = NORMS) -> None:
+        super().__init__()
+        if name not in known:
+            raise UsageError(unknown_name("norm", name, known))
+        self.name = name
+        made = {"none": nn.Identity, "batch": BatchNorm, "layer": nn.LayerNorm, "rms": nn.RMSNorm}
+        # RMSNorm's own default eps depends on the dtype; a fixed one keeps a model the same under autocast.
+        self.norm: nn.Module = nn.RMSNorm(dim, eps=1e-6) if name == "rms" else made[name](dim)
+
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """states (..., dim), mask (...) bool, True = real; without a mask everything is real. Same shape out."""
+        normed: Tensor = self.norm(states, mask) if self.name == "batch" else self.norm(states)
+        return normed
+
+
+class BatchNorm(nn.Module):
+    """Batch norm (Ioffe & Szegedy 2015) over the real positions of a batch alone; zeros at padding.
+
+    Fewer than two real positions have no spread: such a batch is normalised by the running statistics.
+
+    >>> norm = BatchNorm(1)
+    >>> norm(torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])).flatten().round().tolist()
+    [-1.0, 1.0, 0.0]
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(dim)
+
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """states (..., dim), mask (...) bool -> the same shape."""
+        real = states.reshape(-1, states.shape[-1]) if mask is None else states[mask]
+        normed = self._normalise(real)
+        if mask is None:
+            return normed.view_as(states)
+        return torch.zeros_like(states, dtype=normed.dtype).index_put((mask,), normed)
+
+    def _normalise(self, real: Tensor) -> Tensor:
+        norm = self.norm
+        if self.training and len(real) > 1:
+            normed: Tensor = norm(real)
+            return normed
+        return nn.functional.batch_norm(real, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+
+
+class Mlp(nn.Module):
+    """A perceptron: (..., in_dim) -> (..., out_dim), with dropout before every linear layer.
+
+    hidden: widths of the layers between, each followed by norm and activation; none is a linear map.
+
+    >>> Mlp(in_dim=4, hidden=(8,), out_dim=3, activation="gelu", norm="layer")(torch.ones(2, 4)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        *,
+        in_dim: int,
+        out_dim: int,
+        hidden: Sequence[int] = (),
+        activation: str = "relu",
+        norm: str = "none",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.in_dim, self.out_dim = in_dim, out_dim
+        layers: list[nn.Module] = []
+        for width in hidden:
+            layers += [nn.Dropout(dropout), nn.Linear(in_dim, width), Norm(norm, dim=width)]
+            layers.append(make_activation(activation))
+            in_dim = width
+        self.layers = nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(in_dim, out_dim))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """states (..., in_dim) -> (..., out_dim)."""
+        output: Tensor = self.layers(states)
+        return output
