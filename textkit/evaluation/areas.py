@@ -1,0 +1,133 @@
+"""ROC-AUC of every class against the rest, streamed: exact up to a number of scores, a fine histogram beyond it.
+
+In: chunks of (truth codes, probabilities). Out: the area a class, their mean, its standard error. While there are at
+most `EXACT_SCORES` scores (rows times classes) they are kept and the areas are exact. Then they go into a histogram of
+fixed size on the log-odds scale, 16,384 bins a class where the classes are few: two scores in one bin count as a tie,
+and the largest error that this can make is computed from the counts and reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXACT_SCORES = 4_000_000  # 32 MB
+_COUNTERS = 4_000_000  # 32 MB, positives and negatives of all classes together
+_BINS = (256, 16_384)
+# Probabilities nearer to 0 or 1 than e^-30 share the outermost bins.
+_LOGIT_LIMIT = 30.0
+
+
+@dataclass(frozen=True)
+class Areas:
+    """ROC-AUC of each class (n_classes,), NaN where a class has no positives or no negatives; mean and its error.
+
+    error: standard error of the mean, NaN once the histogram is in use. bound: how far the mean may be from the exact
+    one.
+    """
+
+    classes: NDArray[np.float64]
+    mean: float
+    error: float
+    bound: float
+
+
+class AreaStream:
+    """Gather scores in bounded memory.
+
+    >>> stream = AreaStream(n_classes=2)
+    >>> stream.add(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]))
+    >>> stream.result().mean
+    1.0
+    """
+
+    def __init__(self, n_classes: int, *, exact_scores: int = EXACT_SCORES) -> None:
+        self.n_classes, self.exact_scores = n_classes, exact_scores
+        self.n_bins = int(np.clip(_COUNTERS // (2 * max(n_classes, 1)), *_BINS))
+        self._held: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        self._n_held = 0
+        self._counts: NDArray[np.int64] | None = None  # (2, n_classes, n_bins): negatives, positives
+
+    def add(self, codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
+        """Take codes (n,), those of unseen labels at n_classes or above, and probabilities (n, n_classes)."""
+        if self._counts is not None:
+            self._count(codes, probabilities)
+            return
+        self._held.append((codes, probabilities))
+        self._n_held += probabilities.size
+        if self._n_held > self.exact_scores:
+            self._counts = np.zeros((2, self.n_classes, self.n_bins), dtype=np.int64)
+            for chunk in self._held:
+                self._count(*chunk)
+            self._held.clear()
+
+    def result(self) -> Areas:
+        """Compute the areas of what was added so far."""
+        if self._counts is not None:
+            negatives, positives = self._counts
+            found = [_area(negatives[c], positives[c]) for c in range(self.n_classes)]
+            return _mean(np.array([area for area, _ in found]), np.array([bound for _, bound in found]), float("nan"))
+        if not self._held:
+            return _mean(np.full(self.n_classes, np.nan), np.zeros(self.n_classes), float("nan"))
+        codes = np.concatenate([codes for codes, _ in self._held])
+        return _exact_areas(codes, np.concatenate([probabilities for _, probabilities in self._held]))
+
+    def _count(self, codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
+        assert self._counts is not None
+        edge = np.exp(-_LOGIT_LIMIT)
+        inner = np.clip(probabilities, edge, 1 - edge)
+        logits = np.log(inner) - np.log1p(-inner)
+        bins = ((logits + _LOGIT_LIMIT) * (self.n_bins / (2 * _LOGIT_LIMIT))).astype(np.int64)
+        bins = np.clip(bins, 0, self.n_bins - 1)
+        columns = np.arange(self.n_classes)
+        positive = (codes[:, None] == columns).astype(np.int64)
+        np.add.at(self._counts, (positive, np.broadcast_to(columns, bins.shape), bins), 1)
+
+
+def _area(negatives: NDArray[np.int64], positives: NDArray[np.int64]) -> tuple[float, float]:
+    """Give the area of counts a score, in rising order, ties as halves; and half the share of tied pairs."""
+    pairs = float(negatives.sum()) * float(positives.sum())
+    if not pairs:
+        return float("nan"), 0.0
+    below = np.cumsum(negatives) - negatives
+    tied = negatives.astype(np.float64) @ positives
+    return float((positives.astype(np.float64) @ below + 0.5 * tied) / pairs), float(0.5 * tied / pairs)
+
+
+def _exact_areas(codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Areas:
+    """Compute all areas, and the error of their mean by its influence function, which sees that classes share rows.
+
+    The influence of a row on the area of one class is, for a positive, its share of negatives ranked below it, less the
+    area, over the share of positives; for a negative the same with the sides changed (DeLong's placements).
+    """
+    n_rows, n_classes = probabilities.shape
+    areas = np.full(n_classes, np.nan)
+    influence = np.zeros(n_rows)
+    for c in range(n_classes):
+        positive = codes == c
+        n_positive = int(positive.sum())
+        if n_positive in (0, n_rows):
+            continue
+        _, place, total = np.unique(probabilities[:, c], return_inverse=True, return_counts=True)
+        positives = np.bincount(place[positive], minlength=len(total))
+        negatives = total - positives
+        areas[c], _ = _area(negatives, positives)
+        below = (np.cumsum(negatives) - 0.5 * negatives) / (n_rows - n_positive)
+        above = 1 - (np.cumsum(positives) - 0.5 * positives) / n_positive
+        influence += np.where(
+            positive,
+            (below[place] - areas[c]) * (n_rows / n_positive),
+            (above[place] - areas[c]) * (n_rows / (n_rows - n_positive)),
+        )
+    n_defined = int((~np.isnan(areas)).sum())
+    error = float(np.sqrt(influence @ influence) / n_rows / n_defined) if n_defined else float("nan")
+    return _mean(areas, np.zeros(n_classes), error)
+
+
+def _mean(areas: NDArray[np.float64], bounds: NDArray[np.float64], error: float) -> Areas:
+    defined = ~np.isnan(areas)
+    if not defined.any():
+        return Areas(areas, float("nan"), float("nan"), 0.0)
+    return Areas(areas, float(areas[defined].mean()), error, float(bounds[defined].mean()))

@@ -1,0 +1,125 @@
+"""The pictures of the report as inline SVG, in the page's own colours, so that they follow its light and dark.
+
+In: an Evaluation. Out: SVG text; every name in it is escaped.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from textkit.evaluation.confusion import Evaluation
+    from textkit.evaluation.scores import Bins
+
+# A larger matrix is a grey field; the table of the most frequent confusions says more.
+MAX_CLASSES = 100
+_NUMBERED_CELL = 26
+
+
+def confusion_svg(evaluation: Evaluation) -> str:
+    """Draw the matrix: a row a true class, blue where right, orange where wrong; the shade is the share of the row."""
+    from textkit.evaluation.confusion import shorten
+
+    n_true = len(evaluation.classes)
+    n_known = n_true - evaluation.n_unseen
+    cell = max(9.0, min(46.0, 720 / n_true))
+    size = min(12.0, cell - 1)
+    names = [shorten(name, 22) for name in evaluation.classes]
+    margin = 18 + 0.62 * size * max(map(len, names))
+    width, height = margin + n_known * cell + margin * 0.75, margin * 0.8 + n_true * cell + 8
+    top = margin * 0.8
+    parts = []
+    shares = evaluation.counts / np.maximum(evaluation.support, 1)[:, None]
+    for i, name in enumerate(names):
+        middle = top + (i + 0.5) * cell
+        parts.append(
+            f'<text x="{margin - 8:.1f}" y="{middle:.1f}" text-anchor="end" dominant-baseline="central">'
+            f"{escape(name)}</text>"
+        )
+        if i < n_known:
+            x = margin + (i + 0.5) * cell
+            parts.append(
+                f'<text transform="translate({x:.1f} {top - 8:.1f}) rotate(-45)" dominant-baseline="central">'
+                f"{escape(name)}</text>"
+            )
+    parts.append(
+        f'<rect x="{margin:.1f}" y="{top:.1f}" width="{n_known * cell:.1f}" height="{n_true * cell:.1f}"'
+        ' class="field"/>'
+    )
+    for i, j in zip(*np.nonzero(evaluation.counts[:, :n_known]), strict=True):
+        x, y, share, count = margin + j * cell, top + i * cell, float(shares[i, j]), int(evaluation.counts[i, j])
+        kind = "right" if i == j else "wrong"
+        words = f"{evaluation.classes[i]} → {evaluation.classes[j]}: {count:,} rows, {share:.1%} of the class"
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}" class="{kind}"'
+            f' fill-opacity="{0.08 + 0.92 * share:.3f}"><title>{escape(words)}</title></rect>'
+        )
+        if cell >= _NUMBERED_CELL:
+            shade = ' class="on"' if share > 0.5 else ""
+            parts.append(
+                f'<text x="{x + cell / 2:.1f}" y="{y + cell / 2:.1f}" text-anchor="middle" dominant-baseline="central"'
+                f' pointer-events="none"{shade}>{count}</text>'
+            )
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="{size:.1f}" role="img"'
+        f' aria-label="confusion matrix">{"".join(parts)}</svg>'
+    )
+
+
+def reliability_svg(bins: Bins) -> str:
+    """Draw the share of right predictions over their probability, the diagonal, and the number of rows below."""
+    left, top, side, low = 46.0, 10.0, 340.0, 90.0
+    n_bins = len(bins.rows)
+    step = side / n_bins
+    below = top + side + 16
+    most = max(int(bins.rows.max()), 1)
+    parts = [f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal"/>']
+    for tick in range(0, 11, 2):
+        at, y = left + side * tick / 10, top + side * (1 - tick / 10)
+        parts.append(f'<text x="{at:.1f}" y="{below + low + 16:.1f}" text-anchor="middle">{tick / 10:.1f}</text>')
+        parts.append(
+            f'<text x="{left - 8}" y="{y:.1f}" text-anchor="end" dominant-baseline="central">{tick / 10:.1f}</text>'
+        )
+        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + side}" y2="{y:.1f}" class="grid"/>')
+    for i in np.flatnonzero(bins.rows).tolist():
+        rows = int(bins.rows[i])
+        right, sure = float(bins.right[i]) / rows, float(bins.confidence[i]) / rows
+        x, dot = left + i * step, left + side * sure
+        tall, y, wanted = side * right, top + side * (1 - right), top + side * (1 - sure)
+        words = f"{rows:,} rows: mean probability {sure:.3f}, {right:.3f} of them right"
+        parts.append(
+            f"<g><title>{words}</title>"
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{step - 1:.1f}" height="{tall:.1f}" class="right"'
+            ' fill-opacity=".35"/>'
+            f'<line x1="{dot:.1f}" y1="{y:.1f}" x2="{dot:.1f}" y2="{wanted:.1f}" class="gap"/>'
+            f'<circle cx="{dot:.1f}" cy="{y:.1f}" r="3.5" class="right"/>'
+            f'<rect x="{x:.1f}" y="{below + low * (1 - rows / most):.1f}" width="{step - 1:.1f}"'
+            f' height="{low * rows / most:.1f}" class="rows"/></g>'
+        )
+    parts.append(f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top + side}" class="axis"/>')
+    parts.append(f'<line x1="{left}" y1="{below + low}" x2="{left + side}" y2="{below + low}" class="axis"/>')
+    parts.append(
+        f'<text x="{left + side / 2}" y="{below + low + 34}" text-anchor="middle">probability of the prediction</text>'
+        f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">share right</text>'
+        f'<text transform="translate(12 {below + low / 2}) rotate(-90)" text-anchor="middle">rows</text>'
+        f'<text x="{left - 8}" y="{below}" text-anchor="end" dominant-baseline="central">{_brief(most)}</text>'
+    )
+    width, height = left + side + 16, below + low + 42
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="12" role="img"'
+        f' aria-label="reliability diagram">{"".join(parts)}</svg>'
+    )
+
+
+def _brief(count: int) -> str:
+    """Write a count in at most five characters.
+
+    >>> _brief(980), _brief(12_400), _brief(3_100_000)
+    ('980', '12k', '3.1M')
+    """
+    if count < 10_000:
+        return str(count)
+    return f"{count / 1e3:.0f}k" if count < 1_000_000 else f"{count / 1e6:.1f}M"

@@ -1,0 +1,83 @@
+"""95 % intervals: the bootstrap over the counts of a confusion matrix, and the normal interval of a mean.
+
+In: counts, or a mean and its standard error. Out: Interval(low, high). Seeded: the same counts give the same interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The 97.5 % point of the normal distribution.
+NORMAL_95 = 1.959963984540054
+# Counters drawn at a time: bounds the memory of a matrix of thousands of cells to about 100 MB.
+_DRAWN_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval.
+
+    >>> str(Interval(0.25, 0.5))
+    '0.250 to 0.500'
+    """
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Interval:
+        """Take the 2.5 and 97.5 percentiles of resampled values: (n_resamples,)."""
+        low, high = np.percentile(values, [2.5, 97.5])
+        return cls(float(low), float(high))
+
+    @classmethod
+    def around(cls, mean: float, error: float) -> Interval:
+        """Take 1.96 standard errors on both sides of a mean of many rows.
+
+        >>> Interval.around(1.0, 0.0)
+        Interval(low=1.0, high=1.0)
+        """
+        return cls(mean - NORMAL_95 * error, mean + NORMAL_95 * error)
+
+    def __str__(self) -> str:
+        return f"{self.low:.3f} to {self.high:.3f}"
+
+
+def resample_counts(counts: NDArray[np.int64], *, n_resamples: int, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Bootstrap a confusion matrix (n, n): accuracy, macro_f1 and weighted_f1, each (n_resamples,).
+
+    To draw n_rows rows with replacement is to draw the cells from a multinomial, so a resample costs the cells that are
+    not empty and never the rows. Raises ValueError where the matrix is empty.
+
+    >>> resample_counts(np.array([[5, 0], [0, 5]]), n_resamples=3, seed=0)["accuracy"].tolist()
+    [1.0, 1.0, 1.0]
+    """
+    truth, predicted = np.nonzero(counts)
+    cells = counts[truth, predicted]
+    n_rows, n_classes = int(cells.sum()), len(counts)
+    generator = np.random.default_rng([seed, 0xB007])
+    step = max(1, _DRAWN_AT_ONCE // max(len(cells), n_classes))
+    parts = []
+    for first in range(0, n_resamples, step):
+        drawn = generator.multinomial(n_rows, cells / n_rows, size=min(step, n_resamples - first))
+        hits = _sum_by(drawn[:, truth == predicted], truth[truth == predicted], n_classes)
+        support, guessed = _sum_by(drawn, truth, n_classes), _sum_by(drawn, predicted, n_classes)
+        f1 = 2 * hits / np.maximum(support + guessed, 1)
+        occurring = np.maximum((support + guessed > 0).sum(axis=1), 1)
+        parts.append([hits.sum(axis=1) / n_rows, f1.sum(axis=1) / occurring, (f1 * support).sum(axis=1) / n_rows])
+    joined = np.concatenate([np.stack(part) for part in parts], axis=1)
+    return dict(zip(("accuracy", "macro_f1", "weighted_f1"), joined, strict=True))
+
+
+def _sum_by(drawn: NDArray[np.int64], codes: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
+    """Sum the columns of drawn (n_resamples, n_cells) that share a code: (n_resamples, n_classes)."""
+    sums = np.zeros((len(drawn), n_classes), dtype=np.int64)
+    if not len(codes):
+        return sums
+    order = np.argsort(codes, kind="stable")
+    present, starts = np.unique(codes[order], return_index=True)
+    sums[:, present] = np.add.reduceat(drawn[:, order], starts, axis=1)
+    return sums

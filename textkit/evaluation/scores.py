@@ -1,0 +1,175 @@
+"""What the probabilities of a single-label task say: ROC-AUC, log loss, Brier score, calibration.
+
+In: chunks of (truth codes, probabilities). Out: Scores, in memory that does not grow with the rows: sums, fifteen bins,
+and the bounded scores of `areas`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.evaluation.areas import EXACT_SCORES, Areas, AreaStream
+from textkit.evaluation.intervals import Interval
+
+N_BINS = 15  # Guo et al. 2017, On Calibration of Modern Neural Networks
+# A probability of 0 for the truth costs -log of this, 36.04, as in scikit-learn.
+_SMALLEST = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Rows by the probability of their prediction, in bins of equal width, open on the left: each (n_bins,).
+
+    rows: how many; confidence: the sum of their probabilities; right: how many predictions were right.
+    """
+
+    rows: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    right: NDArray[np.int64]
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: the mean over the rows of |share right - mean probability| of their bin."""
+        return float(np.abs(self.right - self.confidence).sum() / max(int(self.rows.sum()), 1))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Numbers of the probabilities; NaN where one is not defined.
+
+    log_loss is the mean over the `n_known` rows whose label the model knows (an unseen label has probability 0 and
+    would cost whatever one clips it to). brier is the mean squared distance from the truth, over all rows; for two
+    classes half of that, as scikit-learn gives it. roc_auc is the mean over the classes, each against the rest; for two
+    classes it is the usual area. The `*_error`s are standard errors.
+    """
+
+    n_known: int
+    log_loss: float
+    log_loss_error: float
+    brier: float
+    brier_error: float
+    areas: Areas
+    bins: Bins
+
+    @property
+    def roc_auc(self) -> float:
+        return self.areas.mean
+
+    @property
+    def class_roc_auc(self) -> NDArray[np.float64]:
+        """The area of each class against the rest: (n_classes,), NaN for a class without rows."""
+        return self.areas.classes
+
+    @property
+    def calibration_error(self) -> float:
+        return self.bins.calibration_error
+
+    def intervals(self) -> dict[str, Interval]:
+        """Give 95 % intervals of the means: 1.96 standard errors on both sides; log loss and Brier score end at 0."""
+        found = {
+            "log_loss": Interval.around(self.log_loss, self.log_loss_error),
+            "brier": Interval.around(self.brier, self.brier_error),
+            "roc_auc": Interval.around(self.roc_auc, self.areas.error),
+        }
+        top = {"roc_auc": 1.0}
+        return {
+            name: Interval(max(interval.low, 0.0), min(interval.high, top.get(name, math.inf)))
+            for name, interval in found.items()
+            if math.isfinite(interval.low)
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as plain JSON values, None for what is not defined."""
+        numbers = {
+            "roc_auc": self.roc_auc,
+            "roc_auc_bound": self.areas.bound,
+            "log_loss": self.log_loss,
+            "brier": self.brier,
+            "calibration_error": self.calibration_error,
+        }
+        return {
+            **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
+            "reliability": {
+                "rows": self.bins.rows.tolist(),
+                "confidence": _mean(self.bins.confidence, self.bins.rows),
+                "accuracy": _mean(self.bins.right, self.bins.rows),
+            },
+        }
+
+
+class ScoreStream:
+    """Gather what Scores need, chunk by chunk.
+
+    >>> stream = ScoreStream(n_classes=2)
+    >>> stream.add(np.array([0, 1]), np.array([[0.8, 0.2], [0.4, 0.6]]))
+    >>> scores = stream.result()
+    >>> round(scores.log_loss, 3), round(scores.brier, 3), scores.roc_auc, round(scores.calibration_error, 3)
+    (0.367, 0.1, 1.0, 0.3)
+    """
+
+    def __init__(self, n_classes: int, *, exact_scores: int = EXACT_SCORES) -> None:
+        self.n_classes = n_classes
+        self._areas = AreaStream(n_classes, exact_scores=exact_scores)
+        self._losses, self._distances = _Mean(), _Mean()
+        self._bins = np.zeros((3, N_BINS))
+
+    def add(self, codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
+        """Take codes (n,), those of unseen labels at n_classes or above, and probabilities (n, n_classes)."""
+        self._areas.add(codes, probabilities)
+        known = codes < self.n_classes
+        of_truth = np.where(known, probabilities[np.arange(len(codes)), np.where(known, codes, 0)], 0.0)
+        self._losses.add(-np.log(np.clip(of_truth[known], _SMALLEST, None)))
+        distances = (probabilities**2).sum(axis=1) - 2 * of_truth + 1  # sum over classes of (p - truth)^2
+        self._distances.add(distances / 2 if self.n_classes == 2 else distances)
+        confidence = probabilities.max(axis=1)
+        right = codes == probabilities.argmax(axis=1)
+        bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
+        for row, weights in enumerate((np.ones(len(codes)), confidence, right.astype(np.float64))):
+            self._bins[row] += np.bincount(bins, weights=weights, minlength=N_BINS)
+
+    def result(self) -> Scores:
+        """Compute the scores of what was added so far."""
+        rows, confidence, right = self._bins
+        return Scores(
+            n_known=self._losses.n,
+            log_loss=self._losses.mean,
+            log_loss_error=self._losses.error,
+            brier=self._distances.mean,
+            brier_error=self._distances.error,
+            areas=self._areas.result(),
+            bins=Bins(rows.astype(np.int64), confidence.copy(), right.astype(np.int64)),
+        )
+
+
+class _Mean:
+    """A running mean and its standard error, merged chunk by chunk (Chan et al. 1979), so that no digits are lost."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._mean = self._squares = 0.0
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        if not len(values):
+            return
+        mean, n = float(values.mean()), len(values)
+        shift, total = mean - self._mean, self.n + n
+        self._squares += float(((values - mean) ** 2).sum()) + shift**2 * self.n * n / total
+        self._mean += shift * n / total
+        self.n = total
+
+    @property
+    def mean(self) -> float:
+        return self._mean if self.n else math.nan
+
+    @property
+    def error(self) -> float:
+        return math.sqrt(self._squares / (self.n - 1) / self.n) if self.n > 1 else math.nan
+
+
+def _mean(sums: NDArray[Any], rows: NDArray[np.int64]) -> list[float | None]:
+    return [float(value / n) if n else None for value, n in zip(sums, rows, strict=True)]
