@@ -18,6 +18,7 @@ from textkit.batch import TokenBatch
 from textkit.errors import DataError, UsageError
 from textkit.network import TextNetwork
 from textkit.recipe import Recipe, complete_recipe, make_recipe
+from textkit.splits import split_stratified
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.training import Examples, History, Watch, cpu_threads, predict_logits, train_network
@@ -168,24 +169,6 @@ def make_tokenizer(recipe: Recipe, texts: Sequence[str]) -> PipelineTokenizer:
             f"tokenizer '{section.name}' cannot be kept in a model folder; choose one with a tokenizer.json"
         )
     return made
-
-
-def split_stratified(
-    codes: NDArray[np.int64], *, share: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out a share of each class, at least one row where it has two: (train rows, held-out rows), both sorted.
-
-    >>> train, held = split_stratified(np.array([0] * 8 + [1] * 2), share=0.25, seed=0)
-    >>> len(train), len(held)
-    (7, 3)
-    """
-    generator = np.random.default_rng([seed, 0xDA7A])
-    held = []
-    for code in np.unique(codes):
-        rows = generator.permutation(np.flatnonzero(codes == code))
-        held.append(rows[: min(max(1, round(share * len(rows))), len(rows) - 1)])
-    held_rows = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(len(codes)), held_rows), held_rows
 
 
 def _check_rows(texts: Sequence[str], labels: Sequence[Any]) -> tuple[list[str], NDArray[Any], NDArray[np.int64]]:

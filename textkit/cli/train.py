@@ -152,8 +152,8 @@ def _baseline_accuracy(rows: list[corpus.Row], recipe: Any) -> float:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
     import numpy as np
 
-    from textkit.classifier import split_stratified
     from textkit.evaluation import predict_baseline
+    from textkit.splits import split_stratified
 
     labels = [row.label for row in rows]
     codes = np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.int64)
