@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from textkit.batching import padding_share, plan_batches, plan_sorted
+from textkit.batching import padding_share, plan_batches, plan_sorted, plan_token_budget
 
 LENGTHS = np.random.default_rng(0).integers(0, 200, size=5000)
 
@@ -17,10 +17,21 @@ def rows_of(batches: list[np.ndarray]) -> list[int]:
 def test_every_row_is_in_exactly_one_batch() -> None:
     for batches in (
         plan_batches(LENGTHS, batch_size=32, seed=0, epoch=1),
-        plan_sorted(LENGTHS, batch_size=32),
+        plan_sorted(LENGTHS, batch_tokens=4000),
+        plan_token_budget(LENGTHS, batch_tokens=4000, seed=0, epoch=1),
     ):
         assert rows_of(batches) == list(range(len(LENGTHS)))
-        assert max(map(len, batches)) == 32
+    assert max(map(len, plan_batches(LENGTHS, batch_size=32, seed=0, epoch=1))) == 32
+
+
+@pytest.mark.parametrize("budget", [1, 150, 4000])
+def test_a_budget_is_kept_but_by_a_row_alone(budget: int) -> None:
+    for batches in (
+        plan_sorted(LENGTHS, batch_tokens=budget),
+        plan_token_budget(LENGTHS, batch_tokens=budget, seed=0, epoch=1),
+    ):
+        assert all(len(rows) == 1 or len(rows) * LENGTHS[rows].max() <= budget for rows in batches)
+        assert rows_of(batches) == list(range(len(LENGTHS)))
 
 
 def test_the_plan_is_a_function_of_seed_and_epoch() -> None:

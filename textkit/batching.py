@@ -34,14 +34,50 @@ def plan_batches(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def plan_sorted(lengths: NDArray[np.integer[Any]], *, batch_size: int) -> list[NDArray[np.int64]]:
-    """Deal rows into batches in order of length, for prediction; the least padding there is.
+def plan_token_budget(
+    lengths: NDArray[np.integer[Any]], *, batch_tokens: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
+    """Deal rows into shuffled batches of at most `batch_tokens` padded positions; a longer row is a batch alone.
 
-    >>> [batch.tolist() for batch in plan_sorted(np.array([3, 1, 2]), batch_size=2)]
-    [[1, 2], [0]]
+    lengths: (n_rows,) tokens a row; an empty row takes one position. Batches of short rows hold many of them.
+
+    >>> [sorted(b.tolist()) for b in plan_token_budget(np.array([2, 2, 9, 2]), batch_tokens=6, seed=0, epoch=0)]
+    [[2], [0, 1, 3]]
     """
-    order = np.argsort(lengths, kind="stable")
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    widths = np.maximum(np.asarray(lengths), 1)
+    mean = max(float(widths.mean()), 1.0) if len(widths) else 1.0
+    window = max(int(batch_tokens / mean), 1) * WINDOW_BATCHES
+    batches = []
+    for start in range(0, len(order), window):
+        rows = order[start : start + window]
+        rows = rows[np.argsort(widths[rows], kind="stable")]
+        batches += _cut_by_budget(rows, widths[rows], batch_tokens)
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def _cut_by_budget(rows: NDArray[np.int64], widths: NDArray[Any], budget: int) -> list[NDArray[np.int64]]:
+    """Cut rows in order of width from the widest down, so that a batch's first row tells how many fit."""
+    batches, end = [], len(rows)
+    while end:
+        start = max(0, end - max(budget // int(widths[end - 1]), 1))
+        batches.append(rows[start:end])
+        end = start
+    return batches
+
+
+def plan_sorted(lengths: NDArray[np.integer[Any]], *, batch_tokens: int) -> list[NDArray[np.int64]]:
+    """Deal rows into batches of at most `batch_tokens` padded positions in order of length: the least padding there is.
+
+    For prediction, where the order does not matter.
+
+    >>> [batch.tolist() for batch in plan_sorted(np.array([3, 1, 2]), batch_tokens=4)]
+    [[0], [1, 2]]
+    """
+    widths = np.maximum(np.asarray(lengths), 1)
+    order = np.argsort(widths, kind="stable")
+    return _cut_by_budget(order, widths[order], batch_tokens)
 
 
 def padding_share(lengths: NDArray[np.integer[Any]], batches: list[NDArray[np.int64]]) -> float:

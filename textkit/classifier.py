@@ -13,15 +13,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from textkit import tokenizers
 from textkit.batch import TokenBatch
+from textkit.devices import cpu_threads
 from textkit.errors import DataError, UsageError
+from textkit.history import History, Watch
 from textkit.network import TextNetwork
+from textkit.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
+from textkit.scores import fit_thresholds
 from textkit.splits import split_stratified
+from textkit.targets import encode_labels, find_classes
+from textkit.text_input import TextInput, make_tokenizer
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
-from textkit.training import Examples, History, Watch, cpu_threads, predict_logits, train_network
+from textkit.training import Examples, train_network
 
 # Texts that predict_proba holds as tensors at a time.
 _CHUNK_ROWS = 4096
@@ -30,7 +35,8 @@ _CHUNK_ROWS = 4096
 class TextClassifier:
     """A text classifier made from a recipe, or from options: `encoder="gru"`, `training__epochs=3`, `seed=1`.
 
-    After `fit`: `classes_` (n_classes,), `recipe_`, `tokenizer_`, `network_`, `history_`.
+    The recipe's head.task says what the labels are: one a text, a list of them a text ("multi-label"), or numbers
+    ("regression"). After `fit`: `classes_` (n_classes,), `recipe_`, `tokenizer_`, `network_`, `history_`.
 
     >>> texts = ["good film", "bad film", "good plot", "bad plot"] * 10
     >>> labels = ["pos", "neg", "pos", "neg"] * 10
@@ -44,6 +50,10 @@ class TextClassifier:
     tokenizer_: PipelineTokenizer
     network_: TextNetwork
     history_: History
+    # Logits are divided by it: fitted on the validation rows, so that probabilities mean what they say.
+    temperature_: float = 1.0
+    # For multi-label: what a label's probability must exceed, (n_classes,).
+    thresholds_: NDArray[np.float64]
 
     def __init__(self, recipe: Recipe | dict[str, Any] | None = None, **options: Any) -> None:
         self.recipe = recipe
@@ -62,80 +72,166 @@ class TextClassifier:
         self.recipe, self.options = recipe, options
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
+
+        task = make_recipe(self.recipe, **self.options).head.task
+        regression = task == "regression"
+        return Tags(
+            estimator_type="regressor" if regression else "classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=None if regression else ClassifierTags(multi_label=task == "multi-label"),
+            regressor_tags=RegressorTags() if regression else None,
+        )
+
     def fit(
         self,
         texts: Sequence[str],
         labels: Sequence[Any],
         *,
         validation: tuple[Sequence[str], Sequence[Any]] | None = None,
+        init_from: TextClassifier | None = None,
+        checkpoints: str | Path | None = None,
         watch: Watch | None = None,
     ) -> TextClassifier:
-        """Train on texts (n,) and labels (n,) of str or int.
+        """Train on texts (n,) and labels (n,) of str or int, lists of them, or numbers, by the task.
 
-        validation: texts and labels for early stopping; without it a stratified share of the rows is held out, as the
-        recipe says. Raises DataError for fewer than two classes or rows that do not match.
+        validation: texts and labels for early stopping; without it a share of the rows is held out, stratified by
+        label, as the recipe says. init_from: a fitted model whose tokenizer and weights this one starts from; labels
+        that it knows keep their weights. checkpoints: folder for what is needed to go on after a stop; a fit with the
+        same arguments then does. Raises DataError for labels that cannot be learnt from or rows that do not match.
         """
         recipe = complete_recipe(make_recipe(self.recipe, **self.options))
-        texts, classes, codes = _check_rows(texts, labels)
+        texts = check_texts(texts)
+        if len(texts) != len(labels):
+            raise DataError(f"{len(texts):,} texts but {len(labels):,} labels")
+        classes = find_classes(recipe.head.task, labels)
+        targets = encode_labels(recipe.head.task, labels, classes)
         if validation is None:
-            train_rows, valid_rows = split_stratified(codes, share=recipe.training.validation, seed=recipe.seed)
-            train_texts, train_codes = [texts[row] for row in train_rows], codes[train_rows]
-            valid_texts, valid_codes = [texts[row] for row in valid_rows], codes[valid_rows]
+            rows, held = split_validation(targets, recipe)
+            train_texts, valid_texts = [texts[row] for row in rows], [texts[row] for row in held]
+            train_targets, valid_targets = targets[rows], targets[held]
         else:
-            train_texts, train_codes = texts, codes
-            valid_texts, valid_codes = _check_validation(*validation, classes=classes)
-        tokenizer = make_tokenizer(recipe, train_texts)
-        length = recipe.tokenizer.max_length
-        train = Examples(tokenizer.encode(train_texts, max_length=length), train_codes)
-        valid = Examples(tokenizer.encode(valid_texts, max_length=length), valid_codes)
+            train_texts, train_targets = texts, targets
+            valid_texts = check_texts(validation[0])
+            valid_targets = encode_labels(recipe.head.task, validation[1], classes, what="validation label")
+            if len(valid_texts) != len(valid_targets) or not valid_texts:
+                raise DataError(
+                    f"{len(valid_texts):,} validation texts and {len(valid_targets):,} labels;"
+                    " expected the same number, not 0"
+                )
+        tokenizer = make_tokenizer(recipe, train_texts) if init_from is None else init_from.tokenizer_
+        made = TextInput.make(recipe, tokenizer)
+        train = Examples(made.encode(train_texts), train_targets)
+        valid = Examples(made.encode(valid_texts), valid_targets)
+        return self._fit(recipe, made, classes, train, valid, init_from=init_from, checkpoints=checkpoints, watch=watch)
+
+    def _fit(
+        self,
+        recipe: Recipe,
+        made: TextInput,
+        classes: NDArray[Any],
+        train: Examples,
+        valid: Examples,
+        *,
+        init_from: TextClassifier | None,
+        checkpoints: str | Path | None,
+        watch: Watch | None,
+    ) -> TextClassifier:
+        """Train the network on encoded rows, then choose temperature and thresholds on the validation rows."""
+        self.recipe_, self.tokenizer_, self.classes_, self.input_ = recipe, made.tokenizer, classes, made
         # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays as it was.
         with torch.random.fork_rng(), cpu_threads(recipe.training.threads):
             torch.manual_seed(recipe.seed)
-            network = TextNetwork(recipe, n_tokens=len(tokenizer), n_labels=len(classes))
-            self.history_ = train_network(
-                network,
-                train,
-                valid,
-                recipe.training,
-                seed=recipe.seed,
-                pad_id=tokenizer.pad_id or 0,
-                watch=watch or Watch(),
-            )
+            self.network_ = make_network(recipe, made, n_outputs=len(classes))
+            self.network_.learn_scale(train.targets)
+            if init_from is not None:
+                copy_weights(init_from, self)
+            folder = None if checkpoints is None else Path(checkpoints)
+            self.history_ = train_network(self.network_, train, valid, recipe, watch=watch or Watch(), folder=folder)
+            self._calibrate(valid)
         self.n_truncated_ = int((train.tokens.truncated > 0).sum() + (valid.tokens.truncated > 0).sum())
-        self.recipe_, self.tokenizer_, self.network_, self.classes_ = recipe, tokenizer, network, classes
         return self
+
+    def _calibrate(self, valid: Examples) -> None:
+        """Fit the temperature, or the thresholds of a multi-label task, on the validation rows."""
+        section = self.recipe_.head
+        logits = predict_outputs(self.network_, valid.tokens).numpy().astype(np.float64)
+        self.temperature_ = 1.0
+        if section.task == "multi-label":
+            if section.thresholds == "fit":
+                self.thresholds_ = fit_thresholds(_sigmoid(logits), valid.targets)
+            else:
+                self.thresholds_ = np.full(len(self.classes_), float(section.thresholds))
+        elif section.task == "single-label" and self.recipe_.training.calibrate:
+            from textkit.evaluation.calibration import fit_temperature
+
+            self.temperature_ = fit_temperature(logits, valid.targets)
+
+    @property
+    def task_(self) -> str:
+        """The task of the fitted model: single-label, multi-label or regression."""
+        self._check_fitted()
+        return self.recipe_.head.task
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Tokenize texts as the model sees them, cut to the recipe's max_length."""
         self._check_fitted()
-        return self.tokenizer_.encode(texts, max_length=self.recipe_.tokenizer.max_length)
+        return self.input_.encode(texts)
 
     def predict_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Compute (n_texts, n_classes) float32 logits, columns in the order of `classes_`."""
+        """Compute (n_texts, n_classes) float32 logits before the temperature, columns in the order of `classes_`.
+
+        In a regression these are the predicted numbers, (n_texts, n_outputs).
+        """
         self._check_fitted()
         texts = check_texts(texts)
         parts = [
-            predict_logits(
-                self.network_, self.encode(texts[i : i + _CHUNK_ROWS]), pad_id=self.tokenizer_.pad_id or 0
-            ).numpy()
+            self.network_.restore(predict_outputs(self.network_, self.encode(texts[i : i + _CHUNK_ROWS]))).numpy()
             for i in range(0, len(texts), _CHUNK_ROWS)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes_)), dtype=np.float32)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Compute (n_texts, n_classes) float64 probabilities; rows sum to 1, columns are in the order of `classes_`."""
-        logits = self.predict_logits(texts).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        """Compute (n_texts, n_classes) float64 probabilities, columns in the order of `classes_`.
+
+        Rows sum to 1 when a text has one label; in a multi-label task each label has its own probability.
+        """
+        logits = self.predict_logits(texts).astype(np.float64) / self.temperature_
+        if self.task_ == "regression":
+            raise UsageError("a regression predicts numbers, not probabilities; use predict")
+        if self.task_ == "multi-label":
+            return _sigmoid(logits)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
-    def predict(self, texts: Sequence[str]) -> NDArray[Any]:
-        """Give the most probable class of each text: (n_texts,)."""
+    def predict(self, texts: Sequence[str]) -> Any:
+        """Give the most probable class of each text: (n_texts,).
+
+        In a multi-label task a list of tuples, the labels above their thresholds; in a regression (n_texts,) numbers,
+        or (n_texts, n_outputs).
+        """
+        if self.task_ == "multi-label":
+            names = self.classes_.tolist()
+            chosen = self.predict_proba(texts) > self.thresholds_
+            return [tuple(names[i] for i in np.flatnonzero(row)) for row in chosen]
         logits = self.predict_logits(texts)
+        if self.task_ == "regression":
+            return logits[:, 0] if logits.shape[1] == 1 else logits
         return np.asarray(self.classes_[logits.argmax(axis=1)])
 
     def score(self, texts: Sequence[str], labels: Sequence[Any]) -> float:
-        """Give the accuracy on texts with known labels."""
-        return float(np.mean(self.predict(texts) == np.asarray(labels)))
+        """Give the accuracy; for multi-label the micro F1, for regression R squared, as scikit-learn counts them."""
+        from textkit.scores import score
+
+        self._check_fitted()
+        if self.task_ == "single-label":
+            return float(np.mean(self.predict(texts) == np.asarray(labels)))
+        targets = encode_labels(self.recipe_.head.task, labels, self.classes_)
+        if self.task_ == "regression":
+            return score("regression", self.predict_logits(texts), targets)["r2"]
+        chosen = np.where(self.predict_proba(texts) > self.thresholds_, 1.0, -1.0)
+        return score("multi-label", chosen.astype(np.float32), targets)["micro_f1"]
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder: config.json, model.safetensors, the tokenizer's files and a manifest."""
@@ -158,42 +254,45 @@ class TextClassifier:
             )
 
 
-def make_tokenizer(recipe: Recipe, texts: Sequence[str]) -> PipelineTokenizer:
-    """Load the recipe's tokenizer, or train it on the training texts."""
-    section = recipe.tokenizer
-    if section.path is not None:
-        return tokenizers.load(section.path)
-    made = tokenizers.train(section.name, texts, **section.options)
-    if not isinstance(made, PipelineTokenizer):
-        raise UsageError(
-            f"tokenizer '{section.name}' cannot be kept in a model folder; choose one with a tokenizer.json"
-        )
-    return made
+def split_validation(targets: NDArray[Any], recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out the recipe's share of rows for validation: (train rows, held-out rows), stratified where it can be."""
+    share, seed = recipe.training.validation, recipe.seed
+    codes = targets if recipe.head.task == "single-label" else np.zeros(len(targets), dtype=np.int64)
+    return split_stratified(codes, share=share, seed=seed)
 
 
-def _check_rows(texts: Sequence[str], labels: Sequence[Any]) -> tuple[list[str], NDArray[Any], NDArray[np.int64]]:
-    texts = check_texts(texts)
-    if len(texts) != len(labels):
-        raise DataError(f"{len(texts):,} texts but {len(labels):,} labels")
-    if not texts:
-        raise DataError("no rows to train on")
-    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
-    if len(classes) < 2:
-        raise DataError(f"all {len(texts):,} rows have the label {classes[0].item()!r}; expected at least two classes")
-    if len(classes) == len(texts):
-        raise DataError(f"all {len(texts):,} labels differ; is the label column the right one?")
-    return texts, classes, codes.astype(np.int64)
+def make_network(
+    recipe: Recipe, made: TextInput, *, n_outputs: int, encoder_options: dict[str, Any] | None = None
+) -> TextNetwork:
+    """Make the network that reads what `made` gives, with its first weights."""
+    return TextNetwork(
+        recipe,
+        n_tokens=made.n_ids,
+        n_outputs=n_outputs,
+        pad_id=made.tokenizer.pad_id or 0,
+        vocabulary=made.tokenizer.vocabulary,
+        encoder_options=encoder_options,
+    )
 
 
-def _check_validation(
-    texts: Sequence[str], labels: Sequence[Any], *, classes: NDArray[Any]
-) -> tuple[list[str], NDArray[np.int64]]:
-    texts = check_texts(texts)
-    index = {label: i for i, label in enumerate(classes.tolist())}
-    values = np.asarray(labels).tolist()
-    unseen = sorted({label for label in values if label not in index}, key=str)
-    if unseen:
-        raise DataError(f"validation label {unseen[0]!r} is not among the training labels")
-    if len(texts) != len(values) or not texts:
-        raise DataError(f"{len(texts):,} validation texts and {len(values):,} labels; expected the same number, not 0")
-    return texts, np.array([index[label] for label in values], dtype=np.int64)
+def copy_weights(source: TextClassifier, target: TextClassifier) -> None:
+    """Start a network from another's weights; rows of the last layer move by the names of their labels."""
+    weights = source.network_.state_dict()
+    own = target.network_.state_dict()
+    last = f"head.layers.{len(target.network_.head.layers) - 1}"
+    if target.task_ != source.task_:
+        raise UsageError(f"init_from was trained for {source.task_}, not {target.task_}")
+    where = {label: i for i, label in enumerate(source.classes_.tolist())}
+    for name, value in own.items():
+        if name in (f"{last}.weight", f"{last}.bias"):
+            for i, label in enumerate(target.classes_.tolist()):
+                if label in where:
+                    value[i] = weights[name][where[label]]
+        elif name in weights and weights[name].shape == value.shape:
+            value.copy_(weights[name])
+        else:
+            raise UsageError(f"init_from does not fit the recipe: weight '{name}' is missing or of another shape")
+
+
+def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -500, 500))))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,27 +17,33 @@ class PaddedBatch:
     """A rectangle of ids on one device.
 
     input_ids: (batch, time) int64. attention_mask: (batch, time) bool, True = real. lengths: (batch,) int64, always on
-    the CPU, where packing wants it. labels: (batch,) int64 or None. time is at least 1, also when every row is empty.
+    the CPU, where packing wants it. targets: (batch,) int64, (batch, n_outputs) float32, or None. time is at least 1,
+    also when every row is empty.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     lengths: Tensor
-    labels: Tensor | None = None
+    targets: Tensor | None = None
 
     def to(self, device: torch.device) -> PaddedBatch:
         """Copy the batch to a device; lengths stay on the CPU."""
         if device.type == "cpu":
             return self
+
+        def pinned(tensor: Tensor) -> Tensor:
+            # Only a copy from pinned memory runs beside the computation.
+            return tensor.pin_memory() if device.type == "cuda" else tensor
+
         return replace(
             self,
-            input_ids=self.input_ids.to(device, non_blocking=True),
-            attention_mask=self.attention_mask.to(device, non_blocking=True),
-            labels=None if self.labels is None else self.labels.to(device, non_blocking=True),
+            input_ids=pinned(self.input_ids).to(device, non_blocking=True),
+            attention_mask=pinned(self.attention_mask).to(device, non_blocking=True),
+            targets=None if self.targets is None else pinned(self.targets).to(device, non_blocking=True),
         )
 
 
-def collate(batch: TokenBatch, *, pad_id: int, labels: NDArray[np.int64] | None = None) -> PaddedBatch:
+def collate(batch: TokenBatch, *, pad_id: int, targets: NDArray[Any] | None = None) -> PaddedBatch:
     """Pad the rows of a TokenBatch.
 
     >>> collate(TokenBatch.from_rows([[5, 6], []]), pad_id=0).attention_mask.tolist()
@@ -48,5 +54,5 @@ def collate(batch: TokenBatch, *, pad_id: int, labels: NDArray[np.int64] | None 
         torch.from_numpy(padded.ids),
         torch.from_numpy(padded.mask),
         torch.from_numpy(padded.lengths),
-        None if labels is None else torch.from_numpy(labels),
+        None if targets is None else torch.from_numpy(targets),
     )

@@ -31,13 +31,15 @@ TEXT_NAMES = (
 )
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "intent", "sentiment", "tag", "topic", "y")
 FASTTEXT_PREFIX = "__label__"
+# Between the labels of a row that has several: a JSON list, an Arrow list, or several __label__ in a .txt line.
+LABEL_SEPARATOR = "\x1f"
 # A quoted field that is never closed runs to the end of the file; this bounds the memory it takes.
 FIELD_LIMIT = 256 << 20
 _SAMPLE_ROWS = 200
 
 
 class Row(NamedTuple):
-    """One row: its text, its label if one was asked for, the line it began on (from 1), and the columns to keep."""
+    """One row: its text, its label if one was asked for (several with LABEL_SEPARATOR between them), the line it began on (from 1), and the columns to keep."""
 
     text: str
     label: str | None
@@ -149,10 +151,13 @@ class RowReader:
             if not self.labelled:
                 yield Row(text, None, self._line)
                 continue
-            label, _, rest = text.partition(" ")
-            if not label.startswith(FASTTEXT_PREFIX) or label == FASTTEXT_PREFIX:
+            labels = []
+            while text.startswith(FASTTEXT_PREFIX):
+                label, _, text = text.partition(" ")
+                labels.append(label.removeprefix(FASTTEXT_PREFIX))
+            if not all(labels) or not labels:
                 raise self.error("no label; a .txt line for training is '__label__NAME text'; or use csv, tsv or jsonl")
-            yield Row(rest, label.removeprefix(FASTTEXT_PREFIX), self._line)
+            yield Row(text, LABEL_SEPARATOR.join(labels), self._line)
 
     def _csv(self, lines: Iterator[str]) -> Iterator[Row]:
         csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))  # the module's default is 131,072 characters
@@ -264,8 +269,10 @@ class RowReader:
         if not isinstance(text, str):
             raise self.error(self._wrong_value(value, str(self.text_column)))
         label = value.get(self.label_column) if self.labelled else None
-        if self.labelled and not isinstance(label, str | int | bool):
+        several = isinstance(label, list) and all(isinstance(item, str | int | float) for item in label)
+        if self.labelled and not several and not isinstance(label, str | int | float):
             raise self.error(self._wrong_value(value, str(self.label_column)))
+        label = _join_labels(label)
         if "\\u" in line:
             text = self._replace_surrogates(text)
         kept = tuple(self._kept_value(value, name) for name in self.keep)
@@ -313,7 +320,7 @@ class RowReader:
             self._reject(self.error(f"'{what}' is {json.dumps(text, default=str)[:40]}, expected a string"))
             return
         kept = tuple(None if value is None else str(value) for value in values)
-        yield Row(text, None if label is None else str(label), self._line, kept)
+        yield Row(text, None if label is None else str(_join_labels(label)), self._line, kept)
 
     def _choose_keys(self, value: dict[str, Any]) -> None:
         keys = list(value)
@@ -347,6 +354,10 @@ class RowReader:
         if self.n_replaced:
             notes.append(f"{self.name}: lone surrogates became U+FFFD in {self.n_replaced:,} fields")
         return notes
+
+
+def _join_labels(label: Any) -> Any:
+    return LABEL_SEPARATOR.join(map(str, label)) if isinstance(label, list) else label
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:

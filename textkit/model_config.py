@@ -26,6 +26,6 @@ def check(folder: Path) -> dict[str, Any]:
         found = config.get("model_type") if isinstance(config, dict) else None
         raise ArtifactError(f"model_type is {found!r}, expected 'textkit'", where=str(folder / CONFIG))
     labels = config.get("labels")
-    if not isinstance(labels, list) or len(labels) < 2 or not isinstance(config.get("recipe"), dict):
+    if not isinstance(labels, list) or not labels or not isinstance(config.get("recipe"), dict):
         raise ArtifactError("no labels or no recipe in it", where=str(folder / CONFIG))
     return config

@@ -19,14 +19,20 @@ import textkit
 from textkit import files
 from textkit.errors import ArtifactError, UsageError
 from textkit.model_config import CONFIG, FORMAT, KIND, check
-from textkit.network import TextNetwork
 from textkit.recipe import check_recipe
+from textkit.text_input import TextInput
 from textkit.tokenizers import formats
 
 if TYPE_CHECKING:
     from textkit.classifier import TextClassifier
 
 WEIGHTS = "model.safetensors"
+# Hugging Face's names of the tasks.
+PROBLEM_TYPES = {
+    "single-label": "single_label_classification",
+    "multi-label": "multi_label_classification",
+    "regression": "regression",
+}
 
 
 def save(classifier: TextClassifier, folder: str | Path) -> None:
@@ -44,7 +50,7 @@ def load(folder: str | Path) -> TextClassifier:
 
     Raises ArtifactError that names the file which is missing, changed, of a newer format or not textkit's.
     """
-    from textkit.classifier import TextClassifier
+    from textkit.classifier import TextClassifier, make_network
 
     folder = Path(folder)
     config = check(folder)
@@ -56,7 +62,12 @@ def load(folder: str | Path) -> TextClassifier:
     classifier.recipe_ = recipe
     classifier.classes_ = np.array(config["labels"])
     classifier.tokenizer_ = formats.read_files(folder)
-    network = TextNetwork(recipe, n_tokens=len(classifier.tokenizer_), n_labels=len(classifier.classes_))
+    classifier.input_ = TextInput.make(recipe, classifier.tokenizer_)
+    classifier.temperature_ = float(config.get("temperature", 1.0))
+    classifier.thresholds_ = np.array(config.get("thresholds", []), dtype=np.float64)
+    network = make_network(
+        recipe, classifier.input_, n_outputs=len(classifier.classes_), encoder_options=config.get("encoder_options")
+    )
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as err:
@@ -68,6 +79,12 @@ def load(folder: str | Path) -> TextClassifier:
 
 def _config(classifier: TextClassifier) -> dict[str, Any]:
     labels = classifier.classes_.tolist()
+    network = classifier.network_
+    extra: dict[str, Any] = {}
+    if classifier.task_ == "multi-label":
+        extra["thresholds"] = classifier.thresholds_.tolist()
+    if hasattr(network.encoder, "saved_options"):  # a pretrained encoder is rebuilt without its own folder
+        extra["encoder_options"] = network.encoder.saved_options
     return {
         "model_type": "textkit",
         "architectures": ["TextkitForSequenceClassification"],
@@ -75,6 +92,9 @@ def _config(classifier: TextClassifier) -> dict[str, Any]:
         "labels": labels,
         "id2label": {str(i): str(label) for i, label in enumerate(labels)},
         "label2id": {str(label): i for i, label in enumerate(labels)},
+        "problem_type": PROBLEM_TYPES[classifier.task_],
+        "temperature": classifier.temperature_,
+        **extra,
         "vocab_size": len(classifier.tokenizer_),
         "tokenizer_fingerprint": classifier.tokenizer_.fingerprint,
         "recipe": classifier.recipe_.model_dump(mode="json"),

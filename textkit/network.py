@@ -1,32 +1,117 @@
-"""The network of a classifier: embedding -> encoder -> pooling -> linear head, put together from a recipe."""
+"""The network of a classifier: embedding -> encoder -> pooling -> head, put together from a recipe."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textkit import encoders
-from textkit.collate import PaddedBatch
+from textkit.batch import TokenBatch
+from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.layer import Embedding
+from textkit.encoders.layers import Mlp
 from textkit.recipe import Recipe
 
 
+@dataclass(frozen=True)
+class Mix:
+    """Mixup: row i becomes share * row i + (1 - share) * row partners[i]. partners: (batch,) int64."""
+
+    share: float
+    partners: Tensor
+
+
 class TextNetwork(nn.Module):
-    """PaddedBatch -> logits (batch, n_labels); a row's logits do not depend on the rows beside it."""
+    """PaddedBatch -> outputs (batch, n_outputs); a row's outputs do not depend on the rows beside it.
 
-    def __init__(self, recipe: Recipe, *, n_tokens: int, n_labels: int) -> None:
+    Outputs are logits of the classes, or in a regression numbers of mean 0 and deviation 1: `restore` gives the user's.
+    encoder_options: what rebuilds the encoder of a saved model where that differs from the recipe's own options.
+    """
+
+    target_mean: Tensor
+    target_deviation: Tensor
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        n_tokens: int,
+        n_outputs: int,
+        pad_id: int = 0,
+        vocabulary: dict[str, int] | None = None,
+        encoder_options: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
-        self.embedding = Embedding(n_tokens=n_tokens, dim=recipe.embedding.dim, dropout=recipe.embedding.dropout)
-        encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **recipe.encoder.options)
-        self.encoder = encoder
-        poolings = [encoders.create_pooling(name, dim=encoder.out_dim) for name in recipe.head.pooling]
+        self.n_outputs, self.pad_id = n_outputs, pad_id
+        self.embedding = _make_embedding(recipe, n_tokens=n_tokens, vocabulary=vocabulary)
+        options = recipe.encoder.options if encoder_options is None else encoder_options
+        self.encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **options)
+        if hasattr(self.encoder, "input_embedding"):  # a pretrained encoder brings its own
+            self.embedding = self.encoder.input_embedding()
+        poolings = [encoders.create_pooling(name, dim=self.encoder.out_dim) for name in recipe.head.pooling]
         self.poolings = nn.ModuleList(poolings)
-        self.dropout = nn.Dropout(recipe.head.dropout)
-        self.head = nn.Linear(sum(pooling.out_dim for pooling in poolings), n_labels)
+        head = recipe.head
+        self.head = Mlp(
+            in_dim=sum(pooling.out_dim for pooling in poolings),
+            out_dim=n_outputs,
+            hidden=head.hidden,
+            activation=head.activation,
+            norm=head.norm,
+            dropout=head.dropout,
+        )
+        if head.task == "regression":
+            self.register_buffer("target_mean", torch.zeros(n_outputs))
+            self.register_buffer("target_deviation", torch.ones(n_outputs))
 
-    def forward(self, batch: PaddedBatch) -> Tensor:
-        mask = batch.attention_mask
-        states = self.encoder(self.embedding(batch.input_ids, mask), mask, batch.lengths)
-        pooled = torch.cat([pool(states, mask) for pool in self.poolings], dim=-1)
-        logits: Tensor = self.head(self.dropout(pooled))
-        return logits
+    def make_batch(self, tokens: TokenBatch, *, targets: NDArray[Any] | None = None) -> PaddedBatch:
+        """Turn encoded rows into the batch that this network takes."""
+        return collate(tokens, pad_id=self.pad_id, targets=targets)
+
+    def forward(self, batch: PaddedBatch, *, mix: Mix | None = None) -> Tensor:
+        """Compute (batch, n_outputs)."""
+        outputs: Tensor = self.head(self.pooled(batch, mix=mix))
+        return outputs
+
+    def pooled(self, batch: PaddedBatch, *, mix: Mix | None = None) -> Tensor:
+        """Compute what the head sees of each text: (batch, the poolings' width)."""
+        mask, lengths = batch.attention_mask, batch.lengths
+        states = self.embedding(batch.input_ids, mask)
+        if mix is not None:
+            states = mix.share * states + (1 - mix.share) * states[mix.partners]
+            mask = mask | mask[mix.partners]
+            lengths = torch.maximum(lengths, lengths[mix.partners.to(lengths.device)])
+        states = self.encoder(states, mask, lengths)
+        return torch.cat([pool(states, mask) for pool in self.poolings], dim=-1)
+
+    def standardize(self, targets: Tensor) -> Tensor:
+        """Bring a regression's targets to mean 0 and deviation 1; leave all others as they are."""
+        if not hasattr(self, "target_mean"):
+            return targets
+        return (targets - self.target_mean) / self.target_deviation
+
+    def restore(self, outputs: Tensor) -> Tensor:
+        """Bring a regression's outputs back to the user's numbers; leave logits as they are."""
+        if not hasattr(self, "target_mean"):
+            return outputs
+        return outputs * self.target_deviation.to(outputs) + self.target_mean.to(outputs)
+
+    def learn_scale(self, targets: NDArray[Any]) -> None:
+        """Take mean and deviation from the training targets of a regression, (n_rows, n_outputs)."""
+        if hasattr(self, "target_mean"):
+            values = torch.from_numpy(targets).double()
+            self.target_mean.copy_(values.mean(dim=0))
+            deviation = values.std(dim=0, unbiased=False)
+            self.target_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
+
+
+def _make_embedding(recipe: Recipe, *, n_tokens: int, vocabulary: dict[str, int] | None) -> Any:
+    section = recipe.embedding
+    if section.name == "table":
+        return Embedding(n_tokens=n_tokens, dim=section.dim, dropout=section.dropout)
+    from textkit.embeddings.characters import CharCnnEmbedding
+
+    return CharCnnEmbedding(vocabulary or {}, dim=section.dim, dropout=section.dropout)

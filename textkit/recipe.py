@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -40,18 +40,38 @@ class OpenSection(Section):
 
 
 class TokenizerSection(OpenSection):
-    """Which tokenizer: a registered kind that is trained on the training texts, or `path` of a saved one."""
+    """Which tokenizer: a registered kind that is trained on the training texts, or `path` of a saved one.
+
+    special: put the tokenizer's own [CLS] and [SEP], or <s> and </s>, around each text, as pretrained encoders want.
+    """
 
     name: str = "word"
     path: str | None = None
     max_length: Positive = 512
+    special: bool = False
+
+
+class NgramsSection(Section):
+    """Hashed n-grams beside the words, fastText's way; for the `bag` encoder."""
+
+    word_ngrams: Positive = 2
+    minn: Annotated[int, Field(ge=0)] = 0
+    maxn: Annotated[int, Field(ge=0)] = 0
+    buckets: Positive = 200_000
 
 
 class EmbeddingSection(Section):
-    """The embedding layer, trained from scratch."""
+    """The embedding layer: a table a token, or `char-cnn` over the characters of each word.
 
+    vectors: what Vectors.open takes, such as "glove"; the table starts from them, `missing` words from what it says.
+    """
+
+    name: Literal["table", "char-cnn"] = "table"
     dim: Positive = 100
     dropout: Share = 0.5
+    vectors: str | None = None
+    freeze: bool = False
+    missing: Literal["random", "zero", "mean", "ngram"] = "random"
 
 
 class EncoderSection(OpenSection):
@@ -61,26 +81,70 @@ class EncoderSection(OpenSection):
 
 
 class HeadSection(Section):
-    """Pooling (joined when there are several) and the linear classifier."""
+    """What is learnt, poolings (joined when there are several), hidden layers, and the last linear layer.
 
+    task: one label a text, any number of labels, or numbers. thresholds: for multi-label, one a label chosen on the
+    validation rows for the best F1 ("fit"), or a number for all.
+    """
+
+    task: Literal["single-label", "multi-label", "regression"] = "single-label"
     pooling: Annotated[tuple[str, ...], Field(min_length=1)] = ("mean", "max")
+    hidden: tuple[Positive, ...] = ()
+    activation: Literal["relu", "gelu", "silu", "swish", "tanh"] = "relu"
+    norm: Literal["none", "batch", "layer", "rms"] = "none"
     dropout: Share = 0.5
+    thresholds: Literal["fit"] | Annotated[float, Field(gt=0, lt=1)] = "fit"
 
 
 class TrainingSection(Section):
-    """Optimisation: AdamW, clipped gradients, early stopping on a held-out share of the training rows."""
+    """Optimisation, validation, early stopping and the machine.
+
+    batch_tokens: padded positions a batch, instead of a number of rows. accumulate: batches a step. metric: what early
+    stopping watches; "auto" is accuracy, micro F1 or the loss, by the task. average: decay of a running average of the
+    weights that validates and is kept, 0 for none. calibrate: fit a temperature on the validation rows.
+    """
 
     epochs: Positive = 15
     batch_size: Positive = 32
+    batch_tokens: Positive | None = None
+    accumulate: Positive = 1
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: Annotated[float, Field(gt=0)] = 4e-3
+    # For `pretrained`: the rate of the encoder, where the head's would destroy what it knows.
+    encoder_lr: Annotated[float, Field(gt=0)] | None = None
+    momentum: Share = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "linear", "cosine", "one-cycle", "plateau", "sweep"] = "constant"
+    warmup: Share = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
+    loss: Literal["auto", "focal"] = "auto"
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    label_smoothing: Share = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    sampler: Literal["all", "balanced"] = "all"
+    average: Share = 0.0
     patience: Positive = 3
+    metric: str = "auto"
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    calibrate: bool = True
+    time_limit: Annotated[float, Field(gt=0)] | None = None
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     # Threads of CPU arithmetic. Part of the recipe and not of the machine, because the order of a sum, and so the last
     # bits of every weight, depends on it: a run with 2 threads gives the same bytes on 1 core and on 64.
     threads: Positive = 2
+
+
+class AugmentSection(Section):
+    """Seeded changes of training rows, new in every epoch: shares of words and characters, and mixup's alpha."""
+
+    word_dropout: Share = 0.0
+    swap: Share = 0.0
+    char_noise: Share = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Recipe(Section):
@@ -94,10 +158,12 @@ class Recipe(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     tokenizer: TokenizerSection = TokenizerSection()
+    ngrams: NgramsSection | None = None
     embedding: EmbeddingSection = EmbeddingSection()
     encoder: EncoderSection = EncoderSection()
     head: HeadSection = HeadSection()
     training: TrainingSection = TrainingSection()
+    augment: AugmentSection = AugmentSection()
 
     def to_toml(self) -> str:
         """Write the whole recipe as TOML; reading it back gives an equal recipe."""
@@ -205,5 +271,6 @@ def _explain(problem: Any) -> str:
         section: Any = Recipe
         for part in path[:-1]:
             section = section.model_fields[part].annotation
+            section = next((kind for kind in get_args(section) if kind is not type(None)), section)
         return unknown_name("recipe key", where, [".".join([*path[:-1], name]) for name in section.model_fields])
     return f"{where} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

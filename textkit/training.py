@@ -1,211 +1,366 @@
-"""The training loop: AdamW over accelerate, clipped gradients, early stopping that restores the best weights.
+"""The training loop over accelerate: any task, device and number of processes; resumed to the same bytes.
 
-In: a network, encoded training and validation rows, the recipe's training section. Out: the history of epochs; the
-network holds the best weights. Devices come from accelerate: CUDA, then MPS, then the CPU.
+In: a network, encoded training and validation rows, the recipe. Out: the history of epochs; the network holds the best
+weights. A step is a pure function of the weights before it, of (seed, step) and of the data: that makes resuming exact.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
+import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
+from textkit import checkpoints
 from textkit.batch import TokenBatch
-from textkit.batching import padding_share, plan_batches, plan_sorted
-from textkit.collate import collate
-from textkit.errors import LimitError, UsageError
-from textkit.recipe import TrainingSection
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from textkit.batching import padding_share, plan_batches, plan_token_budget
+from textkit.devices import make_accelerator
+from textkit.errors import LimitError
+from textkit.history import Epoch, History, Step, Watch
+from textkit.losses import row_losses, row_weights
+from textkit.network import Mix, TextNetwork
+from textkit.optimization import make_optimizer, rate_factor, set_rates
+from textkit.prediction import predict_outputs
+from textkit.processes import any_rank, sum_over_ranks
+from textkit.recipe import Recipe, TrainingSection
+from textkit.scores import FALLING, chosen_metric, score
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Encoded rows with their labels: labels (n_rows,) int64, indices into the classes."""
+    """Encoded rows with their targets, (n_rows, ...) as textkit.targets makes them.
+
+    change: gives the tokens of rows as the augmentation of an epoch leaves them; None for rows as they are.
+    """
 
     tokens: TokenBatch
-    labels: NDArray[np.int64]
+    targets: NDArray[Any]
+    change: Callable[[NDArray[np.int64], int], TokenBatch] | None = None
 
+    def take(self, rows: NDArray[np.int64], *, epoch: int) -> TokenBatch:
+        """Give the tokens of some rows in an epoch."""
+        return self.tokens.take(rows) if self.change is None else self.change(rows, epoch)
 
-@dataclass(frozen=True)
-class Step:
-    """What one optimiser step did, for a progress display."""
-
-    epoch: int
-    done: int
-    total: int
-    loss: float
-    tokens_per_second: float
-    valid_accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The measured result of one pass; a pure function of data, recipe and seed on one machine."""
-
-    epoch: int
-    train_loss: float
-    valid_loss: float
-    valid_accuracy: float
-    padding_share: float
-
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
-
-
-@dataclass
-class History:
-    """What a training did: its epochs, which was best, why it ended, how long it took and how fast it ran."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-    best: Epoch | None = None
-    ended: Literal["epochs", "early", "stopped"] = "epochs"
-    seconds: float = 0.0
-    tokens_per_second: float = 0.0
-    device: str = "cpu"
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Callbacks of a training: each step, each epoch, and a question asked before every step: stop now?"""
-
-    step: Callable[[Step], None] = lambda step: None
-    epoch: Callable[[Epoch], None] = lambda epoch: None
-    should_stop: Callable[[], bool] = lambda: False
+    def fingerprint(self) -> str:
+        """Hash ids, row lengths and targets."""
+        digest = hashlib.sha256()
+        for part in (self.tokens.ids, self.tokens.offsets, self.targets):
+            digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
 
 
 def train_network(
-    network: nn.Module,
+    network: TextNetwork,
     train: Examples,
     valid: Examples,
-    section: TrainingSection,
+    recipe: Recipe,
     *,
-    seed: int,
-    pad_id: int,
     watch: Watch,
+    folder: Path | None = None,
 ) -> History:
-    """Train until the epochs end, validation has not improved for `patience` epochs, or `watch` says stop.
+    """Train until the epochs or the time end, validation has not improved for `patience` epochs, or `watch` says stop.
 
-    Raises LimitError with the step when the loss is no longer finite. The network ends on the CPU in eval mode with the
+    folder: where checkpoints go, after each epoch, every `checkpoint_seconds` and on a stop; from what lies there the
+    training goes on. Raises UsageError when that belongs to other rows or another recipe, and LimitError with the step
+    and the last good checkpoint when the loss is no longer finite. The network ends on the CPU in eval mode with the
     weights of the best epoch, or the present ones if none has ended.
     """
-    accelerator = make_accelerator(section.device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=section.lr, weight_decay=section.weight_decay)
-    model, optimizer = accelerator.prepare(network, optimizer)
-    history = History(device=accelerator.device.type)
-    best_state: dict[str, Tensor] | None = None
-    started = time.perf_counter()
-    tokens_seen = 0
-    train_seconds = 0.0
-    for epoch in range(1, section.epochs + 1):
-        plan = plan_batches(train.tokens.lengths, batch_size=section.batch_size, seed=seed, epoch=epoch)
-        losses: list[Tensor] = []
-        model.train()
-        epoch_started = time.perf_counter()
-        for number, rows in enumerate(plan):
-            if watch.should_stop():
-                history.ended = "stopped"
-                break
-            batch = collate(train.tokens.take(rows), pad_id=pad_id, labels=train.labels[rows])
-            losses.append(_step(accelerator, model, optimizer, batch.to(accelerator.device), section.clip))
-            tokens_seen += int(batch.lengths.sum())
-            if number % 10 == 0 or number == len(plan) - 1:
-                loss = losses[-1].item()
-                _check_finite(loss, epoch=epoch, step=number)
-                speed = tokens_seen / (train_seconds + time.perf_counter() - epoch_started)
-                accuracy = history.epochs[-1].valid_accuracy if history.epochs else None
-                done, total = (epoch - 1) * len(plan) + number + 1, section.epochs * len(plan)
-                watch.step(Step(epoch, done, total, loss, speed, accuracy))
-        train_seconds += time.perf_counter() - epoch_started
-        if history.ended == "stopped":
-            break
-        mean_loss = torch.stack(losses).mean().item()
-        _check_finite(mean_loss, epoch=epoch, step=len(plan))
-        valid_loss, valid_accuracy = _validate(model, valid, accelerator.device, pad_id=pad_id)
-        result = Epoch(epoch, mean_loss, valid_loss, valid_accuracy, padding_share(train.tokens.lengths, plan))
-        history.epochs.append(result)
-        if history.best is None or _score(result) > _score(history.best):
-            history.best, best_state = result, copy.deepcopy(network.state_dict())
-        watch.epoch(result)
-        if epoch - history.best.epoch >= section.patience:
-            history.ended = "early"
-            break
-    history.seconds = time.perf_counter() - started
-    history.tokens_per_second = tokens_seen / train_seconds if train_seconds else 0.0
-    if best_state is not None:
-        network.load_state_dict(best_state)
-    network.to("cpu").eval()
-    accelerator.free_memory()
-    return history
+    return _Loop(network, train, valid, recipe, watch=watch, folder=folder).run()
 
 
-def make_accelerator(device: Device) -> Accelerator:
-    """Choose the device: "auto" takes CUDA, then MPS, then the CPU; a named one that is not there is refused."""
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True, "auto": True}
-    if not available[device]:
-        found = [name for name in ("cuda", "mps", "cpu") if available[name]]
-        raise UsageError(f"device '{device}' is not available on this machine; found {', '.join(found)}; or use 'auto'")
-    # accelerate keeps the device of the process in a singleton; a second training may ask for another one.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=device == "cpu")
+class _Loop:
+    """The state of one training; everything that changes between two steps goes into `_checkpoint`."""
 
+    def __init__(
+        self,
+        network: TextNetwork,
+        train: Examples,
+        valid: Examples,
+        recipe: Recipe,
+        *,
+        watch: Watch,
+        folder: Path | None,
+    ) -> None:
+        self.recipe, self.section, self.task = recipe, recipe.training, recipe.head.task
+        self.network, self.train, self.valid, self.watch, self.folder = network, train, valid, watch, folder
+        self.weights = row_weights(self.task, train.targets, self.section)
+        self.accelerator = make_accelerator(self.section.device, precision=self.section.precision)
+        self.rank, self.n_ranks = self.accelerator.process_index, self.accelerator.num_processes
+        model, self.optimizer = self.accelerator.prepare(network, make_optimizer(network, self.section))
+        # `dynamic`: every batch has another shape, and one compiled graph must do for all of them.
+        self.model: Any = torch.compile(model, dynamic=True) if self.section.compile else model
+        self.history = History(
+            metric=chosen_metric(self.task, self.section.metric), device=self.accelerator.device.type
+        )
+        self.best: dict[str, Tensor] = {}
+        self.average = {name: value.clone() for name, value in self._averaged()} if self.section.average else {}
+        # Where the training stands: the epoch, its batches that are done, and the optimiser's steps in all.
+        self.epoch, self.batches_done, self.steps = 1, 0, 0
+        self.loss_sum, self.new_losses = 0.0, list[Tensor]()
+        self.seconds_before = self.train_seconds = 0.0
+        self.tokens_seen = 0
+        self.started = self.last_saved = time.perf_counter()
 
-@contextlib.contextmanager
-def cpu_threads(number: int) -> Iterator[None]:
-    """Hold torch to a number of CPU threads, and give the caller's number back at the end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
+    def run(self) -> History:
+        """Go through the epochs from where the newest checkpoint stands."""
+        self._resume()
+        while self.history.ended == "epochs" and self.epoch <= self.section.epochs:
+            plan = self._plan()
+            began = time.perf_counter()
+            finished = self._run_batches(plan)
+            self.train_seconds += time.perf_counter() - began
+            if finished:
+                self._end_epoch(plan)
+            if finished or self._is_stopped():
+                self._save()
+        self.history.seconds = self._seconds()
+        self.history.tokens_per_second = self.tokens_seen / self.train_seconds if self.train_seconds else 0.0
+        if self.best:
+            self.network.load_state_dict(self.best)
+        self.network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False, keep_torch_compile=False)
+        self.network.to("cpu").eval()
+        self.accelerator.free_memory()
+        return self.history
+
+    def _is_stopped(self) -> bool:
+        return self.history.ended == "stopped"
+
+    def _plan(self) -> list[NDArray[np.int64]]:
+        """Deal the epoch's rows into batches, the same on every rank."""
+        lengths, seed = self.train.tokens.lengths, self.recipe.seed
+        if self.section.batch_tokens is not None:
+            return plan_token_budget(lengths, batch_tokens=self.section.batch_tokens, seed=seed, epoch=self.epoch)
+        return plan_batches(lengths, batch_size=self.section.batch_size, seed=seed, epoch=self.epoch)
+
+    def _run_batches(self, plan: list[NDArray[np.int64]]) -> bool:
+        """Train on the rest of an epoch's batches; False when asked to stop, or out of time, before the last."""
+        self.model.train()
+        limit = self.section.time_limit
+        while self.batches_done < len(plan):
+            if any_rank(self.watch.should_stop()):
+                self.history.ended = "stopped"
+                return False
+            if limit is not None and any_rank(self._seconds() > limit):
+                self.history.ended = "time"
+                return False
+            group = plan[self.batches_done : self.batches_done + self.section.accumulate]
+            progress = (self.epoch - 1 + self.batches_done / len(plan)) / self.section.epochs
+            rate = self.section.lr * rate_factor(self.section, progress, [self._rising(e) for e in self.history.epochs])
+            began = time.perf_counter()
+            loss = self._step(group, rate)
+            self.batches_done += len(group)
+            self.steps += 1
+            # Reading a loss waits for a GPU, so there only one in ten is read.
+            if loss.device.type == "cpu" or self.steps % 10 == 0 or self.batches_done == len(plan):
+                self._read_losses()
+                self._tell(loss.item(), rate, n_batches=len(plan), speed=_tokens(self.train, group), began=began)
+            due = time.perf_counter() - self.last_saved > self.section.checkpoint_seconds
+            if self.folder is not None and any_rank(due):
+                self._save()
+        return True
+
+    def _tell(self, loss: float, rate: float, *, n_batches: int, speed: int, began: float) -> None:
+        done = (self.epoch - 1) * n_batches + self.batches_done
+        last = self.history.epochs[-1].scores.get(self.history.metric) if self.history.epochs else None
+        per_second = speed / max(time.perf_counter() - began, 1e-9)
+        self.watch.step(Step(self.epoch, done, self.section.epochs * n_batches, loss, rate, per_second, last))
+
+    def _step(self, group: list[NDArray[np.int64]], rate: float) -> Tensor:
+        """Do one step of the optimiser over a group of batches; gives its mean loss a row, detached."""
+        # Every random choice of a step comes from (seed, step, rank), so nothing has to be remembered between steps.
+        torch.manual_seed(int(np.random.SeedSequence([self.recipe.seed, self.steps, self.rank]).generate_state(1)[0]))
+        set_rates(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        share = sum(float(self.weights[rows].sum()) for rows in group)
+        total = torch.zeros((), device=self.accelerator.device)
+        for number, rows in enumerate(group):
+            last = number == len(group) - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                loss = self._batch_loss(rows) / share
+                # Ranks average their gradients, and each has only its part of the sum.
+                self.accelerator.backward(loss * self.n_ranks)
+            total += loss.detach()
+            self.tokens_seen += int(self.train.tokens.lengths[rows].sum())
+        self.new_losses.append(total * share)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.section.clip)
+        self.optimizer.step()
+        if self.average:
+            # The first averages are short: the weights of the first steps are not worth keeping.
+            decay = min(self.section.average, (1 + self.steps) / (10 + self.steps))
+            torch._foreach_lerp_(list(self.average.values()), [value for _, value in self._averaged()], 1 - decay)
+        return total
+
+    def _batch_loss(self, rows: NDArray[np.int64]) -> Tensor:
+        """Sum the weighted losses of this rank's part of a batch, and its share of the penalty."""
+        mine = rows[self.rank :: self.n_ranks]
+        weights = self.weights[mine]
+        if not len(mine):  # a rank without rows still takes part in the step
+            mine, weights = rows[:1], np.zeros(1, dtype=np.float32)
+        device = self.accelerator.device
+        tokens = self.train.take(mine, epoch=self.epoch)
+        batch = self.network.make_batch(tokens, targets=self.train.targets[mine]).to(device)
+        assert batch.targets is not None
+        targets = self.network.standardize(batch.targets)
+        mix = self._mix(mine)
+        outputs = self.model(batch, mix=mix).float()
+        losses = row_losses(self.task, outputs, targets, self.section)
+        if mix is not None:
+            partners = row_losses(self.task, outputs, targets[mix.partners], self.section)
+            losses = mix.share * losses + (1 - mix.share) * partners
+        weight = torch.from_numpy(weights).to(device)
+        loss = (losses * weight).sum()
+        if self.section.l1:
+            norms = [value.abs().sum() for value in self.network.parameters() if value.requires_grad and value.ndim > 1]
+            loss = loss + self.section.l1 * torch.stack(norms).sum() * weight.sum()
+        return loss
+
+    def _mix(self, rows: NDArray[np.int64]) -> Mix | None:
+        """Draw mixup's share and partners (Zhang et al. 2018); the embeddings are mixed, as Guo et al. 2019 do."""
+        alpha = self.recipe.augment.mixup
+        if not alpha:
+            return None
+        generator = np.random.default_rng([self.recipe.seed, self.steps, self.rank, int(rows[0])])
+        partners = torch.from_numpy(generator.permutation(len(rows)))
+        return Mix(float(generator.beta(alpha, alpha)), partners.to(self.accelerator.device))
+
+    def _end_epoch(self, plan: list[NDArray[np.int64]]) -> None:
+        """Validate, keep the best weights, and see whether the training is over."""
+        self._read_losses()
+        train_loss = sum_over_ranks(self.loss_sum) / sum(float(self.weights[rows].sum()) for rows in plan)
+        with self._average_in_place():
+            valid_loss, scores = self._validate()
+            group = self.optimizer.param_groups[0]
+            padding = padding_share(self.train.tokens.lengths, plan)
+            result = Epoch(self.epoch, train_loss, valid_loss, scores, padding, group["lr"] / group["share"])
+            self.history.epochs.append(result)
+            if self.history.best is None or self._order(result) > self._order(self.history.best):
+                self.history.best = result
+                self.best = {name: value.cpu().clone() for name, value in self.network.state_dict().items()}
+        self.watch.epoch(result)
+        if self.epoch - self.history.best.epoch >= self.section.patience:
+            self.history.ended = "early"
+        self.epoch, self.batches_done, self.loss_sum = self.epoch + 1, 0, 0.0
+
+    def _validate(self) -> tuple[float, dict[str, float]]:
+        """Score the validation rows, shared among the ranks: the plain loss, and the scores of the task."""
+        outputs = predict_outputs(self.network, self.valid.tokens, part=(self.rank, self.n_ranks))
+        outputs = self.accelerator.reduce(outputs.to(self.accelerator.device), reduction="sum").cpu()
+        targets = torch.from_numpy(self.valid.targets)
+        standard = self.network.standardize(targets.to(self.accelerator.device)).cpu()
+        loss = row_losses(self.task, outputs, standard, TrainingSection()).mean().item()
+        return loss, score(self.task, self.network.restore(outputs).numpy(), self.valid.targets)
+
+    def _order(self, epoch: Epoch) -> tuple[float, float]:
+        """Higher is better: the watched score, and among equals the lower loss."""
+        return self._rising(epoch), -epoch.valid_loss
+
+    def _rising(self, epoch: Epoch) -> float:
+        metric = self.history.metric
+        value = epoch.valid_loss if metric == "loss" else epoch.scores[metric]
+        return -value if metric in FALLING else value
+
+    def _averaged(self) -> list[tuple[str, Tensor]]:
+        return [(name, value.detach()) for name, value in self.network.named_parameters() if value.requires_grad]
+
+    @contextlib.contextmanager
+    def _average_in_place(self) -> Iterator[None]:
+        """Put the average of the weights in their place for a while."""
+        own = {name: value.clone() for name, value in self._averaged()} if self.average else {}
+        for name, value in self._averaged() if self.average else ():
+            value.copy_(self.average[name])
         yield
-    finally:
-        torch.set_num_threads(before)
+        for name, value in self._averaged() if self.average else ():
+            value.copy_(own[name])
+
+    def _read_losses(self) -> None:
+        """Add up the losses of the last steps, in order; one that is not finite ends the training."""
+        if not self.new_losses:
+            return
+        values = torch.stack(self.new_losses).tolist()
+        self.new_losses.clear()
+        for value in values:
+            self.loss_sum += value
+        if not np.isfinite(self.loss_sum):
+            found = next(value for value in values if not np.isfinite(value))
+            kept = None if self.folder is None else checkpoints.newest(self.folder)
+            last = "" if kept is None else f"; the last good checkpoint is {kept}"
+            raise LimitError(
+                f"loss is {found} at epoch {self.epoch}, step {self.steps}; lower training.lr or training.clip{last}"
+            )
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
+
+    def _save(self) -> None:
+        """Write a checkpoint of this moment, on one rank for all."""
+        self._read_losses()
+        loss_sum = sum_over_ranks(self.loss_sum)  # a resumed training may have other ranks
+        self.last_saved = time.perf_counter()
+        if self.folder is None or not self.accelerator.is_main_process:
+            return
+        slots = self.optimizer.state_dict()["state"].items()
+        parts = {"network": self.network.state_dict(), "best": self.best, "average": self.average}
+        parts |= {f"optimizer.{index}": values for index, values in slots}
+        best = None if self.history.best is None else self.history.best.epoch
+        state = {
+            "epoch": self.epoch,
+            "batches_done": self.batches_done,
+            "steps": self.steps,
+            "loss_sum": loss_sum,
+            "tokens_seen": self.tokens_seen,
+            "seconds": self._seconds(),
+            "train_seconds": self.train_seconds,
+            "ended": "early" if self.history.ended == "early" else "epochs",
+            "best": best,
+            "epochs": [epoch.to_dict() for epoch in self.history.epochs],
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None,
+            "identity": self._identity(),
+        }
+        checkpoints.save(self.folder, checkpoints.Checkpoint(parts, state), step=self.steps)
+
+    def _resume(self) -> None:
+        """Take the state of the newest checkpoint that is whole, if there is one."""
+        if self.folder is None:
+            return
+        checkpoint, problems = checkpoints.load_newest(self.folder)
+        self.history.notes += problems
+        for problem in problems:
+            self.watch.note(problem)
+        if checkpoint is None:
+            return
+        state, device = checkpoint.state, self.accelerator.device
+        checkpoints.check_identity(state["identity"], self._identity())
+        parts = checkpoint.parts
+        self.network.load_state_dict(parts["network"])
+        self.best = parts.get("best", {})
+        self.average = {name: parts["average"][name].to(device) for name in self.average}
+        slots = {int(p.removeprefix("optimizer.")): v for p, v in parts.items() if p.startswith("optimizer.")}
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.batches_done, self.steps = state["epoch"], state["batches_done"], state["steps"]
+        self.loss_sum = state["loss_sum"] if self.accelerator.is_main_process else 0.0
+        self.tokens_seen, self.train_seconds = state["tokens_seen"], state["train_seconds"]
+        self.seconds_before = state["seconds"]
+        self.history.ended = state["ended"]
+        self.history.epochs = [Epoch.from_dict(values) for values in state["epochs"]]
+        self.history.best = next((e for e in self.history.epochs if e.epoch == state["best"]), None)
+        for epoch in self.history.epochs:
+            self.watch.epoch(epoch)
+        self.watch.note(f"going on from epoch {self.epoch}, batch {self.batches_done}, step {self.steps}")
+
+    def _identity(self) -> dict[str, Any]:
+        recipe = self.recipe.model_dump(mode="json")
+        return checkpoints.identity(recipe, rows=self.train.fingerprint(), valid_rows=self.valid.fingerprint())
 
 
-def predict_logits(network: nn.Module, tokens: TokenBatch, *, pad_id: int, batch_size: int = 64) -> Tensor:
-    """Compute the logits of every row in order: (n_rows, n_labels) float32 on the CPU."""
-    device = next(network.parameters()).device
-    network.eval()
-    parts, order = [], []
-    with torch.inference_mode():
-        for rows in plan_sorted(tokens.lengths, batch_size=batch_size):
-            parts.append(network(collate(tokens.take(rows), pad_id=pad_id).to(device)).float().cpu())
-            order.append(rows)
-    logits = torch.cat(parts)
-    return torch.empty_like(logits).index_copy_(0, torch.from_numpy(np.concatenate(order)), logits)
-
-
-def _step(accelerator: Accelerator, model: Any, optimizer: Any, batch: Any, clip: float) -> Tensor:
-    optimizer.zero_grad(set_to_none=True)
-    loss = functional.cross_entropy(model(batch), batch.labels)
-    accelerator.backward(loss)
-    accelerator.clip_grad_norm_(model.parameters(), clip)
-    optimizer.step()
-    return loss.detach()
-
-
-def _validate(model: nn.Module, valid: Examples, device: torch.device, *, pad_id: int) -> tuple[float, float]:
-    logits = predict_logits(model, valid.tokens, pad_id=pad_id)
-    labels = torch.from_numpy(valid.labels)
-    loss = functional.cross_entropy(logits, labels).item()
-    return loss, (logits.argmax(dim=1) == labels).float().mean().item()
-
-
-def _score(epoch: Epoch) -> tuple[float, float]:
-    """Higher is better: accuracy, and among equals the lower loss."""
-    return epoch.valid_accuracy, -epoch.valid_loss
-
-
-def _check_finite(loss: float, *, epoch: int, step: int) -> None:
-    if not np.isfinite(loss):
-        raise LimitError(f"loss is {loss} at epoch {epoch}, step {step}; lower training.lr or training.clip")
+def _tokens(train: Examples, group: list[NDArray[np.int64]]) -> int:
+    return sum(int(train.tokens.lengths[rows].sum()) for rows in group)

@@ -160,7 +160,7 @@ def test_a_misspelt_option_is_refused_with_its_neighbour(name: str) -> None:
 def test_logits_do_not_depend_on_batch_companions_or_the_pad_id(name: str) -> None:
     torch.manual_seed(0)
     recipe = complete_recipe(make_recipe(encoder=name, embedding__dim=8))
-    network = TextNetwork(recipe, n_tokens=10, n_labels=3).eval()
+    network = TextNetwork(recipe, n_tokens=10, n_outputs=3).eval()
     with torch.inference_mode():
         together = network(collate(TokenBatch.from_rows(ROWS), pad_id=0))
         for row, expected in zip(ROWS, together, strict=True):

@@ -49,18 +49,19 @@ def clock(seconds: float) -> str:
 class Progress:
     """Show how far a long work is; a context manager.
 
-    `total` is None while it is not known. `details` stand after the bar, such as the loss.
+    `total` is None while it is not known. `details` stand after the bar, such as the loss. silent: show nothing, as all
+    but the first of several processes should.
     """
 
-    def __init__(self, title: str, *, total: int | None = None, unit: str = "rows") -> None:
-        self.title, self.total, self.unit = title, total, unit
+    def __init__(self, title: str, *, total: int | None = None, unit: str = "rows", silent: bool = False) -> None:
+        self.title, self.total, self.unit, self.silent = title, total, unit, silent
         self._console = error_console()
         self._started = time.monotonic()
         self._last_line = self._started
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self.silent:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
@@ -83,7 +84,7 @@ class Progress:
             self._bar.update(self._task, completed=done, total=self.total, details=details)
             return
         now = time.monotonic()
-        if now - self._last_line < LINE_EVERY_SECONDS:
+        if self.silent or now - self._last_line < LINE_EVERY_SECONDS:
             return
         self._last_line = now
         share = f" of {self.total:,}, {self._eta(done, now)} left" if self.total else ""
@@ -93,7 +94,7 @@ class Progress:
         """Print a line above the bar."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
-        else:
+        elif not self.silent:
             note(text)
 
     def _eta(self, done: int, now: float) -> str:

@@ -1,0 +1,109 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped; JSON and safetensors, hashed, atomic.
+
+A checkpoint is a folder `step-000000123` with `tensors.safetensors`, `state.json` and a manifest. The newest two are
+kept: when the newest is damaged the one before is taken, and the damage is said.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from textkit import files
+from textkit.errors import ArtifactError, UsageError
+
+FORMAT = 1
+KIND = "checkpoint"
+_TENSORS, _STATE = "tensors.safetensors", "state.json"
+_KEPT = 2
+# Keys of the training section that a resumed run may change: they do not change what a step does.
+_FREE_KEYS = ("time_limit", "checkpoint_seconds")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """parts: tensors of the network, the optimiser's slots and so on, by part and name. state: all else, as JSON."""
+
+    parts: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+def save(folder: Path, checkpoint: Checkpoint, *, step: int) -> Path:
+    """Write a checkpoint whole, then let go of all but the newest two."""
+    target = folder / f"step-{step:09}"
+    # What a killed process left half written, and a damaged one of this very step.
+    for leftover in (*folder.glob(".step-*"), target):
+        shutil.rmtree(leftover, ignore_errors=True)
+    tensors = {
+        f"{part}/{name}": value.detach().cpu().contiguous()
+        for part, values in sorted(checkpoint.parts.items())
+        for name, value in sorted(values.items())
+    }
+    with files.atomic_folder(target) as temporary:
+        files.write_bytes(temporary / _TENSORS, save_tensors(tensors))
+        files.write_json(temporary / _STATE, checkpoint.state)
+        files.write_manifest(temporary, kind=KIND, format=FORMAT)
+    for old in _folders(folder)[_KEPT:]:
+        shutil.rmtree(old)
+    return target
+
+
+def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Give the newest whole checkpoint, or None, and a line for each damaged one that was passed over."""
+    problems: list[str] = []
+    for path in _folders(folder):
+        try:
+            files.check_manifest(path, kind=KIND, format=FORMAT)
+            tensors = load_tensors((path / _TENSORS).read_bytes())
+            parts: dict[str, dict[str, Tensor]] = {}
+            for name, value in tensors.items():
+                part, _, key = name.partition("/")
+                parts.setdefault(part, {})[key] = value
+            return Checkpoint(parts, files.read_json(path / _STATE)), problems
+        except (ArtifactError, SafetensorError) as err:
+            problems.append(f"checkpoint passed over: {err}")
+    return None, problems
+
+
+def newest(folder: Path) -> Path | None:
+    """Name the newest checkpoint's folder.
+
+    >>> newest(Path("nowhere")) is None
+    True
+    """
+    return next(iter(_folders(folder)), None)
+
+
+def identity(recipe: dict[str, Any], *, rows: str, valid_rows: str) -> dict[str, Any]:
+    """Name what a checkpoint belongs to: the recipe, and the fingerprints of the encoded rows."""
+    training = {key: value for key, value in recipe["training"].items() if key not in _FREE_KEYS}
+    return {"recipe": {**recipe, "training": training}, "training rows": rows, "validation rows": valid_rows}
+
+
+def check_identity(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Refuse to go on with other rows or another recipe, and name what differs."""
+    then, now = flatten(found["recipe"]), flatten(expected["recipe"])
+    changed = [f"{key} was {then.get(key)!r} and is {now.get(key)!r}" for key in now if then.get(key) != now[key]]
+    rows = ("training rows", "validation rows")
+    changed += [f"the {name} have changed" for name in rows if found[name] != expected[name]]
+    if changed:
+        raise UsageError(f"cannot go on from the checkpoint: {'; '.join(changed)}; start a new run with another -o")
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _folders(folder: Path) -> list[Path]:
+    """List the checkpoints, the newest first."""
+    return sorted(folder.glob("step-*[0-9]"), reverse=True)

@@ -1,0 +1,82 @@
+"""What a training reports: every batch, every epoch, and at the end its whole history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Ended = Literal["epochs", "early", "time", "stopped"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step did, for a progress display and a log."""
+
+    epoch: int
+    done: int
+    total: int
+    loss: float
+    lr: float
+    tokens_per_second: float
+    valid_score: float | None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The measured result of one pass; a pure function of data, recipe and seed on one machine.
+
+    >>> epoch = Epoch(1, 0.9, 0.8, {"accuracy": 0.7}, 0.02, 0.004)
+    >>> epoch.valid_accuracy, Epoch.from_dict(epoch.to_dict()) == epoch
+    (0.7, True)
+    """
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    scores: dict[str, float]
+    padding_share: float
+    lr: float
+
+    def __getattr__(self, name: str) -> float:
+        scores = self.__dict__.get("scores", {})
+        if name.startswith("valid_") and name.removeprefix("valid_") in scores:
+            return float(scores[name.removeprefix("valid_")])
+        raise AttributeError(name)
+
+    def to_dict(self) -> dict[str, float]:
+        """Give plain values; each score as `valid_NAME`."""
+        values = asdict(self)
+        scores = values.pop("scores")
+        return values | {f"valid_{name}": value for name, value in scores.items()}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Epoch:
+        """Read what to_dict gave."""
+        own = ("epoch", "train_loss", "valid_loss", "padding_share", "lr")
+        scores = {name.removeprefix("valid_"): value for name, value in values.items() if name not in own}
+        return Epoch(**{name: values[name] for name in own}, scores=scores)
+
+
+@dataclass
+class History:
+    """What a training did: its epochs, which was best, why it ended, how long it took and how fast it ran."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best: Epoch | None = None
+    ended: Ended = "epochs"
+    metric: str = "accuracy"
+    seconds: float = 0.0
+    tokens_per_second: float = 0.0
+    device: str = "cpu"
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Callbacks of a training: each step, each epoch, a note to the user, and a question before every step: stop now?"""
+
+    step: Callable[[Step], None] = lambda step: None
+    epoch: Callable[[Epoch], None] = lambda epoch: None
+    note: Callable[[str], None] = lambda line: None
+    should_stop: Callable[[], bool] = lambda: False

@@ -1,0 +1,59 @@
+"""Losses: logits and targets of a batch -> one loss a row and one weight a row, for every task.
+
+A batch's loss is the weighted sum of its rows' losses over the sum of the weights of the whole step, so that batches,
+accumulated batches and batches spread over processes give the same gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from textkit.recipe import TrainingSection
+from textkit.targets import Task
+
+
+def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSection) -> Tensor:
+    """Compute (batch,) losses: cross-entropy, binary cross-entropy or squared error, smoothed or focal as asked.
+
+    logits: (batch, n_classes). targets: (batch,) int64, or (batch, n_classes) float.
+    """
+    if task == "regression":
+        return functional.mse_loss(logits, targets, reduction="none").mean(dim=1)
+    smoothing = section.label_smoothing
+    if task == "multi-label":
+        smooth = targets * (1 - smoothing) + smoothing / 2
+        losses = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
+        if section.loss == "focal":
+            right = torch.where(targets > 0, logits, -logits).sigmoid()
+            losses = losses * (1 - right) ** section.focal_gamma
+        return losses.mean(dim=1)
+    losses = functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+    if section.loss == "focal":
+        # Lin et al. 2017: rows that are already right count less.
+        right = logits.softmax(dim=1).gather(1, targets[:, None])[:, 0]
+        losses = losses * (1 - right) ** section.focal_gamma
+    return losses
+
+
+def row_weights(task: Task, targets: NDArray[Any], section: TrainingSection) -> NDArray[np.float32]:
+    """Give the weight of every training row: (n_rows,) float32, 1 unless class_weights = "balanced".
+
+    A balanced row weighs n_rows / (n_classes * rows of its class), as scikit-learn has it; a row with several labels
+    weighs the mean of theirs.
+    """
+    if section.class_weights == "none" or task == "regression":
+        return np.ones(len(targets), dtype=np.float32)
+    if task == "single-label":
+        counts = np.bincount(targets)
+        return np.asarray((len(targets) / ((counts > 0).sum() * np.maximum(counts, 1)))[targets], dtype=np.float32)
+    counts = np.maximum(targets.sum(axis=0), 1)
+    weights = len(targets) / (targets.shape[1] * counts)
+    n_labels = targets.sum(axis=1)
+    mean = np.where(n_labels > 0, targets @ weights / np.maximum(n_labels, 1), 1.0)
+    return np.asarray(mean, dtype=np.float32)

@@ -1,0 +1,86 @@
+"""Optimisers and learning rates: which weights move, how far, and when. Everything is a pure function of the recipe.
+
+The rate is a function of the progress alone, so a resumed training needs no scheduler's state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from textkit.recipe import TrainingSection
+
+# reduce-on-plateau: after this many epochs without a better score the rate falls by this factor.
+PLATEAU_EPOCHS, PLATEAU_FACTOR = 2, 0.5
+# one-cycle (Smith 2018): the share of the training that rises, unless warmup says another.
+RISING_SHARE = 0.3
+# sweep rises geometrically from this share of the rate.
+LOWEST_SHARE = 1e-6
+
+
+def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.Optimizer:
+    """Make AdamW or SGD with momentum; biases and norms do not decay; an encoder may have a rate of its own.
+
+    Every group has `share`: its rate divided by the recipe's.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, weight in network.named_parameters():
+        if not weight.requires_grad:
+            continue
+        inner = section.encoder_lr is not None and not name.startswith("head.")
+        share = section.encoder_lr / section.lr if inner and section.encoder_lr is not None else 1.0
+        decay = section.weight_decay if weight.ndim > 1 else 0.0
+        groups.setdefault((share, decay), []).append(weight)
+    settings = [
+        {"params": weights, "weight_decay": decay, "share": share} for (share, decay), weights in groups.items()
+    ]
+    if section.optimizer == "sgd":
+        return torch.optim.SGD(settings, lr=section.lr, momentum=section.momentum)
+    return torch.optim.AdamW(settings, lr=section.lr)
+
+
+def rate_factor(section: TrainingSection, progress: float, scores: Sequence[float] = ()) -> float:
+    """Give the factor of the learning rate. progress: 0 to 1 of the epochs; scores: of the epochs so far, higher better.
+
+    >>> section = TrainingSection(schedule="linear", warmup=0.5)
+    >>> [rate_factor(section, progress) for progress in (0.25, 0.5, 0.75)]
+    [0.5, 1.0, 0.5]
+    """
+    rising = section.warmup or (RISING_SHARE if section.schedule == "one-cycle" else 0.0)
+    if progress < rising:
+        share = progress / rising
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * share)) / 2 if section.schedule == "one-cycle" else share
+    share = (progress - rising) / (1 - rising)
+    if section.schedule == "linear":
+        return 1 - share
+    if section.schedule in ("cosine", "one-cycle"):
+        return (1 + math.cos(math.pi * share)) / 2
+    if section.schedule == "sweep":  # for the rate finder
+        return float(LOWEST_SHARE ** (1 - progress))
+    if section.schedule == "plateau":
+        return plateau_factor(scores)
+    return 1.0
+
+
+def plateau_factor(scores: Sequence[float]) -> float:
+    """Halve the rate each time that PLATEAU_EPOCHS epochs have brought no better score.
+
+    >>> plateau_factor([0.5, 0.6, 0.6, 0.6, 0.7])
+    0.5
+    """
+    factor, best, waited = 1.0, -math.inf, 0
+    for score in scores:
+        waited = 0 if score > best else waited + 1
+        best = max(best, score)
+        if waited == PLATEAU_EPOCHS:
+            factor, waited = factor * PLATEAU_FACTOR, 0
+    return factor
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its share of a rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]

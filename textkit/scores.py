@@ -1,0 +1,87 @@
+"""Scores of one validation pass: from logits and targets to the few numbers that early stopping may watch.
+
+The full evaluation of a model is textkit.evaluation; here are the numbers of every epoch, for every task.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.errors import UsageError, unknown_name
+from textkit.targets import Task
+
+KNOWN: dict[Task, tuple[str, ...]] = {
+    "single-label": ("accuracy", "macro_f1", "loss"),
+    "multi-label": ("micro_f1", "macro_f1", "subset_accuracy", "loss"),
+    "regression": ("loss", "mae", "r2"),
+}
+# The scores of which a smaller value is the better one.
+FALLING = ("loss", "mae")
+
+
+def chosen_metric(task: Task, metric: str) -> str:
+    """Name the score to watch: "auto" is the first known one of the task.
+
+    >>> chosen_metric("multi-label", "auto")
+    'micro_f1'
+    """
+    if metric == "auto":
+        return KNOWN[task][0]
+    if metric not in KNOWN[task]:
+        raise UsageError(unknown_name(f"training.metric for {task}", metric, KNOWN[task]))
+    return metric
+
+
+def score(task: Task, logits: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, float]:
+    """Compute the scores of a task but the loss. logits (n, n_classes); targets as textkit.targets makes them.
+
+    >>> score("single-label", np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 0]))["accuracy"]
+    0.5
+    """
+    if task == "regression":
+        error = logits - targets
+        spread = ((targets - targets.mean(axis=0)) ** 2).sum()
+        return {
+            "mae": float(np.abs(error).mean()),
+            "r2": float(1 - (error**2).sum() / spread) if spread > 0 else 0.0,
+        }
+    if task == "multi-label":
+        predicted, true = logits > 0, targets > 0
+        hits, total = (predicted & true).sum(axis=0), predicted.sum(axis=0) + true.sum(axis=0)
+        return {
+            "micro_f1": float(2 * hits.sum() / max(total.sum(), 1)),
+            "macro_f1": float((2 * hits / np.maximum(total, 1)).mean()),
+            "subset_accuracy": float((predicted == true).all(axis=1).mean()),
+        }
+    n = logits.shape[1]
+    predicted = logits.argmax(axis=1)
+    hits = np.bincount(targets[predicted == targets], minlength=n)
+    total = np.bincount(predicted, minlength=n) + np.bincount(targets, minlength=n)
+    return {
+        "accuracy": float((predicted == targets).mean()),
+        "macro_f1": float((2 * hits[total > 0] / total[total > 0]).mean()),
+    }
+
+
+def fit_thresholds(probabilities: NDArray[np.float64], targets: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Choose for each label the threshold with the best F1 on these rows: (n_classes,), .5 for a label without rows.
+
+    >>> fit_thresholds(np.array([[0.2], [0.3], [0.1]]), np.array([[1.0], [1.0], [0.0]])).tolist()
+    [0.15]
+    """
+    thresholds = np.full(probabilities.shape[1], 0.5)
+    for label in range(probabilities.shape[1]):
+        order = np.argsort(-probabilities[:, label], kind="stable")
+        values, true = probabilities[order, label], targets[order, label]
+        if not true.any():
+            continue
+        f1 = 2 * np.cumsum(true) / (np.arange(1, len(true) + 1) + true.sum())
+        # Rows of equal probability fall on the same side.
+        f1[:-1][values[:-1] == values[1:]] = -1.0
+        best = int(f1.argmax())
+        below = values[best + 1] if best + 1 < len(values) else 0.0
+        thresholds[label] = round(float((values[best] + below) / 2), 6)
+    return np.asarray(np.clip(thresholds, 1e-6, 1 - 1e-6))

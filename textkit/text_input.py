@@ -1,0 +1,69 @@
+"""Texts -> the ids that a classifier's network reads: tokenizer, hashed n-grams, special tokens, and the cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textkit import tokenizers
+from textkit.batch import TokenBatch
+from textkit.errors import UsageError
+from textkit.recipe import Recipe
+from textkit.tokenizers import PipelineTokenizer
+from textkit.tokenizers.ngrams import HashedNgrams
+from textkit.tokenizers.templates import Template, for_transformer
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """What a recipe does with a text before the network; pure, so training and prediction see the same ids.
+
+    >>> tokenizer = tokenizers.train("word", ["good film", "bad film"])
+    >>> made = TextInput.make(Recipe(), tokenizer)
+    >>> made.encode(["good good"]).lengths.tolist(), made.n_ids == len(tokenizer)
+    ([2], True)
+    """
+
+    tokenizer: PipelineTokenizer
+    max_length: int
+    ngrams: HashedNgrams | None = None
+    template: Template | None = None
+
+    @staticmethod
+    def make(recipe: Recipe, tokenizer: PipelineTokenizer) -> TextInput:
+        """Put together what the recipe says around its tokenizer."""
+        template = for_transformer(tokenizer) if recipe.tokenizer.special else None
+        ngrams = None if recipe.ngrams is None else HashedNgrams(tokenizer, **recipe.ngrams.model_dump())
+        if ngrams is not None and recipe.encoder.name != "bag":
+            raise UsageError(
+                f"ngrams are for the encoder 'bag', not '{recipe.encoder.name}'; their order means nothing"
+            )
+        if ngrams is not None and template is not None:
+            raise UsageError("tokenizer.special and ngrams exclude each other; remove one")
+        return TextInput(tokenizer, recipe.tokenizer.max_length, ngrams, template)
+
+    @property
+    def n_ids(self) -> int:
+        """Number of ids: tokens, and buckets of n-grams."""
+        return len(self.tokenizer) if self.ngrams is None else self.ngrams.n_ids
+
+    def encode(self, texts: Sequence[str]) -> TokenBatch:
+        """Turn texts into ids, one row a text; what is cut at max_length is counted in `truncated`."""
+        if self.template is not None:
+            return self.template.encode(self.tokenizer, texts, max_length=self.max_length).tokens
+        if self.ngrams is None:
+            return self.tokenizer.encode(texts, max_length=self.max_length)
+        return self.ngrams.encode(texts)
+
+
+def make_tokenizer(recipe: Recipe, texts: Sequence[str]) -> PipelineTokenizer:
+    """Load the recipe's tokenizer, or train it on the training texts."""
+    section = recipe.tokenizer
+    if section.path is not None:
+        return tokenizers.load(section.path)
+    made = tokenizers.train(section.name, texts, **section.options)
+    if not isinstance(made, PipelineTokenizer):
+        raise UsageError(
+            f"tokenizer '{section.name}' cannot be kept in a model folder; choose one with a tokenizer.json"
+        )
+    return made
