@@ -27,6 +27,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "cnn batch": ("cnn", {"norm": "batch", "widths": (1, 2, 7), "dim": 5, "activation": "tanh"}),
     "cnn layer": ("cnn", {"norm": "layer", "dropout": 0.2, "activation": "silu"}),
     "cnn rms": ("cnn", {"norm": "rms", "activation": "swish", "widths": (2,)}),
+    "lstm layers": ("lstm", {"layers": 3, "dropout": 0.2, "norm": "layer", "dim": 6}),
+    "gru ahead": ("gru", {"bidirectional": False, "norm": "batch"}),
     "mixer rms": ("mixer", {"norm": "rms", "activation": "relu", "mixing": 3, "layers": 1}),
     "transformer learned": ("transformer", {"positions": "learned", "max_length": 14, "dim": 12, "heads": 3}),
     "transformer none": ("transformer", {"positions": "none", "activation": "silu", "layers": 1}),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from textkit import encoders
 from textkit.encoders.transformer import rotary_angles, rotate, sinusoids
@@ -33,14 +34,14 @@ def test_cnn_equals_a_loop_over_windows(width: int) -> None:
     encoder = make("cnn", in_dim=3, dim=4, widths=(width,))
     states, mask, lengths = rows_of(3)
     output = encoder(states, mask, lengths)
-    weight, bias = encoder.convolutions[0].weight, encoder.convolutions[0].bias
+    weight, bias = encoder.filters[0].weight.view(4, width, 3), encoder.filters[0].bias
     for row, length in enumerate(LENGTHS):
         for position in range(length):
             total = bias.clone()
             for offset in range(width):
                 seen = position + offset - (width - 1) // 2
                 if 0 <= seen < length:
-                    total = total + weight[:, :, offset] @ states[row, seen]
+                    total = total + weight[:, offset] @ states[row, seen]
             torch.testing.assert_close(output[row, position], total.relu())
 
 
@@ -51,8 +52,30 @@ def test_cnn_with_max_pooling_is_kims_feature_where_windows_fit() -> None:
     states = functional.pad(inner, (0, 0, 4, 4))
     mask = torch.ones(1, 14, dtype=torch.bool)
     pooled = encoders.create_pooling("max", dim=8)(encoder(states, mask, torch.tensor([14])), mask)
-    kim = [conv(functional.pad(inner, (0, 0, 6, 6)).transpose(1, 2)).relu().amax(2) for conv in encoder.convolutions]
+    kim = []
+    for width, filters in zip((3, 5), encoder.filters, strict=True):
+        weight = filters.weight.view(4, width, 3).transpose(1, 2)
+        found = functional.conv1d(functional.pad(inner, (0, 0, 6, 6)).transpose(1, 2), weight, filters.bias)
+        kim.append(found.relu().amax(dim=2))
     torch.testing.assert_close(pooled, torch.cat(kim, dim=1))
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_recurrent_equals_torch_over_packed_rows(name: str, bidirectional: bool) -> None:
+    encoder = make(name, in_dim=3, dim=4, layers=2, bidirectional=bidirectional)
+    cell = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[name]
+    theirs = cell(3, 4, num_layers=2, bidirectional=bidirectional, batch_first=True).double()
+    ours = {}
+    for layer in range(2):
+        for direction, suffix in ((encoder.ahead, ""), (encoder.back, "_reverse"))[: 1 + bidirectional]:
+            for key, value in direction[layer].state_dict().items():
+                ours[key.replace("_l0", f"_l{layer}{suffix}")] = value
+    theirs.load_state_dict(ours)
+    states, mask, lengths = rows_of(3)
+    packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    torch.testing.assert_close(encoder(states, mask, lengths), expected)
 
 
 def naive_transformer(encoder: Any, row: Tensor, heads: int, positions: str) -> Tensor:

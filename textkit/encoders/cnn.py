@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from textkit.encoders.layers import Norm, make_activation
 from textkit.errors import UsageError
@@ -39,16 +40,27 @@ class CnnEncoder(nn.Module):
         if not widths or min(widths) < 1:
             raise UsageError(f"encoder 'cnn': widths = {list(widths)}, expected at least one, each 1 or more")
         self.in_dim, self.out_dim = in_dim, dim * len(widths)
-        self.convolutions = nn.ModuleList(nn.Conv1d(in_dim, dim, width, padding=width // 2) for width in widths)
+        self.widths = tuple(widths)
+        # A matrix product over copied windows: a third faster than Conv1d on one core (benchmarks/encoders.py), and
+        # with the same initial spread.
+        self.filters = nn.ModuleList(nn.Linear(width * in_dim, dim) for width in widths)
         self.norm = Norm(norm, dim=self.out_dim)
         self.activation = make_activation(activation)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch, time, out_dim)."""
-        time, padding = states.shape[1], ~mask.unsqueeze(-1)
-        channels = states.masked_fill(padding, 0.0).transpose(1, 2)
-        # An even width padded on both sides gives one result too many, at the left edge.
-        found = torch.cat([convolve(channels)[:, :, -time:] for convolve in self.convolutions], dim=1)
-        output: Tensor = self.dropout(self.activation(self.norm(found.transpose(1, 2), mask)))
+        padding = ~mask.unsqueeze(-1)
+        windows = self._windows(states.masked_fill(padding, 0.0))
+        found = []
+        for width, filters in zip(self.widths, self.filters, strict=True):
+            start = (max(self.widths) - 1) // 2 - (width - 1) // 2
+            found.append(filters(windows[:, :, start * self.in_dim : (start + width) * self.in_dim]))
+        output: Tensor = self.dropout(self.activation(self.norm(torch.cat(found, dim=-1), mask)))
         return output.masked_fill(padding, 0.0)
+
+    def _windows(self, states: Tensor) -> Tensor:
+        """Copy the widest window round every position: (batch, time, widest * in_dim), zeros beyond the ends."""
+        time, widest = states.shape[1], max(self.widths)
+        padded = pad(states, (0, 0, (widest - 1) // 2, widest // 2))
+        return torch.cat([padded[:, start : start + time] for start in range(widest)], dim=-1)
