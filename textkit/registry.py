@@ -34,6 +34,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "gru": "textkit.encoders.recurrent:GRU",
         "lstm": "textkit.encoders.recurrent:LSTM",
         "mixer": "textkit.encoders.mixer:MixerEncoder",
+        "pretrained": "textkit.encoders.pretrained:PretrainedEncoder",
         "rnn": "textkit.encoders.recurrent:RNN",
         "transformer": "textkit.encoders.transformer:TransformerEncoder",
     },

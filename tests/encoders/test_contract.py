@@ -20,7 +20,16 @@ POOLINGS = registry.names("pooling")
 IN_DIM = 8
 LENGTHS = [5, 0, 1, 9, 2, 0, 3]
 # Options of those that cannot do without any.
-NEEDED: dict[str, dict[str, Any]] = {}
+TINY_BERT = {
+    "model_type": "bert",
+    "hidden_size": 8,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "vocab_size": 10,
+    "max_position_embeddings": 14,
+}
+NEEDED: dict[str, dict[str, Any]] = {"pretrained": {"config": TINY_BERT}}
 # Every encoder as it comes, then those whose options take another path.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, NEEDED.get(name, {})) for name in registry.names("encoder")},
