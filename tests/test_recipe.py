@@ -21,7 +21,7 @@ def test_a_written_recipe_reads_back_equal() -> None:
 
 def test_a_completed_recipe_holds_every_option() -> None:
     recipe = complete_recipe(Recipe())
-    assert recipe.encoder.options == {"dim": 64, "layers": 1, "bidirectional": True, "dropout": 0.0}
+    assert recipe.encoder.options == {"dim": 64, "layers": 1, "bidirectional": True, "norm": "none", "dropout": 0.0}
     assert recipe.tokenizer.options["lowercase"] is True
 
 

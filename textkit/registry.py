@@ -30,9 +30,13 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "wordpiece": "textkit.tokenizers.subword:WORDPIECE",
     },
     "encoder": {
+        "cnn": "textkit.encoders.cnn:CnnEncoder",
         "gru": "textkit.encoders.recurrent:GRU",
         "lstm": "textkit.encoders.recurrent:LSTM",
+        "mixer": "textkit.encoders.mixer:MixerEncoder",
+        "pretrained": "textkit.encoders.pretrained:PretrainedEncoder",
         "rnn": "textkit.encoders.recurrent:RNN",
+        "transformer": "textkit.encoders.transformer:TransformerEncoder",
     },
     "pooling": {
         "attention": "textkit.encoders.pooling:AttentionPooling",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,10 @@ from textkit.embeddings import folder as folders
 from textkit.embeddings import neighbours
 from textkit.embeddings.words import ByteWords, Int64, WordIndex
 from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from textkit.embeddings.coverage import Coverage
+    from textkit.tokenizers import Tokenizer
 
 Floats = npt.NDArray[np.float32]
 Neighbour = tuple[str, float]
@@ -316,6 +320,20 @@ class Vectors:
         """
         first, second = neighbours.unit(self.lookup([a, b], "error"))
         return float(first @ second)
+
+    def coverage(self, tokenizer: Tokenizer, *, counts: npt.ArrayLike | None = None) -> Coverage:
+        """Say how much of a tokenizer's vocabulary has vectors, and the most frequent words that have none.
+
+        counts: (n_ids,) how often each id occurs in a corpus; without it only words are counted, not occurrences.
+
+        >>> from textkit import tokenizers
+        >>> tok = tokenizers.create("word", vocabulary=["king", "reigns"])
+        >>> Vectors(["king"], np.ones((1, 2), np.float32)).coverage(tok).share
+        0.5
+        """
+        from textkit.embeddings.coverage import measure_coverage
+
+        return measure_coverage(self, tokenizer, counts=counts)
 
     def subset(self, words: Iterable[str]) -> Vectors:
         """Keep the words of a list, in its order, in memory; those unknown are counted in `notes`.

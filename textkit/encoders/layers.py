@@ -47,13 +47,28 @@ class Norm(nn.Module):
         if name not in known:
             raise UsageError(unknown_name("norm", name, known))
         self.name = name
-        made = {"none": nn.Identity, "batch": BatchNorm, "layer": nn.LayerNorm, "rms": nn.RMSNorm}
-        # RMSNorm's own default eps depends on the dtype; a fixed one keeps a model the same under autocast.
-        self.norm: nn.Module = nn.RMSNorm(dim, eps=1e-6) if name == "rms" else made[name](dim)
+        made = {"none": nn.Identity, "batch": BatchNorm, "layer": nn.LayerNorm, "rms": RmsNorm}
+        self.norm: nn.Module = made[name](dim)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """states (..., dim), mask (...) bool, True = real; without a mask everything is real. Same shape out."""
         normed: Tensor = self.norm(states, mask) if self.name == "batch" else self.norm(states)
+        return normed
+
+
+class RmsNorm(nn.RMSNorm):
+    """torch's RMSNorm, in the weight's dtype: it is not on autocast's list, and warns where the dtypes differ.
+
+    >>> RmsNorm(2)(torch.tensor([3.0, 4.0])).square().mean().round().item()
+    1.0
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, eps=1e-6)  # torch's default depends on the dtype
+
+    def forward(self, states: Tensor) -> Tensor:
+        """states (..., dim) -> the same shape."""
+        normed: Tensor = super().forward(states.to(self.weight.dtype))
         return normed
 
 
