@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from textkit.data_check import Report
     from textkit.splits import Split
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -89,6 +90,75 @@ def split(
         note(f"{path}: {len(rows):,} rows")
     if as_json:
         write_line(to_json([{"file": str(path), "n_rows": len(rows)} for path, rows in destinations]))
+
+
+@app.command()
+def check(
+    train: Annotated[Path, typer.Argument(metavar="TRAIN", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")],
+    test: Annotated[Path | None, typer.Argument(metavar="TEST", help="Also look for its rows in TRAIN.")] = None,
+    near: Annotated[bool, typer.Option("--near/--no-near", help="Look for texts that are nearly alike.")] = True,
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="The files have labels.")] = True,
+    tiny: Annotated[int, typer.Option(min=0, help="A class with fewer rows is tiny.")] = 10,
+    long: Annotated[int, typer.Option(min=1, help="A text with more characters is very long.")] = 10_000,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when anything was found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    delimiter: Delimiter = None,
+) -> None:
+    """Look for duplicates, leakage, contradictions, tiny classes, odd labels, empty and very long texts."""
+    from textkit.data_check import check_files
+    from textkit.errors import DataError
+
+    report = check_files(
+        train,
+        test,
+        text_column=text_column,
+        label_column=label_column,
+        delimiter=delimiter,
+        labelled=labels,
+        near=near,
+        tiny_rows=tiny,
+        long_characters=long,
+    )
+    for line in report.notes:
+        note(line)
+    if as_json:
+        write_line(to_json(report.to_dict()))
+    else:
+        _show(report)
+    if strict and report.findings:
+        raise DataError(f"{len(report.findings)} kinds of trouble were found, and --strict was given", where=str(train))
+
+
+def _show(report: Report) -> None:
+    """Write a table of the findings, then the examples of each."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+    for file in report.files:
+        console.print(f"{file['file']}: {file['n_rows']:,} rows, {file['n_classes']:,} classes")
+    if not report.findings:
+        console.print("nothing found")
+        return
+    table = Table("check", "file", "count", "what")
+    table.columns[2].justify = "right"
+    for found in report.findings:
+        table.add_row(found.check, Path(found.file).name, f"{found.n:,}", found.message)
+    Console(file=sys.stdout, markup=False).print(table)
+    for found in report.findings:
+        console.print(f"\n{found.check}: {found.n:,} {found.message}")
+        for example in found.examples:
+            console.print("  " + _line(example.where, example.label, example.text))
+            if example.other is not None:
+                console.print("    = " + _line(example.other, example.other_label, example.other_text or ""))
+
+
+def _line(where: str, label: str | None, text: str) -> str:
+    return f"{where}  {'' if label is None else f'[{label}] '}{text}"
 
 
 def _read(
