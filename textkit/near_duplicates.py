@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.scramble import scramble
+
 N_BANDS, _BAND_BYTES = 12, 4
 N_HASHES = N_BANDS * _BAND_BYTES
 # With fewer word pairs one changed word makes another text, and 6 of 8 pairs ("what type of currency is used in china",
@@ -91,17 +93,10 @@ def _word_pairs(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.in
     position = np.arange(len(codes)) - np.repeat(
         np.concatenate([[0], starts]), np.diff(np.concatenate([[0], starts, [len(codes)]]))
     )
-    letters = _mix(codes.astype(np.uint64) + (position.astype(np.uint64) << np.uint64(21)))
+    letters = scramble(codes.astype(np.uint64) + (position.astype(np.uint64) << np.uint64(21)))
     letters[space] = 0
-    words = _mix(np.add.reduceat(letters, starts))
+    words = scramble(np.add.reduceat(letters, starts))
     row_of = np.searchsorted(row_starts, starts, side="right") - 1
     together = row_of[1:] == row_of[:-1]
-    pairs = _mix(words[:-1] * np.uint64(3) + words[1:])[together]
+    pairs = scramble(words[:-1] * np.uint64(3) + words[1:])[together]
     return pairs, np.bincount(row_of[1:][together], minlength=len(texts))
-
-
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scramble 64 bits: the finaliser of SplitMix64 (Steele et al. 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(values ^ (values >> np.uint64(31)))

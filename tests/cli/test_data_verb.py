@@ -54,3 +54,14 @@ def test_split_without_labels_and_with_wrong_options(data: str) -> None:
         3, "data", "split", data, "--group", "autor", "-o", "out"
     )
     assert "exclude each other" in fails(2, "data", "split", data, "--share", "0.1", "--folds", "2", "-o", "out")
+
+
+def test_check_as_text_as_json_and_strict(data: str) -> None:
+    test = write("t.csv", [("Text 3!", "x", "a"), ("new text", "w", "a")])
+    found = json.loads(check("data", "check", data, test, "--json"))
+    assert {f["check"]: f["n"] for f in found["findings"]} == {"leakage-normalised": 1, "labels-only-in-test": 1}
+    said = check("data", "check", data, test)
+    assert "a.csv: 60 rows, 3 classes" in said
+    assert "t.csv:2  [x] Text 3!" in said and "= a.csv:5  [x] text 3" in said
+    assert "2 kinds of trouble" in fails(3, "data", "check", data, test, "--strict")
+    assert "nothing found" in check("data", "check", data, "--strict")
