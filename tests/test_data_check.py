@@ -99,6 +99,13 @@ def test_labels_tiny_near_equal_empty_and_only_in_test() -> None:
     assert (only.n, only.examples[0].label, only.examples[0].where) == (1, "z", "test.csv:2")
 
 
+def test_tiny_means_fewer_than_the_number_given() -> None:
+    rows = [(f"text {n} of the data", "nine") for n in range(9)] + [(f"line {n} of it all", "ten") for n in range(10)]
+    found = one(check_files(write("train.csv", rows)), "tiny-classes")
+    assert [(example.label, example.text) for example in found.examples] == [("nine", "9 rows")]
+    assert check_files("train.csv", tiny_rows=9).findings == []
+
+
 def test_empty_long_and_bad_rows() -> None:
     path = Path(write("train.csv", [*clean(30), ("", "x"), (" \t", "y"), ("long " * 3000, "x")]))
     path.write_bytes(path.read_bytes() + b"one,two,three\n")

@@ -8,6 +8,7 @@ leave out. numpy only, vectorised over ragged rows.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 
 from textkit.batch import IntArray, TokenBatch, offsets_of
 from textkit.errors import UsageError
-from textkit.scramble import draw, uniform
+from textkit.scramble import draw, sequence, to_unit
 from textkit.tokenizers.base import check_texts
 
 # What a draw is for: no two choices share their numbers.
-_SWAP, _DROP, _NOISE, _KIND, _LETTER = range(5)
+_SWAP, _DROP, _NOISE, _KIND = range(4)
 _SWAPPED, _DELETED, _INSERTED, _REPLACED = range(4)
 
 
@@ -54,13 +55,13 @@ def augment_tokens(
     position = np.arange(len(batch.ids)) - batch.offsets[:-1][row]
     order = np.arange(len(batch.ids))
     if swap:
-        wanted = uniform(seed, epoch, _SWAP, numbers[row], position) < swap
+        wanted = to_unit(sequence(draw(seed, epoch, _SWAP, numbers)[row], position)) < swap
         wanted[batch.offsets[1:][lengths > 0] - 1] = False  # a row's last token has no neighbour
         order = _swap_right(order, wanted)
     ids = batch.ids[order]
     keep = np.ones(len(ids), dtype=bool)
     if dropout:
-        luck = uniform(seed, epoch, _DROP, numbers[row], position)
+        luck = to_unit(sequence(draw(seed, epoch, _DROP, numbers)[row], position))
         keep = _keep_one(luck >= dropout, luck, batch.offsets)
         if unknown_id is not None:
             ids[~keep] = unknown_id
@@ -92,23 +93,25 @@ def augment_texts(
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4").copy()
     row = np.repeat(np.arange(len(texts)), lengths)
     position = np.arange(len(codes)) - offsets[:-1][row]
-    place = (numbers[row], position)
     space = _is_space(codes)
-    luck = uniform(seed, epoch, _NOISE, *place)
-    active = (luck < noise) & ~space
-    kind = draw(seed, epoch, _KIND, *place) >> np.uint64(62)  # two bits: one of four
-    chosen = (draw(seed, epoch, _LETTER, *place) % lengths[row].astype(np.uint64)).astype(np.int64) + offsets[:-1][row]
-    letters = np.where(space[chosen], codes, codes[chosen])
+    luck = to_unit(sequence(draw(seed, epoch, _NOISE, numbers)[row], position))
+    at = np.flatnonzero((luck < noise) & ~space)  # all that follows is for these few
+    choices = sequence(draw(seed, epoch, _KIND, numbers)[row[at]], position[at])
+    kind = np.full(len(codes), -1)
+    kind[at] = choices >> np.uint64(62)  # two bits: one of four
+    other = (choices % lengths[row[at]].astype(np.uint64)).astype(np.int64) + offsets[:-1][row[at]]
+    letters = codes.copy()
+    letters[at] = np.where(space[other], codes[at], codes[other])
 
-    wanted = active & (kind == _SWAPPED)
+    wanted = kind == _SWAPPED
     wanted[:-1] &= (row[1:] == row[:-1]) & ~space[1:]
     wanted[-1:] = False
     changed = codes[_swap_right(np.arange(len(codes)), wanted)]
-    replaced = active & (kind == _REPLACED)
+    replaced = kind == _REPLACED
     changed[replaced] = letters[replaced]
     # Of a text whose every character would go, the luckiest stays; white space is no character here.
-    keep = _keep_one(~(active & (kind == _DELETED)) & ~space, np.where(space, -1.0, luck), offsets) | space
-    inserted = active & (kind == _INSERTED) & keep
+    keep = _keep_one((kind != _DELETED) & ~space, np.where(space, -1.0, luck), offsets) | space
+    inserted = (kind == _INSERTED) & keep
     copies = keep.astype(np.int64) + inserted
     starts = offsets_of(copies)
     out = np.repeat(changed, copies)
@@ -140,10 +143,14 @@ def _keep_one(keep: NDArray[np.bool_], luck: NDArray[np.float64], offsets: NDArr
 
 
 def _is_space(codes: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell white space, each different character asked once."""
-    values, where = np.unique(codes, return_inverse=True)
-    known: NDArray[np.bool_] = np.array([chr(code).isspace() for code in values.tolist()], dtype=bool)
-    return np.asarray(known[where])
+    table = _spaces()
+    return np.asarray(table[np.minimum(codes, len(table) - 1)], dtype=np.bool_)
+
+
+@functools.cache
+def _spaces() -> NDArray[np.bool_]:
+    """Tell which of the code points up to U+3001 are white space; U+3000 is the last that is."""
+    return np.array([chr(code).isspace() for code in range(0x3002)], dtype=np.bool_)
 
 
 def _check_rate(rate: float, name: str) -> None:

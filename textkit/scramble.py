@@ -39,10 +39,19 @@ def draw(*coordinates: int | NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
     return state
 
 
-def uniform(*coordinates: int | NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Give one random number, 0 <= x < 1, for each tuple of coordinates.
+def sequence(states: NDArray[np.uint64], number: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
+    """Give the number-th draw, from 0, of the sequence that each state begins: SplitMix64 with that state as its seed.
 
-    >>> bool(abs(uniform(0, np.arange(10_000)).mean() - 0.5) < 0.01)
+    >>> sequence(np.zeros(2, np.uint64), np.array([0, 1])).tolist()
+    [16294208416658607535, 7960286522194355700]
+    """
+    return scramble(states + (number.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+
+
+def to_unit(values: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Turn 64-bit numbers into numbers 0 <= x < 1, by their upper 53 bits.
+
+    >>> bool(abs(to_unit(draw(0, np.arange(10_000))).mean() - 0.5) < 0.01)
     True
     """
-    return (draw(*coordinates) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (values >> np.uint64(11)).astype(np.float64) * 2.0**-53
