@@ -144,7 +144,8 @@ def _keep_one(keep: NDArray[np.bool_], luck: NDArray[np.float64], offsets: NDArr
 
 def _is_space(codes: NDArray[Any]) -> NDArray[np.bool_]:
     table = _spaces()
-    return np.asarray(table[np.minimum(codes, len(table) - 1)], dtype=np.bool_)
+    found: NDArray[np.bool_] = table[np.minimum(codes, len(table) - 1)]
+    return found
 
 
 @functools.cache
