@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 # verb -> (module under textkit.cli, its line in --help); `textkit --help` imports none of the modules.
 VERBS = {
-    "data": ("data", "Write the quick-start data."),
+    "data": ("data", "Make, split and check data sets."),
     "tokenize": ("tokenize", "Turn text files into tokens: JSONL, TSV or colours."),
     "tokenizer": ("tokenizer", "Train a tokenizer."),
     "vectors": ("vectors", "Train, convert, search, score and draw word vectors."),
