@@ -247,6 +247,18 @@ def test_the_bootstrap_of_counts_is_the_bootstrap_of_rows() -> None:
     assert result.intervals() == result.intervals(seed=0) != result.intervals(seed=1)
 
 
+def test_the_interval_of_many_small_classes_holds_the_number() -> None:
+    """The plain percentiles of macro F1 do not: resamples lose whole classes."""
+    generator = np.random.default_rng(23)
+    truth = generator.integers(0, 200, 800)
+    predicted = np.where(generator.random(800) < 0.4, truth, generator.integers(0, 200, 800))
+    result = evaluate([*truth.tolist(), *range(200, 230)], [*predicted.tolist(), *[0] * 30], classes=range(200))
+    drawn = resample_counts(result.counts, n_resamples=1000, seed=0)["macro_f1"]
+    interval = result.intervals()["macro_f1"]
+    assert interval.low < result.macro_f1 < interval.high
+    assert interval.high - interval.low == pytest.approx(3.92 * drawn.std(), rel=0.3)
+
+
 def test_the_bootstrap_in_pieces_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = np.array([[40, 9, 1], [5, 30, 0], [0, 0, 0]])
     whole = resample_counts(counts, n_resamples=50, seed=1)
