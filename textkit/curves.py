@@ -1,7 +1,102 @@
-"""PLACEHOLDER until the branch evaluation is merged."""
+"""Learning curves: the lines of a run's metrics.jsonl as a picture.
 
+In: metrics.jsonl, a line an epoch with `epoch`, `train_loss`, `valid_loss`, scores as `valid_NAME` and maybe `lr`. Out:
+a PNG: losses above, scores below, the learning rate at the bottom where it changes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
 from pathlib import Path
+from typing import Any
+
+from textkit.errors import DataError
+from textkit.evaluation.figures import BLUE, GREY, ORANGE, new_figure, plain, save_figure
+from textkit.inputs import open_bytes
+
+_COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
-def draw_curves(metrics: Path, png: Path) -> None:
-    """Draw nothing yet."""
+def draw_curves(metrics_path: str | Path, png_path: str | Path) -> None:
+    """Draw the curves of a run; epochs whose value is missing or not finite leave a gap.
+
+    Raises DataError for a file without lines, or a line that is no JSON object with an epoch.
+
+    >>> line = '{"epoch": %d, "train_loss": %f, "valid_loss": 0.8, "valid_accuracy": 0.7}'
+    >>> _ = Path("metrics.jsonl").write_text("".join(line % (i, 1 / i) + chr(10) for i in (1, 2, 3)), encoding="utf-8")
+    >>> draw_curves("metrics.jsonl", "curves.png")
+    >>> Path("curves.png").read_bytes()[1:4]
+    b'PNG'
+    """
+    rows = read_metrics(metrics_path)
+    losses = [name for name in ("train_loss", "valid_loss") if any(name in row for row in rows)]
+    scores = sorted({name for row in rows for name in row if name.startswith("valid_")} - {"valid_loss"})
+    rates = sorted({row["lr"] for row in rows if "lr" in row})
+    groups = [(losses, "loss"), (scores, "score"), (["lr"] if len(rates) > 1 else [], "learning rate")]
+    shown = [(names, title) for names, title in groups if names]
+    if not shown:
+        raise DataError("no line has a loss or a score to draw", where=str(metrics_path))
+    figure = new_figure(7.5, 1.2 + 2.6 * len(shown))
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (names, title) in zip(panels, shown, strict=True):
+        for name, colour in zip(names, _cycle(len(names)), strict=True):
+            _draw(axes, rows, name, GREY if name == "lr" else colour)
+        axes.set_ylabel(title)
+        axes.margins(x=0.02, y=0.1)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if title != "learning rate":
+            axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    save_figure(figure, png_path)
+
+
+def read_metrics(path: str | Path) -> list[dict[str, float]]:
+    """Read the numbers of each line; values that are no numbers are left out.
+
+    >>> _ = Path("m.jsonl").write_text('{"epoch": 1, "train_loss": 0.5, "note": "x"}', encoding="utf-8")
+    >>> read_metrics("m.jsonl")
+    [{'epoch': 1, 'train_loss': 0.5}]
+    """
+    rows = []
+    with open_bytes(Path(path)) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                values: Any = json.loads(line)
+            except (ValueError, RecursionError) as err:
+                raise DataError(f"not valid JSON: {err}", where=f"{path}:{number}") from err
+            if not isinstance(values, dict) or not _is_number(values.get("epoch")):
+                raise DataError("expected a JSON object with an epoch", where=f"{path}:{number}")
+            rows.append({name: value for name, value in values.items() if _is_number(value)})
+    if not rows:
+        raise DataError("no epochs to draw", where=str(path))
+    return rows
+
+
+def _draw(axes: Any, rows: list[dict[str, float]], name: str, colour: str) -> None:
+    epochs = [row["epoch"] for row in rows]
+    values = [row.get(name, math.nan) for row in rows]
+    style = "--" if name == "train_loss" else "-"
+    label = plain(name.replace("_", " "), 28)
+    axes.plot(epochs, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.6, label=label)
+    known = [(value, epoch) for value, epoch in zip(values, epochs, strict=True) if not math.isnan(value)]
+    if known and name.startswith("valid_"):
+        falling = name in ("valid_loss", "valid_mae")
+        value, epoch = min(known) if falling else max(known, key=lambda pair: (pair[0], -pair[1]))
+        axes.plot(epoch, value, "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
+        offset = (0, -14) if falling else (0, 7)
+        axes.annotate(
+            f"{value:.3f}", (epoch, value), xytext=offset, textcoords="offset points", ha="center", fontsize=8
+        )
+
+
+def _cycle(n: int) -> list[str]:
+    return [_COLOURS[i % len(_COLOURS)] for i in range(n)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -24,6 +24,7 @@ _LOGIT_LIMIT = 30.0
 class Areas:
     """ROC-AUC of each class (n_classes,), NaN where a class has no positives or no negatives; mean and its error.
 
+    mean: of the defined ones; of two classes the second's alone, the usual binary area.
     error: standard error of the mean, NaN once the histogram is in use. bound: how far the mean may be from the exact
     one.
     """
@@ -105,6 +106,7 @@ def _exact_areas(codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -
     n_rows, n_classes = probabilities.shape
     areas = np.full(n_classes, np.nan)
     influence = np.zeros(n_rows)
+    averaged = _averaged(n_classes)
     for c in range(n_classes):
         positive = codes == c
         n_positive = int(positive.sum())
@@ -116,18 +118,23 @@ def _exact_areas(codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -
         areas[c], _ = _area(negatives, positives)
         below = (np.cumsum(negatives) - 0.5 * negatives) / (n_rows - n_positive)
         above = 1 - (np.cumsum(positives) - 0.5 * positives) / n_positive
-        influence += np.where(
+        influence += averaged[c] * np.where(
             positive,
             (below[place] - areas[c]) * (n_rows / n_positive),
             (above[place] - areas[c]) * (n_rows / (n_rows - n_positive)),
         )
-    n_defined = int((~np.isnan(areas)).sum())
+    n_defined = int((averaged & ~np.isnan(areas)).sum())
     error = float(np.sqrt(influence @ influence) / n_rows / n_defined) if n_defined else float("nan")
     return _mean(areas, np.zeros(n_classes), error)
 
 
 def _mean(areas: NDArray[np.float64], bounds: NDArray[np.float64], error: float) -> Areas:
-    defined = ~np.isnan(areas)
+    defined = _averaged(len(areas)) & ~np.isnan(areas)
     if not defined.any():
         return Areas(areas, float("nan"), float("nan"), 0.0)
     return Areas(areas, float(areas[defined].mean()), error, float(bounds[defined].mean()))
+
+
+def _averaged(n_classes: int) -> NDArray[np.bool_]:
+    """Tell which classes make the mean: all, but only the second of two, whose areas differ by roundings of ties."""
+    return np.arange(n_classes) >= (1 if n_classes == 2 else 0)

@@ -70,7 +70,7 @@ class Comparison:
         shares = np.array([self.both, self.only_first, self.only_second, self.neither]) / max(self.n_rows, 1)
         generator = np.random.default_rng([seed, 0xC033])
         drawn = generator.multinomial(self.n_rows, shares, size=n_resamples)
-        return Interval.of((drawn[:, 1] - drawn[:, 2]) / max(self.n_rows, 1))
+        return Interval.of(self.difference, (drawn[:, 1] - drawn[:, 2]) / max(self.n_rows, 1), least=-1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain JSON values."""

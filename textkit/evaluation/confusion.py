@@ -84,8 +84,8 @@ class Evaluation:
     def intervals(self, *, n_resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
         """Give 95 % intervals by name: accuracy, macro_f1, weighted_f1, and those of the scores.
 
-        The first three resample the rows, which is to draw the cells of the matrix anew (a multinomial); n_resamples
-        sets of rows, the 2.5 and 97.5 percentiles of each number. An evaluation without rows has none.
+        The first three are bootstrapped: n_resamples sets of rows, which is to draw the cells of the matrix anew (a
+        multinomial), and the percentiles of each number, moved by their bias. An evaluation without rows has none.
 
         >>> result = evaluate(["a", "b"] * 50, ["a"] * 20 + ["b"] * 80, classes=["a", "b"])
         >>> interval = result.intervals()["accuracy"]
@@ -95,7 +95,7 @@ class Evaluation:
         if self.n_rows == 0:
             return {}
         drawn = resample_counts(self.counts, n_resamples=n_resamples, seed=seed)
-        found = {name: Interval.of(values) for name, values in drawn.items()}
+        found = {name: Interval.of(getattr(self, name), values) for name, values in drawn.items()}
         return found | (self.scores.intervals() if self.scores is not None else {})
 
     def confusions(self, n: int) -> list[tuple[str, str, int]]:

@@ -19,7 +19,7 @@ from textkit.evaluation.confusion import Evaluation, shorten
 from textkit.evaluation.drawings import MAX_CLASSES, confusion_svg, reliability_svg
 from textkit.evaluation.stream import Mistake
 
-_N_CONFUSIONS = 20
+_N_CONFUSIONS = 12
 _MAX_TEXT = 600
 _NAMED_UNSEEN = 30
 
@@ -57,14 +57,14 @@ def write_html(
 
 def _numbers(evaluation: Evaluation) -> str:
     values = {
-        "accuracy": ("accuracy, micro F1", evaluation.accuracy),
+        "accuracy": ("accuracy", evaluation.accuracy),
         "macro_f1": ("macro F1", evaluation.macro_f1),
         "weighted_f1": ("weighted F1", evaluation.weighted_f1),
     }
     if evaluation.scores is not None:
         scores = evaluation.scores
         values |= {
-            "roc_auc": ("ROC-AUC, macro", scores.roc_auc),
+            "roc_auc": ("ROC-AUC", scores.roc_auc),
             "log_loss": ("log loss", scores.log_loss),
             "brier": ("Brier score", scores.brier),
             "calibration_error": ("calibration error", scores.calibration_error),
@@ -74,7 +74,9 @@ def _numbers(evaluation: Evaluation) -> str:
         f"<div><small>{name}</small><b>{_number(value)}</b><small>{intervals.get(key, '')}</small></div>"
         for key, (name, value) in values.items()
     ]
-    words = "Under each number its 95 % interval: what other test rows of the same kind would give."
+    words = (
+        "Under each number its 95 % interval: where it might lie on other rows of the same kind. Micro F1 is accuracy."
+    )
     return f'<div class="numbers">{"".join(boxes)}</div><p class="soft">{words}</p>'
 
 
@@ -122,7 +124,7 @@ def _classes(evaluation: Evaluation) -> str:
         name = evaluation.classes[i]
         rows.append([_name(name), f"{precision:.3f}", f"{recall:.3f}", bar, *area, f"{support:,}"])
     heads = ["class", "precision", "recall", "F1", *(["ROC-AUC"] if areas else []), "rows"]
-    return "<h2>Classes</h2>" + _table(heads, rows)
+    return "<h2>Classes</h2>" + _table(heads, rows, style="wide tall")
 
 
 def _confusion(evaluation: Evaluation) -> str:
@@ -135,7 +137,10 @@ def _confusion(evaluation: Evaluation) -> str:
     support = dict(zip(evaluation.classes, evaluation.support.tolist(), strict=True))
     rows = [[_name(a), _name(b), f"{n:,}", f"{n / support[a]:.1%}"] for a, b, n in found]
     table = _table(["truth", "predicted as", "rows", "of the class"], rows) if rows else "<p>No errors.</p>"
-    return f"<h2>Confusion matrix</h2>{picture}<h2>Most frequent confusions</h2>{table}"
+    return (
+        f'<div class="pair"><div><h2>Confusion matrix</h2>{picture}</div>'
+        f"<div><h2>Most frequent confusions</h2>{table}</div></div>"
+    )
 
 
 def _reliability(evaluation: Evaluation) -> str:
@@ -178,7 +183,7 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
     )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, style: str = "wide") -> str:
     """Write a table; a cell that is no <td> yet becomes one."""
     left = ("class", "compared with", "truth", "prediction", "predicted as", "text")
     head = "".join(f"<th{' class=name' if name in left else ''}>{escape(name)}</th>" for name in heads)
@@ -186,7 +191,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "<tr>" + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="{style}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _name(name: str) -> str:

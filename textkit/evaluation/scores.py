@@ -45,7 +45,7 @@ class Scores:
     log_loss is the mean over the `n_known` rows whose label the model knows (an unseen label has probability 0 and
     would cost whatever one clips it to). brier is the mean squared distance from the truth, over all rows; for two
     classes half of that, as scikit-learn gives it. roc_auc is the mean over the classes, each against the rest; for two
-    classes it is the usual area. The `*_error`s are standard errors.
+    classes it is the second's. The `*_error`s are standard errors.
     """
 
     n_known: int
