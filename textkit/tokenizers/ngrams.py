@@ -128,7 +128,7 @@ class HashedNgrams:
     def _word_buckets(
         self, hashes: NDArray[np.uint64], words: TokenBatch
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Hash runs of 2 to word_ngrams words, in fastText's 64-bit arithmetic and order: the ids, and how many a row."""
+        """Hash runs of 2 to word_ngrams words, in fastText's 64-bit arithmetic and order: ids, and counts by row."""
         lengths = words.lengths
         left = np.repeat(words.offsets[1:], lengths) - np.arange(len(hashes)) - 1  # words after each in its row
         columns = np.empty((len(hashes), self.word_ngrams - 1), dtype=np.int32)
