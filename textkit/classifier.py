@@ -5,9 +5,9 @@ It owns its tokenizer, its classes and its network, so `predict(["raw text"])` w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from textkit.text_input import TextInput, make_tokenizer
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.training import Examples, train_network
+
+if TYPE_CHECKING:
+    from textkit.embeddings.coverage import Coverage
 
 # Texts that predict_proba holds as tensors at a time.
 _CHUNK_ROWS = 4096
@@ -52,6 +55,8 @@ class TextClassifier:
     history_: History
     # Logits are divided by it: fitted on the validation rows, so that probabilities mean what they say.
     temperature_: float = 1.0
+    # What the recipe's vectors knew of the vocabulary, where it names some.
+    coverage_: Coverage | None = None
     # For multi-label: what a label's probability must exceed, (n_classes,).
     thresholds_: NDArray[np.float64]
 
@@ -121,8 +126,13 @@ class TextClassifier:
                     " expected the same number, not 0"
                 )
         tokenizer = make_tokenizer(recipe, train_texts) if init_from is None else init_from.tokenizer_
-        made = TextInput.make(recipe, tokenizer)
-        train = Examples(made.encode(train_texts), train_targets)
+        if init_from is None:
+            made, tokens = TextInput.make(recipe, tokenizer).learn(recipe, train_texts)
+        else:
+            made = init_from.input_
+            tokens = made.encode(train_texts)
+        change = make_change(recipe, made, train_texts, tokens)
+        train = Examples(tokens, train_targets, change)
         valid = Examples(made.encode(valid_texts), valid_targets)
         return self._fit(recipe, made, classes, train, valid, init_from=init_from, checkpoints=checkpoints, watch=watch)
 
@@ -147,6 +157,9 @@ class TextClassifier:
             self.network_.learn_scale(train.targets)
             if init_from is not None:
                 copy_weights(init_from, self)
+            elif recipe.embedding.vectors is not None:
+                self.coverage_ = load_vectors(recipe, made, self.network_, train.tokens)
+                (watch or Watch()).note(f"vectors {recipe.embedding.vectors}: {self.coverage_}")
             folder = None if checkpoints is None else Path(checkpoints)
             self.history_ = train_network(self.network_, train, valid, recipe, watch=watch or Watch(), folder=folder)
             self._calibrate(valid)
@@ -273,6 +286,51 @@ def make_network(
         vocabulary=made.tokenizer.vocabulary,
         encoder_options=encoder_options,
     )
+
+
+def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: TokenBatch) -> Coverage:
+    """Start the embedding table from the recipe's vectors; says what they cover of the training texts."""
+    from textkit.embeddings.vectors import Vectors
+
+    section = recipe.embedding
+    if section.name != "table" or recipe.encoder.name == "pretrained":
+        raise UsageError("embedding.vectors fill a table; remove them, or set embedding.name = 'table'")
+    counts = np.bincount(tokens.ids, minlength=made.n_ids)[: max(made.tokenizer.vocabulary.values()) + 1]
+    return network.embedding.load_vectors(  # type: ignore[no-any-return]
+        Vectors.open(str(section.vectors)),
+        made.tokenizer,
+        freeze=section.freeze,
+        missing=section.missing,
+        counts=counts,
+        seed=recipe.seed,
+    )
+
+
+def make_change(
+    recipe: Recipe, made: TextInput, texts: Sequence[str], tokens: TokenBatch
+) -> Callable[[NDArray[np.int64], int], TokenBatch] | None:
+    """Make the function that augments training rows as the recipe says; None when it says nothing."""
+    section, seed = recipe.augment, recipe.seed
+    if not (section.word_dropout or section.swap or section.char_noise):
+        return None
+    from textkit.augment import augment_texts, augment_tokens
+
+    def change(rows: NDArray[np.int64], epoch: int) -> TokenBatch:
+        batch = tokens.take(rows)
+        if section.char_noise:
+            chosen = [texts[row] for row in rows]
+            batch = made.encode(augment_texts(chosen, rows, seed=seed, epoch=epoch, noise=section.char_noise))
+        return augment_tokens(
+            batch,
+            rows,
+            seed=seed,
+            epoch=epoch,
+            dropout=section.word_dropout,
+            swap=section.swap,
+            unknown_id=made.tokenizer.unknown_id,
+        )
+
+    return change
 
 
 def copy_weights(source: TextClassifier, target: TextClassifier) -> None:

@@ -39,7 +39,10 @@ _SAMPLE_ROWS = 200
 
 
 class Row(NamedTuple):
-    """One row: its text, its label if one was asked for (several with LABEL_SEPARATOR between them), the line it began on (from 1), and the columns to keep."""
+    """One row: its text, its label if one was asked for, the line it began on (from 1), and the columns to keep.
+
+    Several labels stand in one string with LABEL_SEPARATOR between them.
+    """
 
     text: str
     label: str | None

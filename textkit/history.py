@@ -74,7 +74,7 @@ class History:
 
 @dataclass(frozen=True)
 class Watch:
-    """Callbacks of a training: each step, each epoch, a note to the user, and a question before every step: stop now?"""
+    """Callbacks of a training: each step, each epoch, notes to the user, and a question before every step: stop now?"""
 
     step: Callable[[Step], None] = lambda step: None
     epoch: Callable[[Epoch], None] = lambda epoch: None

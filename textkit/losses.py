@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from textkit.imbalance import class_weights
 from textkit.recipe import TrainingSection
 from textkit.targets import Task
 
@@ -50,10 +51,9 @@ def row_weights(task: Task, targets: NDArray[Any], section: TrainingSection) -> 
     if section.class_weights == "none" or task == "regression":
         return np.ones(len(targets), dtype=np.float32)
     if task == "single-label":
-        counts = np.bincount(targets)
-        return np.asarray((len(targets) / ((counts > 0).sum() * np.maximum(counts, 1)))[targets], dtype=np.float32)
-    counts = np.maximum(targets.sum(axis=0), 1)
-    weights = len(targets) / (targets.shape[1] * counts)
+        weights = class_weights(targets, n_classes=int(targets.max()) + 1)
+        return np.asarray(weights[targets], dtype=np.float32)
+    weights = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
     n_labels = targets.sum(axis=1)
     mean = np.where(n_labels > 0, targets @ weights / np.maximum(n_labels, 1), 1.0)
     return np.asarray(mean, dtype=np.float32)

@@ -5,6 +5,7 @@ In: texts, labels and a recipe. Out: the curve, a suggestion, and a picture; not
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,10 +81,8 @@ def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> Ra
         return len(losses) > 10 and losses[-1] > 4 * min(losses)
 
     chosen = [texts[i] for i in rows], [labels[i] for i in rows]
-    try:
+    with contextlib.suppress(LimitError):  # a loss beyond all bounds ends the curve too
         TextClassifier(sweep).fit(*chosen, watch=Watch(step=record, should_stop=is_over))
-    except LimitError:
-        pass  # the loss went beyond all bounds, which ends the curve too
     if len(losses) < 20:
         raise DataError(f"the loss left all bounds after {len(losses)} steps; a curve needs 20")
     smooth = _smooth(np.array(losses))

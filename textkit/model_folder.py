@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from textkit.classifier import TextClassifier
 
 WEIGHTS = "model.safetensors"
+# Beside the weights: the buckets of hashed n-grams that the model numbers.
+KEPT = "ngrams.kept"
 # Hugging Face's names of the tasks.
 PROBLEM_TYPES = {
     "single-label": "single_label_classification",
@@ -38,6 +41,9 @@ PROBLEM_TYPES = {
 def save(classifier: TextClassifier, folder: str | Path) -> None:
     """Write the whole folder under a temporary name, seal it, and give it its name."""
     weights = {name: value.contiguous() for name, value in sorted(classifier.network_.state_dict().items())}
+    ngrams = classifier.input_.ngrams
+    if ngrams is not None and ngrams.kept is not None:
+        weights[KEPT] = torch.from_numpy(ngrams.kept)
     with files.atomic_folder(folder) as temporary:
         files.write_json(temporary / CONFIG, _config(classifier))
         files.write_bytes(temporary / WEIGHTS, save_tensors(weights))
@@ -62,14 +68,16 @@ def load(folder: str | Path) -> TextClassifier:
     classifier.recipe_ = recipe
     classifier.classes_ = np.array(config["labels"])
     classifier.tokenizer_ = formats.read_files(folder)
-    classifier.input_ = TextInput.make(recipe, classifier.tokenizer_)
     classifier.temperature_ = float(config.get("temperature", 1.0))
     classifier.thresholds_ = np.array(config.get("thresholds", []), dtype=np.float64)
-    network = make_network(
-        recipe, classifier.input_, n_outputs=len(classifier.classes_), encoder_options=config.get("encoder_options")
-    )
     try:
-        network.load_state_dict(load_file(folder / WEIGHTS))
+        weights = load_file(folder / WEIGHTS)
+        kept = weights.pop(KEPT, None)
+        classifier.input_ = TextInput.make(recipe, classifier.tokenizer_, kept=None if kept is None else kept.numpy())
+        network = make_network(
+            recipe, classifier.input_, n_outputs=len(classifier.classes_), encoder_options=config.get("encoder_options")
+        )
+        network.load_state_dict(weights)
     except (SafetensorError, RuntimeError) as err:
         reason = " ".join(str(err).split())
         raise ArtifactError(f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)) from err

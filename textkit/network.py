@@ -13,6 +13,7 @@ from textkit import encoders
 from textkit.batch import TokenBatch
 from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.layer import Embedding
+from textkit.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
 from textkit.encoders.layers import Mlp
 from textkit.recipe import Recipe
 
@@ -49,9 +50,18 @@ class TextNetwork(nn.Module):
         self.n_outputs, self.pad_id = n_outputs, pad_id
         self.embedding = _make_embedding(recipe, n_tokens=n_tokens, vocabulary=vocabulary)
         options = recipe.encoder.options if encoder_options is None else encoder_options
-        self.encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **options)
-        if hasattr(self.encoder, "input_embedding"):  # a pretrained encoder brings its own
+        if recipe.encoder.name == "pretrained":  # it brings its own embedding
+            self.encoder = encoders.create("pretrained", **options)
             self.embedding = self.encoder.input_embedding()
+        else:
+            self.encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **options)
+        # A bag's average needs no padded rectangle; mixup does.
+        self.is_ragged = (
+            isinstance(self.encoder, BagEncoder)
+            and tuple(recipe.head.pooling) == ("mean",)
+            and recipe.embedding.name == "table"
+            and not recipe.augment.mixup
+        )
         poolings = [encoders.create_pooling(name, dim=self.encoder.out_dim) for name in recipe.head.pooling]
         self.poolings = nn.ModuleList(poolings)
         head = recipe.head
@@ -67,17 +77,22 @@ class TextNetwork(nn.Module):
             self.register_buffer("target_mean", torch.zeros(n_outputs))
             self.register_buffer("target_deviation", torch.ones(n_outputs))
 
-    def make_batch(self, tokens: TokenBatch, *, targets: NDArray[Any] | None = None) -> PaddedBatch:
+    def make_batch(self, tokens: TokenBatch, *, targets: NDArray[Any] | None = None) -> PaddedBatch | RaggedBatch:
         """Turn encoded rows into the batch that this network takes."""
+        if self.is_ragged:
+            return collate_ragged(tokens, targets=targets)
         return collate(tokens, pad_id=self.pad_id, targets=targets)
 
-    def forward(self, batch: PaddedBatch, *, mix: Mix | None = None) -> Tensor:
+    def forward(self, batch: PaddedBatch | RaggedBatch, *, mix: Mix | None = None) -> Tensor:
         """Compute (batch, n_outputs)."""
         outputs: Tensor = self.head(self.pooled(batch, mix=mix))
         return outputs
 
-    def pooled(self, batch: PaddedBatch, *, mix: Mix | None = None) -> Tensor:
+    def pooled(self, batch: PaddedBatch | RaggedBatch, *, mix: Mix | None = None) -> Tensor:
         """Compute what the head sees of each text: (batch, the poolings' width)."""
+        if isinstance(batch, RaggedBatch):
+            averages: Tensor = self.encoder.pool_mean(self.embedding.table.weight, batch)
+            return self.embedding.dropout(averages)  # type: ignore[no-any-return]
         mask, lengths = batch.attention_mask, batch.lengths
         states = self.embedding(batch.input_ids, mask)
         if mix is not None:
@@ -114,4 +129,4 @@ def _make_embedding(recipe: Recipe, *, n_tokens: int, vocabulary: dict[str, int]
         return Embedding(n_tokens=n_tokens, dim=section.dim, dropout=section.dropout)
     from textkit.embeddings.characters import CharCnnEmbedding
 
-    return CharCnnEmbedding(vocabulary or {}, dim=section.dim, dropout=section.dropout)
+    return CharCnnEmbedding(vocabulary=vocabulary or {}, dim=section.dim, dropout=section.dropout)

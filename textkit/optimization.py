@@ -43,7 +43,7 @@ def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.
 
 
 def rate_factor(section: TrainingSection, progress: float, scores: Sequence[float] = ()) -> float:
-    """Give the factor of the learning rate. progress: 0 to 1 of the epochs; scores: of the epochs so far, higher better.
+    """Give the learning rate's factor. progress: 0 to 1 of the epochs; scores: of the epochs so far, higher is better.
 
     >>> section = TrainingSection(schedule="linear", warmup=0.5)
     >>> [rate_factor(section, progress) for progress in (0.25, 0.5, 0.75)]

@@ -52,12 +52,16 @@ class TokenizerSection(OpenSection):
 
 
 class NgramsSection(Section):
-    """Hashed n-grams beside the words, fastText's way; for the `bag` encoder."""
+    """Hashed n-grams beside the words, fastText's way; for the `bag` encoder.
+
+    min_frequency: a bucket that fewer training n-grams fill is left out.
+    """
 
     word_ngrams: Positive = 2
     minn: Annotated[int, Field(ge=0)] = 0
     maxn: Annotated[int, Field(ge=0)] = 0
-    buckets: Positive = 200_000
+    buckets: Positive = 2_000_000
+    min_frequency: Positive = 1
 
 
 class EmbeddingSection(Section):

@@ -30,6 +30,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "wordpiece": "textkit.tokenizers.subword:WORDPIECE",
     },
     "encoder": {
+        "bag": "textkit.encoders.bag:BagEncoder",
         "cnn": "textkit.encoders.cnn:CnnEncoder",
         "gru": "textkit.encoders.recurrent:GRU",
         "lstm": "textkit.encoders.recurrent:LSTM",

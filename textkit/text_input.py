@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from textkit import tokenizers
 from textkit.batch import TokenBatch
@@ -30,17 +33,25 @@ class TextInput:
     template: Template | None = None
 
     @staticmethod
-    def make(recipe: Recipe, tokenizer: PipelineTokenizer) -> TextInput:
-        """Put together what the recipe says around its tokenizer."""
+    def make(recipe: Recipe, tokenizer: PipelineTokenizer, *, kept: NDArray[np.int32] | None = None) -> TextInput:
+        """Put together what the recipe says around its tokenizer; kept: the buckets of n-grams that are in use."""
         template = for_transformer(tokenizer) if recipe.tokenizer.special else None
-        ngrams = None if recipe.ngrams is None else HashedNgrams(tokenizer, **recipe.ngrams.model_dump())
-        if ngrams is not None and recipe.encoder.name != "bag":
-            raise UsageError(
-                f"ngrams are for the encoder 'bag', not '{recipe.encoder.name}'; their order means nothing"
-            )
-        if ngrams is not None and template is not None:
+        if recipe.ngrams is None:
+            return TextInput(tokenizer, recipe.tokenizer.max_length, template=template)
+        if recipe.encoder.name != "bag":
+            raise UsageError(f"ngrams are for the encoder 'bag', not '{recipe.encoder.name}', which reads an order")
+        if template is not None:
             raise UsageError("tokenizer.special and ngrams exclude each other; remove one")
-        return TextInput(tokenizer, recipe.tokenizer.max_length, ngrams, template)
+        options = recipe.ngrams.model_dump(exclude={"min_frequency"})
+        return TextInput(tokenizer, recipe.tokenizer.max_length, HashedNgrams(tokenizer, **options, kept=kept))
+
+    def learn(self, recipe: Recipe, texts: Sequence[str]) -> tuple[TextInput, TokenBatch]:
+        """Encode the training texts; of hashed n-grams only those that occur in them are numbered from then on."""
+        batch = self.encode(texts)
+        if self.ngrams is None or recipe.ngrams is None:
+            return self, batch
+        ngrams, batch = self.ngrams.keep(batch, min_frequency=recipe.ngrams.min_frequency)
+        return replace(self, ngrams=ngrams), batch
 
     @property
     def n_ids(self) -> int:

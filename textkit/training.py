@@ -23,8 +23,9 @@ from textkit import checkpoints
 from textkit.batch import TokenBatch
 from textkit.batching import padding_share, plan_batches, plan_token_budget
 from textkit.devices import make_accelerator
-from textkit.errors import LimitError
+from textkit.errors import LimitError, UsageError
 from textkit.history import Epoch, History, Step, Watch
+from textkit.imbalance import balanced_rows
 from textkit.losses import row_losses, row_weights
 from textkit.network import Mix, TextNetwork
 from textkit.optimization import make_optimizer, rate_factor, set_rates
@@ -91,6 +92,8 @@ class _Loop:
     ) -> None:
         self.recipe, self.section, self.task = recipe, recipe.training, recipe.head.task
         self.network, self.train, self.valid, self.watch, self.folder = network, train, valid, watch, folder
+        if self.section.sampler == "balanced" and self.task != "single-label":
+            raise UsageError(f"training.sampler = 'balanced' needs one label a row, not {self.task}")
         self.weights = row_weights(self.task, train.targets, self.section)
         self.accelerator = make_accelerator(self.section.device, precision=self.section.precision)
         self.rank, self.n_ranks = self.accelerator.process_index, self.accelerator.num_processes
@@ -135,10 +138,17 @@ class _Loop:
 
     def _plan(self) -> list[NDArray[np.int64]]:
         """Deal the epoch's rows into batches, the same on every rank."""
-        lengths, seed = self.train.tokens.lengths, self.recipe.seed
+        lengths, seed, epoch = self.train.tokens.lengths, self.recipe.seed, self.epoch
+        drawn = None
+        if self.section.sampler == "balanced":
+            codes = self.train.targets
+            drawn = balanced_rows(codes, n_classes=int(codes.max()) + 1, seed=seed, epoch=epoch)
+            lengths = lengths[drawn]
         if self.section.batch_tokens is not None:
-            return plan_token_budget(lengths, batch_tokens=self.section.batch_tokens, seed=seed, epoch=self.epoch)
-        return plan_batches(lengths, batch_size=self.section.batch_size, seed=seed, epoch=self.epoch)
+            plan = plan_token_budget(lengths, batch_tokens=self.section.batch_tokens, seed=seed, epoch=epoch)
+        else:
+            plan = plan_batches(lengths, batch_size=self.section.batch_size, seed=seed, epoch=epoch)
+        return plan if drawn is None else [drawn[rows] for rows in plan]
 
     def _run_batches(self, plan: list[NDArray[np.int64]]) -> bool:
         """Train on the rest of an epoch's batches; False when asked to stop, or out of time, before the last."""

@@ -22,15 +22,16 @@ class Encoder(Protocol):
     def __call__(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor: ...
 
 
-def create(name: str, *, in_dim: int, **options: Any) -> Any:
+def create(name: str, *, in_dim: int | None = None, **options: Any) -> Any:
     """Make a registered encoder, an nn.Module; a misspelt name or option is refused with the nearest known one.
 
     >>> create("lstm", in_dim=8, dim=4).out_dim
     8
     """
     encoder = registry.resolve("encoder", name)
-    registry.check_options(encoder, {"in_dim": in_dim, **options}, what=f"encoder '{name}'")
-    return encoder(in_dim=in_dim, **options)
+    given = options if in_dim is None else {"in_dim": in_dim, **options}
+    registry.check_options(encoder, given, what=f"encoder '{name}'")
+    return encoder(**given)
 
 
 def create_pooling(name: str, *, dim: int) -> Any:

@@ -198,6 +198,16 @@ class PipelineTokenizer:
             raise UsageError(f"id {bad[0]} is not in the vocabulary (0 to {len(self) - 1})")
         return str(self._backend.decode(checked, skip_special_tokens=False))
 
+    def normalize(self, text: str) -> str:
+        """Give a text as the splitter sees it: lower-cased, in a Unicode form, as the tokenizer was told.
+
+        >>> from textkit import tokenizers
+        >>> tokenizers.create("word", lowercase=True).normalize("Pride")
+        'pride'
+        """
+        normalizer = self._backend.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Name ids as the vocabulary spells them (byte-level BPE writes a leading space as 'Ġ')."""
         return [str(self._backend.id_to_token(int(i))) for i in ids]

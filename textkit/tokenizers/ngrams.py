@@ -2,31 +2,43 @@
 
 In: texts and a word tokenizer. Out: a TokenBatch of ids for a bag encoder: word ids first, then buckets. The hashes are
 fastText's (FNV-1a over UTF-8, bytes as signed chars; Bojanowski et al. 2017, Joulin et al. 2017), so buckets agree.
+`keep` numbers only the buckets that training texts fill: the model then holds thousands of rows and not millions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
+from textkit.embeddings.fasttext import hash_ngrams
+from textkit.embeddings.words import ByteWords
 from textkit.errors import UsageError
-from textkit.tokenizers.base import Tokenizer, check_texts
+from textkit.tokenizers.base import PipelineTokenizer, Tokenizer, check_texts
 from textkit.tokenizers.spans import replace_surrogates
 
 _FNV_BASIS, _FNV_PRIME = 2166136261, 16777619
 _WORD_PRIME = np.uint64(116049371)
+# A bound on the memory of words and their n-grams, about 100 MB.
+_CACHE_WORDS = 500_000
+# New words that are hashed at a time.
+_HASHED_WORDS = 20_000
+# Longer words are hashed one by one: a word of a megabyte must not cost a million numpy calls.
+_LONG_BYTES = 64
 
 
 @dataclass(frozen=True)
 class HashedNgrams:
     """Turn texts into the ids of words, of character n-grams minn to maxn of `<word>`, and of word 2- to n-grams.
 
-    Ids below len(vocabulary) are the tokenizer's words; bucket b is len(vocabulary) + b. A word that the vocabulary
-    lacks gives its n-grams alone. minn = maxn = 0 leaves characters out, word_ngrams = 1 leaves word n-grams out.
+    Ids below len(vocabulary) are the tokenizer's words; bucket b is len(vocabulary) + b, or, when `kept` lists the
+    buckets in use (n_kept,) int32, ascending, its place in that list, and other buckets give no id. A word that the
+    vocabulary lacks gives its n-grams alone. minn = maxn = 0 leaves characters out, word_ngrams = 1 leaves word n-grams
+    out. Words are hashed as the tokenizer normalises them: lower-cased where it lower-cases.
 
     >>> from textkit import tokenizers
     >>> words = tokenizers.create("whitespace", vocabulary=["low"])
@@ -40,59 +52,150 @@ class HashedNgrams:
     maxn: int = 6
     word_ngrams: int = 1
     buckets: int = 200_000
-    _known: dict[str, tuple[int, NDArray[np.int32]]] = field(default_factory=dict, repr=False, compare=False)
+    kept: NDArray[np.int32] | None = field(default=None, compare=False)
+    _table: _WordTable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.minn <= self.maxn or (self.maxn and not self.minn):
             raise UsageError(f"minn = {self.minn}, maxn = {self.maxn}; expected 1 <= minn <= maxn, or both 0")
         if self.word_ngrams < 1 or self.buckets < 1:
             raise UsageError(f"word_ngrams = {self.word_ngrams}, buckets = {self.buckets}; expected at least 1 each")
+        kept = self.kept
+        if kept is not None and len(kept) and (kept[0] < 0 or kept[-1] >= self.buckets or (np.diff(kept) <= 0).any()):
+            raise UsageError(f"kept buckets must ascend from 0 to less than buckets = {self.buckets}")
+        object.__setattr__(self, "_table", _WordTable(self))
 
     @property
     def n_ids(self) -> int:
         """Number of ids: words and buckets."""
-        return len(self.words.vocabulary) + self.buckets
+        return len(self.words.vocabulary) + (self.buckets if self.kept is None else len(self.kept))
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Give the ids of each text: word after word with its character n-grams, then the word n-grams."""
         clean, n_replaced = replace_surrogates(check_texts(texts), errors="replace")
-        batch = self.words.encode(clean, spans=True)
-        rows, lengths = [], np.zeros(len(texts), dtype=np.int64)
-        for row, text in enumerate(clean):
-            found = [self._word(text[start:end]) for start, end in batch.row_spans(row).tolist()]
-            parts = [ids for _, ids in found]
-            if self.word_ngrams > 1:
-                hashes = np.array([hash_ for hash_, _ in found], dtype=np.int64)
-                parts.append(self._word_buckets(hashes))
-            rows += parts
-            lengths[row] = sum(map(len, parts))
-        ids = np.concatenate(rows) if rows else np.zeros(0, np.int32)
-        return TokenBatch(ids, offsets_of(lengths), None, np.zeros(len(texts), np.int32), n_replaced=n_replaced)
+        words = self.words.encode(clean, spans=True)
+        known = words.ids != self.words.unknown_id
+        numbers = self._table.number(clean, words)
+        n_grams = self._table.offsets[numbers + 1] - self._table.offsets[numbers]
+        # Where each word's ids go: after those of the words before it and the word n-grams of the rows before it.
+        word_grams, n_word_grams = self._word_buckets(self._table.hashes[numbers], words)
+        ends = offsets_of(known + n_grams)
+        lengths = ends[words.offsets[1:]] - ends[words.offsets[:-1]] + n_word_grams
+        offsets = offsets_of(lengths)
+        before = offsets_of(n_word_grams)
+        place = ends[:-1] + np.repeat(before[:-1], words.lengths)
+        ids = np.empty(int(offsets[-1]), dtype=np.int32)
+        ids[place[known]] = words.ids[known]
+        if self.maxn:
+            within = np.arange(int(n_grams.sum())) - np.repeat(offsets_of(n_grams)[:-1], n_grams)
+            ids[np.repeat(place + known, n_grams) + within] = self._table.grams[
+                np.repeat(self._table.offsets[numbers], n_grams) + within
+            ]
+        if len(word_grams):
+            ids[np.arange(len(word_grams)) + np.repeat(offsets[1:] - before[1:], n_word_grams)] = word_grams
+        batch = TokenBatch(ids, offsets, None, np.zeros(len(texts), np.int32), n_replaced=n_replaced)
+        return batch if self.kept is None else self._renumber(batch)
 
-    def _word(self, word: str) -> tuple[int, NDArray[np.int32]]:
-        """Give a word's signed 32-bit hash and its ids, learnt once."""
-        if word not in self._known:
-            first = self.words.vocabulary.get(word)
-            ids = [] if first is None else [first]
-            start = len(self.words.vocabulary)
-            ids += [start + hash_bytes(gram) % self.buckets for gram in character_ngrams(word, self.minn, self.maxn)]
-            hash_ = hash_bytes(word.encode("utf-8"))
-            self._known[word] = (hash_ - (hash_ >> 31 << 32), np.array(ids, dtype=np.int32))
-        return self._known[word]
+    def keep(self, batch: TokenBatch, *, min_frequency: int = 1) -> tuple[HashedNgrams, TokenBatch]:
+        """Number only the buckets that occur `min_frequency` times in a batch that this source encoded.
 
-    def _word_buckets(self, hashes: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Hash runs of 2 to word_ngrams words, in fastText's 64-bit arithmetic and order."""
-        unsigned = hashes.astype(np.uint64)
-        running = unsigned.copy()
-        columns = np.full((len(hashes), self.word_ngrams - 1), -1, dtype=np.int64)
-        start = len(self.words.vocabulary)
+        Returns the source that encodes so, and the batch in its ids. A bucket that no training text fills has nothing
+        to say: without it an id table is as large as the training data needs, whatever `buckets` is.
+
+        >>> from textkit import tokenizers
+        >>> source = HashedNgrams(tokenizers.create("whitespace"), minn=0, maxn=0, word_ngrams=2, buckets=1000)
+        >>> source, batch = source.keep(source.encode(["a b c", "a b"]))
+        >>> source.n_ids, batch.ids.tolist() == source.encode(["a b c", "a b"]).ids.tolist()
+        (4, True)
+        """
+        if self.kept is not None:
+            raise UsageError("this source has its buckets chosen already")
+        counts = np.bincount(batch.ids, minlength=self.n_ids)[len(self.words.vocabulary) :]
+        source = replace(self, kept=np.flatnonzero(counts >= max(min_frequency, 1)).astype(np.int32))
+        return source, source._renumber(batch)
+
+    def _renumber(self, batch: TokenBatch) -> TokenBatch:
+        """Turn ids of buckets into their places among those kept, and leave the others out."""
+        assert self.kept is not None
+        first = len(self.words.vocabulary)
+        places = np.full(first + self.buckets, -1, dtype=np.int32)
+        places[:first] = np.arange(first)
+        places[first + self.kept] = first + np.arange(len(self.kept))
+        ids = places[batch.ids]
+        stays = ids >= 0
+        return replace(batch, ids=ids[stays], offsets=offsets_of(stays.astype(np.int64))[batch.offsets])
+
+    def _word_buckets(
+        self, hashes: NDArray[np.uint64], words: TokenBatch
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Hash runs of 2 to word_ngrams words, in fastText's 64-bit arithmetic and order: ids, and counts by row."""
+        lengths = words.lengths
+        left = np.repeat(words.offsets[1:], lengths) - np.arange(len(hashes)) - 1  # words after each in its row
+        columns = np.empty((len(hashes), self.word_ngrams - 1), dtype=np.int32)
+        running = hashes
         for n in range(1, self.word_ngrams):
-            if len(hashes) <= n:
-                break
-            running = running[:-1] * _WORD_PRIME + unsigned[n:]
-            columns[: len(running), n - 1] = (running % np.uint64(self.buckets)).astype(np.int64) + start
-        flat = columns.reshape(-1)
-        return flat[flat >= 0].astype(np.int32)
+            running = running[: max(len(hashes) - n, 0)] * _WORD_PRIME + hashes[n:]
+            columns[: len(running), n - 1] = (running % np.uint64(self.buckets)).astype(np.int32)
+        ids = columns[left[:, None] >= np.arange(1, self.word_ngrams)] + np.int32(len(self.words.vocabulary))
+        ends = offsets_of(np.minimum(left, self.word_ngrams - 1))
+        return ids, ends[words.offsets[1:]] - ends[words.offsets[:-1]]
+
+
+class _WordTable(dict[str, int]):
+    """Word as it stands in a text -> its number, learnt as words come; hashes and n-gram ids by number.
+
+    hashes: (n_words,) uint64, fastText's hash as a signed 32-bit number. grams: (n_grams,) int32 ids of the character
+    n-grams, word after word; offsets: (n_words + 1,) int64.
+    """
+
+    def __init__(self, source: HashedNgrams) -> None:
+        super().__init__()
+        self._words, self._minn, self._maxn, self._buckets = source.words, source.minn, source.maxn, source.buckets
+        self._forget()
+
+    def _forget(self) -> None:
+        self.clear()
+        self.hashes = np.zeros(0, np.uint64)
+        self.grams = np.zeros(0, np.int32)
+        self.offsets = np.zeros(1, np.int64)
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
+
+    def number(self, texts: Sequence[str], words: TokenBatch) -> NDArray[np.int64]:
+        """Give the number of each word of a batch: (n_words,)."""
+        assert words.spans is not None
+        if len(self) > _CACHE_WORDS:
+            self._forget()
+        edges = iter(words.spans.tolist())
+        found = [
+            text[start:end]
+            for text, n in zip(texts, words.lengths.tolist(), strict=True)
+            for start, end in islice(edges, n)
+        ]
+        numbers = np.fromiter(map(self.__getitem__, found), dtype=np.int64, count=len(found))
+        for first in range(len(self.hashes), len(self), _HASHED_WORDS):
+            self._learn(list(islice(self, first, first + _HASHED_WORDS)))
+        return numbers
+
+    def _learn(self, words: list[str]) -> None:
+        """Hash new words and their n-grams, all at once."""
+        normalised = words
+        if isinstance(self._words, PipelineTokenizer):
+            normalised = [self._words.normalize(word) for word in words]
+        packed = ByteWords.of(normalised)
+        # fastText's hash is added up as a signed number.
+        signed = hash_words(packed).view(np.int32).astype(np.int64)
+        self.hashes = np.concatenate([self.hashes, signed.view(np.uint64)])
+        if not self._maxn:
+            self.offsets = np.zeros(len(self.hashes) + 1, np.int64)
+            return
+        owners, hashes = hash_ngrams(packed, self._minn, self._maxn)
+        ids = (hashes % np.uint32(self._buckets)).astype(np.int32) + np.int32(len(self._words.vocabulary))
+        self.grams = np.concatenate([self.grams, ids])
+        ends = offsets_of(np.bincount(owners, minlength=len(words)))
+        self.offsets = np.concatenate([self.offsets, self.offsets[-1] + ends[1:]])
 
 
 def character_ngrams(word: str, minn: int, maxn: int) -> list[bytes]:
@@ -121,3 +224,21 @@ def hash_bytes(data: bytes) -> int:
     for byte in data:
         value = ((value ^ (byte if byte < 0x80 else byte | 0xFFFFFF00)) * _FNV_PRIME) & 0xFFFFFFFF
     return value
+
+
+def hash_words(words: ByteWords) -> NDArray[np.uint32]:
+    """Hash many words as `hash_bytes` does, byte column by byte column: (n_words,) uint32.
+
+    >>> hash_words(ByteWords.of(["low", ""])).tolist()
+    [1330735745, 2166136261]
+    """
+    lengths = np.diff(words.offsets)
+    signed = words.data.view(np.int8).astype(np.int32).view(np.uint32)
+    hashes = np.full(len(words), _FNV_BASIS, np.uint32)
+    alive = np.flatnonzero(lengths <= _LONG_BYTES)
+    for column in range(int(lengths[alive].max(initial=0))):
+        alive = alive[lengths[alive] > column]
+        hashes[alive] = (hashes[alive] ^ signed[words.offsets[alive] + column]) * np.uint32(_FNV_PRIME)
+    for number in np.flatnonzero(lengths > _LONG_BYTES).tolist():
+        hashes[number] = hash_bytes(words.data[words.offsets[number] : words.offsets[number + 1]].tobytes())
+    return hashes
