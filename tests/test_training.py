@@ -1,0 +1,363 @@
+"""Training: every task, schedule and option; stopped, killed and damaged runs end as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from textkit import TextClassifier, checkpoints
+from textkit.errors import DataError, LimitError, UsageError
+from textkit.history import Epoch, Watch
+from textkit.losses import row_losses, row_weights
+from textkit.optimization import plateau_factor, rate_factor
+from textkit.recipe import TrainingSection, make_recipe
+
+NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
+TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]
+LABELS = ["pos"] * 20 + ["neg"] * 20
+SMALL: dict[str, Any] = {
+    "encoder__dim": 8,
+    "embedding__dim": 12,
+    "training": {"epochs": 4, "batch_size": 4, "lr": 0.02, "patience": 4, "device": "cpu", "threads": 1},
+    "seed": 1,
+}
+
+
+def fit(*, labels: Any = None, watch: Watch | None = None, folder: str | None = None, **options: Any) -> TextClassifier:
+    model = TextClassifier(**{**SMALL, **options})
+    return model.fit(TEXTS, LABELS if labels is None else labels, watch=watch, checkpoints=folder)
+
+
+def same_weights(a: TextClassifier, b: TextClassifier) -> bool:
+    ours, theirs = a.network_.state_dict(), b.network_.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+# Everything that has a state: an average, a plateau, accumulated batches, mixup, dropout, augmentation.
+FULL: dict[str, Any] = {
+    "training__average": 0.9,
+    "training__schedule": "plateau",
+    "training__accumulate": 2,
+    "augment__mixup": 0.2,
+    "augment__word_dropout": 0.1,
+    "training__checkpoint_seconds": 0.0,
+}
+
+
+@pytest.mark.parametrize("options", [{}, FULL, {"training__optimizer": "sgd", "training__batch_tokens": 12}])
+@pytest.mark.parametrize("stop_after", [1, 9, 10, 17])
+def test_a_stopped_training_goes_on_to_the_same_bytes(options: dict[str, Any], stop_after: int) -> None:
+    whole = fit(**options)
+    calls = iter(range(10_000))
+    stopped = fit(folder="c", watch=Watch(should_stop=lambda: next(calls) >= stop_after), **options)
+    assert stopped.history_.ended == "stopped"
+    resumed = fit(folder="c", **options)
+    assert same_weights(resumed, whole)
+    assert resumed.history_.epochs == whole.history_.epochs
+    assert resumed.history_.best == whole.history_.best
+
+
+def test_a_finished_training_is_not_trained_further() -> None:
+    whole = fit(folder="c")
+    seen: list[Any] = []
+    again = fit(folder="c", watch=Watch(step=seen.append))
+    assert same_weights(again, whole)
+    assert not seen
+
+
+def test_resuming_repeats_no_step() -> None:
+    """Checkpoints at every step: of 36 steps the second run does those that the first did not."""
+    steps: list[int] = []
+
+    def crash(step: Any) -> None:
+        steps.append(step.done)
+        if len(steps) == 13:
+            raise RuntimeError("killed")
+
+    options = {"training__checkpoint_seconds": 0.0}
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(folder="c", watch=Watch(step=crash), **options)
+    fit(folder="c", watch=Watch(step=lambda step: steps.append(step.done)), **options)
+    # The step in which the crash came had no checkpoint yet: one batch of repeated work.
+    assert steps == [*range(1, 14), *range(13, 37)]
+
+
+def test_a_damaged_newest_checkpoint_falls_back_and_says_so() -> None:
+    whole = fit()
+    calls = iter(range(10_000))
+    stop = Watch(should_stop=lambda: next(calls) >= 14)
+    fit(folder="c", watch=stop, training__checkpoint_seconds=0.0)
+    newest = checkpoints.newest(Path("c"))
+    assert newest is not None and len(list(Path("c").iterdir())) == 2
+    data = bytearray((newest / "tensors.safetensors").read_bytes())
+    data[len(data) // 2] ^= 1
+    (newest / "tensors.safetensors").write_bytes(data)
+    said: list[str] = []
+    resumed = fit(folder="c", watch=Watch(note=said.append))
+    assert same_weights(resumed, whole)
+    assert said[0].startswith(f"checkpoint passed over: {newest}/tensors.safetensors: file was changed")
+    assert resumed.history_.notes == said[:1]
+
+
+def test_another_recipe_or_other_rows_are_refused_by_name() -> None:
+    calls = iter(range(10_000))
+    fit(folder="c", watch=Watch(should_stop=lambda: next(calls) >= 3))
+    with pytest.raises(UsageError, match=r"training\.lr was 0\.02 and is 0\.03"):
+        fit(folder="c", training__lr=0.03)
+    with pytest.raises(UsageError, match="the training rows have changed"):
+        TextClassifier(**SMALL).fit([*TEXTS[1:], "bad book"], LABELS, checkpoints="c")
+    fit(folder="c", training__time_limit=1000.0)  # what changes no step may change
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "textkit", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+
+
+CLI = ["--no-baseline", "--epochs", "6", "--device", "cpu", "-s", "training.threads=1", "-s", "training.patience=6"]
+CLI += ["-s", "encoder.dim=16", "-s", "training.checkpoint_seconds=0"]
+
+
+def test_a_killed_run_resumes_to_the_same_files() -> None:
+    """SIGKILL at random times until the run is through; weights and metrics end as those of a run left in peace."""
+    rows = "".join(f'"{text} {i % 7}",{label}\n' for i in range(8) for text, label in zip(TEXTS, LABELS, strict=True))
+    Path("train.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    subprocess.run(command("train", "train.csv", "-o", "whole", *CLI), check=True, env=environment(), timeout=300)
+    luck = random.Random(7)
+    kills = 0
+    process = subprocess.Popen(command("train", "train.csv", "-o", "killed", *CLI), env=environment())
+    while True:
+        deadline = time.monotonic() + 60
+        while not Path("killed/checkpoints").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        try:
+            process.wait(timeout=luck.uniform(0.05, 0.8) if kills < 3 else 300)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        else:
+            break
+        process = subprocess.Popen(command("train", "train.csv", "-o", "killed", "--resume", *CLI), env=environment())
+    assert process.returncode == 0 and kills
+    for name in ("model/model.safetensors", "model/config.json", "metrics.jsonl", "recipe.toml"):
+        assert Path("killed", name).read_bytes() == Path("whole", name).read_bytes(), name
+    assert not Path("killed/checkpoints").exists()
+
+
+def test_a_run_is_only_resumed_on_its_own_file() -> None:
+    rows = "".join(f"{text},{label}\n" for text, label in zip(TEXTS, LABELS, strict=True))
+    Path("train.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    done = subprocess.run(
+        command("train", "train.csv", "-o", "run", *CLI), env=environment(), timeout=120, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+    def fails(*arguments: str) -> str:
+        done = subprocess.run(command("train", *arguments), env=environment(), timeout=120, capture_output=True)
+        assert done.returncode in (2, 3)
+        return done.stderr.decode()
+
+    Path("train.csv").write_text("text,label\n" + rows + "good end,pos\n", encoding="utf-8")
+    assert "train.csv: file has changed since the run began" in fails("train.csv", "-o", "run", "--resume")
+    assert "encoder.dim was 16, not 9" in fails("train.csv", "-o", "run", "--resume", *CLI, "-s", "encoder.dim=9")
+    assert "holds no run to go on with" in fails("train.csv", "-o", "nowhere", "--resume")
+
+
+PARALLEL = """
+import json, sys
+from textkit import TextClassifier
+from textkit.processes import is_several
+texts, labels, options = json.load(open("rows.json"))
+model = TextClassifier(**options).fit(texts, labels)
+from accelerate import PartialState
+if PartialState().is_main_process:
+    assert is_several() == (len(sys.argv) > 1)
+    model.save(sys.argv[1] if len(sys.argv) > 1 else "one")
+"""
+
+
+def test_two_processes_end_where_one_does() -> None:
+    """Without dropout the gradients are equal but for the order of sums."""
+    import json
+
+    options = {**SMALL, "embedding__dropout": 0.0, "head__dropout": 0.0, "training__batch_size": 5}
+    Path("rows.json").write_text(json.dumps([TEXTS, LABELS, options]), encoding="utf-8")
+    Path("fit.py").write_text(PARALLEL, encoding="utf-8")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    subprocess.run([*launcher, "--standalone", "fit.py", "two"], check=True, env=environment(), timeout=300)
+    subprocess.run([sys.executable, "fit.py"], check=True, env=environment(), timeout=300)
+    one, two = TextClassifier.load("one"), TextClassifier.load("two")
+    np.testing.assert_allclose(two.predict_logits(TEXTS), one.predict_logits(TEXTS), atol=2e-3)
+    assert two.predict(TEXTS).tolist() == one.predict(TEXTS).tolist()
+
+
+def test_several_labels_a_text() -> None:
+    labels = [[side, noun] if noun in ("film", "plot") else [side] for side in ("pos", "neg") for noun in NOUNS * 2]
+    labels[-1] = []
+    model = fit(labels=labels, head__task="multi-label", training__epochs=12, training__patience=12)
+    assert model.classes_.tolist() == ["film", "neg", "plot", "pos"]
+    assert model.predict(["good film"]) == [("film", "pos")]
+    assert model.score(TEXTS, labels) > 0.9
+    model.save("m")
+    loaded = TextClassifier.load("m")
+    assert loaded.thresholds_.tolist() == model.thresholds_.tolist()
+    assert loaded.predict(TEXTS) == model.predict(TEXTS)
+    with pytest.raises(DataError, match="the label of row 0 is 'pos'; multi-label wants a list of labels"):
+        fit(head__task="multi-label")
+    with pytest.raises(DataError, match=r"a row has 2 labels: .*set head.task = 'multi-label'"):
+        fit(labels=labels)
+
+
+def test_numbers_as_labels() -> None:
+    values = [100.0 + (5.0 if label == "pos" else -5.0) for label in LABELS]
+    model = fit(labels=values, head__task="regression", training__epochs=12, training__patience=12)
+    predicted = model.predict(["good film", "poor walk"])
+    assert predicted.shape == (2,) and abs(predicted[0] - 105) < 2 and abs(predicted[1] - 95) < 2
+    assert model.score(TEXTS, values) > 0.8
+    model.save("m")
+    assert TextClassifier.load("m").predict(TEXTS).tolist() == model.predict(TEXTS).tolist()
+    with pytest.raises(UsageError, match="a regression predicts numbers"):
+        model.predict_proba(["x"])
+    with pytest.raises(DataError, match="the label of row 1 is nan"):
+        fit(labels=[1.0, float("nan"), *values[2:]], head__task="regression")
+
+
+def test_training_starts_from_a_model_with_more_labels() -> None:
+    first = fit(training__epochs=8)
+    texts, labels = [*TEXTS, *["odd film", "odd walk", "odd game", "odd talk"] * 5], [*LABELS, *["odd"] * 20]
+    second = TextClassifier(**{**SMALL, "training__epochs": 1, "training__lr": 1e-6}).fit(
+        texts, labels, init_from=first
+    )
+    assert second.classes_.tolist() == ["neg", "odd", "pos"]
+    old, new = first.network_.head.layers[-1].weight, second.network_.head.layers[-1].weight
+    torch.testing.assert_close(new[[0, 2]], old, atol=1e-4, rtol=0)
+    with pytest.raises(UsageError, match="init_from does not fit the recipe"):
+        TextClassifier(**{**SMALL, "encoder__dim": 9}).fit(TEXTS, LABELS, init_from=first)
+
+
+def test_a_time_limit_ends_with_a_model() -> None:
+    model = fit(training__time_limit=1e-6)
+    assert model.history_.ended == "time"
+    assert model.predict_proba(["good"]).shape == (1, 2)
+
+
+def test_a_diverging_loss_names_its_last_good_checkpoint() -> None:
+    with pytest.raises(
+        LimitError, match=r"loss is (nan|inf) at epoch \d+, step \d+; .*last good checkpoint is c/step-"
+    ):
+        fit(folder="c", training__lr=1e30, training__epochs=9, training__checkpoint_seconds=0.0)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "loss"])
+def test_the_best_epoch_is_by_the_chosen_metric(metric: str) -> None:
+    history = fit(training__metric=metric, training__epochs=5, training__patience=5).history_
+    assert history.best is not None
+    scores = [epoch.valid_loss if metric == "loss" else -epoch.scores["macro_f1"] for epoch in history.epochs]
+    assert scores[history.best.epoch - 1] == min(scores)
+    with pytest.raises(UsageError, match=r"unknown training.metric for single-label 'f1'; did you mean 'macro_f1'"):
+        fit(training__metric="f1")
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "one-cycle"])
+def test_rates_stay_between_nothing_and_the_recipes(schedule: str) -> None:
+    section = TrainingSection(schedule=schedule, warmup=0.2)  # type: ignore[arg-type]
+    factors = [rate_factor(section, i / 100) for i in range(100)]
+    assert all(0 <= factor <= 1 for factor in factors)
+    assert max(factors) == pytest.approx(1, abs=0.02)
+    assert factors[:20] == sorted(factors[:20])
+    if schedule != "constant":
+        assert factors[21:] == sorted(factors[21:], reverse=True) and factors[-1] < 0.05
+
+
+def test_a_plateau_halves_the_rate_each_time() -> None:
+    assert plateau_factor([0.1, 0.2, 0.3]) == 1
+    assert plateau_factor([0.3, 0.2, 0.2, 0.2, 0.2]) == 0.25
+
+
+def test_losses_are_torchs_own() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(6, 3, generator=generator), torch.tensor([0, 1, 2, 0, 0, 1])
+    plain = torch.nn.CrossEntropyLoss(reduction="none")(logits, targets)
+    torch.testing.assert_close(row_losses("single-label", logits, targets, TrainingSection()), plain)
+    focal = row_losses("single-label", logits, targets, TrainingSection(loss="focal", focal_gamma=2.0))
+    torch.testing.assert_close(focal, plain * (1 - torch.exp(-plain)) ** 2)
+    weights = row_weights("single-label", targets.numpy(), TrainingSection(class_weights="balanced"))
+    assert weights.tolist() == pytest.approx([6 / 9, 1, 2, 6 / 9, 6 / 9, 1])
+    several = torch.tensor([[1.0, 0, 1], [0, 0, 0]])
+    found = row_losses("multi-label", logits[:2], several, TrainingSection())
+    expected = torch.nn.BCEWithLogitsLoss(reduction="none")(logits[:2], several).mean(1)
+    torch.testing.assert_close(found, expected)
+
+
+def test_imbalance_options_change_what_is_learnt() -> None:
+    """One class in eight rows: balanced weights and a balanced sampler find it more often."""
+    labels = ["rare" if i % 8 == 0 else "common" for i in range(40)]
+    options = {"training__epochs": 2, "training__lr": 0.01}
+    plain = fit(labels=labels, **options).predict_proba(TEXTS)[:, 1].mean()
+    for choice in ({"training__class_weights": "balanced"}, {"training__sampler": "balanced"}):
+        assert fit(labels=labels, **options, **choice).predict_proba(TEXTS)[:, 1].mean() > plain + 0.05
+
+
+def test_accumulated_batches_are_one_large_batch() -> None:
+    """Two batches of rows of equal length, accumulated, give the step of their union."""
+    quiet = {"embedding__dropout": 0.0, "head__dropout": 0.0, "training__epochs": 1, "training__optimizer": "sgd"}
+    seen: list[Epoch] = []
+    for size, accumulate in ((18, 2), (36, 1)):
+        fit(
+            watch=Watch(epoch=seen.append),
+            training__batch_size=size,
+            training__accumulate=accumulate,
+            **quiet,
+        )
+    assert seen[0].train_loss == pytest.approx(seen[1].train_loss, abs=1e-6)
+    assert seen[0].valid_loss == pytest.approx(seen[1].valid_loss, abs=1e-6)
+
+
+def test_l1_makes_weights_small() -> None:
+    def size(model: TextClassifier) -> float:
+        return float(sum(w.abs().sum() for w in model.network_.parameters() if w.ndim > 1))
+
+    assert size(fit(training__l1=1e-2)) < 0.8 * size(fit())
+
+
+def test_scikit_learns_searches_work() -> None:
+    from sklearn.base import clone, is_classifier
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+
+    model = TextClassifier(**SMALL)
+    assert is_classifier(model) and clone(model).get_params() == model.get_params()
+    scores = cross_val_score(model, np.array(TEXTS), np.array(LABELS), cv=2)
+    assert scores.shape == (2,)
+    search = GridSearchCV(model, {"training__epochs": [1, 2]}, cv=2).fit(np.array(TEXTS), np.array(LABELS))
+    assert search.best_params_["training__epochs"] in (1, 2)
+
+
+def test_a_rate_sweep_draws_a_curve() -> None:
+    from textkit.lr_finder import find_rate
+
+    found = find_rate(TEXTS, LABELS, make_recipe(**SMALL))
+    assert (np.diff(found.rates) >= 0).all() and 1e-6 < found.suggested < 1
+    found.save_png("lr.png")
+    assert Path("lr.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_compiled_training_learns() -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("torch.compile needs g++ on a CPU")
+    model = fit(training__compile=True, training__epochs=1, encoder="bag", head__pooling=["max"])
+    assert model.predict_proba(["good"]).shape == (1, 2)
