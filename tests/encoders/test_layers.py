@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from textkit.encoders.layers import ACTIVATIONS, NORMS, BatchNorm, Mlp, Norm, make_activation
+from textkit.encoders.layers import ACTIVATIONS, NORMS, BatchNorm, Dropout, Mlp, Norm, make_activation
 from textkit.errors import UsageError
 
 
@@ -72,3 +72,31 @@ def test_mlp_without_hidden_layers_is_linear() -> None:
     mlp = Mlp(in_dim=3, out_dim=2).eval()
     a, b = torch.randn(3), torch.randn(3)
     torch.testing.assert_close(mlp(a) + mlp(b) - mlp(torch.zeros(3)), mlp(a + b))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(p: float) -> None:
+    torch.manual_seed(0)
+    states = torch.ones(1001, 999, requires_grad=True)
+    output = Dropout(p)(states)
+    zeros = (output == 0).float()
+    assert zeros.mean().item() == pytest.approx(p, abs=3e-3)
+    # No row, column or place within a 64-bit draw is favoured.
+    assert (zeros.mean(dim=0) - p).abs().max() < 0.08 and (zeros.mean(dim=1) - p).abs().max() < 0.08
+    assert all(zeros.flatten()[i::4].mean().item() == pytest.approx(p, abs=5e-3) for i in range(4))
+    assert output.max().item() == pytest.approx(1 / (1 - p), rel=1e-3)
+    output.sum().backward()
+    assert torch.equal(states.grad, output.detach())
+
+
+def test_dropout_draws_from_torchs_generator_and_stops_in_eval() -> None:
+    dropout, states = Dropout(0.3), torch.randn(3, 5, dtype=torch.bfloat16)
+    torch.manual_seed(1)
+    first, second = dropout(states), dropout(states)
+    torch.manual_seed(1)
+    assert torch.equal(dropout(states), first) and not torch.equal(first, second)
+    assert first.dtype == torch.bfloat16
+    assert dropout.eval()(states) is states or torch.equal(dropout(states), states)
+    assert Dropout(0.0)(states).equal(states)
+    assert not Dropout(1.0)(states).any()
+    assert Dropout(0.5)(torch.zeros(0, 4)).shape == (0, 4)

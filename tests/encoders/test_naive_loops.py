@@ -141,9 +141,14 @@ def test_no_mask_is_built_where_no_row_is_padded(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("textkit.encoders.transformer.scaled_dot_product_attention", spy)
     encoder = make("transformer", in_dim=3, dim=8, heads=2, layers=1)
     states, mask, lengths = rows_of(3)
-    encoder(states, mask, lengths)
     encoder(states, torch.ones_like(mask), torch.full_like(lengths, 7))
-    assert masks[0] is not None and masks[1] is None
+    assert masks.pop() is None
+    lengths[1], mask[1] = 0, False
+    encoder(states, mask, lengths)
+    looked_at = masks.pop()
+    assert looked_at is not None and torch.equal(looked_at[[0, 2, 3], 0, 0], mask[[0, 2, 3]])
+    # Of a row without anything to look at some kernels make NaN.
+    assert looked_at[1].flatten().tolist() == [True] + [False] * 6
 
 
 def test_rotated_products_depend_on_distance_alone() -> None:

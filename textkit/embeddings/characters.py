@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textkit.encoders.cnn import CnnEncoder
+from textkit.encoders.layers import Dropout
 from textkit.encoders.pooling import max_pool
 from textkit.tokenizers.base import PAD, UNKNOWN
 
@@ -57,7 +58,7 @@ class CharCnnEmbedding(nn.Module):
         nn.init.constant_(self.gate.bias, -2.0)  # at first the highway carries its input through (Srivastava+ 2015)
         self.transform = nn.Linear(self.cnn.out_dim, self.cnn.out_dim)
         self.project = nn.Linear(self.cnn.out_dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Embed input_ids (batch, time) int64 under mask (batch, time) bool: (batch, time, dim)."""

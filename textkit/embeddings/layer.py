@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from textkit.encoders.layers import Dropout
 from textkit.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Embedding(nn.Module):
         self.table = nn.Embedding(n_tokens, dim)
         # Variance 1/dim keeps sums over words near unit length; torch's default of 1 trains slower here.
         nn.init.normal_(self.table.weight, std=dim**-0.5)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @classmethod
     def from_vectors(

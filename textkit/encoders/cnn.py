@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from textkit.encoders.layers import Norm, make_activation
+from textkit.encoders.layers import Dropout, Norm, make_activation
 from textkit.errors import UsageError
 
 
@@ -41,12 +41,12 @@ class CnnEncoder(nn.Module):
             raise UsageError(f"encoder 'cnn': widths = {list(widths)}, expected at least one, each 1 or more")
         self.in_dim, self.out_dim = in_dim, dim * len(widths)
         self.widths = tuple(widths)
-        # A matrix product over copied windows: a third faster than Conv1d on one core (benchmarks/encoders.py), and
-        # with the same initial spread.
+        # Products over copied windows: a step of 58 ms where Conv1d takes 81 on one core (benchmarks/encoders.py), with
+        # the same initial spread.
         self.filters = nn.ModuleList(nn.Linear(width * in_dim, dim) for width in widths)
         self.norm = Norm(norm, dim=self.out_dim)
         self.activation = make_activation(activation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch, time, out_dim)."""

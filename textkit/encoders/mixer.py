@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from textkit.encoders.layers import Mlp, Norm, make_activation
+from textkit.encoders.layers import Dropout, Mlp, Norm, make_activation
 from textkit.encoders.transformer import sinusoids
 
 _NORMS = ("layer", "rms")
@@ -47,7 +47,7 @@ class MixerEncoder(nn.Module):
         blocks = [Block(dim, mixing, round(ffn * dim), activation, norm=norm, dropout=dropout) for _ in range(layers)]
         self.blocks = nn.ModuleList(blocks)
         self.norm = Norm(norm, dim=dim, known=_NORMS)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch, time, out_dim)."""
@@ -74,7 +74,7 @@ class Block(nn.Module):
         self.mixed_norm = Norm(norm, dim=dim, known=_NORMS)
         self.ffn_norm = Norm(norm, dim=dim, known=_NORMS)
         self.ffn = Mlp(in_dim=dim, hidden=(width,), out_dim=dim, activation=activation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, padding: Tensor, positions: Tensor) -> Tensor:
         """states (batch, time, dim), padding (batch, time, 1) bool, positions (time, dim) -> (batch, time, dim)."""

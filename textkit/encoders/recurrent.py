@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from textkit.encoders.layers import Norm
+from textkit.encoders.layers import Dropout, Norm
 
 
 class RecurrentEncoder(nn.Module):
@@ -43,7 +43,7 @@ class RecurrentEncoder(nn.Module):
         widths = [in_dim] + [self.out_dim] * (layers - 1)
         self.ahead = nn.ModuleList(cell(width, dim, batch_first=True) for width in widths)
         self.back = nn.ModuleList(cell(width, dim, batch_first=True) for width in widths if bidirectional)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm = Norm(norm, dim=self.out_dim)
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:

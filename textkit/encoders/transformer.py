@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from textkit.encoders.layers import Norm, make_activation
+from textkit.encoders.layers import Dropout, Norm, make_activation
 from textkit.errors import DataError, UsageError, unknown_name
 
 Positions = Literal["learned", "sinusoidal", "rotary", "none"]
@@ -61,7 +61,7 @@ class TransformerEncoder(nn.Module):
         blocks = [Block(dim, heads, width, activation=activation, norm=norm, dropout=dropout) for _ in range(layers)]
         self.blocks = nn.ModuleList(blocks)
         self.norm = Norm(norm, dim=dim, known=_NORMS)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch, time, out_dim).
@@ -109,9 +109,9 @@ class Block(nn.Module):
         self.in_project = nn.Linear(dim, 3 * dim)
         self.out_project = nn.Linear(dim, dim)
         self.ffn_norm = Norm(norm, dim=dim, known=_NORMS)
-        layers = [nn.Linear(dim, width), make_activation(activation), nn.Dropout(dropout), nn.Linear(width, dim)]
+        layers = [nn.Linear(dim, width), make_activation(activation), Dropout(dropout), nn.Linear(width, dim)]
         self.ffn = nn.Sequential(*layers)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, looked_at: Tensor | None, angles: tuple[Tensor, Tensor] | None) -> Tensor:
         """states (batch, time, dim), looked_at (batch, 1, 1, time) bool or None -> (batch, time, dim)."""
