@@ -13,11 +13,16 @@ WINDOW_BATCHES = 50
 
 
 def plan_batches(
-    lengths: NDArray[np.integer[Any]], *, batch_size: int, seed: int, epoch: int
+    lengths: NDArray[np.integer[Any]],
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    window_batches: int = WINDOW_BATCHES,
 ) -> list[NDArray[np.int64]]:
     """Deal rows into shuffled batches of like length; every row is in exactly one batch.
 
-    lengths: (n_rows,) tokens a row. Returns the row indices of each batch.
+    lengths: (n_rows,) tokens a row. window_batches: 1 gives batches of any lengths. Returns each batch's row indices.
 
     >>> batches = plan_batches(np.array([3, 1, 2, 9]), batch_size=2, seed=0, epoch=0)
     >>> sorted(row for batch in batches for row in batch.tolist())
@@ -25,7 +30,7 @@ def plan_batches(
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(lengths))
-    window = batch_size * WINDOW_BATCHES
+    window = batch_size * window_batches
     batches = []
     for start in range(0, len(order), window):
         rows = order[start : start + window]

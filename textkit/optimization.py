@@ -39,7 +39,8 @@ def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.
     ]
     if section.optimizer == "sgd":
         return torch.optim.SGD(settings, lr=section.lr, momentum=section.momentum)
-    return torch.optim.AdamW(settings, lr=section.lr)
+    # fused: one pass over each weight instead of ten, which is most of a step where a table is large.
+    return torch.optim.AdamW(settings, lr=section.lr, fused=True)
 
 
 def rate_factor(section: TrainingSection, progress: float, scores: Sequence[float] = ()) -> float:

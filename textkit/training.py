@@ -21,7 +21,7 @@ from torch import Tensor
 
 from textkit import checkpoints
 from textkit.batch import TokenBatch
-from textkit.batching import padding_share, plan_batches, plan_token_budget
+from textkit.batching import WINDOW_BATCHES, padding_share, plan_batches, plan_token_budget
 from textkit.devices import make_accelerator
 from textkit.errors import LimitError, UsageError
 from textkit.history import Epoch, History, Step, Watch
@@ -147,7 +147,11 @@ class _Loop:
         if self.section.batch_tokens is not None:
             plan = plan_token_budget(lengths, batch_tokens=self.section.batch_tokens, seed=seed, epoch=epoch)
         else:
-            plan = plan_batches(lengths, batch_size=self.section.batch_size, seed=seed, epoch=epoch)
+            # Without padding to spare, batches of any lengths do.
+            window = 1 if self.network.is_ragged else WINDOW_BATCHES
+            plan = plan_batches(
+                lengths, batch_size=self.section.batch_size, seed=seed, epoch=epoch, window_batches=window
+            )
         return plan if drawn is None else [drawn[rows] for rows in plan]
 
     def _run_batches(self, plan: list[NDArray[np.int64]]) -> bool:
