@@ -139,7 +139,8 @@ def _keep_one(keep: NDArray[np.bool_], luck: NDArray[np.float64], offsets: NDArr
     starts = offsets[:-1][full]
     empty = ~np.logical_or.reduceat(keep, starts)
     best = np.repeat(np.where(empty, np.maximum.reduceat(luck, starts), np.inf), np.diff(offsets)[full])
-    return keep | ((luck == best) & (luck >= 0))
+    kept: NDArray[np.bool_] = keep | ((luck == best) & (luck >= 0))
+    return kept
 
 
 def _is_space(codes: NDArray[Any]) -> NDArray[np.bool_]:
