@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import batching, tokenizers
-from textkit.batching import padding_share, plan_batches
+from textkit import tokenizers
+from textkit.batching import padding_share, plan_batches, plan_token_budget
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 BATCH_ROWS, MAX_LENGTH, EPOCHS = 32, 512, 3
@@ -68,8 +68,8 @@ def main() -> None:
         "textkit plan_batches, 32 rows": lambda epoch: plan_batches(lengths, batch_size=32, seed=0, epoch=epoch),
     }
     budgets = (round(BATCH_ROWS * float(lengths.mean())), options.budget)
-    for budget in budgets if hasattr(batching, "plan_token_budget") else ():
-        plans[f"textkit plan_token_budget, {budget:,}"] = lambda epoch, budget=budget: batching.plan_token_budget(  # type: ignore[misc]
+    for budget in budgets:
+        plans[f"textkit plan_token_budget, {budget:,}"] = lambda epoch, budget=budget: plan_token_budget(  # type: ignore[misc]
             lengths, batch_tokens=budget, seed=0, epoch=epoch
         )
     for name, plan in plans.items():
