@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from textkit.corpus import Row, RowReader
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
 from textkit.inputs import expand_inputs
 from textkit.label_reader import Label, LabelReader
+from textkit.npy_columns import map_column, open_column
 from textkit.targets import Task
 from textkit.text_input import TextInput
 from textkit.tokenizers import Tokenizer
@@ -152,8 +153,8 @@ class TokenShards:
         folder = Path(folder)
         manifest = files.check_manifest(folder, kind=MANIFEST_KIND, format=FORMAT)
         try:
-            columns = {name: _map(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
-            labels = _map(folder / LABELS) if (folder / LABELS).exists() else None
+            columns = {name: map_column(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
+            labels = map_column(folder / LABELS) if (folder / LABELS).exists() else None
             tokens = TokenBatch(columns[IDS], columns[OFFSETS], None, columns[TRUNCATED])
             found = (int(manifest["n_truncated"]), int(manifest["n_replaced"]), list(manifest["notes"]))
         except (ValueError, KeyError, TypeError) as err:
@@ -252,46 +253,6 @@ def _pair(row: Any) -> tuple[str, Any]:
     return text, label
 
 
-class _Column:
-    """A .npy file that is written row by row, each row `shape`; its header is put right at the end."""
-
-    def __init__(self, file: IO[bytes], dtype: str) -> None:
-        self.file, self.dtype, self.n = file, np.dtype(dtype), 0
-        self.shape: tuple[int, ...] = ()
-        self._header()
-        self._start = file.tell()
-
-    def write(self, values: NDArray[Any]) -> None:
-        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
-        self.n, self.shape = self.n + len(values), values.shape[1:]
-
-    def finish(self) -> None:
-        self.file.seek(0)
-        self._header()
-        assert self.file.tell() == self._start, "numpy leaves room for the number to grow"
-        self.file.seek(0, os.SEEK_END)
-
-    def _header(self) -> None:
-        description = np.lib.format.dtype_to_descr(self.dtype)
-        np.lib.format.write_array_header_1_0(
-            self.file, {"descr": description, "fortran_order": False, "shape": (self.n, *self.shape)}
-        )
-
-
-@contextlib.contextmanager
-def _column(path: Path, dtype: str) -> Iterator[_Column]:
-    with files.atomic_file(path) as file:
-        column = _Column(file, dtype)
-        yield column
-        column.finish()
-
-
-def _map(path: Path) -> NDArray[Any]:
-    """Map a .npy file; an empty one cannot be mapped and is read."""
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array.view(np.ndarray)
-
-
 def _write(
     folder: Path,
     rows: Iterator[Numbered],
@@ -302,10 +263,10 @@ def _write(
     """Write the columns, part after part; give the counts."""
     n_truncated = n_replaced = 0
     with contextlib.ExitStack() as stack:
-        ids = stack.enter_context(_column(folder / IDS, "<i4"))
-        offsets = stack.enter_context(_column(folder / OFFSETS, "<i8"))
-        truncated = stack.enter_context(_column(folder / TRUNCATED, "<i4"))
-        numbers = stack.enter_context(_column(folder / LABELS, "<f4" if labels.task == "regression" else "<i8"))
+        ids = stack.enter_context(open_column(folder / IDS, "<i4"))
+        offsets = stack.enter_context(open_column(folder / OFFSETS, "<i8"))
+        truncated = stack.enter_context(open_column(folder / TRUNCATED, "<i4"))
+        numbers = stack.enter_context(open_column(folder / LABELS, "<f4" if labels.task == "regression" else "<i8"))
         offsets.write(np.zeros(1))
         held: list[int | list[float]] = []
         for part in cut_parts(_hold(rows, held), n_rows=_PART_ROWS, n_characters=_PART_CHARACTERS):
@@ -337,8 +298,8 @@ def _hold(rows: Iterator[Numbered], held: list[int | list[float]]) -> Iterator[R
 
 def _translate(path: Path, table: NDArray[Any]) -> None:
     """Put the targets in the place of the numbers that labels had while the classes were not known."""
-    numbers = _map(path)
-    with _column(path, table.dtype.newbyteorder("<").str) as column:
+    numbers = map_column(path)
+    with open_column(path, table.dtype.newbyteorder("<").str) as column:
         column.write(table[:0])
         for start in range(0, len(numbers), _REMAP_ROWS):
             column.write(table[numbers[start : start + _REMAP_ROWS]])
