@@ -20,7 +20,7 @@ from pyarrow import parquet
 from textkit import tokenizers
 from textkit.batching import plan_batches
 from textkit.errors import DataError, StorageError, UsageError
-from textkit.recipe import make_recipe
+from textkit.recipe import complete_recipe, make_recipe
 from textkit.targets import encode_labels, find_classes
 from textkit.text_input import TextInput
 from textkit.token_shards import TokenShards
@@ -316,3 +316,27 @@ def test_a_classifiers_input_gives_its_own_ids() -> None:
         assert shards.offsets.tolist() == expected.offsets.tolist()
     with pytest.raises(UsageError, match="max_length of its own"):
         TokenShards.build(ROWS, TextInput(WORDS, 2), cache="cache", max_length=3)
+
+
+def test_training_on_shards_gives_the_same_weights_as_in_memory() -> None:
+    torch = pytest.importorskip("torch")
+    from textkit.classifier import make_network
+    from textkit.history import Watch
+    from textkit.training import Examples, train_network
+
+    recipe = complete_recipe(
+        make_recipe(encoder={"name": "gru", "dim": 4}, embedding={"dim": 4}, training={"epochs": 2, "device": "cpu"})
+    )
+    rows = [(text, label) for text, label in ROWS if label != "none"] * 6
+    made = TextInput.make(recipe, WORDS)
+    shards = TokenShards.build(rows, made, cache="cache")
+    memory = Examples(made.encode([text for text, _ in rows]), np.array(shards.labels))
+    mapped = Examples(shards, shards.labels)  # type: ignore[arg-type]
+    assert memory.fingerprint() == mapped.fingerprint()
+    weights = []
+    for examples in (memory, mapped):
+        torch.manual_seed(0)
+        network = make_network(recipe, made, n_outputs=2)
+        train_network(network, examples, examples, recipe, watch=Watch())
+        weights.append(network.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

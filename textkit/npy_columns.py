@@ -59,12 +59,14 @@ def open_column(path: Path, dtype: str) -> Iterator[NpyColumn]:
         column.finish()
 
 
-def map_column(path: Path) -> NDArray[Any]:
+def map_column(path: Path, *, writable: bool = False) -> NDArray[Any]:
     """Map a .npy file: its pages are read when they are touched. ValueError when it is none or cut short.
+
+    writable: writing changes a page in memory, never the file; torch warns of arrays that cannot be written.
 
     >>> np.save("b.npy", np.arange(3))
     >>> map_column(Path("b.npy"))[1:].tolist()
     [1, 2]
     """
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    array: NDArray[Any] = np.load(path, mmap_mode="c" if writable else "r", allow_pickle=False)
     return array.view(np.ndarray)

@@ -154,7 +154,7 @@ class TokenShards:
         manifest = files.check_manifest(folder, kind=MANIFEST_KIND, format=FORMAT)
         try:
             columns = {name: map_column(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
-            labels = map_column(folder / LABELS) if (folder / LABELS).exists() else None
+            labels = map_column(folder / LABELS, writable=True) if (folder / LABELS).exists() else None
             tokens = TokenBatch(columns[IDS], columns[OFFSETS], None, columns[TRUNCATED])
             found = (int(manifest["n_truncated"]), int(manifest["n_replaced"]), list(manifest["notes"]))
         except (ValueError, KeyError, TypeError) as err:
