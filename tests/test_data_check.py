@@ -117,6 +117,12 @@ def test_empty_long_and_bad_rows() -> None:
     assert checks(report) == {"empty-texts", "long-texts", "bad-rows"}  # empty texts are no duplicates
 
 
+def test_rows_with_several_labels_are_shown_with_commas() -> None:
+    line = '{"text": "a text to repeat", "label": ["x", "y"]}\n'
+    Path("a.jsonl").write_text(line * 10, encoding="utf-8")
+    assert one(check_files("a.jsonl"), "duplicates", "a.jsonl").examples[0].label == "x, y"
+
+
 def test_unlabelled_text_and_examples_are_limited() -> None:
     Path("a.txt").write_text("same line\n" * 20, encoding="utf-8")
     report = check_files("a.txt", labelled=False)

@@ -20,6 +20,9 @@ from pyarrow import parquet
 from textkit import tokenizers
 from textkit.batching import plan_batches
 from textkit.errors import DataError, StorageError, UsageError
+from textkit.recipe import complete_recipe, make_recipe
+from textkit.targets import encode_labels, find_classes
+from textkit.text_input import TextInput
 from textkit.token_shards import TokenShards
 from textkit.tokenizers.ngrams import HashedNgrams
 
@@ -81,10 +84,10 @@ def test_rows_in_memory_and_numpy_labels() -> None:
 
 def test_labels_may_be_numbers_or_none() -> None:
     Path("n.csv").write_text("text,label\na,0.5\nb,0\n", encoding="utf-8")
-    assert TokenShards.build("n.csv", WORDS, cache="cache", labels="number").labels.tolist() == [0.5, 0.0]
-    none = TokenShards.build("n.csv", WORDS, cache="cache", labels="none")
+    assert TokenShards.build("n.csv", WORDS, cache="cache", task="regression").labels.tolist() == [[0.5], [0.0]]
+    none = TokenShards.build("n.csv", WORDS, cache="cache", task=None)
     assert none.labels is None and len(none) == 2
-    assert TokenShards.build([("a", 0)], WORDS, cache="cache", labels="number").labels.tolist() == [0.0]
+    assert TokenShards.build([("a", 0)], WORDS, cache="cache", task="regression").labels.tolist() == [[0.0]]
 
 
 def test_given_classes_keep_their_order_and_name_a_stranger() -> None:
@@ -97,15 +100,15 @@ def test_given_classes_keep_their_order_and_name_a_stranger() -> None:
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        ([("a", "x"), ("b", 1)], {}, "row 1: label 1 is a int"),
+        ([("a", "x"), ("b", 1)], {}, "row 1: label 1 is a int, the first a str"),
         ([("a", "")], {}, "row 0: the label is empty"),
-        ([("a", "x")], {"labels": "number"}, "row 0: the label is 'x', expected a finite number"),
-        ([("a", "nan")], {"labels": "number"}, "expected a finite number"),
-        ([("a", None)], {"labels": "number"}, "expected a finite number"),
+        ([("a", "x")], {"task": "regression"}, "row 0: the label is 'x', expected a finite number"),
+        ([("a", "nan")], {"task": "regression"}, "expected a finite number"),
+        ([("a", None)], {"task": "regression"}, "expected a finite number"),
         ([("a", "b", "c")], {}, "expected a text, or"),
         ([3], {}, "expected a text, or"),
         (iter(["a"]), {}, "found an iterator"),
-        (["a"], {"labels": "klass"}, "expected 'class', 'number' or 'none'"),
+        (["a"], {"task": "klass"}, "expected 'single-label'"),
         ([("a", "x")], {"classes": ["x", "x"]}, "same class twice"),
     ],
 )
@@ -132,7 +135,7 @@ def test_cache_is_found_again_and_keyed_by_all_that_matters() -> None:
         TokenShards.build("a.csv", HashedNgrams(WORDS, buckets=10), cache="cache"),
         TokenShards.build("a.csv", HashedNgrams(WORDS, buckets=11), cache="cache"),
         TokenShards.build("a.csv", WORDS, cache="cache", classes=["animal", "money", "none"]),
-        TokenShards.build("a.csv", WORDS, cache="cache", text_column="label", label_column="text", labels="none"),
+        TokenShards.build("a.csv", WORDS, cache="cache", text_column="label", label_column="text", task=None),
     ]
     assert not any(other.from_cache for other in others)
     assert len({first.folder, *(other.folder for other in others)}) == 7
@@ -202,7 +205,7 @@ MEASURE = """
 import re, sys
 from textkit import tokenizers
 from textkit.token_shards import TokenShards
-shards = TokenShards.build(sys.argv[1], tokenizers.load("tok"), cache="cache", labels="none")
+shards = TokenShards.build(sys.argv[1], tokenizers.load("tok"), cache="cache", task=None)
 peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]  # ru_maxrss would be the parent's
 print(peak, len(shards.tokens.ids))
 """
@@ -235,7 +238,7 @@ from textkit.token_shards import TokenShards
 def stop(n_rows):
     if n_rows > 5000:
         os.kill(os.getpid(), signal.SIGKILL)
-TokenShards.build("a.txt", tokenizers.load("tok"), cache="cache", labels="none", progress=stop)
+TokenShards.build("a.txt", tokenizers.load("tok"), cache="cache", task=None, progress=stop)
 """
 
 
@@ -246,7 +249,7 @@ def test_killed_build_leaves_no_cache_and_its_rest_is_cleared() -> None:
     done = subprocess.run([sys.executable, "-c", KILLED], env=environment)
     assert done.returncode == -signal.SIGKILL
     assert list(Path("cache").glob(".*.part")) and not list(Path("cache").glob("a.txt-*"))
-    shards = TokenShards.build("a.txt", tokenizers.load("tok"), cache="cache", labels="none")
+    shards = TokenShards.build("a.txt", tokenizers.load("tok"), cache="cache", task=None)
     assert len(shards) == 10_000 and not shards.from_cache
     assert not list(Path("cache").glob(".*.part"))
 
@@ -261,3 +264,79 @@ def test_two_processes_build_once() -> None:
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[0].split()[-1] for process in both]
     assert sorted(said) == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("task", "labels"),
+    [
+        ("single-label", ["b", "a", "b", "c"]),
+        ("single-label", [3, 1, 3, 2]),
+        ("multi-label", [["b", "a"], [], ["c"], ["a", "b"]]),
+        ("regression", [1.5, -2, 0, 3]),
+        ("regression", [[1, 2], [3, 4], [5, 6], [7, 8.5]]),
+    ],
+)
+def test_labels_are_the_targets_that_training_makes(task: Any, labels: list[Any]) -> None:
+    classes = find_classes(task, labels)
+    shards = TokenShards.build(list(zip("abcd", labels, strict=True)), WORDS, cache="cache", task=task)
+    expected = encode_labels(task, labels, classes)
+    assert shards.classes.tolist() == classes.tolist()
+    assert shards.labels.tolist() == expected.tolist()
+    assert shards.labels.dtype == expected.dtype
+    again = TokenShards.build([("a", labels[1])], WORDS, cache="cache", task=task, classes=classes.tolist())
+    assert again.labels.tolist() == expected[1:2].tolist()
+    none = TokenShards.build([], WORDS, cache="cache", task=task, classes=classes.tolist())
+    assert len(none.labels) == 0
+
+
+def test_labels_with_a_separator_and_lists_in_files_are_the_same() -> None:
+    Path("a.csv").write_text("text,label\na,y;x\nb,\nc,z\n", encoding="utf-8")
+    Path("a.jsonl").write_text(
+        '{"text": "a", "label": ["y", "x"]}\n{"text": "b", "label": []}\n{"text": "c", "label": ["z"]}\n',
+        encoding="utf-8",
+    )
+    for name, separator in (("a.csv", ";"), ("a.jsonl", None)):
+        shards = TokenShards.build(name, WORDS, cache="cache", task="multi-label", separator=separator)
+        assert shards.classes.tolist() == ["x", "y", "z"]
+        assert shards.labels.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    with pytest.raises(DataError, match=r"a\.jsonl:1: the row has several labels"):
+        TokenShards.build("a.jsonl", WORDS, cache="cache")
+    Path("n.jsonl").write_text('{"text": "a", "label": [1, 2]}\n{"text": "b", "label": [1]}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"n\.jsonl:2: the label has 1 numbers, expected 2"):
+        TokenShards.build("n.jsonl", WORDS, cache="cache", task="regression")
+
+
+def test_a_classifiers_input_gives_its_own_ids() -> None:
+    recipe = make_recipe(encoder={"name": "bag"}, ngrams={"minn": 2, "maxn": 3, "buckets": 50})
+    for made in (TextInput(WORDS, 2), TextInput(WORDS, 3), TextInput.make(recipe, WORDS)):
+        shards = TokenShards.build(ROWS, made, cache="cache")
+        assert not shards.from_cache
+        expected = made.encode([text for text, _ in ROWS])
+        assert shards.ids.tolist() == expected.ids.tolist()
+        assert shards.offsets.tolist() == expected.offsets.tolist()
+    with pytest.raises(UsageError, match="max_length of its own"):
+        TokenShards.build(ROWS, TextInput(WORDS, 2), cache="cache", max_length=3)
+
+
+def test_training_on_shards_gives_the_same_weights_as_in_memory() -> None:
+    torch = pytest.importorskip("torch")
+    from textkit.classifier import make_network
+    from textkit.history import Watch
+    from textkit.training import Examples, train_network
+
+    recipe = complete_recipe(
+        make_recipe(encoder={"name": "gru", "dim": 4}, embedding={"dim": 4}, training={"epochs": 2, "device": "cpu"})
+    )
+    rows = [(text, label) for text, label in ROWS if label != "none"] * 6
+    made = TextInput.make(recipe, WORDS)
+    shards = TokenShards.build(rows, made, cache="cache")
+    memory = Examples(made.encode([text for text, _ in rows]), np.array(shards.labels))
+    mapped = Examples(shards, shards.labels)  # type: ignore[arg-type]
+    assert memory.fingerprint() == mapped.fingerprint()
+    weights = []
+    for examples in (memory, mapped):
+        torch.manual_seed(0)
+        network = make_network(recipe, made, n_outputs=2)
+        train_network(network, examples, examples, recipe, watch=Watch())
+        weights.append(network.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -138,9 +138,9 @@ def _keep_one(keep: NDArray[np.bool_], luck: NDArray[np.float64], offsets: NDArr
         return keep
     starts = offsets[:-1][full]
     empty = ~np.logical_or.reduceat(keep, starts)
-    best: NDArray[np.float64] = np.repeat(np.where(empty, np.maximum.reduceat(luck, starts), np.inf), np.diff(offsets)[full])
-    chosen: NDArray[np.bool_] = keep | ((luck == best) & (luck >= 0))
-    return chosen
+    best = np.repeat(np.where(empty, np.maximum.reduceat(luck, starts), np.inf), np.diff(offsets)[full])
+    kept: NDArray[np.bool_] = keep | ((luck == best) & (luck >= 0))
+    return kept
 
 
 def _is_space(codes: NDArray[Any]) -> NDArray[np.bool_]:

@@ -84,7 +84,7 @@ def _deal_groups(groups: Codes, codes: Codes | None, shares: NDArray[np.float64]
     """Give each row the part of its group: largest groups first, each to the part that lacks most of its classes.
 
     Greedy, like scikit-learn's StratifiedGroupKFold, but it lowers the summed squared distance of every class's share
-    in every part from the share wanted, which also allows parts of different sizes.
+    in every part from the share wanted, over that share, which also allows parts of different sizes.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     n_groups = int(group_of.max(initial=-1)) + 1
@@ -105,7 +105,7 @@ def _deal_groups(groups: Codes, codes: Codes | None, shares: NDArray[np.float64]
     part_of = np.zeros(n_groups, np.int64)
     for group in order.tolist():
         here = slice(starts[group], starts[group + 1])
-        part = int(np.argmax(missing[:, classes[here]] @ weights[here] / shares))
+        part = int(np.argmax((2 * missing[:, classes[here]] - weights[here]) @ weights[here] / shares))
         missing[part, classes[here]] -= weights[here]
         part_of[group] = part
     for part in range(len(shares)):  # huge groups can leave a part without any: it gets the smallest of another

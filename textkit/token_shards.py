@@ -14,14 +14,13 @@ import contextlib
 import functools
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +31,16 @@ from textkit.bulk import cut_parts
 from textkit.corpus import Row, RowReader
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
 from textkit.inputs import expand_inputs
+from textkit.label_reader import Label, LabelReader
+from textkit.npy_columns import map_column, open_column
+from textkit.targets import Task
+from textkit.text_input import TextInput
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.ngrams import HashedNgrams
 
-LabelKind = Literal["class", "number", "none"]
-Label = str | int | float
-Rows = Iterable[str] | Iterable[tuple[str, Label]]
+Encoder = Tokenizer | HashedNgrams | TextInput
+Rows = Iterable[str] | Iterable[tuple[str, Any]]
+Numbered = tuple[str, int | list[float]]  # a text, and what LabelReader makes of its label
 
 MANIFEST_KIND, FORMAT = "token-shards", 1
 IDS, OFFSETS, TRUNCATED, LABELS, CLASSES = "ids.npy", "offsets.npy", "truncated.npy", "labels.npy", "classes.json"
@@ -50,9 +53,9 @@ _REMAP_ROWS = 1 << 20
 class TokenShards:
     """Tokenized rows on disk, with what a training loop asks of rows: `lengths`, `take`, `labels`.
 
-    tokens: a TokenBatch whose columns are mapped. labels: (n_rows,) int64 indices into `classes`, or float64 numbers,
-    or None. classes: (n_classes,) sorted, or as given. n_truncated: rows that were cut. n_replaced: lone surrogates,
-    now U+FFFD. from_cache: found, not made. notes: what reading the data had to say.
+    tokens: a TokenBatch whose columns are mapped. labels: (n_rows, ...) as textkit.targets makes them for the task,
+    mapped, or None. classes: (n_classes,) sorted, or as given. n_truncated: rows that were cut. n_replaced: lone
+    surrogates, now U+FFFD. from_cache: found, not made. notes: what reading the data had to say.
 
     >>> from textkit import tokenizers
     >>> _ = Path("t.csv").write_text("text,label\\na b,x\\nc,y\\na,x\\n", encoding="utf-8")
@@ -79,24 +82,27 @@ class TokenShards:
     def build(
         cls,
         data: str | Path | Rows,
-        tokenizer: Tokenizer | HashedNgrams,
+        tokenizer: Encoder,
         *,
         cache: str | Path | None = None,
         max_length: int | None = None,
-        labels: LabelKind = "class",
+        task: Task | None = "single-label",
         classes: Sequence[Label] | None = None,
         text_column: str | None = None,
         label_column: str | None = None,
         format: str | None = None,
         delimiter: str | None = None,
+        separator: str | None = None,
         on_bad: Literal["stop", "skip"] = "stop",
         progress: Callable[[int], None] | None = None,
     ) -> TokenShards:
         """Find the tokenized form of the data in the cache, or make it, in constant memory.
 
         data: a file, glob or folder of any corpus format, or rows that can be gone through twice: (text, label) pairs,
-        texts alone with labels="none". classes: the known classes in their order, as for validation data; another label
-        is an error. cache: by default `textkit/tokens` in the user's cache folder; it may be removed at any time.
+        or texts alone with task=None. tokenizer: also hashed n-grams, or a classifier's TextInput, which has its own
+        max_length. classes: the known classes in their order, as for validation data; another label is an error.
+        separator: what stands between the labels of a row, for multi-label. cache: by default `textkit/tokens` in the
+        user's cache folder; it may be removed at any time.
         progress hears of the rows done. A cached folder whose bytes were damaged is made anew, and `notes` says so.
 
         Raises DataError with file:line for a row that cannot be used, StorageError when the data changes meanwhile.
@@ -113,9 +119,10 @@ class TokenShards:
         key = {
             "format": FORMAT,
             "textkit": __version__,
-            **_describe_tokenizer(tokenizer),
+            **_describe_encoder(tokenizer),
             "max_length": max_length,
-            "labels": labels,
+            "task": task,
+            "separator": separator,
             "classes": None if classes is None else list(classes),
             "options": options,
             "data": digest,
@@ -130,10 +137,10 @@ class TokenShards:
                     notes.append(f"tokenized anew: {err}")
             for left in path.parent.glob(f".{path.name}.*.part*"):  # a killed build's; we hold the lock
                 shutil.rmtree(left, ignore_errors=True)
-            labeller = _Labeller(labels, classes)
+            labels = LabelReader(task, classes=classes, separator=separator)
             with files.atomic_folder(path) as temporary:
-                rows = source.rows(labeller)
-                facts = _write(temporary, rows, _encoder(tokenizer, max_length), labeller, progress)
+                rows = source.rows(labels)
+                facts = _write(temporary, rows, _encoder(tokenizer, max_length), labels, progress)
                 if source.digest() != digest:
                     raise StorageError("data changed while it was tokenized; run again", where=source.name)
                 facts |= {"notes": source.notes, "key": key}
@@ -146,8 +153,8 @@ class TokenShards:
         folder = Path(folder)
         manifest = files.check_manifest(folder, kind=MANIFEST_KIND, format=FORMAT)
         try:
-            columns = {name: _map(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
-            labels = _map(folder / LABELS) if (folder / LABELS).exists() else None
+            columns = {name: map_column(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
+            labels = map_column(folder / LABELS, writable=True) if (folder / LABELS).exists() else None
             tokens = TokenBatch(columns[IDS], columns[OFFSETS], None, columns[TRUNCATED])
             found = (int(manifest["n_truncated"]), int(manifest["n_replaced"]), list(manifest["notes"]))
         except (ValueError, KeyError, TypeError) as err:
@@ -165,6 +172,16 @@ class TokenShards:
         return self.tokens.lengths
 
     @property
+    def ids(self) -> NDArray[np.int32]:
+        """The ids of all rows, one after the other: (n_tokens,) int32, mapped."""
+        return self.tokens.ids
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each row begins: (n_rows + 1,) int64, mapped."""
+        return self.tokens.offsets
+
+    @property
     def truncated(self) -> NDArray[np.int32]:
         """Tokens cut from each row: (n_rows,) int32, mapped."""
         return self.tokens.truncated
@@ -172,52 +189,6 @@ class TokenShards:
     def take(self, rows: Sequence[int] | IntArray) -> TokenBatch:
         """Read the rows at these indices, in this order, into a TokenBatch in memory; an index may repeat."""
         return self.tokens.take(rows)
-
-
-class _Labeller:
-    """Numbers for labels: classes as they come, given classes, or the numbers themselves."""
-
-    def __init__(self, kind: LabelKind, classes: Sequence[Label] | None) -> None:
-        if kind not in ("class", "number", "none"):
-            raise UsageError(f"labels is '{kind}', expected 'class', 'number' or 'none'")
-        if classes is not None and kind != "class":
-            raise UsageError(f"classes are given but labels = '{kind}'; expected labels = 'class'")
-        self.kind = kind
-        self.given = classes is not None
-        self.codes: dict[Label, int] = {label: code for code, label in enumerate(classes or ())}
-        if len(self.codes) < len(classes or ()):
-            raise UsageError("classes has the same class twice")
-        self.types = {type(label) for label in self.codes}
-
-    @property
-    def dtype(self) -> str:
-        return "<f8" if self.kind == "number" else "<i8"
-
-    def number(self, label: Label | None) -> float:
-        """Give a label's number; ValueError says what is wrong with it."""
-        if self.kind == "number":
-            try:
-                value = float("nan" if label is None else label)
-            except (TypeError, ValueError):
-                value = math.nan
-            if not math.isfinite(value):
-                raise ValueError(f"the label is {label!r}, expected a finite number")
-            return value
-        code = None if label is None else self.codes.get(label)
-        if code is not None:
-            return code
-        if label is None or label == "":
-            raise ValueError("the label is empty")
-        if self.given:
-            raise ValueError(f"label {label!r} is not among the {len(self.codes)} known classes")
-        self.types.add(type(label))
-        if len(self.types) > 1:
-            raise ValueError(f"label {label!r} is a {type(label).__name__}, the ones before are not; use one type")
-        return self.codes.setdefault(label, len(self.codes))
-
-    def classes(self) -> list[Label]:
-        """Give the classes: in the order given, or sorted."""
-        return list(self.codes) if self.given else sorted(self.codes)
 
 
 class _Files:
@@ -233,12 +204,12 @@ class _Files:
     def digest(self) -> list[list[str]]:
         return [[Path(name).name, files.sha256(name)] for name in self.names]
 
-    def rows(self, labeller: _Labeller) -> Iterator[tuple[str, float]]:
+    def rows(self, labels: LabelReader) -> Iterator[Numbered]:
         for name in self.names:
-            reader = RowReader(name, labelled=labeller.kind != "none", **self.options)
+            reader = RowReader(name, labelled=labels.task is not None, **self.options)
             for row in reader:
                 try:
-                    number = 0.0 if labeller.kind == "none" else labeller.number(row.label)
+                    number = labels.read(row.label)
                 except ValueError as err:
                     raise reader.error(str(err), line=row.line) from err
                 yield row.text, number
@@ -262,80 +233,42 @@ class _Memory:
             found.update(json.dumps([text, label]).encode() + b"\n")
         return found.hexdigest()
 
-    def rows(self, labeller: _Labeller) -> Iterator[tuple[str, float]]:
+    def rows(self, labels: LabelReader) -> Iterator[Numbered]:
         for index, row in enumerate(self.data):
             text, label = _pair(row)
             try:
-                number = 0.0 if labeller.kind == "none" else labeller.number(label)
+                number = labels.read(label)
             except ValueError as err:
                 raise DataError(str(err), where=f"row {index}") from err
             yield text, number
 
 
-def _pair(row: Any) -> tuple[str, Label | None]:
-    """Take a row of the caller's apart: a text, or a text and its label, numpy scalars turned into Python's own."""
+def _pair(row: Any) -> tuple[str, Any]:
+    """Take a row of the caller's apart: a text, or a text and its label, numpy values turned into Python's own."""
     text, label = row if isinstance(row, tuple | list) and len(row) == 2 else (row, None)
-    label = label.item() if isinstance(label, np.generic) else label
-    if not isinstance(text, str) or not (label is None or isinstance(label, str | int | float)):
-        raise DataError(f"a row is {str(row)[:60]!r}, expected a text, or (text, label) with a str or a number")
+    label = label.tolist() if isinstance(label, np.generic | np.ndarray) else label
+    plain = label if isinstance(label, list | tuple) else [label]
+    if not isinstance(text, str) or not all(item is None or isinstance(item, str | int | float) for item in plain):
+        raise DataError(f"a row is {str(row)[:60]!r}, expected a text, or (text, label) with str or number labels")
     return text, label
-
-
-class _Column:
-    """A .npy file of one dimension that is written piece by piece; its header is put right at the end."""
-
-    def __init__(self, file: IO[bytes], dtype: str) -> None:
-        self.file, self.dtype, self.n = file, np.dtype(dtype), 0
-        self._header()
-        self._start = file.tell()
-
-    def write(self, values: NDArray[Any]) -> None:
-        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
-        self.n += len(values)
-
-    def finish(self) -> None:
-        self.file.seek(0)
-        self._header()
-        assert self.file.tell() == self._start, "numpy leaves room for the number to grow"
-        self.file.seek(0, os.SEEK_END)
-
-    def _header(self) -> None:
-        description = np.lib.format.dtype_to_descr(self.dtype)
-        np.lib.format.write_array_header_1_0(
-            self.file, {"descr": description, "fortran_order": False, "shape": (self.n,)}
-        )
-
-
-@contextlib.contextmanager
-def _column(path: Path, dtype: str) -> Iterator[_Column]:
-    with files.atomic_file(path) as file:
-        column = _Column(file, dtype)
-        yield column
-        column.finish()
-
-
-def _map(path: Path) -> NDArray[Any]:
-    """Map a .npy file; an empty one cannot be mapped and is read."""
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array.view(np.ndarray)
 
 
 def _write(
     folder: Path,
-    rows: Iterator[tuple[str, float]],
+    rows: Iterator[Numbered],
     encode: Callable[[list[str]], TokenBatch],
-    labeller: _Labeller,
+    labels: LabelReader,
     progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
     """Write the columns, part after part; give the counts."""
     n_truncated = n_replaced = 0
     with contextlib.ExitStack() as stack:
-        ids = stack.enter_context(_column(folder / IDS, "<i4"))
-        offsets = stack.enter_context(_column(folder / OFFSETS, "<i8"))
-        truncated = stack.enter_context(_column(folder / TRUNCATED, "<i4"))
-        numbers = stack.enter_context(_column(folder / LABELS, labeller.dtype))
+        ids = stack.enter_context(open_column(folder / IDS, "<i4"))
+        offsets = stack.enter_context(open_column(folder / OFFSETS, "<i8"))
+        truncated = stack.enter_context(open_column(folder / TRUNCATED, "<i4"))
+        numbers = stack.enter_context(open_column(folder / LABELS, "<f4" if labels.task == "regression" else "<i8"))
         offsets.write(np.zeros(1))
-        held: list[float] = []
+        held: list[int | list[float]] = []
         for part in cut_parts(_hold(rows, held), n_rows=_PART_ROWS, n_characters=_PART_CHARACTERS):
             batch = encode([row.text for row in part.rows])
             offsets.write(batch.offsets[1:] + ids.n)
@@ -348,32 +281,35 @@ def _write(
             if progress is not None:
                 progress(truncated.n)
         n_rows, n_tokens = truncated.n, ids.n
-    classes = labeller.classes()
-    if labeller.kind == "none":
+    if labels.task is None:
         (folder / LABELS).unlink()
-    elif labeller.kind == "class" and classes != list(labeller.codes):
-        new = {label: code for code, label in enumerate(classes)}
-        _renumber(folder, np.array([new[label] for label in labeller.codes]))
-    files.write_json(folder / CLASSES, classes)
+    elif labels.task != "regression":
+        _translate(folder / LABELS, labels.table())
+    files.write_json(folder / CLASSES, [] if labels.task is None else labels.classes())
     return {"n_rows": n_rows, "n_tokens": n_tokens, "n_truncated": n_truncated, "n_replaced": n_replaced}
 
 
-def _hold(rows: Iterator[tuple[str, float]], held: list[float]) -> Iterator[Row]:
+def _hold(rows: Iterator[Numbered], held: list[int | list[float]]) -> Iterator[Row]:
     """Pass the texts on as rows and keep their labels' numbers."""
     for number, (text, label) in enumerate(rows):
         held.append(label)
         yield Row(text, None, number)
 
 
-def _renumber(folder: Path, new: NDArray[np.int64]) -> None:
-    """Give the labels the numbers of the sorted classes, some rows at a time."""
-    old = _map(folder / LABELS)
-    with _column(folder / LABELS, "<i8") as column:
-        for start in range(0, len(old), _REMAP_ROWS):
-            column.write(new[old[start : start + _REMAP_ROWS]])
+def _translate(path: Path, table: NDArray[Any]) -> None:
+    """Put the targets in the place of the numbers that labels had while the classes were not known."""
+    numbers = map_column(path)
+    with open_column(path, table.dtype.newbyteorder("<").str) as column:
+        column.write(table[:0])
+        for start in range(0, len(numbers), _REMAP_ROWS):
+            column.write(table[numbers[start : start + _REMAP_ROWS]])
 
 
-def _encoder(tokenizer: Tokenizer | HashedNgrams, max_length: int | None) -> Callable[[list[str]], TokenBatch]:
+def _encoder(tokenizer: Encoder, max_length: int | None) -> Callable[[list[str]], TokenBatch]:
+    if isinstance(tokenizer, TextInput):
+        if max_length is not None:
+            raise UsageError("a TextInput has a max_length of its own; leave out max_length")
+        return tokenizer.encode
     if not isinstance(tokenizer, HashedNgrams):
         return lambda texts: tokenizer.encode(texts, max_length=max_length)
     if max_length is None:
@@ -381,8 +317,12 @@ def _encoder(tokenizer: Tokenizer | HashedNgrams, max_length: int | None) -> Cal
     return lambda texts: tokenizer.encode(texts).truncate(max_length)
 
 
-def _describe_tokenizer(tokenizer: Tokenizer | HashedNgrams) -> dict[str, Any]:
+def _describe_encoder(tokenizer: Encoder) -> dict[str, Any]:
     """Say all that decides the ids."""
+    if isinstance(tokenizer, TextInput):
+        inner = _describe_encoder(tokenizer.tokenizer if tokenizer.ngrams is None else tokenizer.ngrams)
+        template = None if tokenizer.template is None else asdict(tokenizer.template)
+        return {**inner, "template": template, "cut": tokenizer.max_length}
     if not isinstance(tokenizer, HashedNgrams):
         return {"tokenizer": tokenizer.fingerprint}
     names = [field.name for field in fields(tokenizer) if field.compare and field.name != "words"]

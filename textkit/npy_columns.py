@@ -1,0 +1,72 @@
+"""Columns of numbers on disk: .npy files that are written piece by piece and mapped, not read.
+
+In: arrays, one after the other. Out: one .npy file that numpy.load opens anywhere, whole or not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit import files
+
+
+class NpyColumn:
+    """A .npy file that is written row by row, each row `shape`; its header is put right at the end."""
+
+    def __init__(self, file: IO[bytes], dtype: str) -> None:
+        self.file, self.dtype, self.n = file, np.dtype(dtype), 0
+        self.shape: tuple[int, ...] = ()
+        self._header()
+        self._start = file.tell()
+
+    def write(self, values: NDArray[Any]) -> None:
+        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
+        self.n, self.shape = self.n + len(values), values.shape[1:]
+
+    def finish(self) -> None:
+        self.file.seek(0)
+        self._header()
+        assert self.file.tell() == self._start, "numpy leaves room for the number to grow"
+        self.file.seek(0, os.SEEK_END)
+
+    def _header(self) -> None:
+        description = np.lib.format.dtype_to_descr(self.dtype)
+        np.lib.format.write_array_header_1_0(
+            self.file, {"descr": description, "fortran_order": False, "shape": (self.n, *self.shape)}
+        )
+
+
+@contextlib.contextmanager
+def open_column(path: Path, dtype: str) -> Iterator[NpyColumn]:
+    """Open a new column; it appears under its name when it is whole.
+
+    >>> with open_column(Path("a.npy"), "<i4") as column:
+    ...     column.write(np.array([1, 2]))
+    ...     column.write(np.array([3]))
+    >>> map_column(Path("a.npy")).tolist()
+    [1, 2, 3]
+    """
+    with files.atomic_file(path) as file:
+        column = NpyColumn(file, dtype)
+        yield column
+        column.finish()
+
+
+def map_column(path: Path, *, writable: bool = False) -> NDArray[Any]:
+    """Map a .npy file: its pages are read when they are touched. ValueError when it is none or cut short.
+
+    writable: writing changes a page in memory, never the file; torch warns of arrays that cannot be written.
+
+    >>> np.save("b.npy", np.arange(3))
+    >>> map_column(Path("b.npy"))[1:].tolist()
+    [1, 2]
+    """
+    array: NDArray[Any] = np.load(path, mmap_mode="c" if writable else "r", allow_pickle=False)
+    return array.view(np.ndarray)
