@@ -221,7 +221,7 @@ def index(
     vectors: Spec,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     connectivity: Annotated[int, typer.Option(min=2, help="Edges a row: more finds more, in more memory.")] = 16,
-    effort: Annotated[int, typer.Option(min=1, help="Candidates a query: more finds more, slower.")] = 128,
+    effort: Annotated[int, typer.Option(min=1, help="Candidates a query: more finds more, slower.")] = 64,
     cache: Cache = None,
 ) -> None:
     """Build an index of neighbours for large tables; nearest and analogy take it as --index."""

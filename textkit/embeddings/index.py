@@ -68,7 +68,7 @@ def build_index(
     folder: str | Path,
     *,
     connectivity: int = 16,
-    effort: int = 128,
+    effort: int = 64,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> NeighbourIndex:
     """Build an index of all rows that have a word, write it as a folder, and open it.
@@ -131,7 +131,7 @@ def open_index(folder: str | Path) -> NeighbourIndex:
     if graph is None or not len(graph):
         raise ArtifactError("usearch finds no index in it; build it again", where=str(folder / INDEX))
     effort = config.get("effort")
-    graph.expansion_search = effort if isinstance(effort, int) and effort > 0 else 128
+    graph.expansion_search = effort if isinstance(effort, int) and effort > 0 else 64
     return NeighbourIndex(graph, fingerprint=config["vectors"], path=folder)
 
 
