@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from textkit import files
 from textkit.embeddings.vectors import Vectors
+from textkit.embeddings.word_files import read_lines
 from textkit.errors import DataError, MissingExtraError, UsageError
-from textkit.inputs import open_bytes
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
@@ -46,24 +46,16 @@ def read_words(path: str | Path) -> tuple[list[str], list[str] | None]:
     >>> read_words("w.tsv")
     (['king', 'red'], ['role', 'colour'])
     """
-    path = Path(path)
     words: list[str] = []
     labels: list[str] = []
-    with open_bytes(path) as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as err:
-                raise DataError("line is not UTF-8", where=f"{path}:{number}") from err
-            if not line.strip():
-                continue
-            word, tab, label = line.partition("\t")
-            if words and bool(tab) != bool(labels):
-                raise DataError(
-                    f"'{word}' has {'a' if tab else 'no'} label, the words before it differ", where=f"{path}:{number}"
-                )
-            words.append(word)
-            labels += [label] if tab else []
+    for number, line in read_lines(path):
+        word, tab, label = line.partition("\t")
+        if words and bool(tab) != bool(labels):
+            raise DataError(
+                f"'{word}' has {'a' if tab else 'no'} label, the words before it differ", where=f"{path}:{number}"
+            )
+        words.append(word)
+        labels += [label] if tab else []
     if not words:
         raise DataError("file holds no words", where=str(path))
     return words, labels or None
