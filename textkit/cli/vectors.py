@@ -291,8 +291,9 @@ def plot(
     picture = drawing.lay_out(v, chosen, labels, method=method.value)
     for line in picture.notes:
         note(line)
-    drawing.write_html(picture, out)
-    drawing.write_png(picture, out.with_suffix(".png"))
+    title = f"{Path(vectors).name}: {len(picture.words):,} words"
+    drawing.write_html(picture, out, title=title)
+    drawing.write_png(picture, out.with_suffix(".png"), title=title)
     note(f"{out} and {out.with_suffix('.png').name}: {len(picture.words):,} words, {picture.axes}")
 
 
