@@ -9,12 +9,15 @@ import glob
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
 from textkit.errors import StorageError
 
+# What reading may raise once `open_bytes` has opened a file; gzip lets zlib's own error through.
+READ_ERRORS = (OSError, EOFError, zlib.error)
 FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
-import random
-import shutil
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
 from tests.embeddings import samples
 from textkit import Vectors
@@ -139,51 +141,91 @@ def test_a_file_that_grows_while_it_is_read_is_refused(monkeypatch: pytest.Monke
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize("name", samples.EVERY)
-def test_no_damage_gets_past_textkit_error(name: str, tmp_path: Path) -> None:
-    """Flip, cut, repeat and insert bytes in every file of every format; open, look up and search whatever opens."""
-    whole = samples.EVERY[name](tmp_path)
-    files = [whole] if whole.is_file() else sorted(path for path in whole.rglob("*") if path.is_file())
-    if name == "gensim":
-        files.append(whole.with_name("v.kv.vectors.npy"))
-    if name == "spacy":
-        files = [whole / "vocab" / "vectors", whole / "vocab" / "key2row", whole / "vocab" / "strings.json"]
-    rng = random.Random(name)
-    n_opened = 0
-    for number in range(ROUNDS if name != "spacy" else ROUNDS // 3):
-        path = files[number % len(files)]
-        good = path.read_bytes()
-        path.write_bytes(damage(good, rng))
-        try:
-            v = Vectors.open(whole)
-            v.lookup(["king", "unknown"], "zero" if v.ngrams is None else "ngram")
-            list(v.words)
-            v.nearest(np.ones((1, v.dim), np.float32), k=3)
-            n_opened += 1
-        except TextkitError as err:
-            assert "\n" not in str(err)
-        finally:
-            path.write_bytes(good)
-    shutil.rmtree(tmp_path, ignore_errors=True)
-    assert n_opened < ROUNDS
+# An edit: what is done, where (as a share of the file, or a place near its beginning), and with what.
+PIECES = [
+    b"\n",
+    b" ",
+    b"\t",
+    b"\xff",
+    b"9",
+    b"-",
+    b"nan ",
+    b"\0" * 8,
+    b'"',
+    b"1e999 ",
+    b"\xff" * 8,
+    struct.pack("<q", -1),
+]
+EDITS = st.tuples(
+    st.sampled_from(["set", "cut", "remove", "insert", "overwrite", "repeat"]),
+    st.one_of(st.integers(0, 200), st.floats(0, 1)),
+    st.one_of(st.sampled_from(PIECES), st.binary(min_size=1, max_size=9)),
+)
 
 
-def damage(data: bytes, rng: random.Random) -> bytes:
-    """Change a few places of a file, the beginning more often than the rest."""
+def damage(data: bytes, edits: list[tuple[str, float, bytes]]) -> bytes:
     changed = bytearray(data)
-    for _ in range(rng.randint(1, 3)):
-        at = rng.randrange(max(1, min(len(changed), rng.choice([16, 200, len(changed) or 1]))))
-        match rng.randrange(6):
-            case 0:
-                changed[at : at + 1] = bytes([rng.randrange(256)])
-            case 1:
+    for what, place, piece in edits:
+        at = min(place if isinstance(place, int) else int(place * len(changed)), len(changed))
+        match what:
+            case "set":
+                changed[at : at + 1] = piece[:1]
+            case "cut":
                 del changed[at:]
-            case 2:
-                del changed[at : at + rng.randint(1, 9)]
-            case 3:
-                changed[at:at] = rng.choice([b"\n", b" ", b"\xff", b"9", b"-", b"nan ", b"\0" * 8, b'"', b"1e999 "])
-            case 4:
-                changed[at : at + 8] = rng.choice([b"\xff" * 8, b"\x7f" * 8, b"\0" * 8, struct.pack("<q", -1)])
+            case "remove":
+                del changed[at : at + len(piece)]
+            case "insert":
+                changed[at:at] = piece
+            case "overwrite":
+                changed[at : at + len(piece)] = piece
             case _:
                 changed += changed[at : at + 50]
     return bytes(changed)
+
+
+def write_packed(folder: Path) -> Path:
+    path = folder / "v.txt.gz"
+    path.write_bytes(gzip.compress(samples.write_text(folder).read_bytes(), mtime=0))
+    return path
+
+
+@pytest.fixture(scope="module", params=[*samples.EVERY, "packed"])
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """What is opened, and the files of it that are damaged."""
+    whole = {**samples.EVERY, "packed": write_packed}[request.param](tmp_path_factory.mktemp("sample"))
+    if request.param == "gensim":
+        return whole, [whole, whole.with_name("v.kv.vectors.npy")]
+    if request.param == "spacy":
+        return whole, [whole / "vocab" / name for name in ("vectors", "key2row", "strings.json")]
+    return whole, [whole] if whole.is_file() else sorted(path for path in whole.rglob("*") if path.is_file())
+
+
+@settings(max_examples=ROUNDS, deadline=None, derandomize=True, database=None)
+@given(number=st.integers(0, 9), edits=st.lists(EDITS, min_size=1, max_size=3), sealed=st.booleans())
+def test_no_damage_gets_past_textkit_error(
+    sample: tuple[Path, list[Path]], number: int, edits: list[tuple[str, float, bytes]], sealed: bool
+) -> None:
+    """Damage one file of valid vectors; open, look up and search whatever opens.
+
+    sealed: the manifest of our own folder is made to agree, so that what lies behind it meets the damage.
+    """
+    whole, files = sample
+    path, manifest = files[number % len(files)], whole / "manifest.json"
+    good, seal = path.read_bytes(), manifest.read_bytes() if manifest.exists() else b""
+    path.write_bytes(damage(good, edits))
+    if sealed and seal and path != manifest:
+        entries = json.loads(seal)
+        entries["files"][path.name]["bytes"] = path.stat().st_size
+        manifest.write_text(json.dumps(entries), encoding="utf-8")
+    try:
+        v = Vectors.open(whole)
+        v.lookup(["king", "unknown"], "zero" if v.ngrams is None else "ngram")
+        list(v.words)
+        v.nearest(np.ones((1, v.dim), np.float32), k=3)
+    except TextkitError as err:
+        assert "\n" not in str(err)
+        event("refused")
+    finally:
+        path.write_bytes(good)
+        if seal:
+            manifest.write_bytes(seal)

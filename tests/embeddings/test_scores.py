@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from textkit import Vectors
 from textkit.embeddings.evaluation import is_analogies, score_analogies, score_similarity, spearman
-from textkit.errors import DataError
+from textkit.errors import DataError, StorageError
 
 
 def test_spearman_is_scipys() -> None:
@@ -76,6 +77,9 @@ def test_bad_files_are_named_by_line() -> None:
         Path("p.tsv").write_text(data, encoding="utf-8")
         with pytest.raises(DataError, match=message):
             score_similarity(v, "p.tsv")
+    Path("p.tsv.gz").write_bytes(gzip.compress(b"a\tb\t1\n" * 99)[:-9])
+    with pytest.raises(StorageError, match="cannot read on after line"):
+        score_similarity(v, "p.tsv.gz")
     Path("q.txt").write_text(": s\na b a\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"q.txt:2: expected four words, found 3"):
         score_analogies(v, "q.txt")

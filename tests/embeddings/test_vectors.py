@@ -42,7 +42,8 @@ def test_random_vector_depends_on_word_and_seed_alone() -> None:
 
 def test_nearest_agrees_with_the_naive_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textkit.embeddings.vectors.CHUNK_BYTES", 700)
-    monkeypatch.setattr("textkit.embeddings.neighbours._BLOCK_ROWS", 13)
+    monkeypatch.setattr("textkit.embeddings.neighbours._FIRST_ROWS", 13)
+    monkeypatch.setattr("textkit.embeddings.neighbours._CELLS", 90)
     rng = np.random.default_rng(0)
     table = rng.standard_normal((300, 8)).astype(np.float32)
     v = Vectors([f"w{i}" for i in range(300)], table)
@@ -56,6 +57,17 @@ def test_nearest_agrees_with_the_naive_way(monkeypatch: pytest.MonkeyPatch) -> N
     together = v.nearest(["w1", "w2"], k=3)
     assert [[word for word, _ in row] for row in together] == [[w for w, _ in v.nearest(q, k=3)] for q in ("w1", "w2")]
     assert [len(row) for row in v.nearest(table[:2], k=500)] == [300, 300]
+
+
+def test_equal_cosines_are_ranked_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever block a row lies in, and however many queries are asked at a time."""
+    monkeypatch.setattr("textkit.embeddings.neighbours._FIRST_ROWS", 1)
+    monkeypatch.setattr("textkit.embeddings.neighbours._CELLS", 60)
+    table = np.tile(np.array([[1, 0], [0, 1], [1, 1]], np.float32), (40, 1))
+    v = Vectors([f"w{i}" for i in range(120)], table)
+    for n in (1, 2, 7):
+        for row in v.nearest(np.tile(np.array([[0, 2]], np.float32), (n, 1)), k=50):
+            assert [word for word, _ in row] == [f"w{i}" for i in [*range(1, 120, 3), *range(2, 31, 3)]]
 
 
 def test_a_row_of_zeros_is_near_to_nothing_and_breaks_nothing() -> None:

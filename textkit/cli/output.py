@@ -56,8 +56,8 @@ class Progress:
     def __init__(self, title: str, *, total: int | None = None, unit: str = "rows", silent: bool = False) -> None:
         self.title, self.total, self.unit, self.silent = title, total, unit, silent
         self._console = error_console()
-        self._started = time.monotonic()
-        self._last_line = self._started
+        self._last_line = time.monotonic()
+        self._began = (0, self._last_line)  # what was done when the work began whose end is guessed, and the time
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -78,7 +78,10 @@ class Progress:
             self._bar.stop()
 
     def update(self, done: int, *, total: int | None = None, details: str = "") -> None:
-        """Say how much is done."""
+        """Say how much is done; work whose total becomes known now is taken to begin now."""
+        now = time.monotonic()
+        if total and not self.total:
+            self._began = (done, now)
         self.total = total or self.total
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=self.total, details=details)
@@ -98,4 +101,5 @@ class Progress:
             note(text)
 
     def _eta(self, done: int, now: float) -> str:
-        return clock((now - self._started) / max(done, 1) * (self.total or 0) - (now - self._started))
+        first, began = self._began
+        return clock((now - began) / max(done - first, 1) * max((self.total or 0) - done, 0)) if done > first else "?"

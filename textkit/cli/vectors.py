@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from textkit import Vectors
+    from textkit.embeddings.index import NeighbourIndex
     from textkit.embeddings.train import Progress as TrainProgress
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -22,6 +23,9 @@ Spec = Annotated[
 ]
 Cache = Annotated[Path | None, typer.Option(help="Where large files are converted to; by default the user's cache.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+IndexFolder = Annotated[
+    Path | None, typer.Option("--index", help="Index that `textkit vectors index` wrote: faster in millions of rows.")
+]
 Top = Annotated[int, typer.Option("--top", "-k", min=1, help="Neighbours a word.")]
 
 
@@ -75,7 +79,10 @@ def train(
     max_words: Annotated[int | None, typer.Option(help="Keep only the most frequent words.")] = None,
     negative: Annotated[int, typer.Option(help="Negative samples.")] = 5,
     epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 5,
+    sample: Annotated[float, typer.Option(help="Leave out occurrences of words more frequent than this.")] = 1e-3,
     alpha: Annotated[float, typer.Option(help="First learning rate.")] = 0.025,
+    min_n: Annotated[int, typer.Option(help="fastText: shortest character n-gram.")] = 3,
+    max_n: Annotated[int, typer.Option(help="fastText: longest character n-gram.")] = 6,
     buckets: Annotated[int, typer.Option(help="fastText: rows for character n-grams.")] = 200_000,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
     workers: Annotated[int, typer.Option("--workers", "-w", help="Threads; with 1 the bytes are the same.")] = 1,
@@ -99,7 +106,10 @@ def train(
         max_words=max_words,
         negative=negative,
         epochs=epochs,
+        sample=sample,
         alpha=alpha,
+        min_n=min_n,
+        max_n=max_n,
         buckets=buckets,
         seed=seed,
         workers=workers,
@@ -181,14 +191,17 @@ def nearest(
     vectors: Spec,
     words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Words to look up.")],
     top: Top = 10,
+    index: IndexFolder = None,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """List the nearest words by cosine; a fastText model answers for words it has never seen."""
     v = _open(vectors, cache)
+    opened = _open_index(index)
     queries = v.lookup(words, "error" if v.ngrams is None else "ngram")
     found = [
-        v.nearest(word, top) if word in v else v.nearest(queries[i : i + 1], top)[0] for i, word in enumerate(words)
+        v.nearest(word, top, index=opened) if word in v else v.nearest(queries[i : i + 1], top, index=opened)[0]
+        for i, word in enumerate(words)
     ]
     _print_neighbours(words, found, as_json=as_json)
 
@@ -200,12 +213,31 @@ def analogy(
     b: Annotated[str, typer.Argument(metavar="B")],
     c: Annotated[str, typer.Argument(metavar="C")],
     top: Top = 10,
+    index: IndexFolder = None,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is to C as B is to A."""
-    found = _open(vectors, cache).analogy(a, b, c, top)
+    found = _open(vectors, cache).analogy(a, b, c, top, index=_open_index(index))
     _print_neighbours([f"{a} : {b} = {c} : ?"], [found], as_json=as_json)
+
+
+@app.command()
+def index(
+    vectors: Spec,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    connectivity: Annotated[int, typer.Option(min=2, help="Edges a row: more finds more, in more memory.")] = 16,
+    effort: Annotated[int, typer.Option(min=1, help="Candidates a query: more finds more, slower.")] = 64,
+    cache: Cache = None,
+) -> None:
+    """Build an index of neighbours for large tables; nearest and analogy take it as --index."""
+    from textkit.cli.output import note
+    from textkit.embeddings.index import build_index
+
+    v = _open(vectors, cache)
+    with _reading("indexing", unit="rows") as progress:
+        made = build_index(v, out, connectivity=connectivity, effort=effort, progress=progress)
+    note(f"{out}: {len(made):,} rows of {v.source}")
 
 
 @app.command()
@@ -265,13 +297,14 @@ def plot(
     picture = drawing.lay_out(v, chosen, labels, method=method.value)
     for line in picture.notes:
         note(line)
-    drawing.write_html(picture, out)
-    drawing.write_png(picture, out.with_suffix(".png"))
+    title = f"{Path(vectors).name}: {len(picture.words):,} words"
+    drawing.write_html(picture, out, title=title)
+    drawing.write_png(picture, out.with_suffix(".png"), title=title)
     note(f"{out} and {out.with_suffix('.png').name}: {len(picture.words):,} words, {picture.axes}")
 
 
 @contextmanager
-def _reading(title: str) -> Iterator[Callable[[int, int | None], None]]:
+def _reading(title: str, *, unit: str = "bytes") -> Iterator[Callable[[int, int | None], None]]:
     """Show how far a long file is read; nothing where no reading is needed."""
     from textkit.cli.output import Progress
 
@@ -280,7 +313,7 @@ def _reading(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
         def update(done: int, total: int | None) -> None:
             if not bars:
-                bars.append(stack.enter_context(Progress(title, total=total, unit="bytes")))
+                bars.append(stack.enter_context(Progress(title, total=total, unit=unit)))
             bars[0].update(done, total=total)
 
         yield update
@@ -293,6 +326,12 @@ def _open(spec: str, cache: Path | None) -> Vectors:
         opened = Vectors.open(spec, cache=cache, progress=progress)
     _notes(opened)
     return opened
+
+
+def _open_index(folder: Path | None) -> NeighbourIndex | None:
+    from textkit.embeddings.index import open_index
+
+    return None if folder is None else open_index(folder)
 
 
 def _notes(vectors: Vectors) -> None:

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from textkit.embeddings import neighbours
 from textkit.embeddings.vectors import Vectors
+from textkit.embeddings.word_files import read_lines
 from textkit.embeddings.words import Int64
 from textkit.errors import DataError
-from textkit.inputs import open_bytes
 
 _CHUNK = 512
 
@@ -174,15 +174,10 @@ def _read_analogies(path: Path) -> Iterator[tuple[str, list[list[str]]]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Give the lines that are neither blank nor comments, with their numbers."""
-    with open_bytes(path) as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            except UnicodeDecodeError as err:
-                raise DataError("line is not UTF-8", where=f"{path}:{number}") from err
-            if line and not line.startswith("#"):
-                yield number, line
+    """Give the lines that are no comments, stripped, with their numbers."""
+    for number, line in read_lines(path):
+        if not line.lstrip().startswith("#"):
+            yield number, line.strip()
 
 
 def is_analogies(path: str | Path) -> bool:

@@ -23,7 +23,7 @@ from textkit.embeddings.vectors import Vectors
 from textkit.embeddings.word2vec_binary import BinaryRows
 from textkit.embeddings.words import ByteWords, WordIndex
 from textkit.errors import ArtifactError, StorageError, UsageError
-from textkit.inputs import open_bytes
+from textkit.inputs import READ_ERRORS, open_bytes
 
 Progress = Callable[[int, int | None], None]
 
@@ -135,7 +135,7 @@ def _sniff_rows(path: Path) -> str:
     try:
         with open_bytes(path) as file:
             head = file.read(_SNIFF_BYTES)
-    except (OSError, EOFError) as err:
+    except READ_ERRORS as err:
         raise StorageError(f"cannot read: {err}", where=str(path)) from err
     first, _, rest = head.partition(b"\n")
     header = first.split()

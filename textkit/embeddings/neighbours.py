@@ -5,6 +5,7 @@ In: queries (n, dim) and Vectors. Out: the k best rows of each query and their c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
-# Queries taken at a time, so that their cosines with a block of rows stay within some tens of megabytes.
+# Queries taken at a time. In 400,000 x 50 with one thread, one alone takes 5 ms, 256 together take 1 ms each.
 _QUERIES = 256
-_BLOCK_ROWS = 32_768
+# Cosines computed at a time, 16 MB of them: 4 MB are as fast on an idle machine, but OpenBLAS waits for its second
+# thread in every product, which on a busy one took 15 ms each.
+_CELLS = 1 << 22
+# The first block is ranked whole; those after it give only what beats the k-th best so far, a handful of rows.
+_FIRST_ROWS = 1024
 
 
 def unit(rows: Floats) -> Floats:
@@ -69,19 +74,34 @@ def _search(
     rows: Int64,
     cosines: Floats,
 ) -> None:
-    """Fill in the best rows and cosines of some queries, going through the table once."""
-    k = rows.shape[1]
+    """Fill in the best rows and cosines (n, k) of some queries, going through the table once."""
+    n, k = rows.shape
+    for begin, block in _blocks(vectors, n, first_rows=max(_FIRST_ROWS, 2 * k)):
+        found = queries @ block.T
+        found /= norms[begin : begin + len(block)]
+        if allowed is not None:
+            found[:, ~allowed[begin : begin + len(block)]] = -np.inf
+        owners, at = np.divmod(np.flatnonzero(found > cosines[:, -1:]), len(block))
+        if not len(owners):
+            continue
+        # The better ones of each query, side by side after its best so far: stable sorting leaves ties by row.
+        counts = np.bincount(owners, minlength=n)
+        place = k + np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+        all_cosines = np.full((n, k + int(counts.max())), -np.inf, np.float32)
+        all_rows = np.zeros(all_cosines.shape, np.int64)
+        all_cosines[:, :k], all_rows[:, :k] = cosines, rows
+        all_cosines[owners, place], all_rows[owners, place] = found[owners, at], begin + at
+        order = np.argsort(-all_cosines, axis=1, kind="stable")[:, :k]
+        rows[:] = np.take_along_axis(all_rows, order, axis=1)
+        cosines[:] = np.take_along_axis(all_cosines, order, axis=1)
+
+
+def _blocks(vectors: Vectors, n_queries: int, *, first_rows: int) -> Iterator[tuple[int, Floats]]:
+    """Cut the table into blocks of as many rows as so many queries allow, the first ones small."""
+    size, most = first_rows, max(first_rows, _CELLS // n_queries)
     for at, large in vectors.blocks():
-        for start in range(0, len(large), _BLOCK_ROWS):
-            block, begin = large[start : start + _BLOCK_ROWS], at + start
-            found = queries @ block.T
-            found /= norms[begin : begin + len(block)]
-            if allowed is not None:
-                found[:, ~allowed[begin : begin + len(block)]] = -np.inf
-            best = np.argpartition(-found, k - 1, axis=1)[:, :k] if k < len(block) else np.arange(len(block))[None]
-            best = np.broadcast_to(best, (len(queries), best.shape[1]))
-            all_rows = np.concatenate([rows, best + begin], axis=1)
-            all_cosines = np.concatenate([cosines, np.take_along_axis(found, best, axis=1)], axis=1)
-            order = np.lexsort((all_rows, -all_cosines), axis=1)[:, :k]
-            rows[:] = np.take_along_axis(all_rows, order, axis=1)
-            cosines[:] = np.take_along_axis(all_cosines, order, axis=1)
+        start = 0
+        while start < len(large):
+            yield at + start, large[start : start + size]
+            start += size
+            size = min(8 * size, most)

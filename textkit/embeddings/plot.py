@@ -19,13 +19,14 @@ import numpy.typing as npt
 
 from textkit import files
 from textkit.embeddings.vectors import Vectors
+from textkit.embeddings.word_files import read_lines
 from textkit.errors import DataError, MissingExtraError, UsageError
-from textkit.inputs import open_bytes
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 PAGE_WORDS = 50_000
 _PNG_NAMES = 250
+_POINT_PIXELS = 4.0
 
 
 @dataclass(frozen=True)
@@ -46,24 +47,16 @@ def read_words(path: str | Path) -> tuple[list[str], list[str] | None]:
     >>> read_words("w.tsv")
     (['king', 'red'], ['role', 'colour'])
     """
-    path = Path(path)
     words: list[str] = []
     labels: list[str] = []
-    with open_bytes(path) as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as err:
-                raise DataError("line is not UTF-8", where=f"{path}:{number}") from err
-            if not line.strip():
-                continue
-            word, tab, label = line.partition("\t")
-            if words and bool(tab) != bool(labels):
-                raise DataError(
-                    f"'{word}' has {'a' if tab else 'no'} label, the words before it differ", where=f"{path}:{number}"
-                )
-            words.append(word)
-            labels += [label] if tab else []
+    for number, line in read_lines(path):
+        word, tab, label = line.partition("\t")
+        if words and bool(tab) != bool(labels):
+            raise DataError(
+                f"'{word}' has {'a' if tab else 'no'} label, the words before it differ", where=f"{path}:{number}"
+            )
+        words.append(word)
+        labels += [label] if tab else []
     if not words:
         raise DataError("file holds no words", where=str(path))
     return words, labels or None
@@ -176,7 +169,7 @@ def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors"
     for i, name in enumerate(names):
         chosen = labels == name
         colour = COLOURS[i % len(COLOURS)]
-        axes.scatter(x[chosen], y[chosen], s=14, color=colour, label=name.replace("$", "\\$"), alpha=0.8, linewidths=0)
+        axes.scatter(x[chosen], y[chosen], s=20, color=colour, label=name.replace("$", "\\$"), alpha=0.8, linewidths=0)
     axes.set_title(title, loc="left")
     axes.set_xlabel(picture.axes)
     axes.margins(0.08)
@@ -185,7 +178,7 @@ def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors"
     axes.set_xticks([])
     axes.set_yticks([])
     if picture.labels:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, markerscale=2)
     _name_points(axes, canvas, picture)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -193,26 +186,57 @@ def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors"
 
 
 def _name_points(axes: Any, canvas: Any, picture: Picture) -> None:
-    """Write words beside their points, in order, leaving out those whose place is taken."""
+    """Write words beside their points, in order, on no other word and if possible on no other point."""
     import logging
     import warnings
 
     quiet = logging.getLogger("matplotlib.font_manager")
     before = quiet.level
     quiet.setLevel(logging.ERROR)
-    taken: list[Any] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the font lacks some script: a box is drawn
         canvas.draw()
-        for word, (x, y) in zip(picture.words[:_PNG_NAMES], picture.positions.tolist(), strict=False):
+        pixels = axes.transData.transform(picture.positions)
+        points = np.concatenate([pixels - _POINT_PIXELS, pixels + _POINT_PIXELS], axis=1)
+        names = np.empty((0, 4))
+        for number, word in enumerate(picture.words[:_PNG_NAMES]):
             shown = "".join(c if c.isprintable() else "?" for c in word[:30]).replace("$", "\\$")
-            for offset, side in (((3, 3), "left"), ((-3, 3), "right"), ((3, -9), "left"), ((-3, -9), "right")):
-                text = axes.annotate(
-                    shown, (x, y), xytext=offset, textcoords="offset points", fontsize=8, horizontalalignment=side
-                )
-                box = text.get_window_extent(canvas.get_renderer())
-                if not any(box.overlaps(other) for other in taken):
-                    taken.append(box)
-                    break
+            text = axes.annotate(
+                shown, picture.positions[number], xytext=(0, 0), textcoords="offset pixels", fontsize=8
+            )
+            box = text.get_window_extent(canvas.get_renderer())
+            corner = np.array([box.x0, box.y0]) - pixels[number]
+            places = pixels[number] + _places(box.width, box.height)
+            boxes = np.concatenate([places, places + np.array([box.width, box.height])], axis=1)
+            others = np.delete(points, number, axis=0)
+            free = [i for i, place in enumerate(boxes) if not _overlaps(place, names).any()]
+            best = next((i for i in free if not _overlaps(boxes[i], others).any()), free[0] if free else None)
+            if best is None:
                 text.remove()
+                continue
+            text.set_position(places[best] - pixels[number] - corner)
+            names = np.concatenate([names, boxes[best : best + 1]])
     quiet.setLevel(before)
+
+
+def _places(width: float, height: float) -> npt.NDArray[np.float64]:
+    """Give the lower left corners (8, 2) that a name may have around a point at the origin, the best first."""
+    near, left, middle = _POINT_PIXELS + 1, -_POINT_PIXELS - 1 - width, -height / 2
+    below = -near - height
+    return np.array(
+        [
+            (near, middle),
+            (left, middle),
+            (near, near / 2),
+            (left, near / 2),
+            (near, below),
+            (left, below),
+            (-width / 2, near),
+            (-width / 2, below),
+        ]
+    )
+
+
+def _overlaps(box: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell which boxes (n, 4) of left, bottom, right, top meet a box (4,)."""
+    return np.asarray((box[:2] < others[:, 2:]).all(axis=1) & (others[:, :2] < box[2:]).all(axis=1))

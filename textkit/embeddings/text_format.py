@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import ArtifactError, StorageError
-from textkit.inputs import open_bytes
+from textkit.inputs import READ_ERRORS, open_bytes
 
 Floats = npt.NDArray[np.float32]
 Batch = tuple[list[bytes], Floats]
@@ -70,7 +70,7 @@ class TextRows:
         while True:
             try:
                 read = file.read(_BLOCK_BYTES)
-            except (OSError, EOFError, ValueError) as err:
+            except (*READ_ERRORS, ValueError) as err:
                 raise StorageError(f"cannot read on after line {self._line}: {err}", where=str(self.path)) from err
             end = read.rfind(b"\n") + 1
             if end and (begun or (held + read).count(b"\n") > 1):

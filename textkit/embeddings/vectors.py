@@ -23,6 +23,7 @@ from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from textkit.embeddings.coverage import Coverage
+    from textkit.embeddings.index import NeighbourIndex
     from textkit.tokenizers import Tokenizer
 
 Floats = npt.NDArray[np.float32]
@@ -265,29 +266,36 @@ class Vectors:
         return first
 
     @overload
-    def nearest(self, query: str, k: int = 10) -> list[Neighbour]: ...  # type: ignore[overload-overlap]
+    def nearest(self, query: str, k: int = 10, *, index: NeighbourIndex | None = None) -> list[Neighbour]: ...  # type: ignore[overload-overlap]
     @overload
-    def nearest(self, query: Sequence[str] | npt.NDArray[Any], k: int = 10) -> list[list[Neighbour]]: ...
-    def nearest(self, query: str | Sequence[str] | npt.NDArray[Any], k: int = 10) -> Any:
+    def nearest(
+        self, query: Sequence[str] | npt.NDArray[Any], k: int = 10, *, index: NeighbourIndex | None = None
+    ) -> list[list[Neighbour]]: ...
+    def nearest(
+        self, query: str | Sequence[str] | npt.NDArray[Any], k: int = 10, *, index: NeighbourIndex | None = None
+    ) -> Any:
         """Give the k nearest words by cosine, the nearest first, as (word, cosine).
 
         query: a word, several words, or vectors (n, dim); a list for each of several. A word is no neighbour of itself.
         In a pruned table the words of one row count as one, the first of them. Raises DataError for an unknown word.
+        The search is exact and goes through the whole table; with an `index` (`textkit.embeddings.index.build_index`)
+        it is approximate and does not.
 
         >>> v = Vectors(["king", "queen", "tree"], np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32))
         >>> [word for word, _ in v.nearest("king", k=2)]
         ['queen', 'tree']
         """
         if isinstance(query, str):
-            return self.nearest([query], k)[0]
+            return self.nearest([query], k, index=index)[0]
         if not isinstance(query, np.ndarray):
             vectors = self.lookup(query, "error")
-            return self._neighbours(vectors, k, exclude=self.rows(query)[:, None])
+            return self._neighbours(vectors, k, exclude=self.rows(query)[:, None], index=index)
         if query.ndim != 2 or query.shape[1] != self.dim:
             raise UsageError(f"expected queries (n, {self.dim}), found shape {query.shape}")
-        return self._neighbours(query.astype(np.float32), k, exclude=np.empty((len(query), 0), np.int64))
+        nothing = np.empty((len(query), 0), np.int64)
+        return self._neighbours(query.astype(np.float32), k, exclude=nothing, index=index)
 
-    def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[Neighbour]:
+    def analogy(self, a: str, b: str, c: str, k: int = 10, *, index: NeighbourIndex | None = None) -> list[Neighbour]:
         """Say what is to c as b is to a: the k words nearest to b - a + c, of unit vectors (3CosAdd), not these three.
 
         >>> table = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 1]], np.float32)
@@ -297,14 +305,21 @@ class Vectors:
         """
         words = [a, b, c]
         parts = neighbours.unit(self.lookup(words, "error"))
-        return self._neighbours((parts[1] - parts[0] + parts[2])[None], k, exclude=self.rows(words)[None])[0]
+        query = (parts[1] - parts[0] + parts[2])[None]
+        return self._neighbours(query, k, exclude=self.rows(words)[None], index=index)[0]
 
-    def _neighbours(self, queries: Floats, k: int, *, exclude: Int64) -> list[list[Neighbour]]:
+    def _neighbours(
+        self, queries: Floats, k: int, *, exclude: Int64, index: NeighbourIndex | None
+    ) -> list[list[Neighbour]]:
         """Name the k nearest rows of each query, without the rows of exclude (n, m)."""
         if k < 1:
             raise UsageError(f"k is {k}, expected at least 1")
-        allowed = None if self.word_rows is None else self.row_words >= 0
-        found = neighbours.nearest_rows(self, queries, k=k + exclude.shape[1], norms=self.norms, allowed=allowed)
+        n_wanted = k + exclude.shape[1]
+        if index is not None:
+            found = index.search(self, queries, k=n_wanted)
+        else:
+            allowed = None if self.word_rows is None else self.row_words >= 0
+            found = neighbours.nearest_rows(self, queries, k=n_wanted, norms=self.norms, allowed=allowed)
         named = []
         for rows, cosines, left_out in zip(*found, exclude.tolist(), strict=True):
             pairs = zip(rows.tolist(), cosines.tolist(), strict=True)

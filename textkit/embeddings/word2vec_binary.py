@@ -13,7 +13,7 @@ import numpy as np
 
 from textkit.embeddings.text_format import DIM_LIMIT, Batch, _shown
 from textkit.errors import ArtifactError, StorageError
-from textkit.inputs import open_bytes
+from textkit.inputs import READ_ERRORS, open_bytes
 
 _BLOCK_BYTES = 8 << 20
 _WORD_BYTES = 1 << 16  # what stands before a space is a word up to here; more means another width or another format
@@ -48,7 +48,7 @@ class BinaryRows:
     def _header(self, file: IO[bytes]) -> tuple[int, int]:
         try:
             line = file.readline(100)
-        except (OSError, EOFError) as err:
+        except READ_ERRORS as err:
             raise StorageError(f"cannot read: {err}", where=str(self.path)) from err
         parts = line.split()
         if len(parts) != 2 or not all(part.isdigit() for part in parts):
@@ -61,7 +61,7 @@ class BinaryRows:
     def _read(self, file: IO[bytes], n_read: int) -> bytes:
         try:
             return file.read(_BLOCK_BYTES)
-        except (OSError, EOFError, ValueError) as err:
+        except (*READ_ERRORS, ValueError) as err:
             raise StorageError(f"cannot read on after word {n_read:,}: {err}", where=str(self.path)) from err
 
     def _take(
