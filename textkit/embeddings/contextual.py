@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from textkit import files, registry, tokenizers
+from textkit import files, tokenizers
 from textkit.batch import TokenBatch
 from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
 from textkit.embeddings.texts import TextVectors, blocks_of
+from textkit.encoders.pooling import first_pool, last_pool, max_pool, mean_pool
 from textkit.errors import ArtifactError, LimitError, MissingExtraError, UsageError, unknown_name
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
@@ -36,6 +37,7 @@ _BLOCK_ROWS, _BLOCK_CHARACTERS = 16384, 16 << 20
 # Padded tokens of a batch. On a CPU a batch should stay in the cache; a GPU wants thousands of rows.
 BATCH_TOKENS = {"cpu": 4096, "mps": 16384, "cuda": 65536}
 WEIGHTS = "model.safetensors"
+_POOL = {"cls": first_pool, "last": last_pool, "max": max_pool, "mean": mean_pool}
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def open_transformer(
         # Without a mask attention takes its faster way.
         whole = int(batch.lengths.min()) == mask.shape[1]
         states = model(input_ids=batch.input_ids, attention_mask=None if whole else mask.long())[0].float()
-        pooled = torch.cat([_pool(name, states, mask) for name in chosen], dim=-1)
+        pooled = torch.cat([_POOL[name](states, mask) for name in chosen], dim=-1)
         for layer in dense:
             pooled = layer(pooled)
         return nn.functional.normalize(pooled, dim=-1) if scaled else pooled
@@ -258,14 +260,6 @@ def _poolings(pooling: str | Sequence[str]) -> tuple[str, ...]:
     if not names:
         raise UsageError("no pooling given")
     return names
-
-
-def _pool(name: str, states: Tensor, mask: Tensor) -> Tensor:
-    """Pool states (batch, time, dim) under mask (batch, time); "cls" is the first position."""
-    if name == "cls":
-        return states[:, 0].masked_fill(~mask[:, :1], 0.0)
-    pooled: Tensor = registry.resolve("pooling", name)(states, mask)
-    return pooled
 
 
 def _prompt(config: SentenceConfig, prompt: str | None, prompt_name: str | None) -> str:

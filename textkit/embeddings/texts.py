@@ -7,6 +7,7 @@ What has no vector is left out; a text of which nothing is left gives zeros. Mem
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -199,12 +200,12 @@ def pool_rows(found: Found, how: Literal["mean", "max"], *, dim: int) -> Floats:
     pooled = np.zeros((len(lengths), dim), np.float32)
     order = np.argsort(lengths, kind="stable")
     sizes = lengths[order]
-    starts = np.flatnonzero(np.diff(sizes, prepend=0))  # the first of each length but 0
-    for first, last in zip(starts, [*starts[1:], len(order)], strict=True):
+    starts = np.flatnonzero(np.diff(sizes, prepend=0)).tolist()  # the first of each length but 0
+    for first, last in itertools.pairwise([*starts, len(order)]):
         length = int(sizes[first])
         step = max(1, _GATHER_FLOATS // (length * dim))
-        for at in range(int(first), int(last), step):
-            texts = order[at : min(at + step, int(last))]
+        for at in range(first, last, step):
+            texts = order[at : min(at + step, last)]
             rows = found.rows[found.offsets[texts][:, None] + np.arange(length)]
             pooled[texts] = _reduce(rows, found, how)
     return pooled
@@ -227,7 +228,8 @@ def unit_rows(vectors: Floats) -> Floats:
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float32))
+    # In float64: squares of float32 overflow and underflow.
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     return np.asarray(vectors / np.where(norms > 0, norms, 1)[:, None], np.float32)
 
 
