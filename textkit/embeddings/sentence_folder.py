@@ -103,6 +103,8 @@ def _modules(folder: Path) -> list[tuple[str, Path]]:
     for _, inside in found:
         if Path(inside).is_absolute() or ".." in Path(inside).parts:
             raise ArtifactError(f"module path '{inside}' leaves the folder", where=str(path))
+    if "Transformer" not in (kind for kind, _ in found):
+        raise ArtifactError("names no Transformer among the modules", where=str(path))
     return [(kind, folder / inside) for kind, inside in found]
 
 

@@ -277,7 +277,7 @@ def open_static(
     if pooling not in POOLINGS:
         raise UsageError(unknown_name("pooling", pooling, POOLINGS))
     chosen = _own_tokenizer(vectors) if tokenizer is None else tokenizer
-    notes: tuple[str, ...] = ()
+    notes = tuple(vectors.notes)
     id_rows = _id_rows(vectors, chosen) if len(chosen.vocabulary) > 2 else None
     if id_rows is not None and lowercase:
         raise UsageError("lowercase is for tokenizers without a vocabulary; this one folds case by itself or not")
