@@ -142,7 +142,7 @@ def test_a_job_is_resumed_only_as_it_was(vectors: str) -> None:
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_half_part(vectors: str) -> None:
-    write_corpus("a.txt", TEXTS * 2000)
+    write_corpus("a.txt", TEXTS * 1600)
 
     def small_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
