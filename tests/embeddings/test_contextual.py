@@ -183,6 +183,27 @@ def test_plans_hold_every_row_once_within_the_budget() -> None:
     assert plan_budget(np.zeros(0, np.int64), n_tokens=5) == []
 
 
+def test_the_hub_is_asked_only_for_hf_names(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked: list[str] = []
+
+    def download(name: str, **options: Any) -> str:
+        asked.append(name)
+        if name == "someone/gone":
+            raise OSError("no route\nto host")
+        return str(bert)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert TextEmbedder.open("hf:someone/model").dim == 16
+    TextEmbedder.open(bert)
+    assert asked == ["someone/model"]
+    with pytest.raises(ArtifactError, match="hf:someone/gone: cannot be had from the hub: no route to host"):
+        TextEmbedder.open("hf:someone/gone")
+    with pytest.raises(ArtifactError, match="no such file or folder"):
+        TextEmbedder.open("someone/model")
+
+
 def test_no_texts_and_templates(bert: Path) -> None:
     assert TextEmbedder.open(bert).encode([]).shape == (0, 16)
     template = template_of(tokenizers.load(bert))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textkit import files, tokenizers
-from textkit.batch import TokenBatch
+from textkit.batch import TokenBatch, offsets_of
 from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
 from textkit.embeddings.texts import TextVectors, blocks_of
@@ -34,8 +34,12 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 # Texts that are tokenized and sorted by length at a time.
 _BLOCK_ROWS, _BLOCK_CHARACTERS = 16384, 16 << 20
+# Padding that costs as much as a further batch would. MiniLM on a CPU, processor time for 96 questions: 0.44 s with 16 or
+# 64, 0.53 with 256, 0.68 without a bound (benchmarks/embed_texts.py). A GPU takes as long for a small batch as for a
+# large one.
+BATCH_PADDING = {"cpu": 64, "mps": 1024, "cuda": 8192}
 # Padded tokens of a batch. On a CPU a batch should stay in the cache; a GPU wants thousands of rows.
-BATCH_TOKENS = {"cpu": 4096, "mps": 16384, "cuda": 65536}
+BATCH_TOKENS = {"cpu": 2048, "mps": 16384, "cuda": 65536}
 WEIGHTS = "model.safetensors"
 _POOL = {"cls": first_pool, "last": last_pool, "max": max_pool, "mean": mean_pool}
 
@@ -75,7 +79,7 @@ class ContextualTexts:
         return {**self.facts, "prompt": self.prompt, "batch_tokens": self.batch_tokens}
 
     def _embed_tokens(self, tokens: TokenBatch) -> NDArray[np.float32]:
-        plan = plan_budget(tokens.lengths, n_tokens=self.batch_tokens)
+        plan = plan_budget(tokens.lengths, n_tokens=self.batch_tokens, n_padding=BATCH_PADDING[self.device.type])
         parts = []
         with torch.inference_mode():
             for rows in plan:
@@ -98,16 +102,29 @@ class ContextualTexts:
         return made
 
 
-def plan_budget(lengths: NDArray[np.integer[Any]], *, n_tokens: int) -> list[NDArray[np.int64]]:
-    """Deal rows into batches of like length, the longest first, of at most `n_tokens` padded tokens, one row at least.
+def plan_budget(
+    lengths: NDArray[np.integer[Any]], *, n_tokens: int, n_padding: int | None = None
+) -> list[NDArray[np.int64]]:
+    """Deal rows into batches of like length, the longest first.
+
+    A batch ends before it holds more than `n_tokens` padded tokens or, where given, more than `n_padding` tokens of
+    padding; one row is always allowed.
 
     >>> [batch.tolist() for batch in plan_budget(np.array([3, 1, 2, 9]), n_tokens=6)]
     [[3], [0, 2], [1]]
+    >>> [batch.tolist() for batch in plan_budget(np.array([3, 3, 1, 1]), n_tokens=99, n_padding=1)]
+    [[0, 1], [2, 3]]
     """
-    order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
+    lengths = np.asarray(lengths, np.int64)
+    order = np.argsort(-lengths, kind="stable")
+    sums = offsets_of(lengths[order])
     batches, at = [], 0
     while at < len(order):
-        n_rows = max(1, n_tokens // max(1, int(lengths[order[at]])))
+        width = max(1, int(lengths[order[at]]))
+        n_rows = max(1, n_tokens // width)
+        if n_padding is not None:
+            padding = width * np.arange(1, n_rows + 1)[: len(order) - at] - (sums[at + 1 : at + 1 + n_rows] - sums[at])
+            n_rows = max(1, int(np.searchsorted(padding, n_padding, side="right")))
         batches.append(order[at : at + n_rows])
         at += n_rows
     return batches
