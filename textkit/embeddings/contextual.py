@@ -7,9 +7,9 @@ of sentence-transformers give the numbers that sentence-transformers gives.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +23,9 @@ from textkit.batch import TokenBatch, offsets_of
 from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
 from textkit.embeddings.texts import TextVectors, blocks_of
+from textkit.encoders import pretrained
 from textkit.encoders.pooling import first_pool, last_pool, max_pool, mean_pool
-from textkit.errors import ArtifactError, LimitError, MissingExtraError, UsageError, unknown_name
+from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.tokenizers.templates import Template
@@ -34,9 +35,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 # Texts that are tokenized and sorted by length at a time.
 _BLOCK_ROWS, _BLOCK_CHARACTERS = 16384, 16 << 20
-# Padding that costs as much as a further batch would. MiniLM on a CPU, processor time for 96 questions: 0.44 s with 16 or
-# 64, 0.53 with 256, 0.68 without a bound (benchmarks/embed_texts.py). A GPU takes as long for a small batch as for a
-# large one.
+# Padding that costs as much as a further batch would. MiniLM on a CPU, processor time for 96 questions: 0.44 s with 16
+# or 64, 0.53 with 256, 0.68 without a bound. A GPU takes as long for a small batch as for a large one.
 BATCH_PADDING = {"cpu": 64, "mps": 1024, "cuda": 8192}
 # Padded tokens of a batch. On a CPU a batch should stay in the cache; a GPU wants thousands of rows.
 BATCH_TOKENS = {"cpu": 2048, "mps": 16384, "cuda": 65536}
@@ -48,14 +48,14 @@ _POOL = {"cls": first_pool, "last": last_pool, "max": max_pool, "mean": mean_poo
 class ContextualTexts:
     """Texts to vectors by a network; made by `open_transformer` or `open_classifier`.
 
-    pool: PaddedBatch -> (batch, dim) float32, on the batch's device. encode: texts -> TokenBatch with special tokens,
-    cut to the model's length. facts: all that decides the vectors.
+    encode: texts -> TokenBatch with special tokens, cut to the model's length. make_batch: TokenBatch -> what the
+    network takes. pool: that, on the device -> (batch, dim) float32. facts: all that decides the vectors.
     """
 
     dim: int
     encode: Callable[[Sequence[str]], TokenBatch]
-    pool: Callable[[PaddedBatch], Tensor]
-    pad_id: int
+    make_batch: Callable[[TokenBatch], Any]
+    pool: Callable[[Any], Tensor]
     device: torch.device
     batch_tokens: int
     facts: dict[str, Any]
@@ -83,11 +83,10 @@ class ContextualTexts:
         parts = []
         with torch.inference_mode():
             for rows in plan:
-                batch = collate(tokens.take(rows), pad_id=self.pad_id).to(self.device)
                 try:
-                    parts.append(self.pool(batch))
+                    parts.append(self.pool(self.make_batch(tokens.take(rows)).to(self.device)))
                 except torch.OutOfMemoryError as err:
-                    shape = " x ".join(map(str, batch.input_ids.shape))
+                    shape = f"{len(rows)} x {tokens.lengths[rows].max()}"
                     raise LimitError(
                         f"a batch of {shape} tokens does not fit the memory of {self.device};"
                         f" lower batch_tokens (--batch-tokens), now {self.batch_tokens:,}"
@@ -156,8 +155,7 @@ def open_transformer(
     text = _prompt(config, prompt, prompt_name)
     where = choose_device(device)
     dtype = choose_precision(precision, where)
-    model = _load_model(config.model, dtype).to(where)
-    model.requires_grad_(requires_grad=False)
+    model = pretrained.load(str(config.model)).eval().requires_grad_(requires_grad=False).to(where, dtype)
     dense = [_load_dense(path).to(where) for path in config.dense]
     scaled = config.normalize if normalize is None else normalize
     template = template_of(tokenizer)
@@ -188,9 +186,9 @@ def open_transformer(
         "precision": str(dtype).removeprefix("torch."),
         "device": where.type,
     }
-    made = ContextualTexts(
-        0, encode, pool, tokenizer.pad_id or 0, where, batch_tokens or BATCH_TOKENS[where.type], facts, prompt=text
-    )
+    make_batch = partial(collate, pad_id=tokenizer.pad_id or 0)
+    budget = batch_tokens or BATCH_TOKENS[where.type]
+    made = ContextualTexts(0, encode, make_batch, pool, where, budget, facts, prompt=text)
     return replace(made, dim=_width(made))
 
 
@@ -207,9 +205,9 @@ def open_classifier(
 
     classifier = TextClassifier.load(folder)
     where = choose_device(device)
-    network = classifier.network_.to(where)
+    network = classifier.network_.to(where).eval()
 
-    def pool(batch: PaddedBatch) -> Tensor:
+    def pool(batch: Any) -> Tensor:
         pooled = network.pooled(batch).float()
         return nn.functional.normalize(pooled, dim=-1) if normalize else pooled
 
@@ -219,15 +217,14 @@ def open_classifier(
         "normalize": normalize,
         "device": where.type,
     }
-    pad_id = classifier.tokenizer_.pad_id or 0
     budget = batch_tokens or BATCH_TOKENS[where.type]
-    made = ContextualTexts(0, classifier.encode, pool, pad_id, where, budget, facts, prompt=prompt)
+    made = ContextualTexts(0, classifier.encode, network.make_batch, pool, where, budget, facts, prompt=prompt)
     return replace(made, dim=_width(made))
 
 
 def _width(made: ContextualTexts) -> int:
     """Give the width of the vectors, by embedding one text."""
-    batch = collate(made.encode(["a"]), pad_id=made.pad_id).to(made.device)
+    batch = made.make_batch(made.encode(["a"])).to(made.device)
     with torch.inference_mode():
         return int(made.pool(batch).shape[-1])
 
@@ -290,51 +287,6 @@ def _prompt(config: SentenceConfig, prompt: str | None, prompt_name: str | None)
     if text and not config.include_prompt:
         raise UsageError("this model pools without the prompt's tokens, which textkit does not do; pass prompt=''")
     return text
-
-
-def _load_model(folder: Path, dtype: torch.dtype) -> Any:
-    """Load the network of a transformers folder, of an encoder-decoder its encoder, quietly and from safetensors."""
-    if not any(folder.glob("*.safetensors")):
-        raise ArtifactError(
-            "no *.safetensors here; weights in a pickle (.bin) are not loaded, save them with safe_serialization",
-            where=str(folder),
-        )
-    try:
-        import transformers
-    except ImportError as err:
-        raise MissingExtraError("transformers", needed_by=f"model '{folder}'", extra="transformers") from err
-    with _quiet_transformers():
-        try:
-            model, report = transformers.AutoModel.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
-            )
-        except Exception as err:  # transformers raises whatever its parts raise
-            reason = " ".join(str(err).split())[:300]
-            raise ArtifactError(
-                f"transformers cannot load it: {type(err).__name__}: {reason}", where=str(folder)
-            ) from err
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
-    if missing:
-        raise ArtifactError(f"weights lack {len(missing)} tensors, the first '{missing[0]}'", where=str(folder))
-    if model.config.is_encoder_decoder:
-        model = model.get_encoder()
-    return model.eval()
-
-
-@contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Hold back transformers' bars and warnings while it loads; what matters is checked by the caller."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _load_dense(folder: Path) -> nn.Module:
