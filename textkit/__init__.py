@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textkit.batch import TokenBatch
     from textkit.classifier import TextClassifier
+    from textkit.embeddings.text_embedder import TextEmbedder
     from textkit.embeddings.vectors import Vectors
     from textkit.errors import TextkitError
 
 __version__ = "0.1.0"
-__all__ = ["TextClassifier", "TextkitError", "TokenBatch", "Vectors", "__version__"]
+__all__ = ["TextClassifier", "TextEmbedder", "TextkitError", "TokenBatch", "Vectors", "__version__"]
 
 _HOMES = {
     "TextClassifier": "textkit.classifier",
+    "TextEmbedder": "textkit.embeddings.text_embedder",
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",
     "Vectors": "textkit.embeddings.vectors",

@@ -159,6 +159,73 @@ def describe_inputs(names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"name": name, "bytes": Path(name).stat().st_size} for name in names]
 
 
+@dataclass
+class Job:
+    """A job that writes a folder of parts: which parts are its own, which are missing, and its end.
+
+    `n_parts` and `n_rows` count this shard's parts as they pass, finished ones too; `rows` has their rows by file name.
+    """
+
+    folder: Path
+    source: Inputs
+    ending: str
+    part_rows: int
+    n_characters: int
+    index: int = 1
+    n_shards: int = 1
+    ready: frozenset[str] = frozenset()
+    rows: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        source: Inputs,
+        description: dict[str, Any],
+        *,
+        ending: str,
+        part_rows: int,
+        n_characters: int,
+        shard: str | None = None,
+        resume: bool = False,
+    ) -> Job:
+        """Begin a job or take it up again; description says what it is, beside its inputs, options and shard."""
+        index, n_shards = parse_shard(shard or "1/1")
+        whole = {
+            "inputs": describe_inputs(source.names),
+            "options": {key: value for key, value in source.options.items() if value},
+            "part_rows": part_rows,
+            "shard": f"{index}/{n_shards}",
+            **description,
+        }
+        open_job(folder, whole, resume=resume)
+        ready = frozenset(path.name for path in folder.glob(f"part-*.{ending}"))
+        return cls(folder, source, ending, part_rows, n_characters, index, n_shards, ready)
+
+    @property
+    def n_parts(self) -> int:
+        return len(self.rows)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(self.rows.values())
+
+    def missing(self) -> Iterator[Part]:
+        """Read the corpus and give the parts that are still to be made."""
+        for part in cut_parts(self.source, n_rows=self.part_rows, n_characters=self.n_characters):
+            if part.number % self.n_shards != self.index - 1:
+                continue
+            name = part_name(part.number, self.ending)
+            self.rows[name] = len(part.rows)
+            if name not in self.ready:
+                yield part
+
+    def finish(self, facts: dict[str, Any] | None = None) -> None:
+        """Write the rejects and the manifest."""
+        counted = {"n_parts": self.n_parts, "n_rows": self.n_rows, **(facts or {})}
+        finish_job(self.folder, counted, self.source.rejects)
+
+
 def finish_job(folder: Path, facts: dict[str, Any], rejects: Sequence[str]) -> None:
     """Write the rejects and the manifest of a finished job, with facts such as the number of rows."""
     if rejects:

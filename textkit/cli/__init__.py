@@ -18,6 +18,7 @@ VERBS = {
     "data": ("data", "Make, split and check data sets."),
     "tokenize": ("tokenize", "Turn text files into tokens: JSONL, TSV or colours."),
     "tokenizer": ("tokenizer", "Train a tokenizer."),
+    "embed": ("embed", "Turn each row of text files into a vector."),
     "vectors": ("vectors", "Train, convert, search, score and draw word vectors."),
     "train": ("train", "Train a text classifier from a file of texts and labels."),
     "evaluate": ("evaluate", "Measure a model on a test file."),

@@ -203,43 +203,34 @@ def _write_parts(
     from textkit.tokenized import Counts, start_worker, tokenize_part
 
     assert plan.folder is not None
-    folder, output = plan.folder, str(plan.output)
-    index, n_shards = bulk.parse_shard(shard or "1/1")
     description = {
         "kind": "tokenize",
-        "inputs": bulk.describe_inputs(source.names),
-        "options": {key: value for key, value in source.options.items() if value},
         "tokenizer": tok.fingerprint,
-        "part_rows": part_rows,
-        "shard": f"{index}/{n_shards}",
         **{key: getattr(plan, key) for key in ("output", "max_length", "spans", "tokens")},
     }
-    bulk.open_job(folder, description, resume=resume)
-    ready = {path.name for path in folder.glob(f"part-*.{output}")}
-    n_parts = n_rows = 0
-
-    def missing() -> Any:
-        nonlocal n_parts, n_rows
-        for part in bulk.cut_parts(source, n_rows=part_rows, n_characters=_STREAM_CHARACTERS):
-            if part.number % n_shards != index - 1:
-                continue
-            n_parts, n_rows = n_parts + 1, n_rows + len(part.rows)
-            if bulk.part_name(part.number, output) not in ready:
-                yield part
-
+    job = bulk.Job.open(
+        plan.folder,
+        source,
+        description,
+        ending=str(plan.output),
+        part_rows=part_rows,
+        n_characters=_STREAM_CHARACTERS,
+        shard=shard,
+        resume=resume,
+    )
     counts, started = Counts(), time.perf_counter()
     with Progress("tokenizing") as progress:
         arguments = _prepare(tok, plan, workers=workers)
         for result in bulk.map_parts(
-            tokenize_part, missing(), workers=workers, start=start_worker, arguments=arguments
+            tokenize_part, job.missing(), workers=workers, start=start_worker, arguments=arguments
         ):
             counts.add(result.counts)
             seconds = max(time.perf_counter() - started, 1e-9)
             progress.update(counts.n_rows, details=f"{counts.n_text_bytes / seconds / 1e6:.1f} MB/s")
-    bulk.finish_job(folder, {"n_parts": n_parts, "n_rows": n_rows}, source.rejects)
+    job.finish()
     _finish((counts, time.perf_counter() - started), source, plan.max_length)
-    kept = f", {len(ready):,} of them finished before" if ready else ""
-    note(f"{folder}: {n_parts:,} parts{kept}")
+    kept = f", {len(job.ready):,} of them finished before" if job.ready else ""
+    note(f"{job.folder}: {job.n_parts:,} parts{kept}")
 
 
 def _finish(done: tuple[Counts, float], source: Inputs, max_length: int | None, *, as_json: bool = False) -> None:

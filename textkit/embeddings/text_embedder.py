@@ -1,0 +1,216 @@
+"""The one front door to text vectors: TextEmbedder opens vectors of words, transformers and our own models alike.
+
+In: a spec. Out: an object that turns texts into an array (n, dim) float32. Vectors of words need numpy alone; torch is
+imported only for a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from textkit import files
+from textkit.embeddings.texts import Pooling, StaticTexts, TextVectors, open_static
+from textkit.embeddings.vectors import Floats, Vectors
+from textkit.errors import ArtifactError, MissingExtraError, UsageError
+from textkit.tokenizers import Tokenizer
+
+HUB_PREFIX = "hf:"
+
+
+class Backend(Protocol):
+    """What makes the vectors."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    def embed(self, texts: Sequence[str]) -> TextVectors: ...
+    def describe(self) -> dict[str, Any]: ...
+
+
+class TextEmbedder:
+    """Texts in, one vector a text out, in order; `n_texts` and `n_truncated` count what `encode` has seen.
+
+    >>> import numpy as np
+    >>> Vectors(["king", "queen"], np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)).save("v")
+    >>> embedder = TextEmbedder.open("v")
+    >>> embedder.encode(["the king and the queen", "a king"]).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.n_texts = 0
+        self.n_truncated = 0
+
+    @classmethod
+    def open(
+        cls,
+        spec: str | Path,
+        *,
+        pooling: str | Sequence[str] | None = None,
+        normalize: bool | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        max_length: int | None = None,
+        tokenizer: Tokenizer | None = None,
+        lowercase: bool | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_tokens: int | None = None,
+    ) -> TextEmbedder:
+        """Open whatever makes vectors of texts.
+
+        spec: vectors of words, as `Vectors.open` takes them; a folder of transformers, sentence-transformers or
+        model2vec; a model folder that textkit trained; or `hf:NAME`, which asks the hub. For vectors: pooling "mean",
+        "sif" or "max", tokenizer, lowercase. For models: pooling "mean", "cls", "last", "max" or several, prompt,
+        prompt_name, device, precision, batch_tokens. An option that is not of the kind at hand is refused.
+        """
+        kind, place = find_kind(str(spec))
+        models_only: dict[str, Any] = {
+            "prompt": prompt,
+            "prompt_name": prompt_name,
+            "device": None if device == "auto" else device,
+            "precision": None if precision == "auto" else precision,
+            "batch_tokens": batch_tokens,
+        }
+        words_only: dict[str, Any] = {"tokenizer": tokenizer, "lowercase": lowercase}
+        if kind == "vectors":
+            _refuse(models_only, spec, "vectors of words")
+            if pooling is not None and not isinstance(pooling, str):
+                raise UsageError("vectors of words take one pooling: mean, sif or max")
+            return cls(
+                open_static(
+                    Vectors.open(place),
+                    tokenizer=tokenizer,
+                    pooling=cast(Pooling, pooling or "mean"),
+                    normalize=normalize,
+                    lowercase=lowercase,
+                    max_length=max_length,
+                )
+            )
+        if batch_tokens is not None and batch_tokens < 1:
+            raise UsageError(f"batch_tokens is {batch_tokens}, expected at least 1")
+        contextual = _import_contextual(spec)
+        if kind == "classifier":
+            words_only |= {"pooling": pooling, "prompt_name": prompt_name, "max_length": max_length}
+            words_only["precision"] = models_only["precision"]
+            _refuse(words_only, spec, "a model that textkit trained, which has its own")
+            return cls(
+                contextual.open_classifier(
+                    place, normalize=bool(normalize), prompt=prompt or "", device=device, batch_tokens=batch_tokens
+                )
+            )
+        _refuse(words_only, spec, "a transformer, which has its own")
+        return cls(
+            contextual.open_transformer(
+                place,
+                pooling=pooling,
+                normalize=normalize,
+                prompt=prompt,
+                prompt_name=prompt_name,
+                max_length=max_length,
+                device=device,
+                precision=precision,
+                batch_tokens=batch_tokens,
+            )
+        )
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self.backend.dim
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen without being asked."""
+        return self.backend.notes
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Give the vectors of texts: (n, dim) float32, a row a text; what was cut is counted in `n_truncated`."""
+        made = self.embed(texts)
+        self.n_texts += len(made.truncated)
+        self.n_truncated += int((made.truncated > 0).sum())
+        return made.vectors
+
+    def embed(self, texts: Sequence[str]) -> TextVectors:
+        """Give the vectors and the number of tokens cut from each text, and change nothing."""
+        return self.backend.embed(texts)
+
+    def fit(self, texts: Iterable[str], *, n_components: int = 1) -> TextEmbedder:
+        """Give an embedder of pooling "sif" whose word frequencies and common components come from these texts."""
+        if not isinstance(self.backend, StaticTexts):
+            raise UsageError("only vectors of words with pooling 'sif' are fitted to texts")
+        return TextEmbedder(self.backend.fit(texts, n_components=n_components))
+
+    def describe(self) -> dict[str, Any]:
+        """Say all that decides the vectors, as JSON: two embedders of one description give the same vectors."""
+        return self.backend.describe()
+
+
+def find_kind(spec: str) -> tuple[str, str]:
+    """Tell what a spec names, and where it is: ("vectors" | "transformer" | "classifier", place).
+
+    >>> find_kind("glove")
+    ('vectors', 'glove')
+    """
+    if spec.startswith(HUB_PREFIX):
+        spec = str(_fetch(spec.removeprefix(HUB_PREFIX)))
+    folder = Path(spec)
+    if not folder.is_dir():
+        if Path(spec).suffix == ".safetensors":
+            raise ArtifactError("name the folder of a model, not its weights", where=spec)
+        return "vectors", spec
+    config = files.read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    if (folder / files.MANIFEST).is_file():
+        manifest = files.read_json(folder / files.MANIFEST)
+        kind = manifest.get("kind") if isinstance(manifest, dict) else None
+        if kind == "tokenizer":
+            raise ArtifactError("a tokenizer, which makes no vectors; name vectors or a model", where=spec)
+        return ("classifier", spec) if kind == "model" or model_type == "textkit" else ("vectors", spec)
+    if model_type == "textkit":
+        return "classifier", spec
+    is_static = model_type == "model2vec" or "StaticEmbedding" in _text_of(folder / "modules.json")
+    if (folder / "modules.json").is_file() or model_type is not None:
+        return ("vectors" if is_static else "transformer"), spec
+    return "vectors", spec
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _fetch(name: str) -> Path:
+    """Bring a model from the Hugging Face hub into its own cache; the one place here that asks the network."""
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as err:
+        raise MissingExtraError("huggingface_hub", needed_by=f"{HUB_PREFIX}{name}", extra="transformers") from err
+    # Weights in safetensors at the top and in the modules' folders; not the exports to other engines.
+    wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    try:
+        found = huggingface_hub.snapshot_download(name, allow_patterns=wanted, ignore_patterns=["onnx/*", "openvino/*"])
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
+        reason = " ".join(str(err).split())
+        raise ArtifactError(f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}") from err
+    return Path(found)
+
+
+def _import_contextual(spec: str | Path) -> Any:
+    try:
+        import torch  # noqa: F401 - to say by name what is missing
+    except ImportError as err:
+        raise MissingExtraError("torch", needed_by=f"model '{spec}'", extra="train") from err
+    from textkit.embeddings import contextual
+
+    return contextual
+
+
+def _refuse(options: dict[str, Any], spec: str | Path, what: str) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"option {given[0]} is not for {what}: {spec}")

@@ -1,0 +1,366 @@
+"""Static text vectors: the mean, the weighted mean or the maximum of the vectors of a text's words; numpy alone.
+
+In: texts, Vectors, and a tokenizer. Out: one vector a text. A tokenizer with a vocabulary (a model2vec folder's, or a
+subword one) names a row by an id; one without (`word`, `whitespace`) cuts words, which are looked up as they stand.
+What has no vector is left out; a text of which nothing is left gives zeros. Memory is that of one block of texts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from textkit import files
+from textkit.batch import TokenBatch, offsets_of
+from textkit.embeddings.vectors import Floats, Vectors
+from textkit.embeddings.words import Int64
+from textkit.errors import UsageError, unknown_name
+from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.base import check_texts
+
+Pooling = Literal["mean", "sif", "max"]
+POOLINGS = ("mean", "sif", "max")
+# Arora et al. 2017 choose a between 1e-3 and 1e-4; their code has 1e-3.
+SIF_A = 1e-3
+# Texts that are tokenized and looked up at a time, and floats that are gathered at a time: 2 MB stay in the cache.
+BLOCK_ROWS, BLOCK_CHARACTERS = 4096, 4 << 20
+_GATHER_FLOATS = 1 << 19
+# Words looked at to tell whether a table knows upper case.
+_CASE_WORDS = 5000
+
+Reader = Callable[[Int64], Floats]
+
+
+@dataclass(frozen=True)
+class TextVectors:
+    """vectors: (n, dim) float32, a row a text. truncated: (n,) int32, tokens cut from each text."""
+
+    vectors: Floats
+    truncated: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class StaticTexts:
+    """Texts to vectors by looking words up; made by `open_static`.
+
+    weights: (n_rows,) float32, the weight of each row of the table, where pooling is "sif". components: (k, dim)
+    float32, orthonormal directions taken out of every vector.
+    """
+
+    vectors: Vectors
+    tokenizer: Tokenizer
+    pooling: Pooling = "mean"
+    normalize: bool = False
+    lowercase: bool = False
+    max_length: int | None = None
+    weights: Floats | None = None
+    components: Floats | None = None
+    id_rows: Int64 | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self.vectors.dim
+
+    def embed(self, texts: Sequence[str]) -> TextVectors:
+        """Give the vectors of texts; one row a text, in order.
+
+        >>> vectors = Vectors(["king", "queen"], np.array([[1.0, 0.0], [0.0, 1.0]], np.float32))
+        >>> open_static(vectors).embed(["the king and a queen", ""]).vectors.tolist()
+        [[0.5, 0.5], [0.0, 0.0]]
+        """
+        texts = check_texts(texts)
+        made = np.zeros((len(texts), self.dim), np.float32)
+        truncated = np.zeros(len(texts), np.int32)
+        for block in blocks_of(texts):
+            found = self._look_up(texts[block])
+            made[block] = pool_rows(found, "max" if self.pooling == "max" else "mean", dim=self.dim)
+            truncated[block] = found.truncated
+        if self.components is not None:
+            made -= (made @ self.components.T) @ self.components
+        if self.normalize:
+            made = unit_rows(made)
+        return TextVectors(made, truncated)
+
+    def fit(self, texts: Iterable[str], *, a: float = SIF_A, n_components: int = 1) -> StaticTexts:
+        """Estimate SIF's word frequencies and common components on texts (Arora et al. 2017).
+
+        A word w of relative frequency p weighs a / (a + p); the first `n_components` singular vectors of the texts'
+        weighted means are then taken out of every vector. The texts are gone through twice, a block at a time.
+        """
+        if self.pooling != "sif":
+            raise UsageError(f"pooling is '{self.pooling}'; only 'sif' is fitted to texts")
+        if a <= 0 or not 0 <= n_components <= self.dim:
+            raise UsageError(f"a is {a} and n_components {n_components}, expected a > 0 and 0 to {self.dim} components")
+        texts = check_texts(texts)
+        counts = np.zeros(len(self.vectors.table))
+        for block in blocks_of(texts):
+            found = self._look_up(texts[block])
+            table_rows = found.rows if found.table_rows is None else found.table_rows[found.rows]
+            counts += np.bincount(table_rows[table_rows >= 0], minlength=len(counts))
+        weights = (a / (a + counts / max(counts.sum(), 1.0))).astype(np.float32)
+        weighted = replace(self, weights=weights, components=None, normalize=False)
+        products = np.zeros((self.dim, self.dim))
+        for block in blocks_of(texts):
+            means = weighted.embed(texts[block]).vectors.astype(np.float64)
+            products += means.T @ means
+        # The right singular vectors of the means are the eigenvectors of their products, the largest last.
+        directions = np.linalg.eigh(products)[1][:, ::-1].T[:n_components]
+        notes = tuple(line for line in self.notes if line != _ZIPF_NOTE)
+        return replace(weighted, components=directions.astype(np.float32), normalize=self.normalize, notes=notes)
+
+    def describe(self) -> dict[str, Any]:
+        """Say all that decides the vectors, by hashes where it is long."""
+        import hashlib
+
+        def digest(array: npt.NDArray[Any] | None) -> str | None:
+            return None if array is None else hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+        return {
+            "vectors": fingerprint(self.vectors),
+            "tokenizer": self.tokenizer.fingerprint,
+            "pooling": self.pooling,
+            "normalize": self.normalize,
+            "lowercase": self.lowercase,
+            "max_length": self.max_length,
+            "weights": digest(self.weights),
+            "components": digest(self.components),
+        }
+
+    def _look_up(self, texts: Sequence[str]) -> Found:
+        """Find the rows of the texts' tokens."""
+        if self.id_rows is None:
+            return self._look_up_words(texts)
+        batch = self.tokenizer.encode(texts, max_length=self.max_length)
+        rows = self.id_rows[batch.ids]
+        return _known(rows, batch, self.vectors.read_rows, self.weights, None)
+
+    def _look_up_words(self, texts: Sequence[str]) -> Found:
+        """Cut words, and read each different one's vector once; those unknown come from their n-grams, if they can."""
+        batch = self.tokenizer.encode(texts, spans=True, max_length=self.max_length)
+        assert batch.spans is not None
+        numbers: dict[str, int] = {}
+        codes = []
+        cuts = batch.offsets.tolist()
+        for text, start, stop in zip(texts, cuts[:-1], cuts[1:], strict=True):
+            pieces = [text[first:last] for first, last in batch.spans[start:stop].tolist()]
+            codes += [numbers.setdefault(piece, len(numbers)) for piece in pieces]
+        words = [word.lower() for word in numbers] if self.lowercase else list(numbers)
+        table_rows = self.vectors.rows(words)
+        policy: Literal["ngram", "zero"] = "zero" if self.vectors.ngrams is None else "ngram"
+        table = self.vectors.lookup(words, policy)
+        usable = (table_rows >= 0) if policy == "zero" else np.ones(len(words), bool)
+        flat = np.array(codes, np.int64)
+        rows = np.where(usable[flat], flat, -1) if len(flat) else flat
+        weights = None
+        if self.weights is not None:
+            weights = np.where(table_rows >= 0, self.weights[table_rows], 1.0).astype(np.float32)
+        return _known(rows, batch, table.__getitem__, weights, table_rows)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows of texts' tokens that have vectors.
+
+    rows: (n,) int64, none negative, as `read` understands them; offsets: (n_texts + 1,); truncated: (n_texts,);
+    weights: by row, or None; table_rows: by row, the row in the whole table or -1, or None where they are the same.
+    """
+
+    rows: Int64
+    offsets: Int64
+    truncated: npt.NDArray[np.int32]
+    read: Reader
+    weights: Floats | None
+    table_rows: Int64 | None
+
+
+def _known(rows: Int64, batch: TokenBatch, read: Reader, weights: Floats | None, table_rows: Int64 | None) -> Found:
+    """Leave out the tokens without a row."""
+    known = rows >= 0
+    offsets = batch.offsets
+    if not known.all():
+        offsets = offsets_of(known.astype(np.int64))[offsets]
+        rows = rows[known]
+    return Found(rows, offsets, batch.truncated, read, weights, table_rows)
+
+
+def pool_rows(found: Found, how: Literal["mean", "max"], *, dim: int) -> Floats:
+    """Pool the vectors of each text's rows: (n_texts, dim) float32, zeros for a text without rows.
+
+    Texts of one length are a rectangle (texts, length) of rows, gathered and reduced at once, some megabytes at a time.
+    """
+    lengths = np.diff(found.offsets)
+    pooled = np.zeros((len(lengths), dim), np.float32)
+    order = np.argsort(lengths, kind="stable")
+    sizes = lengths[order]
+    starts = np.flatnonzero(np.diff(sizes, prepend=0)).tolist()  # the first of each length but 0
+    for first, last in itertools.pairwise([*starts, len(order)]):
+        length = int(sizes[first])
+        step = max(1, _GATHER_FLOATS // (length * dim))
+        for at in range(first, last, step):
+            texts = order[at : min(at + step, last)]
+            rows = found.rows[found.offsets[texts][:, None] + np.arange(length)]
+            pooled[texts] = _reduce(rows, found, how)
+    return pooled
+
+
+def _reduce(rows: Int64, found: Found, how: Literal["mean", "max"]) -> Floats:
+    """Reduce rectangles of rows (texts, length) to (texts, dim)."""
+    gathered = found.read(rows.reshape(-1)).reshape(*rows.shape, -1)
+    if how == "max":
+        return np.asarray(gathered.max(axis=1))
+    if found.weights is None:
+        return np.asarray(gathered.mean(axis=1))
+    weights = found.weights[rows][:, None, :]
+    return np.asarray((weights @ gathered)[:, 0] / np.float32(rows.shape[1]))
+
+
+def unit_rows(vectors: Floats) -> Floats:
+    """Scale rows (n, dim) to length 1; a row of zeros stays one.
+
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    # In float64: squares of float32 overflow and underflow.
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return np.asarray(vectors / np.where(norms > 0, norms, 1)[:, None], np.float32)
+
+
+def blocks_of(
+    texts: Sequence[str], *, n_rows: int = BLOCK_ROWS, n_characters: int = BLOCK_CHARACTERS
+) -> Iterator[slice]:
+    """Cut texts into runs that neither in number nor in characters grow large.
+
+    >>> list(blocks_of(["a", "b", "c"], n_rows=2))
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    start = size = 0
+    for row, text in enumerate(texts):
+        size += len(text)
+        if row + 1 - start == n_rows or size >= n_characters:
+            yield slice(start, row + 1)
+            start, size = row + 1, 0
+    if start < len(texts):
+        yield slice(start, len(texts))
+
+
+_ZIPF_NOTE = "SIF: no texts to count words on, so their frequencies are taken to follow Zipf's law in the table's order"
+
+
+def open_static(
+    vectors: Vectors,
+    *,
+    tokenizer: Tokenizer | None = None,
+    pooling: Pooling = "mean",
+    normalize: bool | None = None,
+    lowercase: bool | None = None,
+    max_length: int | None = None,
+) -> StaticTexts:
+    """Make texts' vectors from words' vectors.
+
+    tokenizer: by default the vectors' own (model2vec), the kind they were trained with, or `word`. normalize: scale to
+    length 1; by default as a model2vec folder says, else not. lowercase: fold case before words are looked up; by
+    default where the table's most frequent words have no upper case, and then it is said in `notes`. pooling: "mean",
+    "max" or "sif"; see `StaticTexts.fit`, without which word frequencies follow Zipf's law. max_length: tokens a text.
+
+    >>> vectors = Vectors(["king"], np.array([[3.0, 4.0]], np.float32))
+    >>> open_static(vectors, normalize=True).embed(["King"]).vectors.tolist()
+    [[0.6000000238418579, 0.800000011920929]]
+    """
+    if pooling not in POOLINGS:
+        raise UsageError(unknown_name("pooling", pooling, POOLINGS))
+    chosen = _own_tokenizer(vectors) if tokenizer is None else tokenizer
+    notes = tuple(vectors.notes)
+    id_rows = _id_rows(vectors, chosen) if len(chosen.vocabulary) > 2 else None
+    if id_rows is not None and lowercase:
+        raise UsageError("lowercase is for tokenizers without a vocabulary; this one folds case by itself or not")
+    if id_rows is None and lowercase is None:
+        lowercase = _is_lowercase(vectors)
+        notes += ("the vectors have no upper case: texts are folded to lower case",) if lowercase else ()
+    weights = None
+    if pooling == "sif":
+        notes += (_ZIPF_NOTE,)
+        weights = _zipf_weights(len(vectors.table))
+    return StaticTexts(
+        vectors,
+        chosen,
+        pooling=pooling,
+        normalize=_says_normalize(vectors) if normalize is None else normalize,
+        lowercase=bool(lowercase),
+        max_length=max_length,
+        weights=weights,
+        id_rows=id_rows,
+        notes=notes,
+    )
+
+
+def _own_tokenizer(vectors: Vectors) -> Tokenizer:
+    """Choose the tokenizer that vectors were made with."""
+    from textkit import tokenizers
+
+    known = vectors.facts.get("tokenizer", "word")
+    if known == "tokenizer.json":
+        return tokenizers.load(Path(vectors.source) / known)
+    if known in ("word", "unicode", "whitespace", "char", "grapheme"):
+        return tokenizers.create(str(known))
+    raise UsageError(
+        f"these vectors are of the pieces of a '{known}' tokenizer; say which with tokenizer (--tokenizer FOLDER)"
+    )
+
+
+def _id_rows(vectors: Vectors, tokenizer: Tokenizer) -> Int64:
+    """Give the row of each id, -1 for the unknown token and for pieces without a vector."""
+    names = list(tokenizer.vocabulary)
+    ids = np.fromiter(tokenizer.vocabulary.values(), np.int64, len(names))
+    rows = np.full(int(ids.max(initial=-1)) + 1, -1, np.int64)
+    rows[ids] = vectors.rows(names)
+    if tokenizer.unknown_id is not None:
+        rows[tokenizer.unknown_id] = -1
+    if not (rows >= 0).any():
+        raise UsageError(
+            f"none of the tokenizer's {len(names):,} pieces has a vector in {vectors.source}; take another tokenizer"
+        )
+    return rows
+
+
+def _is_lowercase(vectors: Vectors) -> bool:
+    words = "".join(vectors.words[:_CASE_WORDS])
+    return len(vectors) > 0 and words.lower() == words
+
+
+def _zipf_weights(n_rows: int) -> Floats:
+    shares = 1.0 / np.arange(1, n_rows + 1)
+    shares /= max(shares.sum(), 1.0)
+    return (SIF_A / (SIF_A + shares)).astype(np.float32)
+
+
+def _says_normalize(vectors: Vectors) -> bool:
+    """Read from a model2vec folder whether its texts are scaled to length 1."""
+    path = Path(vectors.source) / "config.json"
+    if vectors.facts.get("tokenizer") != "tokenizer.json" or not path.is_file():
+        return False
+    config = files.read_json(path)
+    return isinstance(config, dict) and config.get("normalize") is True
+
+
+def fingerprint(vectors: Vectors) -> str:
+    """Hash all that decides the vectors of words: hex digits."""
+    import hashlib
+
+    digest = hashlib.sha256(f"{vectors.dtype} {vectors.table.shape}".encode())
+    step = max(1, (8 << 20) // max(vectors.table[:1].nbytes, 1))
+    for at in range(0, len(vectors.table), step):
+        digest.update(np.ascontiguousarray(vectors.table[at : at + step]).tobytes())
+    extra = (vectors.scales, vectors.word_rows, vectors.words.words.offsets, vectors.words.words.data)
+    for array in extra:
+        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    if vectors.ngrams is not None:
+        digest.update(np.ascontiguousarray(vectors.ngrams.table).tobytes())
+    return digest.hexdigest()
