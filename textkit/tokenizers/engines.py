@@ -1,30 +1,29 @@
 """Engines: the ways to compute one tokenizer's ids. All give the same ids and spans; they differ in speed.
 
-`reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr` is a faster engine for
-BPE, WordPiece and Unigram without spans; for byte-level BPE the pieces' byte lengths give the spans too. `native` is
-this module's own regex and numpy path for word-like kinds. A fast engine is used only after `certify` found it equal to
-the reference on hard strings and on a sample of the user's own texts; rows it is not sure of go to the reference.
+`reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr` (splintr_engine.py) is
+a faster engine for BPE, WordPiece and Unigram without spans; for byte-level BPE the pieces' byte lengths give the spans
+too. `native` is this module's own regex and numpy path for word-like kinds. A fast engine is used only after `certify`
+found it equal to the reference on hard strings and on a sample of the user's own texts; rows it is not sure of go to
+the reference.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import tokenizers as hf
-from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError
 from textkit.tokenizers import unicode_breaks
-from textkit.tokenizers.engine_differences import DIFFERENCES
+from textkit.tokenizers.forking import is_forked, keep_forks_safe, native_calls
 from textkit.tokenizers.unicode_tables import WHITE_SPACE
 
 # What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces, case, digits,
@@ -69,7 +68,7 @@ class ReferenceEngine:
 
     def __init__(self, backend: hf.Tokenizer) -> None:
         self._backend = backend
-        _keep_forks_quiet()
+        keep_forks_safe()
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         rows = self._encode_rows(texts, spans=spans)
@@ -83,69 +82,82 @@ class ReferenceEngine:
             edges = np.fromiter(values, dtype=np.int32, count=2 * len(flat)).reshape(-1, 2)
         return TokenBatch(flat, offsets, edges, np.zeros(len(ids), dtype=np.int32))
 
+    def normalize(self, text: str) -> str:
+        """Give the text that the splitter sees."""
+        normalizer = self._backend.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
+
     def _encode_rows(self, texts: Sequence[str], *, spans: bool) -> list[Any]:
         encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
-        try:
+        # A broken file shows only now.
+        with native_errors("this tokenizer cannot encode"), native_calls:
             if is_forked():  # the thread pool of the parent did not come along
                 return [self._backend.encode(text, add_special_tokens=False) for text in texts]
             return list(encode(list(texts), add_special_tokens=False))
-        # A broken file shows only now: tokenizers raises bare Exception, and its panics derive from BaseException.
-        except BaseException as err:
-            if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
-                raise
-            reason = " ".join(str(err).split())
-            raise ArtifactError(f"this tokenizer cannot encode: {reason}; its tokenizer.json is broken") from err
 
 
-class SplintrEngine:
-    """splintr: ids at tens of MB/s; spans only where the pieces' byte lengths give them."""
+@contextlib.contextmanager
+def native_errors(what: str) -> Iterator[None]:
+    """Turn whatever a native library raises into one ArtifactError.
 
-    name = "splintr"
+    tokenizers raises bare Exception for a broken file, and the panics of Rust derive from BaseException.
+    """
+    try:
+        yield
+    except (ArtifactError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as err:
+        reason = " ".join(str(err).split()) or type(err).__name__
+        raise ArtifactError(f"{what}: {reason}; its tokenizer.json is broken") from err
+
+
+class GuardedEngine:
+    """A fast engine for the rows it is sure of; the reference for the others, and for all rows when it fails.
+
+    The reference looks for added tokens before anything else, which no fast engine does: a row that may hold one is the
+    reference's. `added`: their entries in the tokenizer.json. `normalized`: texts to look for in the normalised row.
+    """
 
     def __init__(
-        self, description: dict[str, Any], *, piece_bytes: NDArray[np.int64] | None, reference: Engine
+        self, fast: Engine, reference: ReferenceEngine, *, added: Sequence[dict[str, Any]], normalized: Sequence[str]
     ) -> None:
-        import splintr
-
-        # Without its list of added tokens it takes text that spells one as plain text, which is our contract.
-        plain = {**description, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
-        self._backend: Any = splintr.from_json_bytes(json.dumps(plain).encode())
-        self._piece_bytes = piece_bytes
-        self._reference = reference
-        self._specials = [token["content"] for token in description["added_tokens"] if token.get("special")]
-        self._first_marks = {special[0] for special in self._specials}
-        self._normalises = description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
-        self._differs = re.compile(f"[{DIFFERENCES}]")
+        self.name = fast.name
+        self.notes: list[str] = []
+        self._fast, self._reference = fast, reference
+        contents = [token["content"] for token in added if token["content"]]
+        self._first_marks = {content[0] for content in contents}
+        self._find = _any_of(contents).search
+        self._find_normalized = _any_of(normalized).search if normalized else None
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        # Not every backend of splintr takes the text of a special token for plain text, and its Unicode tables are not
-        # the reference's: rows with such text are the reference's.
+        plain = self._plain_rows(texts)
+        if plain is None:
+            return self._encode_plain(texts, spans=spans)
+        return encode_split(texts, plain, self._encode_plain, self._reference.encode, spans=spans)
+
+    def _plain_rows(self, texts: Sequence[str]) -> list[bool] | None:
+        """Tell for each row whether it holds no added token; None when no row does."""
+        find, find_normalized = self._find, self._find_normalized
+        if find_normalized is not None:
+            return [not (find(text) or find_normalized(self._reference.normalize(text))) for text in texts]
+        if not self._first_marks:
+            return None
         together = "\0".join(texts)
-        special = any(mark in together for mark in self._first_marks) and any(
-            name in together for name in self._specials
-        )
-        if special or (self._normalises and not together.isascii() and self._differs.search(together)):
-            plain = [self._is_plain(text) for text in texts]
-            return encode_split(texts, plain, self.encode_plain, self._reference.encode, spans=spans)
-        return self.encode_plain(texts, spans=spans)
+        if any(mark in together for mark in self._first_marks) and find(together):
+            return [find(text) is None for text in texts]
+        return None
 
-    def _is_plain(self, text: str) -> bool:
-        if any(special in text for special in self._specials):
-            return False
-        return not self._normalises or text.isascii() or self._differs.search(text) is None
+    def _encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        try:
+            with native_errors(f"{self.name} failed"):
+                return self._fast.encode(texts, spans=spans)
+        except ArtifactError as err:
+            self.notes.append(f"{err.message}; the reference encoded {len(texts):,} texts")
+            return self._reference.encode(texts, spans=spans)
 
-    def encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        ids, offsets = self._encode_flat(texts)
-        edges = byte_spans(texts, ids, offsets, self._piece_bytes) if spans and self._piece_bytes is not None else None
-        return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))
 
-    def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        if is_forked():
-            rows = [np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts]
-            offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
-            return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
-        ids, cuts = self._backend.encode_batch_flat(list(texts))
-        return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
+def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(text) for text in texts if text) or "(?!)")
 
 
 class PatternEngine:
@@ -265,54 +277,49 @@ class CharacterEngine:
         return TokenBatch(self._table[codes], offsets, edges, np.zeros(len(texts), dtype=np.int32))
 
 
-def byte_spans(
-    texts: Sequence[str], ids: NDArray[np.int32], offsets: NDArray[np.int64], piece_bytes: NDArray[np.int64]
-) -> NDArray[np.int32]:
-    """Give the character spans of byte-level pieces that tile their texts.
-
-    A piece that holds part of a character spans the whole character, as in the reference. Returns (n_tokens, 2) int32.
-    """
-    data = np.frombuffer("".join(texts).encode("utf-8"), dtype=np.uint8)
-    character = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)  # 1 + index of the character that a byte belongs to
-    lengths = piece_bytes[ids]
-    ends = np.cumsum(lengths)
-    edges = np.stack([character[ends - lengths] - 1, character[ends - 1]], axis=1) if len(ids) else np.zeros((0, 2))
-    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    edges -= np.repeat(offsets_of(sizes)[:-1], np.diff(offsets))[:, None]
-    return edges.astype(np.int32)
-
-
-def certify(engine: Engine, reference: Engine, texts: Sequence[str], *, spans: bool) -> str | None:
+def certify(engine: GuardedEngine, reference: Engine, texts: Sequence[str], *, spans: bool) -> str | None:
     """Compare an engine with the reference on hard strings and a sample of texts; None, or what differs."""
-    sample = [text[:SAMPLE_CHARACTERS] for text in texts[:SAMPLE_ROWS]]
-    for text in (*HARD_STRINGS, *sample):
-        expected = reference.encode([text], spans=spans)
-        try:
-            found = engine.encode([text], spans=spans)
-        except (ValueError, RuntimeError, OverflowError) as err:
-            return f"{engine.name} fails on {text[:40]!r}: {err}"
-        same = np.array_equal(found.ids, expected.ids)
-        if same and spans and found.spans is not None and expected.spans is not None:
-            same = np.array_equal(found.spans, expected.spans)
-        if not same:
+    sample = [*HARD_STRINGS, *(text[:SAMPLE_CHARACTERS] for text in texts[:SAMPLE_ROWS])]
+    expected, found = reference.encode(sample, spans=spans), engine.encode(sample, spans=spans)
+    if engine.notes:
+        return engine.notes[0]
+    for row, text in enumerate(sample):
+        same = np.array_equal(found[row], expected[row])
+        if not same or (spans and not np.array_equal(found.row_spans(row), expected.row_spans(row))):
             return f"{engine.name} differs from the reference on {text[:40]!r}"
     return None
 
 
+@dataclass(frozen=True)
+class FastEngine:
+    """An engine that is still to be certified, and whether it can give spans."""
+
+    engine: GuardedEngine
+    with_spans: bool
+
+
 def fast_engine(
-    description: dict[str, Any], vocabulary: dict[str, int], *, reference: Engine, spans: bool
-) -> Engine | None:
-    """Choose the fast engine that might serve a tokenizer.json, or None; it still must be certified."""
-    model = description["model"]
-    if model["type"] == "WordLevel":
-        return _native_engine(description, vocabulary, reference=reference)
-    piece_bytes = _piece_bytes(description, vocabulary)
-    if spans and piece_bytes is None:
-        return None
-    try:
-        return SplintrEngine(description, piece_bytes=piece_bytes, reference=reference)
-    except (ValueError, ImportError):
-        return None
+    description: dict[str, Any], vocabulary: dict[str, int], *, reference: ReferenceEngine
+) -> FastEngine | None:
+    """Make the fast engine that might serve a tokenizer.json, or None; it still must be certified.
+
+    vocabulary: token -> id, added tokens included. Raises what the engine's own loader raises.
+    """
+    added = description["added_tokens"]
+    plain = [token for token in added if not token["special"]]
+    loose = [token for token in plain if token["normalized"] and description["normalizer"]]
+    normalized = [reference.normalize(token["content"]) for token in loose]
+    if description["model"]["type"] == "WordLevel":
+        native = _native_engine(description, description["model"]["vocab"], reference=reference)
+        if native is None:
+            return None
+        return FastEngine(GuardedEngine(native, reference, added=plain, normalized=normalized), with_spans=True)
+    from textkit.tokenizers.splintr_engine import SplintrEngine, piece_bytes
+
+    n_bytes = piece_bytes(description, vocabulary)
+    splintr = SplintrEngine(description, piece_bytes=n_bytes, reference=reference)
+    # Not every backend of splintr takes the text of a special token for plain text.
+    return FastEngine(GuardedEngine(splintr, reference, added=added, normalized=normalized), n_bytes is not None)
 
 
 def _native_engine(description: dict[str, Any], vocabulary: dict[str, int], *, reference: Engine) -> Engine | None:
@@ -393,56 +400,3 @@ def _lower(text: str) -> str | None:
 
 # Scripts whose case pairs came with Unicode 15 or later, or differ between Python's tables and the engine's.
 _CASE_DIFFERS = re.compile("[\u0130\u1c89-\u1c8a\ua7c0-\ua7ca\ua7cb-\ua7dc\U00010d50-\U00010d85\U00016ea0-\U00016ed3]")
-
-
-def _piece_bytes(description: dict[str, Any], vocabulary: dict[str, int]) -> NDArray[np.int64] | None:
-    """Give the byte length of every id where byte-level pieces tile the text, else None."""
-    splitter = description.get("pre_tokenizer") or {}
-    parts = splitter.get("pretokenizers", [splitter])
-    level = next((part for part in parts if part.get("type") == "ByteLevel"), None)
-    post = description.get("post_processor") or {}
-    trims = post.get("type") == "ByteLevel" and post.get("trim_offsets", True)
-    if level is None or level.get("add_prefix_space") or trims or description.get("normalizer"):
-        return None
-    if description["model"]["type"] != "BPE" or any(part.get("behavior") == "Removed" for part in parts):
-        return None
-    lengths = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
-    for piece, i in vocabulary.items():
-        lengths[i] = len(piece)
-    return lengths
-
-
-_owner: int | None = None
-
-
-def is_forked() -> bool:
-    """Tell whether this process was forked from one that had used an engine: its thread pools did not come along."""
-    return _owner is not None and os.getpid() != _owner
-
-
-def _keep_forks_quiet() -> None:
-    """Remember the process whose thread pools will be used, and let it fork without tokenizers' warning.
-
-    tokenizers warns at fork unless TOKENIZERS_PARALLELISM is set; it is set for the moment of the fork, and stays set
-    in the child alone, where the engines run on one thread.
-    """
-    global _owner
-    if _owner is None:
-        _owner = os.getpid()
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
-
-
-_parallelism_before: list[str | None] = []
-
-
-def _before_fork() -> None:
-    _parallelism_before.append(os.environ.get("TOKENIZERS_PARALLELISM"))
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-
-def _after_fork() -> None:
-    value = _parallelism_before.pop()
-    if value is None:
-        del os.environ["TOKENIZERS_PARALLELISM"]
-    else:
-        os.environ["TOKENIZERS_PARALLELISM"] = value
