@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import tokenizers as hf
+from numpy.typing import NDArray
 
 from textkit import files
 from textkit.batch import TokenBatch
@@ -59,6 +60,7 @@ class Tokenizer(Protocol):
         errors: Errors = "replace",
         allow_special: bool = False,
     ) -> TokenBatch: ...
+    def normalize(self, text: str) -> str: ...
     def decode(self, ids: Sequence[int]) -> str: ...
     def save(self, folder: str | Path) -> None: ...
 
@@ -157,6 +159,8 @@ class PipelineTokenizer:
         engine = self._special_engine if allow_special else self._choose_engine(clean, spans=spans)
         parts = [engine.encode(part, spans=spans) for part in _chunks(clean)]
         batch = parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
+        if self._spellable and not allow_special:
+            batch = replace(batch, ids=self._as_unknown(batch.ids))
         batch = limit(replace(batch, n_replaced=n_replaced), max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
@@ -200,6 +204,27 @@ class PipelineTokenizer:
         """Say why a fast engine was not taken, or when it failed on texts and the reference took over."""
         failures = self._fast_engine.engine.notes if "_fast_engine" in vars(self) and self._fast_engine else []
         return [*self._notes, *failures]
+
+    @cached_property
+    def _spellable(self) -> list[int]:
+        """Ids of special tokens that plain text can come to: whole pieces that a list of words holds."""
+        if self._description["model"]["type"] not in ("WordLevel", "WordPiece") or self.unknown_id is None:
+            return []
+        special = {t["content"]: t["id"] for t in self._description["added_tokens"] if t.get("special")}
+        found = np.unique(self._reference.encode(list(special), spans=False).ids).tolist()
+        return [i for i in special.values() if i in found and i != self.unknown_id]
+
+    def _as_unknown(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.where(np.isin(ids, self._spellable), np.int32(self.unknown_id or 0), ids)
+
+    def normalize(self, text: str) -> str:
+        """Give the text as the splitter sees it, lower-cased for instance.
+
+        >>> from textkit import tokenizers
+        >>> tokenizers.create("word", lowercase=True).normalize("Vanity")
+        'vanity'
+        """
+        return self._reference.normalize(text)
 
     @cached_property
     def _special_engine(self) -> engines.Engine:

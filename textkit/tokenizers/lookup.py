@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from tokenizers import Regex, models, pre_tokenizers
 
 from textkit.errors import UsageError
 from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size, iterate_checked
+from textkit.tokenizers.native_engine import CHARACTERS, TILINGS
 from textkit.tokenizers.normalizers import make_normalizer
 from textkit.tokenizers.unicode_breaks import SPACE, WORDS, WORDS_ONLY
 
@@ -68,7 +69,7 @@ def create_lookup(
 
 def count_pieces(texts: Iterable[str], *, pattern: str, normalizer: Any) -> Counter[str]:
     """Count how often each piece occurs."""
-    findall = re.compile(_COUNTED.get(pattern, pattern)).findall
+    findall = _finder(pattern)
     counts: Counter[str] = Counter()
     for text in iterate_checked(texts):
         counts.update(findall(text if normalizer is None else normalizer.normalize_str(text)))
@@ -79,6 +80,16 @@ def count_pieces(texts: Iterable[str], *, pattern: str, normalizer: Any) -> Coun
     for special in (PAD, UNKNOWN):
         counts.pop(special, None)
     return counts
+
+
+def _finder(pattern: str) -> Callable[[str], list[str]]:
+    """Give the function that finds the pieces of a text: our own patterns at once, a user's with its cutter."""
+    if pattern in TILINGS or pattern == CHARACTERS:
+        return re.compile(_COUNTED.get(pattern, pattern)).findall
+    from textkit.tokenizers import patterns
+
+    cut = patterns.cutter(pattern).cut
+    return lambda text: cut(text)[1::2]
 
 
 def make_lookup(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import UsageError
 from textkit.tokenizers.base import Tokenizer, check_texts
+from textkit.tokenizers.native_engine import CACHE_PIECES
 from textkit.tokenizers.spans import replace_surrogates
 
 _FNV_BASIS, _FNV_PRIME = 2166136261, 16777619
@@ -40,7 +41,9 @@ class HashedNgrams:
     maxn: int = 6
     word_ngrams: int = 1
     buckets: int = 200_000
-    _known: dict[str, tuple[int, NDArray[np.int32]]] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[str, int], tuple[int, NDArray[np.int32]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if not 0 <= self.minn <= self.maxn or (self.maxn and not self.minn):
@@ -56,10 +59,12 @@ class HashedNgrams:
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Give the ids of each text: word after word with its character n-grams, then the word n-grams."""
         clean, n_replaced = replace_surrogates(check_texts(texts), errors="replace")
+        clean = [self.words.normalize(text) for text in clean]
         batch = self.words.encode(clean, spans=True)
         rows, lengths = [], np.zeros(len(texts), dtype=np.int64)
         for row, text in enumerate(clean):
-            found = [self._word(text[start:end]) for start, end in batch.row_spans(row).tolist()]
+            spans = batch.row_spans(row).tolist()
+            found = [self._word(text[start:end], i) for (start, end), i in zip(spans, batch[row].tolist(), strict=True)]
             parts = [ids for _, ids in found]
             if self.word_ngrams > 1:
                 hashes = np.array([hash_ for hash_, _ in found], dtype=np.int64)
@@ -69,16 +74,18 @@ class HashedNgrams:
         ids = np.concatenate(rows) if rows else np.zeros(0, np.int32)
         return TokenBatch(ids, offsets_of(lengths), None, np.zeros(len(texts), np.int32), n_replaced=n_replaced)
 
-    def _word(self, word: str) -> tuple[int, NDArray[np.int32]]:
-        """Give a word's signed 32-bit hash and its ids, learnt once."""
-        if word not in self._known:
-            first = self.words.vocabulary.get(word)
-            ids = [] if first is None else [first]
+    def _word(self, word: str, first: int) -> tuple[int, NDArray[np.int32]]:
+        """Give a word's signed 32-bit hash and its ids, learnt once; `first` is the tokenizer's own id."""
+        key = (word, first)
+        if key not in self._known:
+            if len(self._known) >= CACHE_PIECES:
+                self._known.clear()
+            ids = [] if first == self.words.unknown_id else [first]
             start = len(self.words.vocabulary)
             ids += [start + hash_bytes(gram) % self.buckets for gram in character_ngrams(word, self.minn, self.maxn)]
             hash_ = hash_bytes(word.encode("utf-8"))
-            self._known[word] = (hash_ - (hash_ >> 31 << 32), np.array(ids, dtype=np.int32))
-        return self._known[word]
+            self._known[key] = (hash_ - (hash_ >> 31 << 32), np.array(ids, dtype=np.int32))
+        return self._known[key]
 
     def _word_buckets(self, hashes: NDArray[np.int64]) -> NDArray[np.int32]:
         """Hash runs of 2 to word_ngrams words, in fastText's 64-bit arithmetic and order."""
