@@ -213,8 +213,8 @@ def _escape(code: int) -> str:
 
 def _ranges(mask: Mask) -> list[tuple[int, int]]:
     """Give the first and last code points of each run; a run goes on across the surrogates, which no text holds."""
-    known = np.concatenate([mask[: SURROGATES.start], mask[SURROGATES.stop :]])
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
+    known = np.concatenate([[False], mask[: SURROGATES.start], mask[SURROGATES.stop :], [False]])
+    edges = np.flatnonzero(known[1:] != known[:-1])
     width = SURROGATES.stop - SURROGATES.start
     starts = [int(i) + (width if i >= SURROGATES.start else 0) for i in edges[::2]]
     ends = [int(i) - 1 + (width if i > SURROGATES.start else 0) for i in edges[1::2]]
