@@ -47,9 +47,12 @@ def check(tokenizer: PipelineTokenizer, texts: Sequence[str]) -> None:
     backend = hf.Tokenizer.from_str(tokenizer.json)
     backend.encode_special_tokens = True
     plain, spanned = tokenizer.encode(texts), tokenizer.encode(texts, spans=True)
+    specials = [token["id"] for token in json.loads(tokenizer.json)["added_tokens"] if token["special"]]
     for row, text in enumerate(texts):
         expected = backend.encode(text, add_special_tokens=False)
-        assert plain[row].tolist() == spanned[row].tolist() == expected.ids, text
+        # A list of words gives the id of a special token to text that spells it; ours is unknown then.
+        ids = [tokenizer.unknown_id if i in specials else i for i in expected.ids]
+        assert plain[row].tolist() == spanned[row].tolist() == ids, text
         assert spanned.row_spans(row).tolist() == [list(span) for span in expected.offsets], text
 
 

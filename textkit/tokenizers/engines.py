@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -21,10 +20,8 @@ import numpy as np
 import tokenizers as hf
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.errors import ArtifactError, MissingExtraError, TextkitError
-from textkit.tokenizers import unicode_breaks
+from textkit.errors import ArtifactError, TextkitError
 from textkit.tokenizers.forking import is_forked, keep_forks_safe, native_calls
-from textkit.tokenizers.unicode_tables import WHITE_SPACE
 
 # What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces, case, digits,
 # controls, spelt-out special tokens, long runs.

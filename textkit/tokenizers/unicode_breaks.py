@@ -57,7 +57,7 @@ def _words(*, with_space: bool) -> str:
         f"[A-Za-z0-9]++(?={quiet}|[,.:;'](?:{quiet}|(?![\\s\\S]))|(?![\\s\\S]))|[!-/:-@\\[-\\^`{{-~](?=[ -~\\n])"
     )
     shortcuts += "| ++(?=[!-~])" if with_space else ""
-    # WB3c: a joiner holds on to a following pictograph, whatever stood before it; the few that are letters go on as such.
+    # WB3c: a joiner holds on to a following pictograph, whatever stood before it; one that is a letter goes on as such.
     pictograph = f"(?=[{PICTOGRAPHIC}])(?:(?=[{letter}]){going_on}|[{PICTOGRAPHIC}]{e})"
     return f"{shortcuts}|(?:{word}|{flags}|{rest})(?:(?<={WORD['ZWJ']}){pictograph})*+"
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from textkit.tokenizers.base import Kind, PipelineTokenizer
-from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.lookup import create_lookup, pattern_kind, train_lookup
+from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.patterns import cutter, portable
 from textkit.tokenizers.unicode_breaks import WORDS_ONLY
 
