@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_a_long_run_of_anything_is_tiled(unit: str, pattern: str) -> None:
     assert matched == text or (pattern == breaks.WORDS_ONLY and unit == " " and matched == "")
 
 
-# One character or more of every class of the word rules; Ⓜ is a letter and a pictograph, U+202F a space and a connector.
+# One character or more of every class of the word rules; Ⓜ is a letter and a pictograph, U+202F a space and connector.
 ALPHABET = "aż\u05d0カ1٣_\u202f:.',;\"’ \u3000\r\n\u0085\u0308\u200d\u00ad🇩🙂Ⓜ©中!"
 IGNORED = {"Extend", "Format", "ZWJ"}
 LINE_ENDS = {"CR", "LF", "Newline"}
@@ -124,7 +125,7 @@ def test_words_are_those_of_the_rules_written_plainly() -> None:
         text = "".join(generator.choices(ALPHABET, k=generator.randrange(1, 9)))
         classes = [class_of(character) for character in text]
         cuts = [0, *(i for i in range(1, len(text)) if not is_joined(classes, text, i)), len(text)]
-        expected = [text[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+        expected = [text[start:end] for start, end in itertools.pairwise(cuts)]
         assert re.findall(breaks.WORDS, text) == expected, text
         assert [piece for piece, _ in split.pre_tokenize_str(text)] == expected, text
         kept = [piece for piece in expected if not re.fullmatch(f"{breaks.SPACE}+", piece)]

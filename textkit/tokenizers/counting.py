@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -56,6 +55,8 @@ def count_texts(
             counts.update(split_pieces(backend, text))
             if limit is not None and len(counts) > limit:
                 if not runs:
+                    import tempfile
+
                     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textkit-counts-")))
                 runs.append(folder / f"run-{len(runs):05d}")
                 _write_lines(runs[-1], sorted(counts.items()))

@@ -14,7 +14,7 @@ from typing import Any
 
 import tokenizers as hf
 
-from textkit import corpus, registry
+from textkit import registry
 from textkit.errors import UsageError
 from textkit.tokenizers import counting
 from textkit.tokenizers.base import Kind, PipelineTokenizer, Tokenizer
@@ -113,6 +113,8 @@ def iterate_texts(source: Path | Iterable[str | Path]) -> Iterator[str]:
         raise UsageError("expected a list of texts or a pathlib.Path, found one str; write [text] or Path('file.txt')")
     for item in [source] if isinstance(source, Path) else source:
         if isinstance(item, Path):
+            from textkit import corpus
+
             yield from (row.text for row in corpus.read_rows(item))
         else:
             yield item
