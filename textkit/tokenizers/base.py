@@ -67,10 +67,16 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A registered kind of tokenizer: how to train one from texts, and how to make one from a given vocabulary."""
+    """A registered kind of tokenizer: how to train one from texts, and how to make one from a given vocabulary.
+
+    Where training is counting and then learning, its halves stand here too: `pieces(**options)` gives the function that
+    cuts a text into the pieces to count, `learn(counts, **options)` makes the tokenizer of (piece, count) pairs.
+    """
 
     train: Callable[..., Tokenizer]
     create: Callable[..., Tokenizer]
+    pieces: Callable[..., Callable[[str], list[str]]] | None = None
+    learn: Callable[..., Tokenizer] | None = None
 
 
 class PipelineTokenizer:

@@ -6,11 +6,11 @@ no more than a pattern.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from textkit.tokenizers.base import Kind, PipelineTokenizer
-from textkit.tokenizers.lookup import create_lookup, pattern_kind, train_lookup
+from textkit.tokenizers.lookup import create_lookup, find_lookup, learn_lookup, pattern_kind, train_lookup
 from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.patterns import cutter, portable
 from textkit.tokenizers.unicode_breaks import WORDS_ONLY
@@ -40,6 +40,16 @@ def train_regex(
     return train_lookup("regex", check_pattern(pattern), None, texts, size=size, min_frequency=min_frequency, **options)
 
 
+def find_regex(*, pattern: str, **options: Any) -> Callable[[str], list[str]]:
+    """Give the function that finds the matches of a pattern in a normalised text."""
+    return find_lookup(check_pattern(pattern), **options)
+
+
+def learn_regex(counts: Iterable[tuple[str, int]], *, pattern: str, **options: Any) -> PipelineTokenizer:
+    """Take the most frequent of counted matches; options are those of train_regex."""
+    return learn_lookup("regex", check_pattern(pattern), None, counts, **options)
+
+
 def create_regex(
     *,
     pattern: str,
@@ -67,4 +77,4 @@ def check_pattern(pattern: str) -> str:
 
 WORD = pattern_kind("word", WORDS_ONLY)
 WHITESPACE = pattern_kind("whitespace", NOT_SPACE)
-REGEX = Kind(train=train_regex, create=create_regex)
+REGEX = Kind(train=train_regex, create=create_regex, pieces=find_regex, learn=learn_regex)
