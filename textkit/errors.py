@@ -6,7 +6,6 @@ column, a config path). The command line prints `error: WHERE: MESSAGE` on one l
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -71,6 +70,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     "unknown encoder 'lsmt'; did you mean 'lstm'? known: cnn, lstm"
     """
     names = sorted(known)
+    import difflib
+
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"

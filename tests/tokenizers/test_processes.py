@@ -78,3 +78,40 @@ def test_threads_share_one_tokenizer(kind: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: tokenizer.encode(texts).ids.tolist(), range(50)))
     assert all(result == expected for result in results)
+
+
+BUSY = """
+import faulthandler, threading
+made = tokenizers.train("unigram", texts * 2, size=60)
+made.encode(texts)
+stop = False
+def work():
+    i = 0
+    while not stop:
+        made.encode([f"pride{i}x{j} vanity" for j in range(200)])
+        i += 1
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads: thread.start()
+codes = []
+for number in range(20):
+    child = os.fork()
+    if not child:
+        faulthandler.dump_traceback_later(20, exit=True)
+        made.encode([f"don't{number}q{j}" for j in range(200)])
+        os._exit(0)
+    codes.append(os.waitpid(child, 0)[1])
+stop = True
+for thread in threads: thread.join()
+assert codes == [0] * 20, codes
+assert "TOKENIZERS_PARALLELISM" not in os.environ
+"""
+
+
+def test_a_fork_beside_busy_threads_does_not_hang() -> None:
+    """Before forks waited for running calls, one child in three inherited a locked engine."""
+    Path("program.py").write_text(PROLOGUE + BUSY, encoding="utf-8")
+    environment = {key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"}
+    command = [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "program.py"]
+    environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 from textkit import registry, tokenizers
 from textkit.errors import DataError, UsageError
 from textkit.tokenizers import counting
+from textkit.tokenizers.engines import HARD_STRINGS
 from textkit.tokenizers.report import measure_fit, render_fit
-from textkit.tokenizers.train import count_facts, cut_vocabulary, splitter, train_counts
+from textkit.tokenizers.train import count_facts, cut_vocabulary, piece_finder, train_counts
 
 ROOT = Path(__file__).parents[2]
 GENERATOR = random.Random(0)
@@ -46,14 +48,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "regex": {"pattern": r"[a-z]+"},
 }
 KINDS = [kind for kind in registry.names("tokenizer") if kind not in ("byte", "unicode")]
-COUNTED = [kind for kind in KINDS if kind not in ("unigram", "spacy")]
+COUNTED = [kind for kind in KINDS if kind != "spacy"]
 
 
 def train(kind: str, texts: list[str], **options: Any) -> Any:
     return tokenizers.train(kind, texts, **{**OPTIONS.get(kind, {}), **options})
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "unigram"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_the_texts_does_not_matter(kind: str) -> None:
     shuffled = TEXTS[:]
     random.Random(1).shuffle(shuffled)
@@ -82,7 +84,7 @@ def test_the_vocabulary_is_the_reference_trainers(kind: str) -> None:
     from tokenizers import trainers
 
     made = train(kind, TEXTS)
-    backend = splitter(kind, **OPTIONS[kind])
+    backend = hf.Tokenizer.from_str(made.json)
     backend.model = hf.models.BPE() if kind == "bpe" else hf.models.BPE(unk_token="[UNK]")
     specials = ["[PAD]"] if kind == "bpe" else ["[PAD]", "[UNK]"]
     alphabet = hf.pre_tokenizers.ByteLevel.alphabet() if kind == "bpe" else []
@@ -103,7 +105,7 @@ def test_wordpiece_learns_the_pieces_that_the_reference_learns() -> None:
     from tokenizers import trainers
 
     made = train("wordpiece", TEXTS, size=500)
-    backend = splitter("wordpiece")
+    backend = hf.Tokenizer.from_str(made.json)
     backend.model = hf.models.WordPiece(unk_token="[UNK]")
     trainer = trainers.WordPieceTrainer(
         vocab_size=500,
@@ -117,7 +119,7 @@ def test_wordpiece_learns_the_pieces_that_the_reference_learns() -> None:
     assert whole_words | singles <= set(made.vocabulary)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in COUNTED if kind != "regex"])
+@pytest.mark.parametrize("kind", [kind for kind in COUNTED if kind not in ("regex", "unigram")])
 def test_sizes_of_one_run_nest(kind: str) -> None:
     largest = train(kind, TEXTS)
     size = len(largest.vocabulary) - 5
@@ -140,19 +142,51 @@ def test_bounded_memory_gives_the_same_tokenizer(kind: str, memory: int) -> None
     assert train(kind, TEXTS, memory_bytes=memory).fingerprint == train(kind, TEXTS).fingerprint
 
 
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+@pytest.mark.parametrize("options", [{}, {"lowercase": False}, {"lowercase": True}], ids=str)
+def test_pieces_are_cut_as_the_reference_cuts_them(kind: str, options: dict[str, Any]) -> None:
+    import tokenizers as hf
+
+    backend = hf.Tokenizer.from_str(train(kind, TEXTS, **options).json)
+    find = piece_finder(kind, **options)
+    generator = random.Random(2)
+    letters = [*map(chr, range(128)), *"aAbB'  09sStTlLvVeErRdDmM.,\n\t"] * 3 + ["é", "\u0301", "\xa0", "\u2028", "字"]
+    texts = ["".join(generator.choices(letters, k=generator.randrange(1, 15))) for _ in range(5000)]
+    for text in [*HARD_STRINGS, *texts, *("".join(filter(str.isascii, text)) for text in texts)]:
+        assert find(text) == counting.split_pieces(backend, text), repr(text)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram", "bpe", "word"])
+def test_the_rarest_pieces_give_way_where_memory_ends(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = piece_finder(kind)
+    monkeypatch.setattr(counting, "LEAST_PIECES", len({piece for text in TEXTS for piece in find(text)}))
+    rare = [f"rare{letter}" for letter in "abcdefghijklmnop"]
+    said: list[str] = []
+    bounded = tokenizers.train(
+        kind, [*TEXTS, " ".join(rare)], memory_bytes=1, say=said.append, **{"size": 300, **OPTIONS.get(kind, {})}
+    )
+    assert said[0].startswith(
+        "up to 0 different pieces are counted in memory, more go to disk; the vocabulary is learnt"
+    )
+    assert re.fullmatch(r"left out 1\d pieces that occur less than 2 times \(0\.\d\d% of the text\)", said[1]), said
+    assert (
+        bounded.encode(rare).ids.tolist()
+        == train(kind, TEXTS, **({} if kind in OPTIONS else {"size": 300})).encode(rare).ids.tolist()
+    )
+
+
 @pytest.mark.parametrize("kind", COUNTED)
 def test_counts_of_several_machines_train_the_same_tokenizer(kind: str) -> None:
     options = {key: value for key, value in OPTIONS.get(kind, {}).items() if key != "size"}
-    backend = splitter(kind, **options)
+    pieces = piece_finder(kind, **options)
     for name, texts in (("a.tsv", TEXTS[::2]), ("b.tsv", TEXTS[1::2])):
-        counting.write_counts(Path(name), counting.count_texts(texts, backend), facts=count_facts(kind, **options))
+        counting.write_counts(Path(name), counting.count_texts(texts, pieces), facts=count_facts(kind, **options))
     made = train_counts(kind, [Path("b.tsv"), Path("a.tsv")], **OPTIONS.get(kind, {}))
     assert made.fingerprint == train(kind, TEXTS).fingerprint
 
 
 def test_counts_of_another_kind_and_broken_counts_are_refused() -> None:
-    backend = splitter("word")
-    counting.write_counts(Path("a.tsv"), counting.count_texts(TEXTS, backend), facts=count_facts("word"))
+    counting.write_counts(Path("a.tsv"), counting.count_texts(TEXTS, piece_finder("word")), facts=count_facts("word"))
     with pytest.raises(DataError, match=r"^a.tsv:1: kind is 'word', expected 'char'"):
         train_counts("char", [Path("a.tsv")])
     Path("b.tsv").write_text(json.dumps({"format": 1, **count_facts("word")}) + "\nnonsense\n", encoding="utf-8")

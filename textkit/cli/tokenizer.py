@@ -54,11 +54,11 @@ def train(
     )
     if kind == "byte":
         options.pop("size")
+    bounds: dict[str, Any] = {"memory_bytes": None if memory is None else parse_memory(memory), "say": note}
     if counts:
-        largest = train_counts(kind, [Path(name) for name in inputs], **options)
+        largest = train_counts(kind, [Path(name) for name in inputs], **bounds, **options)
     else:
-        limit = None if memory is None else parse_memory(memory)
-        largest = tokenizers.train(kind, _texts(inputs, text_column), memory_bytes=limit, **options)
+        largest = tokenizers.train(kind, _texts(inputs, text_column), **bounds, **options)
     for number in sizes:
         whole = number >= len(largest.vocabulary) or len(sizes) == 1
         made = largest if whole else cut_vocabulary(largest, number)
@@ -82,12 +82,12 @@ def count(
     """Count pieces for a later `train --counts`, so that machines can count apart and train together."""
     from textkit.cli.output import note
     from textkit.tokenizers import counting
-    from textkit.tokenizers.train import count_facts, splitter
+    from textkit.tokenizers.train import count_facts, piece_finder
 
     options = _chosen(lowercase=lowercase, form=form, pattern=pattern, split=split)
     limit = counting.parse_memory(memory)
     note(f"up to {limit // counting.PIECE_BYTES:,} different pieces are held in {memory}; more go to disk")
-    found = counting.count_texts(_texts(inputs, text_column), splitter(kind, **options), memory_bytes=limit)
+    found = counting.count_texts(_texts(inputs, text_column), piece_finder(kind, **options), memory_bytes=limit)
     number = counting.write_counts(out, found, facts=count_facts(kind, **options))
     note(f"{out}: {number:,} different pieces")
 

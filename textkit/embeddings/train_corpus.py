@@ -27,7 +27,7 @@ from textkit.tokenized import has_ids
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import PipelineTokenizer
 from textkit.tokenizers.counting import split_pieces
-from textkit.tokenizers.engines import LEADING, TILINGS
+from textkit.tokenizers.native_engine import LEADING, TILINGS
 from textkit.tokenizers.unicode_breaks import SPACE
 
 TOKENS, SHAPE, WORDS = "tokens.i32", "corpus.safetensors", "words.json"

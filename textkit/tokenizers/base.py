@@ -10,15 +10,17 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import tokenizers as hf
+from numpy.typing import NDArray
 
 from textkit import files
 from textkit.batch import TokenBatch
-from textkit.errors import LimitError, UsageError
+from textkit.errors import ArtifactError, LimitError, UsageError
 from textkit.tokenizers import engines
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 
@@ -58,16 +60,23 @@ class Tokenizer(Protocol):
         errors: Errors = "replace",
         allow_special: bool = False,
     ) -> TokenBatch: ...
+    def normalize(self, text: str) -> str: ...
     def decode(self, ids: Sequence[int]) -> str: ...
     def save(self, folder: str | Path) -> None: ...
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A registered kind of tokenizer: how to train one from texts, and how to make one from a given vocabulary."""
+    """A registered kind of tokenizer: how to train one from texts, and how to make one from a given vocabulary.
+
+    Where training is counting and then learning, its halves stand here too: `pieces(**options)` gives the function that
+    cuts a text into the pieces to count, `learn(counts, **options)` makes the tokenizer of (piece, count) pairs.
+    """
 
     train: Callable[..., Tokenizer]
     create: Callable[..., Tokenizer]
+    pieces: Callable[..., Callable[[str], list[str]]] | None = None
+    learn: Callable[..., Tokenizer] | None = None
 
 
 class PipelineTokenizer:
@@ -107,7 +116,7 @@ class PipelineTokenizer:
         self._reference = engines.ReferenceEngine(backend)
         # With or without spans -> the engine, chosen and certified at the first texts.
         self._engines: dict[bool, engines.Engine] = {}
-        self.engine_notes: list[str] = []
+        self._notes: list[str] = []
 
     def __repr__(self) -> str:
         return f"PipelineTokenizer(kind='{self.kind}', n_tokens={len(self.vocabulary):,})"
@@ -153,9 +162,11 @@ class PipelineTokenizer:
         """
         texts = check_texts(texts)
         clean, n_replaced = replace_surrogates(texts, errors=errors)
-        engine = self._special_engine() if allow_special else self._choose_engine(clean, spans=spans)
+        engine = self._special_engine if allow_special else self._choose_engine(clean, spans=spans)
         parts = [engine.encode(part, spans=spans) for part in _chunks(clean)]
         batch = parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
+        if self._spellable and not allow_special:
+            batch = replace(batch, ids=self._as_unknown(batch.ids))
         batch = limit(replace(batch, n_replaced=n_replaced), max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
@@ -174,18 +185,56 @@ class PipelineTokenizer:
         return self._engines[spans]
 
     def _certified_engine(self, texts: Sequence[str], *, spans: bool) -> engines.Engine:
-        if self._choice == "reference":
+        fast = self._fast_engine
+        if fast is None or (spans and not fast.with_spans):
             return self._reference
-        fast = engines.fast_engine(self._description, self.vocabulary, reference=self._reference, spans=spans)
-        if fast is None:
-            return self._reference
-        problem = engines.certify(fast, self._reference, texts, spans=spans)
+        problem = engines.certify(fast.engine, self._reference, texts, spans=spans)
         if problem is None:
-            return fast
-        self.engine_notes.append(f"{problem}; the reference engine is used")
+            return fast.engine
+        self._notes.append(f"{problem}; the reference engine is used")
         return self._reference
 
+    @cached_property
+    def _fast_engine(self) -> engines.FastEngine | None:
+        if self._choice == "reference":
+            return None
+        try:
+            with engines.native_errors("no fast engine"):
+                return engines.fast_engine(self._description, self.vocabulary, reference=self._reference)
+        except (ArtifactError, ImportError) as err:
+            self._notes.append(f"{err}; the reference engine is used")
+            return None
+
+    @property
+    def engine_notes(self) -> list[str]:
+        """Say why a fast engine was not taken, or when it failed on texts and the reference took over."""
+        failures = self._fast_engine.engine.notes if "_fast_engine" in vars(self) and self._fast_engine else []
+        return [*self._notes, *failures]
+
+    @cached_property
+    def _spellable(self) -> list[int]:
+        """Ids of special tokens that plain text can come to: whole pieces that a list of words holds."""
+        if self._description["model"]["type"] not in ("WordLevel", "WordPiece") or self.unknown_id is None:
+            return []
+        special = {t["content"]: t["id"] for t in self._description["added_tokens"] if t.get("special")}
+        found = np.unique(self._reference.encode(list(special), spans=False).ids).tolist()
+        return [i for i in special.values() if i in found and i != self.unknown_id]
+
+    def _as_unknown(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.where(np.isin(ids, self._spellable), np.int32(self.unknown_id or 0), ids)
+
+    def normalize(self, text: str) -> str:
+        """Give the text as the splitter sees it, lower-cased for instance.
+
+        >>> from textkit import tokenizers
+        >>> tokenizers.create("word", lowercase=True).normalize("Vanity")
+        'vanity'
+        """
+        return self._reference.normalize(text)
+
+    @cached_property
     def _special_engine(self) -> engines.Engine:
+        """The reference engine that makes special tokens of the text that spells them."""
         backend = hf.Tokenizer.from_str(self.json)
         backend.encode_special_tokens = False
         return engines.ReferenceEngine(backend)
@@ -193,10 +242,9 @@ class PipelineTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Turn ids back into text; special tokens are spelled out, so nothing disappears."""
         checked = [int(i) for i in ids]
-        bad = [i for i in checked if not 0 <= i < len(self)]
-        if bad:
-            raise UsageError(f"id {bad[0]} is not in the vocabulary (0 to {len(self) - 1})")
-        return str(self._backend.decode(checked, skip_special_tokens=False))
+        self.tokens(checked)
+        with engines.native_errors("this tokenizer cannot decode"):
+            return str(self._backend.decode(checked, skip_special_tokens=False))
 
     def normalize(self, text: str) -> str:
         """Give a text as the splitter sees it: lower-cased, in a Unicode form, as the tokenizer was told.
@@ -210,7 +258,15 @@ class PipelineTokenizer:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Name ids as the vocabulary spells them (byte-level BPE writes a leading space as 'Ġ')."""
-        return [str(self._backend.id_to_token(int(i))) for i in ids]
+        names = self._names
+        try:
+            return [names[int(i)] for i in ids]
+        except KeyError as err:
+            raise UsageError(f"id {err} is not in the vocabulary (0 to {max(names, default=-1)})") from None
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        return {i: name for name, i in self.vocabulary.items()}
 
     def save(self, folder: str | Path) -> None:
         """Write a tokenizer folder: tokenizer.json, tokenizer_config.json and a manifest."""

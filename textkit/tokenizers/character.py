@@ -12,8 +12,8 @@ import tokenizers as hf
 from tokenizers import decoders, models, pre_tokenizers
 
 from textkit.tokenizers.base import PAD, Kind, PipelineTokenizer
-from textkit.tokenizers.engines import CHARACTERS
 from textkit.tokenizers.lookup import pattern_kind
+from textkit.tokenizers.native_engine import CHARACTERS
 from textkit.tokenizers.unicode_breaks import GRAPHEMES
 
 

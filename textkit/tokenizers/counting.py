@@ -1,9 +1,8 @@
 """Piece counts: what a vocabulary is learnt from, in bounded memory, to and from files that can be merged.
 
-In: texts and an untrained tokenizer's normaliser and splitter. Out: (piece, count) in code point order, the same
-whatever the order of the texts. Counts beyond the memory go to disk as sorted runs and are merged. A counts file is
-one line of JSON that says what was counted, then `count<tab>piece as JSON`, so that machines can count apart and train
-together.
+In: texts and the function that cuts one into pieces. Out: (piece, count) in code point order, the same whatever the
+order of the texts. Counts beyond the memory go to disk as sorted runs and are merged. A counts file is one line of JSON
+that says what was counted, then `count<tab>piece as JSON`, so that machines can count apart and train together.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,9 +23,13 @@ from textkit.tokenizers.base import iterate_checked
 
 # A dict entry, a short str and an int of CPython, measured on 2 million English pieces.
 PIECE_BYTES = 170
+# What a trainer holds for a piece beside that: its symbols, and where each pair of them stands.
+TRAINER_BYTES = 800
+# However little memory is given, a vocabulary is learnt from so many pieces at least (50 MB).
+LEAST_PIECES = 50_000
 FORMAT = 1
-# Equal pieces go to a trainer joined, up to this many at a time.
-_REPEATS = 1000
+# Pieces of a text that a trainer is given to count again.
+_REPEATS = 4000
 
 Counted = Iterable[tuple[str, int]]
 
@@ -39,13 +41,11 @@ def split_pieces(backend: hf.Tokenizer, text: str) -> list[str]:
 
 
 def count_texts(
-    texts: Iterable[str], backend: hf.Tokenizer, *, memory_bytes: int | None = None
+    texts: Iterable[str], pieces: Callable[[str], list[str]], *, memory_bytes: int | None = None
 ) -> Iterator[tuple[str, int]]:
     """Count the pieces of texts; beyond `memory_bytes` sorted runs are spilt to a temporary folder and merged.
 
-    >>> from textkit import tokenizers
-    >>> backend = hf.Tokenizer.from_str(tokenizers.create("word").json)
-    >>> list(count_texts(["b a b"], backend))
+    >>> list(count_texts(["b a b"], str.split))
     [('a', 1), ('b', 2)]
     """
     counts: Counter[str] = Counter()
@@ -53,14 +53,48 @@ def count_texts(
     with contextlib.ExitStack() as stack:
         runs: list[Path] = []
         for text in iterate_checked(texts):
-            counts.update(split_pieces(backend, text))
+            counts.update(pieces(text))
             if limit is not None and len(counts) > limit:
                 if not runs:
+                    import tempfile
+
                     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textkit-counts-")))
                 runs.append(folder / f"run-{len(runs):05d}")
                 _write_lines(runs[-1], sorted(counts.items()))
                 counts.clear()
         yield from merge_counts([*(_read_lines(run) for run in runs), sorted(counts.items())])
+
+
+def keep_frequent(
+    counts: Counted, *, memory_bytes: int | None, say: Callable[[str], None] | None = None
+) -> list[tuple[str, int]]:
+    """Hold the counts that a vocabulary is learnt from; the rarest pieces are left out where memory ends, and said.
+
+    >>> keep_frequent([("a", 1), ("b", 2)], memory_bytes=None)
+    [('a', 1), ('b', 2)]
+    """
+    if memory_bytes is None:
+        return list(counts)
+    limit = learnable_pieces(memory_bytes)
+    held: list[tuple[str, int]] = []
+    least = 1
+    n_pieces = n_occurrences = 0
+    for piece, count in counts:
+        n_pieces, n_occurrences = n_pieces + 1, n_occurrences + count
+        if count >= least:
+            held.append((piece, count))
+        while len(held) > limit:
+            least += 1
+            held = [found for found in held if found[1] >= least]
+    if len(held) < n_pieces and say is not None:
+        lost = 1 - sum(count for _, count in held) / n_occurrences
+        say(f"left out {n_pieces - len(held):,} pieces that occur less than {least} times ({lost:.2%} of the text)")
+    return held
+
+
+def learnable_pieces(memory_bytes: int) -> int:
+    """Give the number of different pieces that a trainer has room for."""
+    return max(LEAST_PIECES, memory_bytes // (PIECE_BYTES + TRAINER_BYTES))
 
 
 def merge_counts(sources: Iterable[Counted]) -> Iterator[tuple[str, int]]:
@@ -110,30 +144,23 @@ def read_counts(paths: list[Path], *, facts: dict[str, Any]) -> Iterator[tuple[s
     return merge_counts([_read_lines(path, skip=1) for path in paths])
 
 
-def expand_counts(counts: Counted, backend: hf.Tokenizer) -> Iterator[str]:
-    """Give a trainer that counts for itself texts with these counts: equal pieces joined where they split again."""
-    plain = _plain_text(backend)
+def repeat_pieces(counts: Counted) -> Iterator[str]:
+    """Give a trainer that counts for itself texts with these counts, one space between pieces.
+
+    >>> list(repeat_pieces([("a", 2), ("b", 1)]))
+    ['a a b']
+    """
+    held: list[str] = []
     for piece, count in counts:
-        unit = plain(piece)
-        joiner = next((j for j in ("", " ") if split_pieces(backend, unit + j + unit) == [piece] * 2), None)
-        if joiner is None:
-            yield from (unit for _ in range(count))
-            continue
-        whole, rest = divmod(count, _REPEATS)
-        yield from (joiner.join([unit] * _REPEATS) for _ in range(whole))
-        if rest:
-            yield joiner.join([unit] * rest)
-
-
-def _plain_text(backend: hf.Tokenizer) -> Callable[[str], str]:
-    """Give the function that turns a piece back into text that splits into it."""
-    described = json.dumps(json.loads(backend.to_str())["pre_tokenizer"])
-    if '"ByteLevel"' in described:
-        level = hf.decoders.ByteLevel()
-        return lambda piece: str(level.decode([piece]))
-    if '"Metaspace"' in described:
-        return lambda piece: piece.removeprefix("▁") or piece
-    return lambda piece: piece
+        while count:
+            some = min(count, _REPEATS - len(held))
+            held += [piece] * some
+            count -= some
+            if len(held) == _REPEATS:
+                yield " ".join(held)
+                held = []
+    if held:
+        yield " ".join(held)
 
 
 def parse_memory(text: str) -> int:

@@ -1,31 +1,27 @@
 """Engines: the ways to compute one tokenizer's ids. All give the same ids and spans; they differ in speed.
 
-`reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr` is a faster engine for
-BPE, WordPiece and Unigram without spans; for byte-level BPE the pieces' byte lengths give the spans too. `native` is
-this module's own regex and numpy path for word-like kinds. A fast engine is used only after `certify` found it equal to
-the reference on hard strings and on a sample of the user's own texts; rows it is not sure of go to the reference.
+`reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr` (splintr_engine.py) is
+a faster engine for BPE, WordPiece and Unigram without spans; for byte-level BPE the pieces' byte lengths give the spans
+too. `native` (native_engine.py) is our own regex and numpy path for word-like kinds. A fast engine is used only after
+`certify` found it equal to the reference on hard strings and on a sample of the user's own texts; rows it is not sure
+of go to the reference.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import re
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import tokenizers as hf
-from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.errors import ArtifactError
-from textkit.tokenizers import unicode_breaks
-from textkit.tokenizers.engine_differences import DIFFERENCES
-from textkit.tokenizers.unicode_tables import WHITE_SPACE
+from textkit.errors import ArtifactError, TextkitError
+from textkit.tokenizers.forking import is_forked, keep_forks_safe, native_calls
 
 # What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces, case, digits,
 # controls, spelt-out special tokens, long runs.
@@ -50,8 +46,6 @@ HARD_STRINGS = [
 ]
 SAMPLE_ROWS = 64
 SAMPLE_CHARACTERS = 2000
-# A bound on the native engine's memory of pieces, about 100 MB.
-CACHE_PIECES = 500_000
 
 
 class Engine(Protocol):
@@ -69,7 +63,7 @@ class ReferenceEngine:
 
     def __init__(self, backend: hf.Tokenizer) -> None:
         self._backend = backend
-        _keep_forks_quiet()
+        keep_forks_safe()
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         rows = self._encode_rows(texts, spans=spans)
@@ -83,122 +77,83 @@ class ReferenceEngine:
             edges = np.fromiter(values, dtype=np.int32, count=2 * len(flat)).reshape(-1, 2)
         return TokenBatch(flat, offsets, edges, np.zeros(len(ids), dtype=np.int32))
 
+    def normalize(self, text: str) -> str:
+        """Give the text that the splitter sees."""
+        normalizer = self._backend.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
+
     def _encode_rows(self, texts: Sequence[str], *, spans: bool) -> list[Any]:
         encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
-        try:
+        # A broken file shows only now.
+        with native_errors("this tokenizer cannot encode"), native_calls:
             if is_forked():  # the thread pool of the parent did not come along
                 return [self._backend.encode(text, add_special_tokens=False) for text in texts]
             return list(encode(list(texts), add_special_tokens=False))
-        # A broken file shows only now: tokenizers raises bare Exception, and its panics derive from BaseException.
-        except BaseException as err:
-            if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
-                raise
-            reason = " ".join(str(err).split())
-            raise ArtifactError(f"this tokenizer cannot encode: {reason}; its tokenizer.json is broken") from err
 
 
-class SplintrEngine:
-    """splintr: ids at tens of MB/s; spans only where the pieces' byte lengths give them."""
+@contextlib.contextmanager
+def native_errors(what: str) -> Iterator[None]:
+    """Turn whatever a native library raises into one ArtifactError.
 
-    name = "splintr"
-
-    def __init__(
-        self, description: dict[str, Any], *, piece_bytes: NDArray[np.int64] | None, reference: Engine
-    ) -> None:
-        import splintr
-
-        # Without its list of added tokens it takes text that spells one as plain text, which is our contract.
-        plain = {**description, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
-        self._backend: Any = splintr.from_json_bytes(json.dumps(plain).encode())
-        self._piece_bytes = piece_bytes
-        self._reference = reference
-        self._specials = [token["content"] for token in description["added_tokens"] if token.get("special")]
-        self._first_marks = {special[0] for special in self._specials}
-        self._normalises = description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
-        self._differs = re.compile(f"[{DIFFERENCES}]")
-
-    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        # Not every backend of splintr takes the text of a special token for plain text, and its Unicode tables are not
-        # the reference's: rows with such text are the reference's.
-        together = "\0".join(texts)
-        special = any(mark in together for mark in self._first_marks) and any(
-            name in together for name in self._specials
-        )
-        if special or (self._normalises and not together.isascii() and self._differs.search(together)):
-            plain = [self._is_plain(text) for text in texts]
-            return encode_split(texts, plain, self.encode_plain, self._reference.encode, spans=spans)
-        return self.encode_plain(texts, spans=spans)
-
-    def _is_plain(self, text: str) -> bool:
-        if any(special in text for special in self._specials):
-            return False
-        return not self._normalises or text.isascii() or self._differs.search(text) is None
-
-    def encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        ids, offsets = self._encode_flat(texts)
-        edges = byte_spans(texts, ids, offsets, self._piece_bytes) if spans and self._piece_bytes is not None else None
-        return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))
-
-    def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        if is_forked():
-            rows = [np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts]
-            offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
-            return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
-        ids, cuts = self._backend.encode_batch_flat(list(texts))
-        return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
+    tokenizers raises bare Exception for a broken file, and the panics of Rust derive from BaseException.
+    """
+    try:
+        yield
+    except (TextkitError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as err:
+        reason = " ".join(str(err).split()) or type(err).__name__
+        raise ArtifactError(f"{what}: {reason}; its tokenizer.json is broken") from err
 
 
-class PatternEngine:
-    """Words, graphemes, characters: findall over a text, a table from piece to id, numpy for the spans.
+class GuardedEngine:
+    """A fast engine for the rows it is sure of; the reference for the others, and for all rows when it fails.
 
-    `simple(text)` gives the text that the splitter sees, of the same length, or None where only the reference knows it.
+    The reference looks for added tokens before anything else, which no fast engine does: a row that may hold one is the
+    reference's. `added`: their entries in the tokenizer.json. `normalized`: texts to look for in the normalised row.
     """
 
-    name = "native"
-
     def __init__(
-        self,
-        tiling: Tiling,
-        vocabulary: dict[str, int],
-        *,
-        unknown_id: int,
-        simple: Callable[[str], str | None],
-        reference: Engine,
+        self, fast: Engine, reference: ReferenceEngine, *, added: Sequence[dict[str, Any]], normalized: Sequence[str]
     ) -> None:
-        self._findall = re.compile(tiling.pattern).findall
-        self._findall_ascii = re.compile(tiling.ascii_pattern or tiling.pattern).findall
-        self._simple = simple
-        self._reference = reference
-        self._table = _PieceTable(vocabulary, unknown_id, drop_space=tiling.drop_space)
+        self.name = fast.name
+        self.has_clock = getattr(fast, "has_clock", False)
+        self.notes: list[str] = []
+        self._fast, self._reference = fast, reference
+        contents = [token["content"] for token in added if token["content"]]
+        self._first_marks = {content[0] for content in contents}
+        self._find = _any_of(contents).search
+        self._find_normalized = _any_of(normalized).search if normalized else None
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        seen = [self._simple(text) for text in texts]
-        if None not in seen:
-            return self._encode_simple(seen, spans=spans)  # type: ignore[arg-type]
-        plain = [text is not None for text in seen]
-        rows = [known if known is not None else text for known, text in zip(seen, texts, strict=True)]
-        return encode_split(rows, plain, self._encode_simple, self._reference.encode, spans=spans)
+        plain = self._plain_rows(texts)
+        if plain is None:
+            return self._encode_plain(texts, spans=spans)
+        return encode_split(texts, plain, self._encode_plain, self._reference.encode, spans=spans)
 
-    def _encode_simple(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        if len(self._table) > CACHE_PIECES:
-            self._table.clear()
-        found = [self._findall_ascii(text) if text.isascii() else self._findall(text) for text in texts]
-        counts = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
-        pieces = list(chain.from_iterable(found))
-        codes = np.fromiter(map(self._table.__getitem__, pieces), dtype=np.int64, count=len(pieces))
-        kept = codes >= 0
-        offsets = offsets_of(kept.astype(np.int64))[offsets_of(counts)]
-        edges = None
-        if spans:
-            lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
-            ends = np.cumsum(lengths)
-            sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-            ends -= np.repeat(offsets_of(sizes)[:-1], counts)
-            edges = np.empty((int(offsets[-1]), 2), dtype=np.int32)
-            edges[:, 0] = (ends - lengths + codes % LEAD)[kept]
-            edges[:, 1] = ends[kept]
-        ids = (codes[kept] // LEAD).astype(np.int32)
-        return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))
+    def _plain_rows(self, texts: Sequence[str]) -> list[bool] | None:
+        """Tell for each row whether it holds no added token; None when no row does."""
+        find, find_normalized = self._find, self._find_normalized
+        if find_normalized is not None:
+            return [not (find(text) or find_normalized(self._reference.normalize(text))) for text in texts]
+        if not self._first_marks:
+            return None
+        together = "\0".join(texts)
+        if any(mark in together for mark in self._first_marks) and find(together):
+            return [find(text) is None for text in texts]
+        return None
+
+    def _encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        try:
+            with native_errors(f"{self.name} failed"):
+                return self._fast.encode(texts, spans=spans)
+        except ArtifactError as err:
+            self.notes.append(f"{err.message}; the reference encoded {len(texts):,} texts")
+            return self._reference.encode(texts, spans=spans)
+
+
+def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(text) for text in texts if text) or "(?!)")
 
 
 def encode_split(
@@ -217,232 +172,49 @@ def encode_split(
     return TokenBatch.concatenate([easy, hard]).take(np.argsort(order))
 
 
-class _PieceTable(dict[str, int]):
-    """Piece -> LEAD * id + number of leading spaces, learnt as pieces come; -1 for white space that is no token."""
-
-    def __init__(self, vocabulary: dict[str, int], unknown_id: int, *, drop_space: bool) -> None:
-        self._vocabulary = vocabulary
-        self._unknown_id = unknown_id
-        self._dropped = re.compile(f"{unicode_breaks.SPACE}+" if drop_space else "(?!)")
-        self._leading = re.compile(LEADING if drop_space else "")
-
-    def __missing__(self, piece: str) -> int:
-        if self._dropped.fullmatch(piece):
-            code = -1
-        else:
-            leading = self._leading.match(piece)
-            lead = leading.end() if leading else 0
-            code = LEAD * self._vocabulary.get(piece[lead:], self._unknown_id) + lead
-        self[piece] = code
-        return code
-
-
-class CharacterEngine:
-    """Code points: one table look-up for all characters of all texts at once."""
-
-    name = "native"
-
-    def __init__(
-        self, vocabulary: dict[str, int], *, unknown_id: int, simple: Callable[[str], str | None], reference: Engine
-    ) -> None:
-        self._simple, self._reference = simple, reference
-        self._table = np.full(0x110000, unknown_id, dtype=np.int32)
-        for character, i in vocabulary.items():
-            if len(character) == 1:
-                self._table[ord(character)] = i
-
-    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        seen = [self._simple(text) for text in texts]
-        if None in seen:
-            return self._reference.encode(texts, spans=spans)
-        sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        codes = np.frombuffer("".join(seen).encode("utf-32-le"), dtype=np.uint32)  # type: ignore[arg-type]
-        offsets = offsets_of(sizes)
-        edges = None
-        if spans:
-            start = np.arange(len(codes)) - np.repeat(offsets[:-1], sizes)
-            edges = np.stack([start, start + 1], axis=1).astype(np.int32)
-        return TokenBatch(self._table[codes], offsets, edges, np.zeros(len(texts), dtype=np.int32))
-
-
-def byte_spans(
-    texts: Sequence[str], ids: NDArray[np.int32], offsets: NDArray[np.int64], piece_bytes: NDArray[np.int64]
-) -> NDArray[np.int32]:
-    """Give the character spans of byte-level pieces that tile their texts.
-
-    A piece that holds part of a character spans the whole character, as in the reference. Returns (n_tokens, 2) int32.
-    """
-    data = np.frombuffer("".join(texts).encode("utf-8"), dtype=np.uint8)
-    character = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)  # 1 + index of the character that a byte belongs to
-    lengths = piece_bytes[ids]
-    ends = np.cumsum(lengths)
-    edges = np.stack([character[ends - lengths] - 1, character[ends - 1]], axis=1) if len(ids) else np.zeros((0, 2))
-    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    edges -= np.repeat(offsets_of(sizes)[:-1], np.diff(offsets))[:, None]
-    return edges.astype(np.int32)
-
-
-def certify(engine: Engine, reference: Engine, texts: Sequence[str], *, spans: bool) -> str | None:
+def certify(engine: GuardedEngine, reference: Engine, texts: Sequence[str], *, spans: bool) -> str | None:
     """Compare an engine with the reference on hard strings and a sample of texts; None, or what differs."""
-    sample = [text[:SAMPLE_CHARACTERS] for text in texts[:SAMPLE_ROWS]]
-    for text in (*HARD_STRINGS, *sample):
-        expected = reference.encode([text], spans=spans)
-        try:
-            found = engine.encode([text], spans=spans)
-        except (ValueError, RuntimeError, OverflowError) as err:
-            return f"{engine.name} fails on {text[:40]!r}: {err}"
-        same = np.array_equal(found.ids, expected.ids)
-        if same and spans and found.spans is not None and expected.spans is not None:
-            same = np.array_equal(found.spans, expected.spans)
-        if not same:
+    # A pattern with a clock could spend all its time on a hard string that the user's texts have nothing of.
+    sample = [*([] if engine.has_clock else HARD_STRINGS), *(text[:SAMPLE_CHARACTERS] for text in texts[:SAMPLE_ROWS])]
+    found, expected = engine.encode(sample, spans=spans), reference.encode(sample, spans=spans)
+    if engine.notes:
+        return engine.notes[0]
+    for row, text in enumerate(sample):
+        same = np.array_equal(found[row], expected[row])
+        if not same or (spans and not np.array_equal(found.row_spans(row), expected.row_spans(row))):
             return f"{engine.name} differs from the reference on {text[:40]!r}"
     return None
 
 
-def fast_engine(
-    description: dict[str, Any], vocabulary: dict[str, int], *, reference: Engine, spans: bool
-) -> Engine | None:
-    """Choose the fast engine that might serve a tokenizer.json, or None; it still must be certified."""
-    model = description["model"]
-    if model["type"] == "WordLevel":
-        return _native_engine(description, vocabulary, reference=reference)
-    piece_bytes = _piece_bytes(description, vocabulary)
-    if spans and piece_bytes is None:
-        return None
-    try:
-        return SplintrEngine(description, piece_bytes=piece_bytes, reference=reference)
-    except (ValueError, ImportError):
-        return None
-
-
-def _native_engine(description: dict[str, Any], vocabulary: dict[str, int], *, reference: Engine) -> Engine | None:
-    splitter = description.get("pre_tokenizer") or {}
-    simple = _simple_text(description.get("normalizer"), reference)
-    unknown_id = vocabulary.get(description["model"].get("unk_token"))
-    is_split = splitter.get("type") == "Split" and "Regex" in splitter.get("pattern", {})
-    whole = (splitter.get("behavior"), splitter.get("invert")) in (("Removed", True), ("Isolated", False))
-    if not (is_split and whole) or simple is None or unknown_id is None or description.get("post_processor"):
-        return None
-    pattern = splitter["pattern"]["Regex"]
-    options: dict[str, Any] = {"unknown_id": unknown_id, "simple": simple, "reference": reference}
-    if pattern == CHARACTERS:
-        return CharacterEngine(vocabulary, **options)
-    tiling = TILINGS.get(pattern)
-    return None if tiling is None else PatternEngine(tiling, vocabulary, **options)
-
-
-CHARACTERS = r"[\s\S]"
-NOT_SPACE = f"[^{WHITE_SPACE}]+"
-# Spaces go into one piece with the word behind them, which halves the number of pieces; only before characters that are
-# sure to be no mark, since a mark after a space is one segment with it.
-LEAD = 64
-LEADING = " {1,62}+(?=[!-~\u00c0-\u024f\u0370-\u0481])"
-
-
 @dataclass(frozen=True)
-class Tiling:
-    """Patterns whose matches tile a text: tokens with the spaces before them, and white space that is no token."""
+class FastEngine:
+    """An engine that is still to be certified, and whether it can give spans."""
 
-    pattern: str
-    ascii_pattern: str | None
-    drop_space: bool
-
-
-# Pattern of a tokenizer.json -> how the native engine finds the same tokens.
-TILINGS = {
-    unicode_breaks.WORDS_ONLY: Tiling(
-        f"(?:{LEADING})?(?:{unicode_breaks.WORDS})", f"(?:{LEADING})?(?:{unicode_breaks.ASCII_WORDS})", drop_space=True
-    ),
-    unicode_breaks.GRAPHEMES: Tiling(unicode_breaks.GRAPHEMES, None, drop_space=False),
-    NOT_SPACE: Tiling(f"(?:{LEADING})?{NOT_SPACE}|{unicode_breaks.SPACE}+", None, drop_space=True),
-}
+    engine: GuardedEngine
+    with_spans: bool
 
 
-def _simple_text(normalizer: Any, reference: Engine) -> Callable[[str], str | None] | None:
-    """Give the function that maps a text to its normalised form where that is certain and keeps every length."""
-    if normalizer is None:
-        return _unchanged
-    steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
-    kinds = [step["type"] for step in steps]
-    if not set(kinds) <= {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}:
-        return None
-    lowercase = "Lowercase" in kinds
-    forms = [kind for kind in kinds if kind.startswith("NF")]
-    if "StripAccents" in kinds:
-        return lambda text: (text.lower() if lowercase else text) if text.isascii() else None
-    if not forms and lowercase:
-        return _lower
-    return lambda text: (
-        (text.lower() if lowercase else text)
-        if text.isascii() or (not lowercase and all(unicodedata.is_normalized(form, text) for form in forms))
-        else None
-    )
+def fast_engine(
+    description: dict[str, Any], vocabulary: dict[str, int], *, reference: ReferenceEngine
+) -> FastEngine | None:
+    """Make the fast engine that might serve a tokenizer.json, or None; it still must be certified.
 
-
-def _unchanged(text: str) -> str:
-    return text
-
-
-def _lower(text: str) -> str | None:
-    """Lower-case as the reference does, character by character; None where the length or the outcome may differ."""
-    if text.isascii():
-        return text.lower()
-    lowered = text.replace("Σ", "σ").lower()
-    return lowered if len(lowered) == len(text) and not _CASE_DIFFERS.search(text) else None
-
-
-# Scripts whose case pairs came with Unicode 15 or later, or differ between Python's tables and the engine's.
-_CASE_DIFFERS = re.compile("[\u0130\u1c89-\u1c8a\ua7c0-\ua7ca\ua7cb-\ua7dc\U00010d50-\U00010d85\U00016ea0-\U00016ed3]")
-
-
-def _piece_bytes(description: dict[str, Any], vocabulary: dict[str, int]) -> NDArray[np.int64] | None:
-    """Give the byte length of every id where byte-level pieces tile the text, else None."""
-    splitter = description.get("pre_tokenizer") or {}
-    parts = splitter.get("pretokenizers", [splitter])
-    level = next((part for part in parts if part.get("type") == "ByteLevel"), None)
-    post = description.get("post_processor") or {}
-    trims = post.get("type") == "ByteLevel" and post.get("trim_offsets", True)
-    if level is None or level.get("add_prefix_space") or trims or description.get("normalizer"):
-        return None
-    if description["model"]["type"] != "BPE" or any(part.get("behavior") == "Removed" for part in parts):
-        return None
-    lengths = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
-    for piece, i in vocabulary.items():
-        lengths[i] = len(piece)
-    return lengths
-
-
-_owner: int | None = None
-
-
-def is_forked() -> bool:
-    """Tell whether this process was forked from one that had used an engine: its thread pools did not come along."""
-    return _owner is not None and os.getpid() != _owner
-
-
-def _keep_forks_quiet() -> None:
-    """Remember the process whose thread pools will be used, and let it fork without tokenizers' warning.
-
-    tokenizers warns at fork unless TOKENIZERS_PARALLELISM is set; it is set for the moment of the fork, and stays set
-    in the child alone, where the engines run on one thread.
+    vocabulary: token -> id, added tokens included. Raises what the engine's own loader raises.
     """
-    global _owner
-    if _owner is None:
-        _owner = os.getpid()
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
+    added = description["added_tokens"]
+    plain = [token for token in added if not token["special"]]
+    loose = [token for token in plain if token["normalized"] and description["normalizer"]]
+    normalized = [reference.normalize(token["content"]) for token in loose]
+    if description["model"]["type"] == "WordLevel":
+        from textkit.tokenizers.native_engine import native_engine
 
+        native = native_engine(description, reference=reference)
+        if native is None:
+            return None
+        return FastEngine(GuardedEngine(native, reference, added=plain, normalized=normalized), with_spans=True)
+    from textkit.tokenizers.splintr_engine import SplintrEngine, piece_bytes
 
-_parallelism_before: list[str | None] = []
-
-
-def _before_fork() -> None:
-    _parallelism_before.append(os.environ.get("TOKENIZERS_PARALLELISM"))
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-
-def _after_fork() -> None:
-    value = _parallelism_before.pop()
-    if value is None:
-        del os.environ["TOKENIZERS_PARALLELISM"]
-    else:
-        os.environ["TOKENIZERS_PARALLELISM"] = value
+    n_bytes = piece_bytes(description, vocabulary)
+    splintr = SplintrEngine(description, piece_bytes=n_bytes, reference=reference)
+    # Not every backend of splintr takes the text of a special token for plain text.
+    return FastEngine(GuardedEngine(splintr, reference, added=added, normalized=normalized), n_bytes is not None)

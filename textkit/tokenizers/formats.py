@@ -7,7 +7,6 @@ folder that we write holds `tokenizer.json` (Hugging Face's format, all that dec
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from pathlib import Path
@@ -107,6 +106,8 @@ def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
 
 def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> bytes:
     """Read a file of a bounded size, unpacking .gz by its content."""
+    import gzip
+
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"

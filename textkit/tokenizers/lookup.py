@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,9 @@ import tokenizers as hf
 from tokenizers import Regex, models, pre_tokenizers
 
 from textkit.errors import UsageError
-from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size, iterate_checked
+from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size
+from textkit.tokenizers.counting import count_texts
+from textkit.tokenizers.native_engine import CHARACTERS, TILINGS
 from textkit.tokenizers.normalizers import make_normalizer
 from textkit.tokenizers.unicode_breaks import SPACE, WORDS, WORDS_ONLY
 
@@ -27,7 +29,10 @@ _COUNTED = {WORDS_ONLY: WORDS}
 def pattern_kind(kind: str, pattern: str, *, decoder: Any = None) -> Kind:
     """Make the kind whose tokens are the matches of a pattern."""
     return Kind(
-        train=partial(train_lookup, kind, pattern, decoder), create=partial(create_lookup, kind, pattern, decoder)
+        train=partial(train_lookup, kind, pattern, decoder),
+        create=partial(create_lookup, kind, pattern, decoder),
+        pieces=partial(find_lookup, pattern),
+        learn=partial(learn_lookup, kind, pattern, decoder),
     )
 
 
@@ -44,10 +49,39 @@ def train_lookup(
     strip_accents: bool = False,
 ) -> PipelineTokenizer:
     """Learn the `size` most frequent pieces that occur at least `min_frequency` times."""
+    options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
+    counts = count_texts(texts, find_lookup(token_pattern, **options))
+    return learn_lookup(kind, token_pattern, decoder, counts, size=size, min_frequency=min_frequency, **options)
+
+
+def find_lookup(
+    token_pattern: str, *, lowercase: bool = False, form: str | None = None, strip_accents: bool = False
+) -> Callable[[str], list[str]]:
+    """Give the function that normalises a text and finds its pieces."""
+    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    find = _finder(token_pattern)
+    return find if normalizer is None else lambda text: find(normalizer.normalize_str(text))
+
+
+def learn_lookup(
+    kind: str,
+    token_pattern: str,
+    decoder: Any,
+    counts: Iterable[tuple[str, int]],
+    *,
+    size: int = 30_000,
+    min_frequency: int = 1,
+    lowercase: bool = False,
+    form: str | None = None,
+    strip_accents: bool = False,
+) -> PipelineTokenizer:
+    """Take the most frequent of counted pieces; ties stand in code point order."""
     check_size(size, at_least=2)
     normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    counts = count_pieces(texts, pattern=token_pattern, normalizer=normalizer)
-    ranked = sorted((piece for piece, count in counts.items() if count >= min_frequency), key=lambda p: (-counts[p], p))
+    # The pattern that is counted with finds white space too.
+    is_space = re.compile(f"{SPACE}+" if token_pattern in _COUNTED else "(?!)").fullmatch
+    known = {piece: n for piece, n in counts if n >= min_frequency and piece not in (PAD, UNKNOWN)}
+    ranked = sorted((piece for piece in known if not is_space(piece)), key=lambda piece: (-known[piece], piece))
     return make_lookup(ranked[: size - 2], kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder)
 
 
@@ -66,19 +100,14 @@ def create_lookup(
     return make_lookup(vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder)
 
 
-def count_pieces(texts: Iterable[str], *, pattern: str, normalizer: Any) -> Counter[str]:
-    """Count how often each piece occurs."""
-    findall = re.compile(_COUNTED.get(pattern, pattern)).findall
-    counts: Counter[str] = Counter()
-    for text in iterate_checked(texts):
-        counts.update(findall(text if normalizer is None else normalizer.normalize_str(text)))
-    if pattern in _COUNTED:  # the faster pattern counts white space too
-        space = re.compile(f"{SPACE}+")
-        for piece in [piece for piece in counts if space.fullmatch(piece)]:
-            del counts[piece]
-    for special in (PAD, UNKNOWN):
-        counts.pop(special, None)
-    return counts
+def _finder(pattern: str) -> Callable[[str], list[str]]:
+    """Give the function that finds the pieces of a text: our own patterns at once, a user's with its cutter."""
+    if pattern in TILINGS or pattern == CHARACTERS:
+        return re.compile(_COUNTED.get(pattern, pattern)).findall
+    from textkit.tokenizers import patterns
+
+    cut = patterns.cutter(pattern).cut
+    return lambda text: cut(text)[1::2]
 
 
 def make_lookup(

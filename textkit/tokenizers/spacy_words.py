@@ -85,9 +85,14 @@ class SpacyTokenizer:
     def _id_of(self, form: int) -> int:
         if form not in self._ids:
             word = self._pipe.vocab.strings[form]
-            found = self.vocabulary.get(word.lower() if self.lowercase else word, 1)
-            self._ids[form] = -1 if word.isspace() else found
+            found = self.vocabulary.get(self.normalize(word), 1)
+            # Text that spells [PAD], which is 0, is no padding.
+            self._ids[form] = -1 if word.isspace() else max(1, found)
         return self._ids[form]
+
+    def normalize(self, text: str) -> str:
+        """Give a word as the vocabulary holds it."""
+        return text.lower() if self.lowercase else text
 
     def decode(self, ids: Sequence[int]) -> str:
         """Join words with spaces."""

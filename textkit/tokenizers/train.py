@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import tokenizers as hf
 
-from textkit import corpus, registry
+from textkit import registry
 from textkit.errors import UsageError
 from textkit.tokenizers import counting
 from textkit.tokenizers.base import Kind, PipelineTokenizer, Tokenizer
@@ -25,13 +25,15 @@ def train(
     source: Path | Iterable[str | Path],
     *,
     memory_bytes: int | None = None,
+    say: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Tokenizer:
     """Learn a vocabulary from texts (str) or files (Path; any format that `textkit.corpus` reads).
 
     The result is the same on every run, for any order of the texts and any number of threads. options: `size` (tokens,
-    special ones included), `min_frequency`, `lowercase`, and what else the kind takes. memory_bytes: count the pieces
-    first, on disk where they do not fit.
+    special ones included), `min_frequency`, `lowercase`, and what else the kind takes. memory_bytes: hold so much at
+    most; counts that do not fit are on disk meanwhile, and the rarest pieces are left out where the trainer has no room
+    for all. `say` is told how much fits and what was left out.
 
     >>> word = train("word", ["pride and vanity", "vanity"], size=4)
     >>> sorted(word.vocabulary, key=word.vocabulary.get)
@@ -39,37 +41,59 @@ def train(
     """
     found: Kind = registry.resolve("tokenizer", kind)
     registry.check_options(found.train, options, what=f"tokenizer '{kind}'")
-    texts = iterate_texts(source)
     if memory_bytes is None:
-        return found.train(texts, **options)
-    backend = splitter(kind, **options)
-    counts = counting.count_texts(texts, backend, memory_bytes=memory_bytes)
-    return found.train(counting.expand_counts(counts, backend), **options)
+        return found.train(iterate_texts(source), **options)
+    pieces, learn = piece_finder(kind, **options), _learner(kind)
+    if say is not None:
+        say(
+            f"up to {memory_bytes // counting.PIECE_BYTES:,} different pieces are counted in memory, more go to disk;"
+            f" the vocabulary is learnt from the {counting.learnable_pieces(memory_bytes):,} most frequent"
+        )
+    counts = counting.count_texts(iterate_texts(source), pieces, memory_bytes=memory_bytes)
+    return learn(counting.keep_frequent(counts, memory_bytes=memory_bytes, say=say), **options)
 
 
-def train_counts(kind: str, paths: Sequence[Path], **options: Any) -> Tokenizer:
+def train_counts(
+    kind: str,
+    paths: Sequence[Path],
+    *,
+    memory_bytes: int | None = None,
+    say: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Tokenizer:
     """Learn a vocabulary from counts files, as `write_counts` of `textkit.tokenizers.counting` makes them."""
     found: Kind = registry.resolve("tokenizer", kind)
     registry.check_options(found.train, options, what=f"tokenizer '{kind}'")
-    backend = splitter(kind, **options)
+    learn = _learner(kind)
     counts = counting.read_counts(list(paths), facts=count_facts(kind, **options))
-    return found.train(counting.expand_counts(counts, backend), **options)
+    return learn(counting.keep_frequent(counts, memory_bytes=memory_bytes, say=say), **options)
 
 
-def splitter(kind: str, **options: Any) -> hf.Tokenizer:
-    """Give the normaliser and splitter that a kind trains behind, by training it on nothing."""
+def piece_finder(kind: str, **options: Any) -> Callable[[str], list[str]]:
+    """Give the function that cuts a text into the pieces that training a kind counts.
+
+    >>> piece_finder("wordpiece")("Don't stop")
+    ['don', "'", 't', 'stop']
+    """
     found: Kind = registry.resolve("tokenizer", kind)
-    if kind == "unigram":
-        raise UsageError("unigram learns from whole texts, not from counts; leave out --memory and --counts")
-    small = {"size": 300} if "size" in registry.default_options(found.train) else {}
-    made = found.train(["a"], **{**options, **small})
-    assert isinstance(made, PipelineTokenizer)
-    return hf.Tokenizer.from_str(made.json)
+    _learner(kind)
+    assert found.pieces is not None
+    return found.pieces(**{name: value for name, value in options.items() if name not in _NOT_DECIDING})
+
+
+def _learner(kind: str) -> Callable[..., Tokenizer]:
+    found: Kind = registry.resolve("tokenizer", kind)
+    if found.learn is None:
+        raise UsageError(f"tokenizer '{kind}' does not learn from counts; leave out --memory and --counts")
+    return found.learn
+
+
+_NOT_DECIDING = ("size", "min_frequency")
 
 
 def count_facts(kind: str, **options: Any) -> dict[str, Any]:
     """Say what decides the pieces of a kind, for the header of a counts file."""
-    deciding = {key: value for key, value in sorted(options.items()) if key not in ("size", "min_frequency")}
+    deciding = {key: value for key, value in sorted(options.items()) if key not in _NOT_DECIDING}
     return {"kind": kind, "options": deciding}
 
 
@@ -113,6 +137,8 @@ def iterate_texts(source: Path | Iterable[str | Path]) -> Iterator[str]:
         raise UsageError("expected a list of texts or a pathlib.Path, found one str; write [text] or Path('file.txt')")
     for item in [source] if isinstance(source, Path) else source:
         if isinstance(item, Path):
+            from textkit import corpus
+
             yield from (row.text for row in corpus.read_rows(item))
         else:
             yield item

@@ -30,10 +30,15 @@ def _words(*, with_space: bool) -> str:
     letters = f"(?:(?:(?:[{WORD['ALetter']}]++{e})++|{hebrew_atom}){middle})++"
     number = f"[{WORD['Numeric']}]"
     digits = f"(?:(?:{number}{e})++(?:[{WORD['MidNum'] + WORD['MidNumLet'] + quote}]{e}(?={number}))?)++"
-    run = f"(?:{letters}|{digits})++(?:{hebrew_end})?|(?:[{WORD['Katakana']}]{e})++|{hebrew_end}"
-    # WB13a, WB13b: connectors such as _ join runs of every kind.
+    run, katakana = f"(?:{letters}|{digits})++", f"(?:[{WORD['Katakana']}]{e})++"
+    # WB13a, WB13b: connectors such as _ join runs of every kind. A final quote joins to nothing, Katakana to no Hebrew.
     joined = f"(?:[{WORD['ExtendNumLet']}]{e})"
-    word = f"{joined}*+(?:{run})(?:{joined}++(?:{run}))*+{joined}*+"
+    joinable = f"(?:{run}|{katakana}(?![{hebrew}]))"
+    going_on = (
+        f"(?:{joinable}(?:{joined}++{joinable})*+(?:{joined}++{katakana}|{joined}*+(?:{hebrew_end})?)"
+        f"|{katakana}|{hebrew_end})"
+    )
+    word = f"{joined}*+{going_on}"
     flags = f"[{WORD['Regional_Indicator']}]{e}(?:[{WORD['Regional_Indicator']}]{e})?"  # WB15, WB16
     line_ends = WORD["CR"] + WORD["LF"] + WORD["Newline"]
     space = WORD["WSegSpace"]
@@ -43,7 +48,7 @@ def _words(*, with_space: bool) -> str:
     else:
         marked = f"[{space}]++[{extend}]++|(?![{line_ends}])[{WHITE_SPACE}][{extend}]++"
         # U+202F is a connector and white space at once.
-        connectors = f"(?=[{WHITE_SPACE}]*+[{extend}{WORD['ExtendNumLet'].replace(NARROW_SPACE, '')}]){joined}++"
+        connectors = f"(?={NARROW_SPACE}*+[{extend}{WORD['ExtendNumLet'].replace(NARROW_SPACE, '')}]){joined}++"
         rest = f"{connectors}|{marked}|[^{WHITE_SPACE}{line_ends}]{e}"
     # Shortcuts that change no match and make English 10 times faster: an ASCII word, mark or run of spaces before an
     # ASCII character that cannot belong to it.
@@ -52,8 +57,9 @@ def _words(*, with_space: bool) -> str:
         f"[A-Za-z0-9]++(?={quiet}|[,.:;'](?:{quiet}|(?![\\s\\S]))|(?![\\s\\S]))|[!-/:-@\\[-\\^`{{-~](?=[ -~\\n])"
     )
     shortcuts += "| ++(?=[!-~])" if with_space else ""
-    # WB3c: a joiner holds on to a following pictograph, whatever stood before it.
-    return f"{shortcuts}|(?:{word}|{flags}|{rest})(?:(?<={WORD['ZWJ']})[{PICTOGRAPHIC}]{e})*+"
+    # WB3c: a joiner holds on to a following pictograph, whatever stood before it; one that is a letter goes on as such.
+    pictograph = f"(?=[{PICTOGRAPHIC}])(?:(?=[{letter}]){going_on}|[{PICTOGRAPHIC}]{e})"
+    return f"{shortcuts}|(?:{word}|{flags}|{rest})(?:(?<={WORD['ZWJ']}){pictograph})*+"
 
 
 def _graphemes() -> str:

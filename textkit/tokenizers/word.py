@@ -6,15 +6,13 @@ no more than a pattern.
 
 from __future__ import annotations
 
-import re
-import re._parser as regex_parser  # type: ignore[import-not-found]
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from textkit.errors import UsageError
 from textkit.tokenizers.base import Kind, PipelineTokenizer
-from textkit.tokenizers.engines import NOT_SPACE
-from textkit.tokenizers.lookup import create_lookup, pattern_kind, train_lookup
+from textkit.tokenizers.lookup import create_lookup, find_lookup, learn_lookup, pattern_kind, train_lookup
+from textkit.tokenizers.native_engine import NOT_SPACE
+from textkit.tokenizers.patterns import cutter, portable
 from textkit.tokenizers.unicode_breaks import WORDS_ONLY
 
 
@@ -28,7 +26,11 @@ def train_regex(
     form: str | None = None,
     strip_accents: bool = False,
 ) -> PipelineTokenizer:
-    """Learn the most frequent matches of a pattern; what it does not match is no token.
+    r"""Learn the most frequent matches of a pattern; what it does not match is no token.
+
+    pattern: as Python's `re` reads it, and \p{L} with the other general categories; no reference back to a group. It is
+    kept in the form that `patterns.portable` writes, so that every tool finds the same matches. One that may read far
+    ahead and then fail has a time limit for each text, and needs the extra `regex`.
 
     >>> tok = train_regex(["a-b c"], pattern=r"[a-z]+")
     >>> tok.encode(["b-a"], spans=True).spans.tolist()
@@ -36,6 +38,16 @@ def train_regex(
     """
     options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
     return train_lookup("regex", check_pattern(pattern), None, texts, size=size, min_frequency=min_frequency, **options)
+
+
+def find_regex(*, pattern: str, **options: Any) -> Callable[[str], list[str]]:
+    """Give the function that finds the matches of a pattern in a normalised text."""
+    return find_lookup(check_pattern(pattern), **options)
+
+
+def learn_regex(counts: Iterable[tuple[str, int]], *, pattern: str, **options: Any) -> PipelineTokenizer:
+    """Take the most frequent of counted matches; options are those of train_regex."""
+    return learn_lookup("regex", check_pattern(pattern), None, counts, **options)
 
 
 def create_regex(
@@ -52,54 +64,17 @@ def create_regex(
 
 
 def check_pattern(pattern: str) -> str:
-    """Refuse a pattern that does not compile, that can match nothing, or whose time can explode.
+    r"""Give the form of a pattern that every engine reads alike; refuse one that cannot be run.
 
-    A repeat inside a repeat, as (a+)+, can take exponential time on a text that fails to match; a possessive inner
-    repeat, (a++)+, says the same in linear time.
-
-    >>> check_pattern("(a+)+")
+    >>> check_pattern(r"(\d)\1")
     Traceback (most recent call last):
-    textkit.errors.UsageError: pattern '(a+)+' repeats a repeat, which can take exponential time; write it flat, ...
+    textkit.errors.UsageError: pattern '(\\d)\\1' has a reference back to a group, which a tokenizer cannot run ...
     """
-    try:
-        tree = regex_parser.parse(pattern)
-    except re.error as err:
-        raise UsageError(f"pattern {pattern!r} is no regular expression: {err}") from err
-    if re.fullmatch(pattern, "") is not None:
-        raise UsageError(f"pattern {pattern!r} matches the empty text; every token needs a character")
-    if _repeats_a_repeat(tree, inside=False):
-        raise UsageError(
-            f"pattern {pattern!r} repeats a repeat, which can take exponential time; write it flat, or"
-            " possessive as (a++)+"
-        )
-    return pattern
-
-
-def _repeats_a_repeat(tree: Any, *, inside: bool) -> bool:
-    """Look for an unbounded backtracking repeat within an unbounded one."""
-    for operation, argument in tree:
-        name = str(operation)
-        children: list[tuple[Any, bool]] = []
-        if name in ("MAX_REPEAT", "MIN_REPEAT"):
-            unbounded = argument[1] is regex_parser.MAXREPEAT
-            if unbounded and inside:
-                return True
-            children = [(argument[2], inside or unbounded)]
-        elif name == "POSSESSIVE_REPEAT":
-            children = [(argument[2], False)]
-        elif name == "SUBPATTERN":
-            children = [(argument[3], inside)]
-        elif name == "BRANCH":
-            children = [(branch, inside) for branch in argument[1]]
-        elif name in ("ASSERT", "ASSERT_NOT"):
-            children = [(argument[1], False)]
-        elif name == "ATOMIC_GROUP":
-            children = [(argument, False)]
-        if any(_repeats_a_repeat(child, inside=within) for child, within in children):
-            return True
-    return False
+    written = portable(pattern)
+    cutter(written)
+    return written
 
 
 WORD = pattern_kind("word", WORDS_ONLY)
 WHITESPACE = pattern_kind("whitespace", NOT_SPACE)
-REGEX = Kind(train=train_regex, create=create_regex)
+REGEX = Kind(train=train_regex, create=create_regex, pieces=find_regex, learn=learn_regex)

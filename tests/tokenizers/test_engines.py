@@ -1,0 +1,143 @@
+"""A fast engine never changes a result: what it cannot do goes to the reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers as hf
+
+from textkit import tokenizers
+from textkit.batch import TokenBatch
+from textkit.errors import ArtifactError, UsageError
+from textkit.tokenizers import PipelineTokenizer
+from textkit.tokenizers.engines import GuardedEngine, ReferenceEngine
+
+TRAINING = ["pride and vanity are different things", "don't stop 3.14", "naïve 🙂 the THING"] * 4
+SIZES = {"bpe": 330, "unigram": 60, "wordpiece": 120}
+ADDED = ["<tool>", "[THING]", "THING", "and v"]
+TEXTS = [
+    "x <tool> y",
+    "<tool>",
+    "a<tool>b",
+    "the [THING] here",
+    "aTHINGb",
+    "thing THING Thing",
+    "pride and vanity",
+    "x",
+    "",
+]
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+
+
+def described(kind: str) -> dict[str, Any]:
+    options = {"size": SIZES[kind]} if kind in SIZES else {}
+    return dict(json.loads(tokenizers.train(kind, TRAINING, **options).json))  # type: ignore[attr-defined]
+
+
+def load(description: dict[str, Any]) -> PipelineTokenizer:
+    Path("tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
+    return tokenizers.load("tokenizer.json")
+
+
+def check(tokenizer: PipelineTokenizer, texts: Sequence[str]) -> None:
+    backend = hf.Tokenizer.from_str(tokenizer.json)
+    backend.encode_special_tokens = True
+    plain, spanned = tokenizer.encode(texts), tokenizer.encode(texts, spans=True)
+    specials = [token["id"] for token in json.loads(tokenizer.json)["added_tokens"] if token["special"]]
+    for row, text in enumerate(texts):
+        expected = backend.encode(text, add_special_tokens=False)
+        # A list of words gives the id of a special token to text that spells it; ours is unknown then.
+        ids = [tokenizer.unknown_id if i in specials else i for i in expected.ids]
+        assert plain[row].tolist() == spanned[row].tolist() == ids, text
+        assert spanned.row_spans(row).tolist() == [list(span) for span in expected.offsets], text
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "word", "char", "byte"])
+@pytest.mark.parametrize(
+    "flags",
+    [{"special": True}, {}, {"normalized": True}, {"single_word": True}, {"lstrip": True}, {"rstrip": True}],
+    ids=str,
+)
+def test_added_tokens_are_found_by_every_engine(kind: str, flags: dict[str, bool]) -> None:
+    description = described(kind)
+    backend = hf.Tokenizer.from_str(json.dumps(description))
+    token_flags = {"normalized": False, **flags}
+    special = token_flags.pop("special", False)
+    add = backend.add_special_tokens if special else backend.add_tokens
+    add([hf.AddedToken(content, **token_flags) for content in ADDED])
+    made = load(json.loads(backend.to_str()))
+    made.encode(["plain"])  # the engine is chosen before any added token is seen
+    made.encode(["plain"], spans=True)
+    check(made, TEXTS)
+    assert made.engine_for([]) != "reference"
+
+
+@pytest.mark.parametrize(
+    "splitters",
+    [
+        [BYTE_LEVEL, {**BYTE_LEVEL, "add_prefix_space": True}],
+        [{**BYTE_LEVEL, "use_regex": False}, BYTE_LEVEL],
+        [{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}, BYTE_LEVEL],
+        [{"type": "Whitespace"}, BYTE_LEVEL],
+        [{"type": "Digits", "individual_digits": True}, BYTE_LEVEL],
+    ],
+)
+def test_chains_of_splitters_keep_the_references_spans(splitters: list[dict[str, Any]]) -> None:
+    made = load({**described("bpe"), "pre_tokenizer": {"type": "Sequence", "pretokenizers": splitters}})
+    check(made, [*TEXTS, *TRAINING, " 12 é"])
+
+
+def test_a_byte_that_the_vocabulary_lacks_does_not_shift_spans() -> None:
+    description = described("bpe")
+    del description["model"]["vocab"]["q"]
+    made = load(description)
+    assert made.engine_for(["pride"], spans=True) == "splintr"
+    check(made, ["pride", "qqpride", "no such letter", "the letter q é"])
+
+
+class Broken:
+    name = "broken"
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        raise BaseException("index out of bounds")  # what a native panic looks like
+
+
+def test_an_engine_that_fails_gives_way_and_says_so() -> None:
+    made = tokenizers.create("word", vocabulary=["pride"])
+    reference = ReferenceEngine(hf.Tokenizer.from_str(made.json))  # type: ignore[attr-defined]
+    guarded = GuardedEngine(Broken(), reference, added=[], normalized=[])
+    assert guarded.encode(["pride"], spans=False).ids.tolist() == [2]
+    assert guarded.notes == [
+        "broken failed: index out of bounds; its tokenizer.json is broken; the reference encoded 1 texts"
+    ]
+
+
+def test_ids_with_gaps_decode_and_unknown_ids_are_refused() -> None:
+    description = described("word")
+    description["model"]["vocab"]["gap"] = 5000
+    made = load(description)
+    ids = made.encode(["pride gap"])[0]
+    assert ids.tolist()[1] == 5000
+    assert made.decode(ids.tolist()) == "pride gap" and made.tokens(ids.tolist()) == ["pride", "gap"]
+    for bad in (4999, 5001, -1):
+        with pytest.raises(UsageError, match=rf"id {bad} is not in the vocabulary \(0 to 5000\)"):
+            made.decode([bad])
+        with pytest.raises(UsageError, match=f"id {bad} "):
+            made.tokens([bad])
+
+
+def test_a_decoder_that_panics_is_one_error() -> None:
+    made = load({**described("char"), "decoder": {"type": "Strip", "content": "a", "start": 1000, "stop": 1000}})
+    with pytest.raises(ArtifactError, match="this tokenizer cannot decode"):
+        made.decode(made.encode(["vanity"])[0].tolist())
+
+
+def test_special_tokens_are_made_only_when_allowed() -> None:
+    made = tokenizers.create("wordpiece", vocabulary=["[PAD]", "[UNK]", "[CLS]", "a"])
+    for _ in range(2):
+        assert made.encode(["a [CLS]"], allow_special=True).ids.tolist() == [3, 2]
+        assert 2 not in made.encode(["a [CLS]"]).ids.tolist()

@@ -1,0 +1,115 @@
+"""splintr: ids at tens of MB/s, and spans where the byte lengths of byte-level pieces give them.
+
+In: the parsed tokenizer.json. Out: an Engine that `certify` still has to hold to the reference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.batch import TokenBatch, offsets_of
+from textkit.tokenizers.engine_differences import DIFFERENCES
+from textkit.tokenizers.engines import Engine, encode_split
+from textkit.tokenizers.forking import is_forked, native_calls
+
+# Splitters that leave every byte in its place; a ByteLevel comes after them.
+_TILING_SPLITTERS = {"Split", "Digits", "Punctuation", "UnicodeScripts"}
+
+
+class SplintrEngine:
+    """splintr's own loader and encoder, on texts that spell no added token."""
+
+    name = "splintr"
+
+    def __init__(
+        self, description: dict[str, Any], *, piece_bytes: NDArray[np.int64] | None, reference: Engine
+    ) -> None:
+        import splintr
+
+        plain = {**description, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+        self._backend: Any = splintr.from_json_bytes(json.dumps(plain).encode())
+        self._piece_bytes = piece_bytes
+        self._reference = reference
+        self._normalises = description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
+        self._differs = re.compile(f"[{DIFFERENCES}]").search
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        # splintr's Unicode tables are not the reference's: rows with such characters are the reference's.
+        if self._normalises and not (together := "".join(texts)).isascii() and self._differs(together):
+            plain = [text.isascii() or self._differs(text) is None for text in texts]
+            return encode_split(texts, plain, self.encode_plain, self._reference.encode, spans=spans)
+        return self.encode_plain(texts, spans=spans)
+
+    def encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        """Encode texts without a character on which the engines differ."""
+        with native_calls:
+            ids, offsets = self._encode_flat(texts)
+        truncated = np.zeros(len(texts), dtype=np.int32)
+        if not spans or self._piece_bytes is None:
+            return TokenBatch(ids, offsets, None, truncated)
+        n_bytes = self._piece_bytes[ids]
+        tiles = _row_sums(n_bytes, offsets) == _utf8_sizes(texts)
+        if not tiles.all():  # a vocabulary that lacks a byte drops it
+            return encode_split(texts, tiles.tolist(), self.encode_plain, self._reference.encode, spans=spans)
+        return TokenBatch(ids, offsets, byte_spans(texts, n_bytes, offsets), truncated)
+
+    def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        if is_forked():
+            rows = [np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts]
+            offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
+            return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
+        ids, cuts = self._backend.encode_batch_flat(list(texts))
+        return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
+
+
+def byte_spans(texts: Sequence[str], n_bytes: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Give the character spans of pieces that tile their texts.
+
+    n_bytes: (n_tokens,) byte length of every piece. A piece that holds part of a character spans the whole character,
+    as in the reference. Returns (n_tokens, 2) int32.
+
+    >>> byte_spans(["é!"], np.array([1, 1, 1]), np.array([0, 3])).tolist()
+    [[0, 1], [0, 1], [1, 2]]
+    """
+    if not len(n_bytes):
+        return np.zeros((0, 2), dtype=np.int32)
+    data = np.frombuffer("".join(texts).encode("utf-8"), dtype=np.uint8)
+    character = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)  # 1 + index of the character that a byte belongs to
+    ends = np.cumsum(n_bytes)
+    edges = np.stack([character[ends - n_bytes] - 1, character[ends - 1]], axis=1)
+    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    edges -= np.repeat(offsets_of(sizes)[:-1], np.diff(offsets))[:, None]
+    return edges.astype(np.int32)
+
+
+def piece_bytes(description: dict[str, Any], vocabulary: dict[str, int]) -> NDArray[np.int64] | None:
+    """Give the byte length of every id where byte-level pieces tile the text, else None."""
+    splitter = description.get("pre_tokenizer") or {}
+    *before, level = splitter.get("pretokenizers") or [splitter]
+    post = description.get("post_processor") or {}
+    trims = post.get("type") == "ByteLevel" and post.get("trim_offsets", True)
+    if level.get("type") != "ByteLevel" or level.get("add_prefix_space") or trims or description.get("normalizer"):
+        return None
+    if any(part.get("type") not in _TILING_SPLITTERS or part.get("behavior") == "Removed" for part in before):
+        return None
+    if description["model"]["type"] != "BPE":
+        return None
+    lengths = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
+    for piece, i in vocabulary.items():
+        lengths[i] = len(piece)
+    return lengths
+
+
+def _row_sums(values: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.diff(offsets_of(values)[offsets])
+
+
+def _utf8_sizes(texts: Sequence[str]) -> NDArray[np.int64]:
+    sizes = (len(text) if text.isascii() else len(text.encode("utf-8")) for text in texts)
+    return np.fromiter(sizes, dtype=np.int64, count=len(texts))
