@@ -246,16 +246,6 @@ class PipelineTokenizer:
         with engines.native_errors("this tokenizer cannot decode"):
             return str(self._backend.decode(checked, skip_special_tokens=False))
 
-    def normalize(self, text: str) -> str:
-        """Give a text as the splitter sees it: lower-cased, in a Unicode form, as the tokenizer was told.
-
-        >>> from textkit import tokenizers
-        >>> tokenizers.create("word", lowercase=True).normalize("Pride")
-        'pride'
-        """
-        normalizer = self._backend.normalizer
-        return text if normalizer is None else str(normalizer.normalize_str(text))
-
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Name ids as the vocabulary spells them (byte-level BPE writes a leading space as 'Ġ')."""
         names = self._names
