@@ -15,6 +15,7 @@ import pytest
 
 from textkit import corpus
 from textkit.cli import evaluate as verb
+from textkit.cli import measure
 from textkit.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,7 @@ class Fake:
 
 class FakeNumbers:
     task_ = "regression"
+    classes_ = np.array(["value"])
 
     def predict(self, texts: list[str]) -> Any:
         return np.array([float(text) + 1 for text in texts])
@@ -123,9 +125,11 @@ def test_pictures_go_beside_the_model_and_the_text_says_it_all(model: str) -> No
 def test_the_file_is_read_and_predicted_in_chunks() -> None:
     rows = [(f"{(i % 90 + 5) / 100} text", "ab"[i % 3 == 0]) for i in range(2500)]
     fake, other = Fake("a", "b"), Fake("b", "a")
-    rival = verb.Rival("other", lambda texts: other.classes_[other.predict_proba(list(texts)).argmax(axis=1)].tolist())
+    rival = measure.Rival(
+        "other", lambda texts: other.classes_[other.predict_proba(list(texts)).argmax(axis=1)].tolist()
+    )
     reader = corpus.RowReader(write_rows("test.csv", rows), labelled=True)
-    stream, comparisons = verb.measure_labels(fake, reader, [rival], n_mistakes=5)
+    stream, comparisons = measure.measure_labels(fake, reader, [rival], n_mistakes=5)
     assert fake.chunks == other.chunks == [1024, 1024, 452]
     right = [(label == "a") == (float(text.split()[0]) >= 0.5) for text, label in rows]
     assert stream.result().accuracy == pytest.approx(np.mean(right))
@@ -136,12 +140,43 @@ def test_the_file_is_read_and_predicted_in_chunks() -> None:
 
 def test_numbers_are_measured_as_numbers() -> None:
     path = write_rows("test.csv", [(str(i), str(i * 1.0)) for i in range(1500)])
-    result = verb.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True))
+    results = measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True))
+    result = results["value"]
     assert (result.n_rows, result.mae, result.spearman) == (1500, 1.0, pytest.approx(1.0))
-    assert "mean absolute error" in verb.render_numbers(result)
+    assert "mean absolute error" in verb.render_numbers(results)
     path = write_rows("words.csv", [("1", "2"), ("3", "good")])
     with pytest.raises(DataError, match=r"words\.csv:3: the label 'good' is no number, and the model predicts numbers"):
-        verb.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True))
+        measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True))
+
+
+class FakeSets(Fake):
+    """Both labels get their probability; those above one half are predicted."""
+
+    task_ = "multi-label"
+
+    def predict(self, texts: list[str]) -> list[tuple[str, ...]]:
+        return [tuple(self.classes_[row > 0.5].tolist()) for row in self.predict_proba(texts)]
+
+
+def test_sets_of_labels_are_measured_as_sets() -> None:
+    rows = [("0.9 x", "a"), ("0.2 y", "a|b"), ("0.3 z", ""), ("0.1 v", "b|new")] * 400
+    reader = corpus.RowReader(write_rows("test.csv", rows), labelled=True)
+    result = measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|")
+    assert result.support.tolist() == [800, 800, 400]
+    assert result.hits.tolist() == [400, 800, 0]
+    assert result.guessed.tolist() == [400, 1200, 0]
+    assert result.unseen == {"new": 400}
+    assert result.subset_accuracy == 0.25
+    text = verb.render_label_sets(result)
+    assert "micro F1" in text and "new" in text and "1,600" in text
+    Path("test.jsonl").write_text('{"text": "0.9 x", "label": ["a", "b"]}\n', encoding="utf-8")
+    reader = corpus.RowReader("test.jsonl", labelled=True)
+    assert measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|").hits.tolist() == [1, 0]
+    reader = corpus.RowReader(write_rows("other.csv", [("0.1 x", "c|d")]), labelled=True)
+    with pytest.raises(DataError, match=r"^other\.csv: the model knows none of the labels, as 'c'; it knows a, b;"):
+        measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|")
+    with pytest.raises(DataError, match=r"^test\.jsonl:1: the row has several labels, and the model gives one"):
+        measure.measure_labels(Fake("a", "b"), corpus.RowReader("test.jsonl", labelled=True), [], n_mistakes=1)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +193,7 @@ def test_numbers_are_measured_as_numbers() -> None:
 def test_bad_test_files_are_refused(rows: list[tuple[str, str]], message: str) -> None:
     reader = corpus.RowReader(write_rows("test.csv", rows), labelled=True)
     with pytest.raises(DataError) as caught:
-        verb.measure_labels(Fake("a", "b"), reader, [], n_mistakes=5)
+        measure.measure_labels(Fake("a", "b"), reader, [], n_mistakes=5)
     assert str(caught.value).startswith(message)
 
 
@@ -176,7 +211,7 @@ def test_failures_are_one_line(model: str) -> None:
 def test_an_empty_file_is_refused() -> None:
     Path("empty.csv").touch()
     with pytest.raises(DataError, match=r"^empty\.csv: file is empty"):
-        verb.measure_labels(Fake("a", "b"), corpus.RowReader("empty.csv", labelled=True), [], n_mistakes=5)
+        measure.measure_labels(Fake("a", "b"), corpus.RowReader("empty.csv", labelled=True), [], n_mistakes=5)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +224,7 @@ def test_an_empty_file_is_refused() -> None:
 )
 def test_predictions_are_read_as_predict_writes_them(content: str, labels: list[str]) -> None:
     Path("p").write_text(content, encoding="utf-8")
-    rival = verb.open_rival(Path("p"))
+    rival = measure.open_rival(Path("p"))
     assert [*rival.predict(["x"]), *rival.predict(["y"])] == labels
     rival.finish()
 
@@ -204,7 +239,7 @@ def test_predictions_are_read_as_predict_writes_them(content: str, labels: list[
 )
 def test_predictions_that_do_not_fit_are_refused(content: str, message: str) -> None:
     Path("p").write_text(content, encoding="utf-8")
-    rival = verb.open_rival(Path("p"))
+    rival = measure.open_rival(Path("p"))
     with pytest.raises(DataError, match=message):
         rival.predict(["x", "y"])
         rival.finish()
