@@ -293,7 +293,7 @@ def test_areas_do_not_depend_on_the_chunks() -> None:
         for step in (1, 7, 200):
             stream = AreaStream(4, exact_scores=limit)
             for i in range(0, 200, step):
-                stream.add(codes[i : i + step], probabilities[i : i + step])
+                stream.add(codes[i : i + step, None] == np.arange(4), probabilities[i : i + step])
             results.append(stream.result().mean)
         assert len(set(results)) == 1
 

@@ -13,14 +13,15 @@ from sklearn import metrics
 from textkit.errors import DataError, UsageError
 from textkit.evaluation import (
     Comparison,
+    MultiLabelStream,
     compare,
     evaluate_multilabel,
     evaluate_regression,
     fit_temperature,
     mcnemar,
 )
+from textkit.evaluation.areas import average_precision
 from textkit.evaluation.calibration import HIGHEST, LOWEST
-from textkit.evaluation.multilabel import average_precision
 
 NAMES = ["a", "b", "c", "never", "only guessed"]
 
@@ -63,6 +64,21 @@ def test_multilabel_unseen_labels_are_missed_and_named() -> None:
     assert result.subset_accuracy == 0
     assert result.hamming_loss == pytest.approx(3 / 9)
     assert math.isnan(result.mean_average_precision)
+
+
+@pytest.mark.parametrize("exact_scores", [0, 10**6])
+def test_a_multilabel_stream_gives_what_the_whole_gives(exact_scores: int) -> None:
+    truth, predicted, probabilities = random_label_sets(6, 300)
+    whole = evaluate_multilabel(names(truth), names(predicted), classes=NAMES, probabilities=probabilities)
+    stream = MultiLabelStream(NAMES, exact_scores=exact_scores)
+    for i in range(0, 300, 7):
+        rows = slice(i, i + 7)
+        stream.add(names(truth[rows]), names(predicted[rows]), probabilities[rows])
+    found = stream.result()
+    np.testing.assert_allclose(found.average_precision, whole.average_precision)  # a bin for each of two digits
+    found_report, whole_report = found.to_dict(), whole.to_dict()
+    for name in ("n_rows", "micro_f1", "macro_f1", "subset_accuracy", "hamming_loss"):
+        assert found_report[name] == whole_report[name]
 
 
 def test_multilabel_of_nothing() -> None:

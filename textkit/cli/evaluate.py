@@ -5,37 +5,33 @@ The test file is read, predicted and counted a chunk at a time, so its size does
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from textkit import corpus
-from textkit.cli.output import Progress, note, to_json, write_line
-from textkit.cli.train import read_labelled
-from textkit.errors import DataError, UsageError
+from textkit.cli.measure import (
+    BASELINE,
+    measure_label_sets,
+    measure_labels,
+    measure_numbers,
+    name_some,
+    open_rival,
+    task_of,
+    train_rival,
+)
+from textkit.cli.output import note, to_json, write_line
+from textkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from textkit.evaluation import Comparison, Evaluation, RegressionEvaluation, Stream
+    from textkit.evaluation import Comparison, Evaluation, MultiLabelEvaluation, RegressionEvaluation
 
 app = typer.Typer(rich_markup_mode=None)
 
 # A wider matrix does not fit a terminal line; the PNG, the report and --json hold it whole.
 _MATRIX_CLASSES = 12
-_CHUNK_ROWS = 1024
-BASELINE = "TF-IDF + LinearSVC"
-
-
-@dataclass(frozen=True)
-class Rival:
-    """Something else that predicts the same rows: its name, its labels for texts, a check when all rows are done."""
-
-    name: str
-    predict: Callable[[Sequence[str]], Sequence[Any]]
-    finish: Callable[[], None] = lambda: None
 
 
 @app.command()
@@ -57,6 +53,7 @@ def evaluate(
     errors: Annotated[int, typer.Option(min=0, help="Worst errors that the report lists.")] = 50,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
+    label_separator: Annotated[str, typer.Option(help="Between the labels of a row, for multi-label.")] = "|",
     delimiter: Annotated[str | None, typer.Option(help="Field delimiter of a csv file.")] = None,
 ) -> None:
     """Measure a model on a test file."""
@@ -65,23 +62,24 @@ def evaluate(
     classifier = TextClassifier.load(model)
     columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter}
     reader = corpus.RowReader(data, labelled=True, **columns)  # type: ignore[arg-type]
-    if _task(classifier) == "regression":
-        if html or png or compare or baseline:
-            raise UsageError(f"{model} predicts numbers; --html, --png, --compare and --baseline are for labels")
-        result = measure_numbers(classifier, reader)
-        write_line(to_json(result.to_dict()) if as_json else render_numbers(result))
+    task = task_of(classifier)
+    if task != "single-label" and (html or png or compare or baseline):
+        raise UsageError(f"{model} is a {task} model; --html, --png, --compare and --baseline are for one label a text")
+    if task == "regression":
+        numbers = measure_numbers(classifier, reader)
+        write_line(to_json(_numbers_report(numbers)) if as_json else render_numbers(numbers))
         return
-    if _task(classifier) != "single-label":
-        raise UsageError(
-            f"{model} is a {_task(classifier)} model, which this verb does not measure;"
-            " use textkit.evaluation.evaluate_multilabel"
-        )
+    if task == "multi-label":
+        sets = measure_label_sets(classifier, reader, separator=label_separator)
+        _say_unseen(sets.unseen, sets.n_rows, data)
+        write_line(to_json(sets.to_dict()) if as_json else render_label_sets(sets))
+        return
     rivals = [open_rival(other) for other in compare or []]
     if baseline is not None:
         rivals.append(train_rival(baseline, columns))
     stream, comparisons = measure_labels(classifier, reader, rivals, n_mistakes=errors)
     found = stream.result()
-    _say_unseen(found, data)
+    _say_unseen(found.unseen, found.n_rows, data)
     if as_json:
         write_line(to_json(_report(found, comparisons)))
     else:
@@ -95,83 +93,6 @@ def evaluate(
         title = f"{model} on {data.name}"
         write_html(found, html, title=title, mistakes=stream.mistakes(), comparisons=comparisons)
         note(f"report: {html}")
-
-
-def measure_labels(
-    classifier: Any, reader: corpus.RowReader, rivals: Sequence[Rival], *, n_mistakes: int
-) -> tuple[Stream, dict[str, Comparison]]:
-    """Predict and count every row, a chunk at a time; each rival predicts the same rows.
-
-    Raises DataError for a file without rows, or one of whose labels the model knows none.
-    """
-    from textkit.evaluation import Comparison, Stream
-    from textkit.evaluation import compare as count
-
-    classes = [str(label) for label in classifier.classes_.tolist()]
-    stream = Stream(classes, n_mistakes=n_mistakes)
-    comparisons = {rival.name: Comparison() for rival in rivals}
-    with Progress("evaluating") as progress:
-        for rows in _read_chunks(reader):
-            texts, labels = [row.text for row in rows], [str(row.label) for row in rows]
-            probabilities = classifier.predict_proba(texts)
-            stream.add(stream.encode(labels), probabilities, texts)
-            own = [classes[i] for i in probabilities.argmax(axis=1)]
-            for rival in rivals:
-                guesses = [str(label) for label in rival.predict(texts)]
-                comparisons[rival.name] += count(labels, own, guesses)
-            progress.update(stream.n_rows)
-    for rival in rivals:
-        rival.finish()
-    found = stream.result()
-    if sum(found.unseen.values()) == found.n_rows:
-        raise DataError(
-            f"the model knows none of the labels, as '{next(iter(found.unseen))}'; it knows {_list(classes, 5)};"
-            f" is '{reader.label_column or 'label'}' the right column? name it with --label-column",
-            where=reader.name,
-        )
-    return stream, comparisons
-
-
-def measure_numbers(classifier: Any, reader: corpus.RowReader) -> RegressionEvaluation:
-    """Predict every row of a regression; what is kept are two numbers a row."""
-    from array import array
-
-    from textkit.evaluation import evaluate_regression
-
-    truth, predicted = array("d"), array("d")
-    with Progress("evaluating") as progress:
-        for rows in _read_chunks(reader):
-            for row in rows:
-                try:
-                    truth.append(float(str(row.label)))
-                except ValueError as err:
-                    message = f"the label '{row.label}' is no number, and the model predicts numbers"
-                    raise reader.error(message, line=row.line) from err
-            predicted.extend(classifier.predict([row.text for row in rows]).tolist())
-            progress.update(len(truth))
-    return evaluate_regression(truth, predicted)
-
-
-def open_rival(path: Path) -> Rival:
-    """Open another model's folder, or a file of its predictions."""
-    from textkit import TextClassifier
-    from textkit.evaluation.predictions import PredictionFile
-
-    if not path.is_dir():
-        file = PredictionFile(path)
-        return Rival(str(path), lambda texts: file.take(len(texts)), file.finish)
-    other = TextClassifier.load(path)
-    if _task(other) != "single-label":
-        raise UsageError(f"{path} is a {_task(other)} model; only models of one label a text can be compared")
-    return Rival(str(path), lambda texts: other.predict(texts).tolist())
-
-
-def train_rival(path: Path, columns: dict[str, str | None]) -> Rival:
-    """Train the baseline on a file."""
-    from textkit.evaluation import fit_baseline
-
-    rows = read_labelled(path, **columns)
-    return Rival(BASELINE, fit_baseline([row.text for row in rows], [str(row.label) for row in rows]))
 
 
 def render(result: Evaluation) -> str:
@@ -204,13 +125,59 @@ def render_comparison(name: str, pair: Comparison) -> str:
     )
 
 
-def render_numbers(result: RegressionEvaluation) -> str:
-    """Write the numbers of a regression."""
-    names = {"mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R squared", "n_rows": "rows"}
-    values = result.to_dict()
-    values["n_rows"] = values.pop("n_rows")  # last, as for labels
-    shown = {name: "-" if value is None else f"{value:,.4g}" for name, value in values.items()}
-    return "\n".join(f"{names.get(name, name):<24}{value:>10}" for name, value in shown.items())
+def render_label_sets(result: MultiLabelEvaluation) -> str:
+    """Write the numbers of a multi-label task and the table a label."""
+    from textkit.evaluation import shorten
+
+    width = max(10, *(min(len(name), 30) for name in result.classes))
+    numbers = {
+        "micro F1": result.micro_f1,
+        "macro F1": result.macro_f1,
+        "subset accuracy": result.subset_accuracy,
+        "Hamming loss": result.hamming_loss,
+        "mean average precision": result.mean_average_precision,
+    }
+    lines = [f"{name:<24}{_shown(value):>7}" for name, value in numbers.items()]
+    lines += [f"{'rows':<24}{result.n_rows:>7,}", ""]
+    lines.append(f"{'label':<{width}}  precision  recall     f1  average precision  support")
+    columns = zip(
+        result.classes,
+        result.precision,
+        result.recall,
+        result.f1,
+        result.average_precision.tolist(),
+        result.support,
+        strict=True,
+    )
+    return "\n".join(
+        lines
+        + [
+            f"{shorten(name, width):<{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {_shown(area):>17}  {n:7,}"
+            for name, p, r, f, area, n in columns
+        ]
+    )
+
+
+def render_numbers(results: dict[str, RegressionEvaluation]) -> str:
+    """Write the numbers of a regression, a block an output."""
+    names = {"mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R squared"}
+    blocks = []
+    for output, result in results.items():
+        values = result.to_dict()
+        n_rows = values.pop("n_rows")
+        lines = [output] if len(results) > 1 else []
+        lines += [f"{names.get(key, key):<24}{'-' if v is None else f'{v:.4g}':>10}" for key, v in values.items()]
+        blocks.append("\n".join([*lines, f"{'rows':<24}{n_rows:>10,}"]))
+    return "\n\n".join(blocks)
+
+
+def _numbers_report(results: dict[str, RegressionEvaluation]) -> dict[str, Any]:
+    reports = {output: result.to_dict() for output, result in results.items()}
+    return {"outputs": reports} if len(reports) > 1 else next(iter(reports.values()))
+
+
+def _shown(value: float) -> str:
+    return f"{value:.3f}" if value == value else "-"
 
 
 def _numbers(result: Evaluation) -> Iterator[str]:
@@ -223,8 +190,7 @@ def _numbers(result: Evaluation) -> Iterator[str]:
     intervals = result.intervals()
     for key, value in values.items():
         interval = f"   95 %: {intervals[key]}" if key in intervals else ""
-        shown = f"{value:.3f}" if value == value else "-"
-        yield f"{names.get(key, key.replace('_', ' ')):<18}{shown:>7}{interval}"
+        yield f"{names.get(key, key.replace('_', ' ')):<18}{_shown(value):>7}{interval}"
     yield f"{'rows':<18}{result.n_rows:>7,}"
 
 
@@ -246,34 +212,9 @@ def _draw(result: Evaluation, model: Path, png: Path | None) -> None:
     note(f"picture: {reliability}")
 
 
-def _say_unseen(result: Evaluation, data: Path) -> None:
-    if result.n_unseen:
-        rows = sum(result.unseen.values())
+def _say_unseen(unseen: dict[str, int], n_rows: int, data: Path) -> None:
+    if unseen:
+        rows = f"{sum(unseen.values()):,} of {n_rows:,} rows"
         note(
-            f"{data}: {result.n_unseen} labels are unknown to the model and count as wrong: {_list(result.unseen, 5)}"
-            f" ({rows:,} of {result.n_rows:,} rows)"
+            f"{data}: {len(unseen)} labels are unknown to the model and count as wrong: {name_some(unseen, 5)} ({rows})"
         )
-
-
-def _read_chunks(reader: corpus.RowReader) -> Iterator[list[corpus.Row]]:
-    """Give the rows in chunks; say at the end what was guessed; refuse a file without rows and an empty label."""
-    rows = iter(reader)
-    while chunk := list(itertools.islice(rows, _CHUNK_ROWS)):
-        empty = next((row for row in chunk if row.label == ""), None)
-        if empty is not None:
-            raise reader.error("the label is empty", line=empty.line)
-        yield chunk
-    if not reader.n_rows:
-        raise reader.error("no rows after the header; expected texts and labels")
-    for line in reader.notes():
-        note(line)
-
-
-def _task(classifier: Any) -> str:
-    return str(getattr(classifier, "task_", "single-label"))
-
-
-def _list(names: Any, n: int) -> str:
-    names = list(names)
-    more = f" and {len(names) - n} more" if len(names) > n else ""
-    return ", ".join(names[:n]) + more

@@ -9,7 +9,7 @@ from textkit.evaluation.calibration import fit_temperature
 from textkit.evaluation.compare import Comparison, compare, mcnemar
 from textkit.evaluation.confusion import Evaluation, evaluate, shorten
 from textkit.evaluation.intervals import Interval
-from textkit.evaluation.multilabel import MultiLabelEvaluation, evaluate_multilabel
+from textkit.evaluation.multilabel import MultiLabelEvaluation, MultiLabelStream, evaluate_multilabel
 from textkit.evaluation.regression import RegressionEvaluation, evaluate_regression
 from textkit.evaluation.report import write_html
 from textkit.evaluation.scores import Scores
@@ -21,6 +21,7 @@ __all__ = [
     "Interval",
     "Mistake",
     "MultiLabelEvaluation",
+    "MultiLabelStream",
     "RegressionEvaluation",
     "Scores",
     "Stream",

@@ -1,9 +1,9 @@
-"""ROC-AUC of every class against the rest, streamed: exact up to a number of scores, a fine histogram beyond it.
+"""ROC-AUC and average precision of every class, streamed: exact up to a number of scores, a fine histogram beyond it.
 
-In: chunks of (truth codes, probabilities). Out: the area a class, their mean, its standard error. While there are at
-most `EXACT_SCORES` scores (rows times classes) they are kept and the areas are exact. Then they go into a histogram of
-fixed size on the log-odds scale, 16,384 bins a class where the classes are few: two scores in one bin count as a tie,
-and the largest error that this can make is computed from the counts and reported.
+In: chunks of (which classes are true, probabilities). Out: the area a class, their mean, its standard error. While
+there are at most `EXACT_SCORES` scores (rows times classes) they are kept and the areas are exact. Then they go into a
+histogram of fixed size on the log-odds scale, 16,384 bins a class where the classes are few: two scores in one bin
+count as a tie, and the largest error that this can make is computed from the counts and reported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class AreaStream:
     """Gather scores in bounded memory.
 
     >>> stream = AreaStream(n_classes=2)
-    >>> stream.add(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]))
+    >>> positive = np.array([[True, False], [False, True], [False, True]])
+    >>> stream.add(positive, np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]))
     >>> stream.result().mean
     1.0
     """
@@ -47,16 +48,16 @@ class AreaStream:
     def __init__(self, n_classes: int, *, exact_scores: int = EXACT_SCORES) -> None:
         self.n_classes, self.exact_scores = n_classes, exact_scores
         self.n_bins = int(np.clip(_COUNTERS // (2 * max(n_classes, 1)), *_BINS))
-        self._held: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        self._held: list[tuple[NDArray[np.bool_], NDArray[np.float64]]] = []
         self._n_held = 0
         self._counts: NDArray[np.int64] | None = None  # (2, n_classes, n_bins): negatives, positives
 
-    def add(self, codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
-        """Take codes (n,), those of unseen labels at n_classes or above, and probabilities (n, n_classes)."""
+    def add(self, positive: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> None:
+        """Take which classes are true of each row, (n, n_classes) bool, and probabilities of the same shape."""
         if self._counts is not None:
-            self._count(codes, probabilities)
+            self._count(positive, probabilities)
             return
-        self._held.append((codes, probabilities))
+        self._held.append((positive, probabilities))
         self._n_held += probabilities.size
         if self._n_held > self.exact_scores:
             self._counts = np.zeros((2, self.n_classes, self.n_bins), dtype=np.int64)
@@ -72,10 +73,21 @@ class AreaStream:
             return _mean(np.array([area for area, _ in found]), np.array([bound for _, bound in found]), float("nan"))
         if not self._held:
             return _mean(np.full(self.n_classes, np.nan), np.zeros(self.n_classes), float("nan"))
-        codes = np.concatenate([codes for codes, _ in self._held])
-        return _exact_areas(codes, np.concatenate([probabilities for _, probabilities in self._held]))
+        return _exact_areas(*self._join())
 
-    def _count(self, codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
+    def average_precisions(self) -> NDArray[np.float64]:
+        """Compute the average precision of each class: (n_classes,), NaN where a class has no positives."""
+        if self._counts is not None:
+            return np.array([_precision(*self._counts[:, c]) for c in range(self.n_classes)])
+        if not self._held:
+            return np.full(self.n_classes, np.nan)
+        positive, probabilities = self._join()
+        return np.array([average_precision(positive[:, c], probabilities[:, c]) for c in range(self.n_classes)])
+
+    def _join(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        return np.concatenate([chunk[0] for chunk in self._held]), np.concatenate([chunk[1] for chunk in self._held])
+
+    def _count(self, positive: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> None:
         assert self._counts is not None
         edge = np.exp(-_LOGIT_LIMIT)
         inner = np.clip(probabilities, edge, 1 - edge)
@@ -83,8 +95,7 @@ class AreaStream:
         bins = ((logits + _LOGIT_LIMIT) * (self.n_bins / (2 * _LOGIT_LIMIT))).astype(np.int64)
         bins = np.clip(bins, 0, self.n_bins - 1)
         columns = np.arange(self.n_classes)
-        positive = (codes[:, None] == columns).astype(np.int64)
-        np.add.at(self._counts, (positive, np.broadcast_to(columns, bins.shape), bins), 1)
+        np.add.at(self._counts, (positive.astype(np.int64), np.broadcast_to(columns, bins.shape), bins), 1)
 
 
 def _area(negatives: NDArray[np.int64], positives: NDArray[np.int64]) -> tuple[float, float]:
@@ -97,7 +108,29 @@ def _area(negatives: NDArray[np.int64], positives: NDArray[np.int64]) -> tuple[f
     return float((positives.astype(np.float64) @ below + 0.5 * tied) / pairs), float(0.5 * tied / pairs)
 
 
-def _exact_areas(codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Areas:
+def average_precision(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    """Sum precision times the rise of recall, from the highest score down; NaN where nothing is true.
+
+    truth: (n,) bool; scores: (n,). Equal scores are taken together.
+
+    >>> round(average_precision(np.array([True, False, True]), np.array([0.9, 0.8, 0.7])), 4)
+    0.8333
+    """
+    _, place, total = np.unique(scores, return_inverse=True, return_counts=True)
+    positives = np.bincount(place[truth], minlength=len(total))
+    return _precision(total - positives, positives)
+
+
+def _precision(negatives: NDArray[np.int64], positives: NDArray[np.int64]) -> float:
+    """Compute the average precision of counts a score, in rising order."""
+    if not positives.any():
+        return float("nan")
+    hits = np.cumsum(positives[::-1])
+    guessed = hits + np.cumsum(negatives[::-1])
+    return float((hits / np.maximum(guessed, 1) * positives[::-1]).sum() / hits[-1])
+
+
+def _exact_areas(positives: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Areas:
     """Compute all areas, and the error of their mean by its influence function, which sees that classes share rows.
 
     The influence of a row on the area of one class is, for a positive, its share of negatives ranked below it, less the
@@ -108,16 +141,16 @@ def _exact_areas(codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -
     influence = np.zeros(n_rows)
     averaged = _averaged(n_classes)
     for c in range(n_classes):
-        positive = codes == c
+        positive = positives[:, c]
         n_positive = int(positive.sum())
         if n_positive in (0, n_rows):
             continue
         _, place, total = np.unique(probabilities[:, c], return_inverse=True, return_counts=True)
-        positives = np.bincount(place[positive], minlength=len(total))
-        negatives = total - positives
-        areas[c], _ = _area(negatives, positives)
-        below = (np.cumsum(negatives) - 0.5 * negatives) / (n_rows - n_positive)
-        above = 1 - (np.cumsum(positives) - 0.5 * positives) / n_positive
+        ones = np.bincount(place[positive], minlength=len(total))
+        zeros = total - ones
+        areas[c], _ = _area(zeros, ones)
+        below = (np.cumsum(zeros) - 0.5 * zeros) / (n_rows - n_positive)
+        above = 1 - (np.cumsum(ones) - 0.5 * ones) / n_positive
         influence += averaged[c] * np.where(
             positive,
             (below[place] - areas[c]) * (n_rows / n_positive),

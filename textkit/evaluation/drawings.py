@@ -33,6 +33,7 @@ def confusion_svg(evaluation: Evaluation) -> str:
     top = margin * 0.8
     parts = []
     shares = evaluation.counts / np.maximum(evaluation.support, 1)[:, None]
+    faint = 0.1 if cell >= _NUMBERED_CELL else 0.3  # a small cell must still be seen
     for i, name in enumerate(names):
         middle = top + (i + 0.5) * cell
         parts.append(
@@ -55,7 +56,7 @@ def confusion_svg(evaluation: Evaluation) -> str:
         words = f"{evaluation.classes[i]} → {evaluation.classes[j]}: {count:,} rows, {share:.1%} of the class"
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}" class="{kind}"'
-            f' fill-opacity="{0.08 + 0.92 * share:.3f}"><title>{escape(words)}</title></rect>'
+            f' fill-opacity="{faint + (1 - faint) * share:.3f}"><title>{escape(words)}</title></rect>'
         )
         if cell >= _NUMBERED_CELL:
             shade = ' class="on"' if share > 0.5 else ""

@@ -6,6 +6,7 @@ accuracy, Hamming loss, mean average precision, a table a label.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.errors import DataError, UsageError
+from textkit.evaluation.areas import EXACT_SCORES, AreaStream
+from textkit.evaluation.stream import MAX_UNSEEN, OTHER_UNSEEN
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,78 @@ class MultiLabelEvaluation:
         }
 
 
+class MultiLabelStream:
+    """Gather a multi-label evaluation chunk by chunk; memory as in `stream` and `areas`.
+
+    >>> stream = MultiLabelStream(["a", "b"])
+    >>> stream.add([("a", "b")], [("a",)], np.array([[0.9, 0.2]]))
+    >>> stream.add([("a", "new")], [("a",)], np.array([[0.8, 0.3]]))
+    >>> result = stream.result()
+    >>> result.unseen, result.hits.tolist(), result.mean_average_precision
+    ({'new': 1}, [2, 0, 0], 0.75)
+    """
+
+    def __init__(self, classes: Sequence[Any], *, exact_scores: int = EXACT_SCORES) -> None:
+        self.classes = list(classes)
+        self.n_rows = self._n_exact = 0
+        self._code = {name: i for i, name in enumerate(classes)}
+        self._unseen: Counter[str] = Counter()
+        self._counts = np.zeros((3, len(self.classes)), dtype=np.int64)  # hits, support, guessed
+        self._areas = AreaStream(len(self.classes), exact_scores=exact_scores)
+
+    def add(
+        self,
+        truth: Sequence[Iterable[Any]],
+        predicted: Sequence[Iterable[Any]],
+        probabilities: NDArray[np.floating] | None = None,
+    ) -> None:
+        """Take the labels of each row, what was predicted, and probabilities (n, n_classes) where there are some.
+
+        Raises DataError for row counts that differ, or a predicted label that is not among the classes.
+        """
+        if len(truth) != len(predicted):
+            raise DataError(f"{len(truth):,} truths but {len(predicted):,} predictions")
+        shape = (len(truth), len(self.classes))
+        if probabilities is not None and probabilities.shape != shape:
+            raise UsageError(f"probabilities are {probabilities.shape}, expected {shape}")
+        marks = np.zeros((2, *shape), dtype=bool)
+        for i, (labels, guesses) in enumerate(zip(map(set, truth), map(set, predicted), strict=True)):
+            self._n_exact += labels == guesses
+            for label in labels:
+                if label in self._code:
+                    marks[0, i, self._code[label]] = True
+                else:
+                    self._count_unseen(str(label))
+            for label in guesses:
+                if label not in self._code:
+                    raise DataError(f"label {label!r} was predicted but is not among the {len(self.classes)} classes")
+                marks[1, i, self._code[label]] = True
+        self._counts += np.stack([marks.all(axis=0), *marks]).sum(axis=1)
+        self.n_rows += len(truth)
+        if probabilities is not None:
+            self._areas.add(marks[0], np.asarray(probabilities, dtype=np.float64))
+
+    def result(self) -> MultiLabelEvaluation:
+        """Compute the evaluation of what was added so far; unseen labels stand last, sorted."""
+        unseen = sorted(self._unseen)
+        hits, support, guessed = np.pad(self._counts, ((0, 0), (0, len(unseen))))
+        support[len(self.classes) :] = [self._unseen[name] for name in unseen]
+        return MultiLabelEvaluation(
+            [*map(str, self.classes), *unseen],
+            hits=hits,
+            support=support,
+            guessed=guessed,
+            n_rows=self.n_rows,
+            n_exact=self._n_exact,
+            average_precision=np.pad(self._areas.average_precisions(), (0, len(unseen)), constant_values=float("nan")),
+            n_unseen=len(unseen),
+        )
+
+    def _count_unseen(self, label: str) -> None:
+        known = label in self._unseen or len(self._unseen) < MAX_UNSEEN
+        self._unseen[label if known else OTHER_UNSEEN] += 1
+
+
 def evaluate_multilabel(
     truth: Sequence[Iterable[Any]],
     predicted: Sequence[Iterable[Any]],
@@ -123,53 +198,9 @@ def evaluate_multilabel(
     classes: the labels that the model knows; true labels beyond them are counted as missed and named. probabilities:
     (n_rows, n_classes) in the order of classes. Raises DataError for row counts that differ or a foreign prediction.
     """
-    if len(truth) != len(predicted):
-        raise DataError(f"{len(truth):,} truths but {len(predicted):,} predictions")
-    wanted, got = [set(row) for row in truth], [set(row) for row in predicted]
-    unseen = sorted(set().union(*wanted) - set(classes), key=str)
-    foreign = sorted(set().union(*got) - set(classes), key=str)
-    if foreign:
-        raise DataError(f"label {foreign[0]!r} was predicted but is not among the {len(classes)} classes")
-    names = [*classes, *unseen]
-    code = {name: i for i, name in enumerate(names)}
-    if probabilities is not None and probabilities.shape != (len(truth), len(classes)):
-        raise UsageError(f"probabilities are {probabilities.shape}, expected ({len(truth)}, {len(classes)})")
-    areas = np.full(len(names), np.nan)
-    if probabilities is not None:
-        marks = np.zeros((len(truth), len(names)), dtype=bool)
-        for i, row in enumerate(wanted):
-            marks[i, [code[label] for label in row]] = True
-        areas[: len(classes)] = [average_precision(marks[:, i], probabilities[:, i]) for i in range(len(classes))]
-    return MultiLabelEvaluation(
-        [str(name) for name in names],
-        hits=_count(code, (a & b for a, b in zip(wanted, got, strict=True))),
-        support=_count(code, wanted),
-        guessed=_count(code, got),
-        n_rows=len(truth),
-        n_exact=sum(a == b for a, b in zip(wanted, got, strict=True)),
-        average_precision=areas,
-        n_unseen=len(unseen),
-    )
-
-
-def average_precision(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    """Sum precision times the rise of recall, from the highest score down; NaN where nothing is true.
-
-    truth: (n,) bool; scores: (n,). Equal scores are taken together.
-
-    >>> round(average_precision(np.array([True, False, True]), np.array([0.9, 0.8, 0.7])), 4)
-    0.8333
-    """
-    if not truth.any():
-        return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    last_of_tie = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    hits = np.cumsum(truth[order])[last_of_tie]
-    return float((hits / (last_of_tie + 1) * np.diff(hits, prepend=0)).sum() / hits[-1])
-
-
-def _count(code: dict[Any, int], rows: Iterable[set[Any]]) -> NDArray[np.int64]:
-    return np.bincount(np.fromiter((code[label] for row in rows for label in row), np.int64), minlength=len(code))
+    stream = MultiLabelStream(classes)
+    stream.add(truth, predicted, probabilities)
+    return stream.result()
 
 
 def _none_if_nan(value: float) -> float | None:

@@ -120,7 +120,7 @@ class ScoreStream:
 
     def add(self, codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         """Take codes (n,), those of unseen labels at n_classes or above, and probabilities (n, n_classes)."""
-        self._areas.add(codes, probabilities)
+        self._areas.add(codes[:, None] == np.arange(self.n_classes), probabilities)
         known = codes < self.n_classes
         of_truth = np.where(known, probabilities[np.arange(len(codes)), np.where(known, codes, 0)], 0.0)
         self._losses.add(-np.log(np.clip(of_truth[known], _SMALLEST, None)))

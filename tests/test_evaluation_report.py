@@ -1,0 +1,196 @@
+"""Pictures and the page: whole, escaped, the same bytes every time; learning curves."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from textkit.curves import draw_curves, read_metrics
+from textkit.errors import DataError, StorageError
+from textkit.evaluation import Comparison, Evaluation, Stream, evaluate, write_html
+from textkit.evaluation.drawings import MAX_CLASSES
+from textkit.evaluation.figures import draw_reliability
+
+NASTY = ["<script>alert(1)</script>", "a & b", 'quote " $x_$', "日本語"]
+
+
+class Page(HTMLParser):
+    """Check that tags close in order; gather the texts of cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.targets += [value or "" for name, value in attrs if name in ("src", "href", "onload", "onclick")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def make_stream(classes: list[str], n: int = 200, unseen: tuple[str, ...] = ()) -> Stream:
+    generator = np.random.default_rng(1)
+    truth = generator.integers(0, len(classes), n)
+    logits = generator.normal(size=(n, len(classes)))
+    logits[np.arange(n), truth] += 2
+    powers = np.exp(logits)
+    labels = [classes[i] for i in truth]
+    labels[: len(unseen)] = unseen
+    stream = Stream(classes, n_mistakes=5)
+    texts = [f"<b>text {i}</b> & so on" for i in range(n)]
+    stream.add(stream.encode(labels), powers / powers.sum(axis=1, keepdims=True), texts)
+    return stream
+
+
+def read_page(path: str) -> Page:
+    page = Page()
+    page.feed(Path(path).read_text(encoding="utf-8"))
+    page.close()
+    assert page.open == []
+    return page
+
+
+def test_the_page_holds_everything_escaped() -> None:
+    stream = make_stream(NASTY, unseen=("new <label>", "other"))
+    result = stream.result()
+    write_html(
+        result,
+        "report.html",
+        title="model <1> & test",
+        mistakes=stream.mistakes(),
+        comparisons={"rival <i>": Comparison(100, 60, 20, 20)},
+    )
+    page = read_page("report.html")
+    assert not {"script", "b1", "i", "img", "link"} & set(page.tags)
+    assert page.targets == []
+    words = "\n".join(page.words)
+    for name in NASTY:
+        assert name in words
+    for mistake in stream.mistakes():
+        assert mistake.text in words
+        assert f"{mistake.probability:.3f}" in words
+    assert "new <label> (1), other (1)" in words
+    assert "rival <i>" in words and "+0.200" in words and "< 0.001" in words
+    assert page.tags.count("svg") == 2
+    for value in (result.accuracy, result.macro_f1, result.weighted_f1):
+        assert f"{value:.3f}" in words
+    assert str(result.intervals()["accuracy"]) in words
+    assert "{{" not in words
+    text = Path("report.html").read_text(encoding="utf-8")
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"https?://", text)
+
+
+def test_the_page_is_the_same_on_every_run() -> None:
+    for name in ("a.html", "b.html"):
+        write_html(make_stream(["x", "y"]).result(), name)
+    assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
+
+
+def test_every_cell_of_the_matrix_is_drawn() -> None:
+    result = make_stream(["x", "y", "z"], unseen=("new",)).result()
+    write_html(result, "report.html")
+    text = Path("report.html").read_text(encoding="utf-8")
+    counts = re.findall(r"<title>(.+?) → (.+?): ([\d,]+) rows", text)
+    assert len(counts) == np.count_nonzero(result.counts)
+    for truth, predicted, count in counts:
+        assert result.counts[result.classes.index(truth), result.classes.index(predicted)] == int(count)
+
+
+def test_too_many_classes_give_a_table_of_errors_only() -> None:
+    write_html(make_stream([f"c{i}" for i in range(MAX_CLASSES + 1)]).result(), "report.html")
+    page = read_page("report.html")
+    assert page.tags.count("svg") == 1
+    assert f"{MAX_CLASSES + 1} classes are too many for a picture" in "\n".join(page.words)
+
+
+@pytest.mark.parametrize(
+    "result", [evaluate([], [], classes=["a"]), evaluate(["a"], ["a"], classes=["a", "b"]), Stream(["a"]).result()]
+)
+def test_a_page_of_little_is_a_page(result: Evaluation) -> None:
+    write_html(result, "report.html")
+    assert "svg" in read_page("report.html").tags
+
+
+@pytest.mark.parametrize("n_classes", [2, 42])
+def test_the_picture_is_a_png(n_classes: int) -> None:
+    classes = [*NASTY, *(f"class {i} $\\frac{{" for i in range(n_classes))][:n_classes]
+    evaluate(classes, classes[::-1], classes=classes).save_png("c.png")
+    assert Path("c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_reliability_diagram_is_a_png_and_needs_probabilities() -> None:
+    for name, stream in (("some.png", make_stream(NASTY)), ("none.png", Stream(["a"]))):
+        draw_reliability(stream.result(), name)
+        assert Path(name).read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(DataError, match="no probabilities"):
+        draw_reliability(evaluate(["a"], ["a"], classes=["a"]), "c.png")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [{"epoch": 1, "train_loss": 0.5}],
+        [
+            {"epoch": i, "train_loss": 1 / i, "valid_loss": 0.9, "valid_accuracy": 0.1 * i, "lr": 0.1 / i}
+            for i in (1, 2, 3)
+        ],
+        [{"epoch": 1, "valid_loss": float("nan"), "valid_mae": 2}, {"epoch": 2, "valid_loss": 0.3, "note": "$x_"}],
+        [{"epoch": i, "valid_a_$_name": i} for i in (1, 2)],
+    ],
+)
+def test_curves_are_drawn(lines: list[dict[str, object]]) -> None:
+    Path("metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    draw_curves("metrics.jsonl", "curves.png")
+    assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_differ_where_the_numbers_do() -> None:
+    pictures = []
+    for loss in (0.4, 0.4, 0.6):
+        Path("m.jsonl").write_text(
+            json.dumps({"epoch": 1, "train_loss": 1}) + "\n" + json.dumps({"epoch": 2, "train_loss": loss}),
+            encoding="utf-8",
+        )
+        draw_curves("m.jsonl", "c.png")
+        pictures.append(Path("c.png").read_bytes())
+    assert pictures[0] == pictures[1] != pictures[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "^m.jsonl: no epochs to draw"),
+        ('{"epoch": 1}\n', "^m.jsonl: no line has a loss or a score"),
+        ('{"epoch": 1, "train_loss": 1}\n{"epoch"', "^m.jsonl:2: not valid JSON"),
+        ("[1]\n", "^m.jsonl:1: expected a JSON object with an epoch"),
+    ],
+)
+def test_metrics_that_cannot_be_drawn_are_refused(text: str, message: str) -> None:
+    Path("m.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        draw_curves("m.jsonl", "c.png")
+    assert not Path("c.png").exists()
+
+
+def test_missing_metrics_are_named() -> None:
+    with pytest.raises(StorageError, match=r"^none.jsonl: cannot open"):
+        read_metrics("none.jsonl")
