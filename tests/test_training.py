@@ -272,7 +272,9 @@ def test_the_best_epoch_is_by_the_chosen_metric(metric: str) -> None:
     assert history.best is not None
     scores = [epoch.valid_loss if metric == "loss" else -epoch.scores["macro_f1"] for epoch in history.epochs]
     assert scores[history.best.epoch - 1] == min(scores)
-    with pytest.raises(UsageError, match="unknown training.metric for single-label 'f1'; known: accuracy, loss, macro_f1"):
+    with pytest.raises(
+        UsageError, match=r"unknown training\.metric for single-label 'f1'; known: accuracy, loss, macro_f1"
+    ):
         fit(training__metric="f1")
 
 
@@ -359,6 +361,7 @@ def test_a_rate_sweep_draws_a_curve() -> None:
     assert Path("lr.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_compiled_training_learns() -> None:
     if shutil.which("g++") is None:
         pytest.skip("torch.compile needs g++ on a CPU")

@@ -242,8 +242,8 @@ def _finish(
 
 def _baseline(rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, recipe: Any) -> tuple[str, float]:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
-    from textkit.baseline import baseline_score
     from textkit.classifier import split_validation
+    from textkit.evaluation.baseline import BASELINE_SCORES, score_baseline
     from textkit.targets import encode_labels, find_classes
 
     task = recipe.head.task
@@ -258,8 +258,7 @@ def _baseline(rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, recip
     else:
         valid_texts = [row.text for row in valid_rows]
         valid_targets = encode_labels(task, read_labels(valid_rows, task), classes)
-    name = {"single-label": "accuracy", "multi-label": "micro_f1", "regression": "mae"}[task]
-    return name, baseline_score(task, texts, targets, valid_texts, valid_targets)
+    return BASELINE_SCORES[task], score_baseline(task, texts, targets, valid_texts, valid_targets)
 
 
 def read_labels(rows: list[corpus.Row], task: str) -> list[Any]:
