@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from textkit import encoders
+from textkit import TextClassifier, encoders
 from textkit.batch import TokenBatch
 from textkit.collate import collate
 from textkit.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
+from textkit.network import TextNetwork
+from textkit.recipe import complete_recipe, make_recipe
 
 ROWS = [[5, 6, 7, 8, 9], [], [3], [4, 4], [], [9, 8, 7, 6, 5, 4, 3, 0]]
 
@@ -81,3 +85,31 @@ def test_a_ragged_batch_moves_with_its_targets() -> None:
     assert isinstance(moved, RaggedBatch) and moved.targets is not None
     assert moved.ids.device.type == moved.offsets.device.type == moved.targets.device.type == "meta"
     assert batch.to(torch.device("cpu")) is batch
+
+
+def test_the_network_takes_ragged_rows_and_gives_the_padded_ones_outputs() -> None:
+    recipe = complete_recipe(make_recipe(encoder="bag", embedding__dim=8, head__pooling=("mean",)))
+    network = TextNetwork(recipe, n_tokens=10, n_outputs=3).eval()
+    tokens = TokenBatch.from_rows(ROWS)
+    assert isinstance(network.make_batch(tokens), RaggedBatch)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(network.make_batch(tokens)), network(collate(tokens, pad_id=0)))
+
+
+def test_a_classifier_of_ngrams_learns_word_order_and_is_saved_with_its_buckets() -> None:
+    texts, labels = ["not good but bad", "not bad but good"] * 30, ["neg", "pos"] * 30
+    recipe: dict[str, Any] = {
+        "ngrams": {"word_ngrams": 2},
+        "encoder": {"name": "bag"},
+        "embedding": {"dim": 8, "dropout": 0.0},
+        "head": {"pooling": ["mean"], "dropout": 0.0},
+        "training": {"epochs": 20, "lr": 0.05, "device": "cpu"},
+    }
+    model = TextClassifier(recipe).fit(texts, labels)
+    assert model.score(texts, labels) == 1.0
+    # Four words, [PAD] and [UNK], and the five bigrams that occur, of two million buckets.
+    assert model.network_.embedding.table.weight.shape[0] == model.input_.n_ids <= 6 + 6
+    model.save("model")
+    loaded = TextClassifier.load("model")
+    unseen = ["good", "", "never seen words", "but good not bad"]
+    assert np.array_equal(loaded.predict_logits([*texts, *unseen]), model.predict_logits([*texts, *unseen]))
