@@ -7,6 +7,7 @@ problems are reported at once.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -236,6 +237,17 @@ def complete_recipe(recipe: Recipe) -> Recipe:
             **values["tokenizer"],
         }
     return check_recipe(values, where=None)
+
+
+def recipe_schema() -> str:
+    """Give the JSON schema of recipes as text, for editors that complete and check TOML.
+
+    >>> '"batch_tokens"' in recipe_schema()
+    True
+    """
+    schema = Recipe.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
 def check_recipe(values: dict[str, Any], *, where: str | None) -> Recipe:

@@ -20,6 +20,7 @@ VERBS = {
     "tokenizer": ("tokenizer", "Train a tokenizer."),
     "embed": ("embed", "Turn each row of text files into a vector."),
     "vectors": ("vectors", "Train, convert, search, score and draw word vectors."),
+    "recipe": ("recipe", "Show a recipe whole; write its JSON schema for editors."),
     "train": ("train", "Train a text classifier from a file of texts and labels."),
     "evaluate": ("evaluate", "Measure a model on a test file."),
     "predict": ("predict", "Label texts from a file or standard input."),
