@@ -367,3 +367,22 @@ def test_compiled_training_learns() -> None:
         pytest.skip("torch.compile needs g++ on a CPU")
     model = fit(training__compile=True, training__epochs=1, encoder="bag", head__pooling=["max"])
     assert model.predict_proba(["good"]).shape == (1, 2)
+
+
+def test_a_file_larger_than_memory_trains_as_one_in_memory() -> None:
+    """Tokens from mapped files give the weights of tokens in memory, when the tokenizer is the same."""
+    from textkit import tokenizers
+
+    tokenizers.train("word", TEXTS, lowercase=True).save("tok")
+    rows = "".join(f"{text},{label}\n" for text, label in zip(TEXTS, LABELS, strict=True))
+    Path("train.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    options = {**SMALL, "tokenizer__path": "tok", "augment__word_dropout": 0.1}
+    whole = TextClassifier(**options).fit(TEXTS, LABELS)
+    streamed = TextClassifier(**options).fit_file("train.csv", cache="cache")
+    assert same_weights(whole, streamed)
+    assert streamed.classes_.tolist() == whole.classes_.tolist()
+    Path("train.csv").write_text("text,label\n" + rows + "good thing,new\nbad thing,new\n", encoding="utf-8")
+    assert TextClassifier(**options).fit_file("train.csv", cache="cache").classes_.tolist() == ["neg", "new", "pos"]
+    Path("train.csv").write_text("text,label\na,x\nb,x\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"^train.csv: all 2 rows have the same label"):
+        TextClassifier(**options).fit_file("train.csv", cache="cache")

@@ -6,6 +6,7 @@ It owns its tokenizer, its classes and its network, so `predict(["raw text"])` w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from textkit.history import History, Watch
 from textkit.network import TextNetwork
 from textkit.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
+from textkit.row_view import Rows, RowView
 from textkit.scores import fit_thresholds
 from textkit.splits import split_stratified
 from textkit.targets import encode_labels, find_classes
@@ -136,6 +138,57 @@ class TextClassifier:
         valid = Examples(made.encode(valid_texts), valid_targets)
         return self._fit(recipe, made, classes, train, valid, init_from=init_from, checkpoints=checkpoints, watch=watch)
 
+    def fit_file(
+        self,
+        path: str | Path,
+        *,
+        validation: str | Path | None = None,
+        cache: str | Path | None = None,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        delimiter: str | None = None,
+        separator: str | None = None,
+        checkpoints: str | Path | None = None,
+        watch: Watch | None = None,
+    ) -> TextClassifier:
+        """Train on a file that need not fit into memory: its tokens lie in mapped files, made once.
+
+        cache: where they lie; a changed file, tokenizer or option makes new ones. A tokenizer is trained on the whole
+        file, validation rows included. The rest is as in `fit`, but that hashed n-grams keep all their buckets, and that
+        augmentation of characters is refused: it needs the texts in memory.
+        """
+        from textkit.corpus import read_rows
+        from textkit.token_shards import TokenShards
+
+        recipe = complete_recipe(make_recipe(self.recipe, **self.options))
+        if recipe.augment.char_noise:
+            raise UsageError("augment.char_noise needs the texts in memory; use fit, or set it to 0")
+        watch = watch or Watch()
+        columns: dict[str, Any] = {"text_column": text_column, "delimiter": delimiter}
+        tokenizer = make_tokenizer(recipe, (row.text for row in read_rows(path, **columns)))
+        made = TextInput.make(recipe, tokenizer)
+        columns |= {"cache": cache, "label_column": label_column, "separator": separator, "task": recipe.head.task}
+        shards = TokenShards.build(path, made, **columns)
+        for line in shards.notes:
+            watch.note(line)
+        assert shards.labels is not None
+        if recipe.head.task == "single-label" and len(shards.classes) < 2:
+            raise DataError(
+                f"all {len(shards):,} rows have the same label; expected two classes or more", where=str(path)
+            )
+        if validation is None:
+            rows, held = split_validation(shards.labels, recipe)
+            train = Examples(RowView(shards, rows), shards.labels[rows])
+            valid = Examples(RowView(shards, held), shards.labels[held])
+        else:
+            known = TokenShards.build(validation, made, classes=shards.classes.tolist(), **columns)
+            assert known.labels is not None
+            train, valid = Examples(shards, shards.labels), Examples(known, known.labels)
+        train = replace(train, change=make_change(recipe, made, (), train.tokens))
+        return self._fit(
+            recipe, made, shards.classes, train, valid, init_from=None, checkpoints=checkpoints, watch=watch
+        )
+
     def _fit(
         self,
         recipe: Recipe,
@@ -163,6 +216,7 @@ class TextClassifier:
             folder = None if checkpoints is None else Path(checkpoints)
             self.history_ = train_network(self.network_, train, valid, recipe, watch=watch or Watch(), folder=folder)
             self._calibrate(valid)
+        self.n_rows_ = len(train.targets) + len(valid.targets)
         self.n_truncated_ = int((train.tokens.truncated > 0).sum() + (valid.tokens.truncated > 0).sum())
         return self
 
@@ -288,7 +342,7 @@ def make_network(
     )
 
 
-def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: TokenBatch) -> Coverage:
+def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: Rows) -> Coverage:
     """Start the embedding table from the recipe's vectors; says what they cover of the training texts."""
     from textkit.embeddings.vectors import Vectors
 
@@ -307,7 +361,7 @@ def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: 
 
 
 def make_change(
-    recipe: Recipe, made: TextInput, texts: Sequence[str], tokens: TokenBatch
+    recipe: Recipe, made: TextInput, texts: Sequence[str], tokens: Rows
 ) -> Callable[[NDArray[np.int64], int], TokenBatch] | None:
     """Make the function that augments training rows as the recipe says; None when it says nothing."""
     section, seed = recipe.augment, recipe.seed

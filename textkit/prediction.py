@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textkit.batch import TokenBatch
 from textkit.batching import plan_sorted
 from textkit.network import TextNetwork
+from textkit.row_view import Rows
 
 # Padded positions a batch: a batch of short texts holds many, one of long texts few.
 BATCH_TOKENS = 8192
 
 
-def predict_outputs(network: TextNetwork, tokens: TokenBatch, *, part: tuple[int, int] = (0, 1)) -> Tensor:
+def predict_outputs(network: TextNetwork, tokens: Rows, *, part: tuple[int, int] = (0, 1)) -> Tensor:
     """Compute the outputs of every row in order: (n_rows, n_outputs) float32 on the CPU.
 
     part: (i, n) computes every n-th batch from the i-th on and leaves the rows of the others zero.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,7 +67,7 @@ class TextInput:
         return self.ngrams.encode(texts)
 
 
-def make_tokenizer(recipe: Recipe, texts: Sequence[str]) -> PipelineTokenizer:
+def make_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PipelineTokenizer:
     """Load the recipe's tokenizer, or train it on the training texts."""
     section = recipe.tokenizer
     if section.path is not None:

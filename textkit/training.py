@@ -32,6 +32,7 @@ from textkit.optimization import make_optimizer, rate_factor, set_rates
 from textkit.prediction import predict_outputs
 from textkit.processes import any_rank, sum_over_ranks
 from textkit.recipe import Recipe, TrainingSection
+from textkit.row_view import Rows
 from textkit.scores import FALLING, chosen_metric, score
 
 
@@ -42,7 +43,7 @@ class Examples:
     change: gives the tokens of rows as the augmentation of an epoch leaves them; None for rows as they are.
     """
 
-    tokens: TokenBatch
+    tokens: Rows
     targets: NDArray[Any]
     change: Callable[[NDArray[np.int64], int], TokenBatch] | None = None
 
@@ -53,7 +54,7 @@ class Examples:
     def fingerprint(self) -> str:
         """Hash ids, row lengths and targets."""
         digest = hashlib.sha256()
-        for part in (self.tokens.ids, self.tokens.offsets, self.targets):
+        for part in (self.tokens.ids, self.tokens.lengths, self.targets):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
@@ -94,6 +95,7 @@ class _Loop:
         self.network, self.train, self.valid, self.watch, self.folder = network, train, valid, watch, folder
         if self.section.sampler == "balanced" and self.task != "single-label":
             raise UsageError(f"training.sampler = 'balanced' needs one label a row, not {self.task}")
+        self.lengths = np.asarray(train.tokens.lengths)
         self.weights = row_weights(self.task, train.targets, self.section)
         self.accelerator = make_accelerator(self.section.device, precision=self.section.precision)
         self.rank, self.n_ranks = self.accelerator.process_index, self.accelerator.num_processes
@@ -138,7 +140,7 @@ class _Loop:
 
     def _plan(self) -> list[NDArray[np.int64]]:
         """Deal the epoch's rows into batches, the same on every rank."""
-        lengths, seed, epoch = self.train.tokens.lengths, self.recipe.seed, self.epoch
+        lengths, seed, epoch = self.lengths, self.recipe.seed, self.epoch
         drawn = None
         if self.section.sampler == "balanced":
             codes = self.train.targets
@@ -175,16 +177,18 @@ class _Loop:
             # Reading a loss waits for a GPU, so there only one in ten is read.
             if loss.device.type == "cpu" or self.steps % 10 == 0 or self.batches_done == len(plan):
                 self._read_losses()
-                self._tell(loss.item(), rate, n_batches=len(plan), speed=_tokens(self.train, group), began=began)
+                self._tell(loss.item(), rate, n_batches=len(plan), seconds=time.perf_counter() - began, group=group)
             due = time.perf_counter() - self.last_saved > self.section.checkpoint_seconds
             if self.folder is not None and any_rank(due):
                 self._save()
         return True
 
-    def _tell(self, loss: float, rate: float, *, n_batches: int, speed: int, began: float) -> None:
+    def _tell(
+        self, loss: float, rate: float, *, n_batches: int, seconds: float, group: list[NDArray[np.int64]]
+    ) -> None:
         done = (self.epoch - 1) * n_batches + self.batches_done
         last = self.history.epochs[-1].scores.get(self.history.metric) if self.history.epochs else None
-        per_second = speed / max(time.perf_counter() - began, 1e-9)
+        per_second = sum(int(self.lengths[rows].sum()) for rows in group) / max(seconds, 1e-9)
         self.watch.step(Step(self.epoch, done, self.section.epochs * n_batches, loss, rate, per_second, last))
 
     def _step(self, group: list[NDArray[np.int64]], rate: float) -> Tensor:
@@ -202,7 +206,7 @@ class _Loop:
                 # Ranks average their gradients, and each has only its part of the sum.
                 self.accelerator.backward(loss * self.n_ranks)
             total += loss.detach()
-            self.tokens_seen += int(self.train.tokens.lengths[rows].sum())
+            self.tokens_seen += int(self.lengths[rows].sum())
         self.new_losses.append(total * share)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.section.clip)
         self.optimizer.step()
@@ -252,7 +256,7 @@ class _Loop:
         with self._average_in_place():
             valid_loss, scores = self._validate()
             group = self.optimizer.param_groups[0]
-            padding = padding_share(self.train.tokens.lengths, plan)
+            padding = padding_share(self.lengths, plan)
             result = Epoch(self.epoch, train_loss, valid_loss, scores, padding, group["lr"] / group["share"])
             self.history.epochs.append(result)
             if self.history.best is None or self._order(result) > self._order(self.history.best):
@@ -374,7 +378,3 @@ class _Loop:
     def _identity(self) -> dict[str, Any]:
         recipe = self.recipe.model_dump(mode="json")
         return checkpoints.identity(recipe, rows=self.train.fingerprint(), valid_rows=self.valid.fingerprint())
-
-
-def _tokens(train: Examples, group: list[NDArray[np.int64]]) -> int:
-    return sum(int(train.tokens.lengths[rows].sum()) for rows in group)

@@ -81,6 +81,9 @@ def train(
     label_separator: Annotated[str, typer.Option(help="Between the labels of a row, for multi-label.")] = "|",
     delimiter: Annotated[str | None, typer.Option(help="Field delimiter of a csv file.")] = None,
     baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Compare with TF-IDF + LinearSVC.")] = True,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="For files larger than memory: tokenize once into mapped files.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs.")] = False,
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Do not train: sweep the learning rate, draw the curve, suggest one.")
@@ -106,16 +109,27 @@ def train(
     assert chosen is not None
     columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter}
     separator = label_separator if chosen.head.task == "multi-label" else None
-    rows = read_labelled(data, **columns, separator=separator)
-    valid_rows = None if valid is None else read_labelled(valid, **columns, separator=separator)
+    if stream and (find_lr or init_from is not None):
+        raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
+    rows = [] if stream else read_labelled(data, **columns, separator=separator)
+    valid_rows = None if valid is None or stream else read_labelled(valid, **columns, separator=separator)
     if find_lr:
         _sweep(rows, chosen, run)
         return
     if not resume and is_main():
         runs.begin(run, data, chosen)
+    files = (data, valid, {**columns, "separator": separator}) if stream else None
     with StopSignal() as stop:
         _train_rows(
-            rows, valid_rows, chosen, run, stop, baseline=baseline, tensorboard=tensorboard, init_from=init_from
+            rows,
+            valid_rows,
+            chosen,
+            run,
+            stop,
+            baseline=baseline and not stream,
+            tensorboard=tensorboard,
+            init_from=init_from,
+            files=files,
         )
 
 
@@ -143,6 +157,7 @@ def _train_rows(
     baseline: bool,
     tensorboard: bool,
     init_from: Path | None,
+    files: tuple[Path, Path | None, dict[str, Any]] | None,
 ) -> None:
     from textkit import TextClassifier, runs
     from textkit.history import Epoch, Step, Watch
@@ -172,16 +187,24 @@ def _train_rows(
             if board is not None:
                 board.epoch(epoch)
 
-        model = TextClassifier(recipe).fit(
-            [row.text for row in rows],
-            read_labels(rows, recipe.head.task),
-            validation=None
-            if valid_rows is None
-            else ([row.text for row in valid_rows], read_labels(valid_rows, recipe.head.task)),
-            init_from=None if init_from is None else TextClassifier.load(init_from),
-            checkpoints=run / runs.CHECKPOINTS,
-            watch=Watch(step=show_step, epoch=show_epoch, note=progress.message, should_stop=lambda: bool(stop)),
-        )
+        watch = Watch(step=show_step, epoch=show_epoch, note=progress.message, should_stop=lambda: bool(stop))
+        if files is not None:
+            data, valid, columns = files
+            checkpoints = run / runs.CHECKPOINTS
+            model = TextClassifier(recipe).fit_file(
+                data, validation=valid, checkpoints=checkpoints, watch=watch, **columns
+            )
+        else:
+            model = TextClassifier(recipe).fit(
+                [row.text for row in rows],
+                read_labels(rows, recipe.head.task),
+                validation=None
+                if valid_rows is None
+                else ([row.text for row in valid_rows], read_labels(valid_rows, recipe.head.task)),
+                init_from=None if init_from is None else TextClassifier.load(init_from),
+                checkpoints=run / runs.CHECKPOINTS,
+                watch=watch,
+            )
     if not is_main():
         return
     model.save(run / runs.MODEL)
@@ -211,7 +234,7 @@ def _finish(
         "device": history.device,
         "seconds": round(history.seconds, 3),
         "tokens_per_second": round(history.tokens_per_second),
-        "n_rows": len(rows),
+        "n_rows": model.n_rows_,
         "n_weights": n_weights,
         "n_truncated_rows": model.n_truncated_,
         "temperature": model.temperature_,
