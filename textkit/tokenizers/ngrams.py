@@ -18,7 +18,7 @@ from textkit.batch import TokenBatch, offsets_of
 from textkit.embeddings.fasttext import hash_ngrams
 from textkit.embeddings.words import ByteWords
 from textkit.errors import UsageError
-from textkit.tokenizers.base import PipelineTokenizer, Tokenizer, check_texts
+from textkit.tokenizers.base import Tokenizer, check_texts
 from textkit.tokenizers.spans import replace_surrogates
 
 _FNV_BASIS, _FNV_PRIME = 2166136261, 16777619
@@ -181,10 +181,7 @@ class _WordTable(dict[str, int]):
 
     def _learn(self, words: list[str]) -> None:
         """Hash new words and their n-grams, all at once."""
-        normalised = words
-        if isinstance(self._words, PipelineTokenizer):
-            normalised = [self._words.normalize(word) for word in words]
-        packed = ByteWords.of(normalised)
+        packed = ByteWords.of([self._words.normalize(word) for word in words])
         # fastText's hash is added up as a signed number.
         signed = hash_words(packed).view(np.int32).astype(np.int64)
         self.hashes = np.concatenate([self.hashes, signed.view(np.uint64)])
