@@ -86,7 +86,9 @@ def test_workers_and_shards_give_the_same_bytes(vectors: str) -> None:
     parts: dict[str, bytes] = {}
     for shard in ("1/2", "2/2"):
         check(*arguments, "--to", shard.replace("/", "-"), "--shard", shard)
-        parts |= folder_bytes(shard.replace("/", "-"), but=("_job.json", "_manifest.json"))
+        made = folder_bytes(shard.replace("/", "-"), but=("_job.json", "_manifest.json"))
+        assert made and not made.keys() & parts.keys()
+        parts |= made
     assert parts == folder_bytes("one", but=("_job.json", "_manifest.json"))
 
 
@@ -133,7 +135,9 @@ def test_a_job_is_resumed_only_as_it_was(vectors: str) -> None:
     write_corpus("a.txt", TEXTS)
     check("embed", "a.txt", "-m", vectors, "--to", "out")
     assert "pass --resume" in fails(5, "embed", "a.txt", "-m", vectors, "--to", "out")
+    before = Path("out/part-00000.parquet").stat().st_ino
     check("embed", "a.txt", "-m", vectors, "--to", "out", "--resume")
+    assert Path("out/part-00000.parquet").stat().st_ino == before  # what is finished is not made again
     said = fails(4, "embed", "a.txt", "-m", vectors, "--to", "out", "--resume", "--pooling", "max")
     assert said.startswith("error: out/_job.json: model was ")
     assert "dtype was" in fails(4, "embed", "a.txt", "-m", vectors, "--to", "out", "--resume", "--dtype", "float16")
