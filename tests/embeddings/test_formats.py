@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,38 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="never loaded; if you trust it, convert it once: python -c"):
         Vectors.open(tmp_path / "bad.kv")
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_command_shown_for_a_pickle_converts_it() -> None:
+    from gensim.models import KeyedVectors, Word2Vec
+
+    Path("it's").mkdir()
+    made = KeyedVectors(5)
+    made.add_vectors(WORDS, TABLE)
+    made.save("it's/v.kv")
+    model = Word2Vec([WORDS] * 5, vector_size=5, min_count=1, workers=1)
+    model.save("w2v.model")
+    for path in ("it's/v.kv", "w2v.model"):
+        with pytest.raises(ArtifactError, match="never loaded") as caught:
+            Vectors.open(path)
+        command = str(caught.value).partition("convert it once: ")[2]
+        arguments = shlex.split(command)
+        subprocess.run([sys.executable, *arguments[1:]], check=True, capture_output=True)
+    assert np.array_equal(Vectors.open("it's/v.bin").lookup(WORDS), TABLE)
+    assert np.array_equal(Vectors.open("w2v.bin").lookup(WORDS), model.wv[WORDS])
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": np.arange(1, 9, dtype=np.float32)}])
+def test_what_model2vec_saves_gives_its_own_vectors(options: dict[str, np.ndarray]) -> None:
+    model2vec = pytest.importorskip("model2vec")
+    import tokenizers as hf
+
+    model = hf.models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="the")
+    backend = hf.Tokenizer(model)
+    backend.pre_tokenizer = hf.pre_tokenizers.WhitespaceSplit()
+    theirs = model2vec.StaticModel(TABLE, backend, config={}, normalize=False, **options)
+    theirs.save_pretrained("m2v")
+    assert np.allclose(Vectors.open("m2v").lookup(WORDS[1:]), theirs.encode(WORDS[1:]), atol=1e-6)
 
 
 def test_words_with_spaces_are_read_as_glove_writes_them() -> None:

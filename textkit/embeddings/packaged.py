@@ -7,7 +7,9 @@ excepted, whose own code reads its string store. No pickle is loaded.
 from __future__ import annotations
 
 import importlib.util
+import json
 import pickletools
+import shlex
 from pathlib import Path
 from typing import Any, cast
 
@@ -178,10 +180,11 @@ def open_gensim(path: Path) -> Vectors:
     table_path = next((name for name in beside if name.exists()), None)
     words = None if table_path is None else scan_pickled_words(path)
     if table_path is None or words is None:
-        command = (
-            f"python -c \"from gensim.models import KeyedVectors; KeyedVectors.load('{path}')"
-            f".save_word2vec_format('{path.with_suffix('.bin')}', binary=True)\""
-        )
+        target = json.dumps(str(path.with_suffix(".bin")), ensure_ascii=False)
+        loaded = f"m = KeyedVectors.load({json.dumps(str(path), ensure_ascii=False)})"
+        saved = f'getattr(m, "wv", m).save_word2vec_format({target}, binary=True)'
+        code = f"from gensim.models import KeyedVectors; {loaded}; {saved}"
+        command = f"python -c {shlex.quote(code)}"
         raise ArtifactError(
             f"a pickle can run code and is never loaded; if you trust it, convert it once: {command}", where=str(path)
         )
