@@ -64,6 +64,10 @@ def test_analogies_agree_with_gensim() -> None:
     assert ours.accuracy == pytest.approx(accuracy)
     assert n_all == 399
     assert is_analogies("q.txt")
+    some = score_analogies(Vectors(words, cluster), "q.txt", n_candidates=30).sections["capital-common-countries"]
+    _, restricted = oracle.evaluate_word_analogies("q.txt", restrict_vocab=30, case_insensitive=True)
+    assert some[:2] == (len(restricted[0]["correct"]), len(restricted[0]["correct"]) + len(restricted[0]["incorrect"]))
+    assert 0 < some[1] < covered
 
 
 def test_bad_files_are_named_by_line() -> None:

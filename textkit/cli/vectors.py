@@ -246,7 +246,7 @@ def evaluate(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILES", help="Lines of two words and a score, or of four words.")
     ],
-    candidates: Annotated[int | None, typer.Option(min=1, help="Analogies: answers from the first N words.")] = None,
+    candidates: Annotated[int | None, typer.Option(min=1, help="Analogies: only of the first N words.")] = None,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:

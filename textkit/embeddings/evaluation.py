@@ -115,10 +115,10 @@ def _ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def score_analogies(vectors: Vectors, path: str | Path, *, n_candidates: int | None = None) -> AnalogyScore:
-    """Solve analogies a : b = c : d by 3CosAdd; answers come from the first `n_candidates` words, or all.
+    """Solve analogies a : b = c : d by 3CosAdd, over the first `n_candidates` words, or all.
 
     path: lines of four words, sections begun by a line `: NAME`, as in Google's questions-words.txt. Lines with
-    an unknown word are counted, not scored.
+    a word that is unknown or no candidate are counted, not scored.
     """
     found: dict[str, tuple[int, int, int]] = {}
     allowed = vectors.row_words >= 0
@@ -126,7 +126,7 @@ def score_analogies(vectors: Vectors, path: str | Path, *, n_candidates: int | N
         allowed &= vectors.row_words < n_candidates
     for section, words in _read_analogies(Path(path)):
         rows = find_folded(vectors, [word for four in words for word in four]).reshape(-1, 4)
-        rows = rows[(rows >= 0).all(axis=1)]
+        rows = rows[((rows >= 0) & allowed[np.maximum(rows, 0)]).all(axis=1)]
         correct = 0
         for first in range(0, len(rows), _CHUNK):
             part = rows[first : first + _CHUNK]
