@@ -21,7 +21,7 @@ def test_shares_and_missing_words_are_counted_by_hand() -> None:
     assert (found.n_occurrences, found.n_covered_occurrences) == (7, 3)  # [UNK] is no word of the vocabulary
     assert found.missing == (("wizard", 2), ("dragon", 1), ("Queen", 1))
     assert str(found).splitlines() == [
-        "1 of 5 words have vectors (20.0%), 42.9% of 7 occurrences; 1 more would in lower case",
+        "1 of 5 words have vectors (20.0%), 42.9% of 7 occurrences; 1 more in lower case",
         "missing: wizard (2), dragon (1), Queen (1)",
     ]
     assert json.loads(json.dumps(found.to_dict()))["missing"][0] == {"word": "wizard", "count": 2}

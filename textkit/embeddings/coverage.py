@@ -28,8 +28,9 @@ _SPACE_MARKS = ("Ġ", "▁")
 class Coverage:
     """How many words of a vocabulary have vectors; occurrences are None where no counts were given.
 
-    n_folded: further words that are known in lower case only. missing: the most frequent words without a vector, with
-    their counts; without counts, the first of the vocabulary.
+    n_folded: further words that are known in lower case only; the embedding layer takes those vectors too. missing: the
+    most frequent words without a vector as they are spelled, with their counts; without counts, the first of the
+    vocabulary.
     """
 
     n_words: int
@@ -69,7 +70,7 @@ class Coverage:
         if self.occurrence_share is not None:
             text += f", {self.occurrence_share:.1%} of {self.n_occurrences:,} occurrences"
         if self.n_folded:
-            text += f"; {self.n_folded:,} more would in lower case"
+            text += f"; {self.n_folded:,} more in lower case"
         if self.missing:
             shown = (word if count is None else f"{word} ({count:,})" for word, count in self.missing)
             text += f"\nmissing: {', '.join(shown)}"
@@ -87,7 +88,7 @@ def measure_coverage(vectors: Vectors, tokenizer: Tokenizer, *, counts: npt.Arra
     >>> v = Vectors(["king", "queen"], np.eye(2, dtype=np.float32))
     >>> counts = np.bincount(tok.encode(["king king reigns"]).ids, minlength=len(tok.vocabulary))
     >>> print(measure_coverage(v, tok, counts=counts))
-    1 of 3 words have vectors (33.3%), 66.7% of 3 occurrences; 1 more would in lower case
+    1 of 3 words have vectors (33.3%), 66.7% of 3 occurrences; 1 more in lower case
     missing: reigns (1)
     """
     special = _special_ids(tokenizer)
