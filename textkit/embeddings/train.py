@@ -28,15 +28,15 @@ from textkit import bulk
 from textkit.embeddings.fasttext import Ngrams
 from textkit.embeddings.folder import map_safetensors, write_arrays
 from textkit.embeddings.train_corpus import SENTENCE_WORDS, SHAPE, Corpus, clean_texts, read_corpus, write_corpus
+from textkit.embeddings.train_loss import estimate_loss
 from textkit.embeddings.vectors import Vectors
 from textkit.errors import ArtifactError, DataError, MissingExtraError, TextkitError, UsageError, unknown_name
 from textkit.tokenizers import Tokenizer
 
 CHECKPOINT = "checkpoint.safetensors"
 MODELS = ("word2vec", "fasttext")
-# The loss is estimated before one job of this many, on so many words of it: 2 ms in half a second of training.
+# The loss is estimated before one job of this many.
 _LOSS_EVERY = 16
-_LOSS_WORDS = 256
 _REPORT_SECONDS = 0.5
 
 
@@ -196,7 +196,7 @@ class _Trainer:
                 now = time.monotonic()
                 due = stopping or now - saved >= watch.checkpoint_seconds
                 if self._next_job < n_all and not due and len(waiting) < 2 * self.options.workers:
-                    loss = self._estimate_loss(self._next_job) if self._next_job % _LOSS_EVERY == 0 else None
+                    loss = self._loss_before(self._next_job) if self._next_job % _LOSS_EVERY == 0 else None
                     losses.extend([] if loss is None else [loss])
                     waiting.append(pool.submit(self._train, *self._job(self._next_job)))
                     self._next_job += 1
@@ -243,44 +243,14 @@ class _Trainer:
         """Run gensim's inner loop, which lets go of the interpreter lock."""
         self.model._do_train_job(sentences, alpha, self.model._get_thread_working_mem())
 
-    def _estimate_loss(self, number: int) -> float | None:
-        """Estimate the loss on some words of a job, without touching a weight or the model's random numbers."""
+    def _loss_before(self, number: int) -> float | None:
+        """Estimate the loss on a job that is to come."""
         first, last = self._jobs[number % len(self._jobs)]
-        begin, end = self._begin(first), int(self._ends[last - 1])
+        begin, ends = self._begin(first), self._ends[first:last]
+        tokens = self._rows[self.corpus.tokens[begin : int(ends[-1])]]
         rng = np.random.default_rng([self.options.seed, number])
-        centres = rng.integers(begin, end, _LOSS_WORDS)
-        window = self.options.window
-        around = centres[:, None] + np.array([*range(-window, 0), *range(1, window + 1)])
-        sentence = np.searchsorted(self._ends, centres, side="right")
-        inside = (around >= (self._ends - self.corpus.lengths)[sentence, None]) & (around < self._ends[sentence, None])
-        rows = self._rows[self.corpus.tokens[np.where(inside, around, begin)]]
-        rows[~inside] = -1
-        if self.options.algorithm == "skipgram":  # one of the words around, not their mean
-            rows[np.arange(2 * window) != (rng.random(rows.shape) * (rows >= 0)).argmax(axis=1)[:, None]] = -1
-        targets = self._rows[self.corpus.tokens[centres]]
-        usable = (targets >= 0) & (rows >= 0).any(axis=1)
-        rows, targets = rows[usable], targets[usable]
-        if not len(rows):
-            return None
-        weights = (rows >= 0)[:, :, None].astype(np.float32)
-        inputs = (self._input_vectors(np.maximum(rows, 0)) * weights).sum(axis=1) / weights.sum(axis=1)
-        table = self.model.cum_table
-        negatives = np.searchsorted(table, rng.integers(table[-1], size=(len(targets), self.options.negative)))
-        right = np.einsum("nd,nd->n", inputs, self.model.syn1neg[targets])
-        wrong = np.einsum("nd,nkd->nk", inputs, self.model.syn1neg[negatives])
-        return float((np.logaddexp(0, -right) + np.logaddexp(0, wrong).sum(axis=1)).mean())
-
-    def _input_vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Give the vectors of words (...,) as they are now: (..., dim)."""
-        wv = self.model.wv
-        if self.options.model == "word2vec":
-            return np.asarray(wv.vectors[rows])
-        unique, inverse = np.unique(rows, return_inverse=True)
-        parts = [
-            np.concatenate([wv.vectors_vocab[row : row + 1], wv.vectors_ngrams[wv.buckets_word[row]]])
-            for row in unique.tolist()
-        ]
-        return np.stack([part.mean(axis=0) for part in parts])[inverse.reshape(rows.shape)]
+        skipgram = self.options.algorithm == "skipgram"
+        return estimate_loss(self.model, tokens, ends - begin, skipgram=skipgram, rng=rng)
 
     def _words_before(self, job: int) -> int:
         epoch, at = divmod(job, len(self._jobs))
