@@ -1,4 +1,7 @@
-"""`textkit vectors`: train, convert, describe, search, score and draw word vectors of any known format."""
+"""`textkit vectors`: train, convert, describe, search, index, score and draw word vectors of any known format.
+
+Longer than other modules: most of it is the options of eight verbs.
+"""
 
 from __future__ import annotations
 

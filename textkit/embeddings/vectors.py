@@ -3,6 +3,9 @@
 In: a spec that `formats.open_spec` understands (a folder, a file of any known format, `glove`, `spacy:NAME`), or words
 and an array. Out: rows and vectors of words, neighbours, analogies. Words and rows need not be one to one: a pruned
 table gives several words one row.
+
+Longer than other modules: it is one class with all that is asked of it; the work is done elsewhere (`words`, `folder`,
+`formats`, `neighbours`, `index`, `coverage`).
 """
 
 from __future__ import annotations
