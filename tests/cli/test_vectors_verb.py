@@ -52,6 +52,25 @@ def test_nearest_and_analogy_write_lines_and_json(vectors: str) -> None:
     assert "\tqueen\t" in check("analogy", vectors, "man", "woman", "king", "-k", "1")
 
 
+def test_nearest_imports_nothing_heavy(vectors: str) -> None:
+    script = (
+        "import sys; from textkit.cli import app; "
+        f"app(['vectors', 'nearest', {vectors!r}, 'king'], standalone_mode=False); "
+        "print(sorted({'torch', 'gensim', 'pandas', 'matplotlib', 'usearch', 'spacy', 'sklearn'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_index_answers_as_the_exact_search_does(vectors: str) -> None:
+    pytest.importorskip("usearch")
+    check("index", vectors, "-o", "i")
+    exact = check("nearest", vectors, "king", "-k", "2")
+    assert check("nearest", vectors, "king", "-k", "2", "--index", "i") == exact
+    Path("other.txt").write_text("king 1 2 3\nqueen 3 2 1\n", encoding="utf-8")
+    assert "an index of other vectors than other.txt" in fails(4, "nearest", "other.txt", "king", "--index", "i")
+
+
 def test_nearest_is_a_table_on_a_terminal(vectors: str) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "textkit", "vectors", "nearest", vectors, "king"]

@@ -141,7 +141,9 @@ class TextRows:
             return None
         rows = np.empty((table.num_rows, self.dim), np.float32)
         for column in range(self.dim):
-            rows[:, column] = table.column(column + 1).to_numpy()
+            # Not to_numpy: it imports pandas wherever that is installed, for half a second.
+            values = table.column(column + 1).combine_chunks()
+            rows[:, column] = np.frombuffer(values.buffers()[1], np.float32)[values.offset : values.offset + len(rows)]
         words: list[bytes] = table.column(0).to_pylist()
         if not np.isfinite(rows).all() or b"" in words:
             return None
