@@ -119,7 +119,7 @@ def test_bad_input_is_one_line_and_a_code(vectors: str) -> None:
 def test_training_stops_at_a_signal_and_is_resumed_with_the_same_bytes() -> None:
     rng = random.Random(0)
     words = [f"w{i}" for i in range(200)]
-    rows = (" ".join(rng.choices(words, k=20)) for _ in range(1500))
+    rows = (" ".join(rng.choices(words, k=20)) for _ in range(1000))
     Path("c.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows), encoding="utf-8")
     options = [
         "train",
@@ -129,7 +129,7 @@ def test_training_stops_at_a_signal_and_is_resumed_with_the_same_bytes() -> None
         "--dim",
         "20",
         "--epochs",
-        "15",
+        "8",
         "-m",
         "fasttext",
         "--buckets",
