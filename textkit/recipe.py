@@ -134,7 +134,7 @@ class TrainingSection(Section):
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     calibrate: bool = True
     time_limit: Annotated[float, Field(gt=0)] | None = None
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

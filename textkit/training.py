@@ -70,8 +70,8 @@ def train_network(
 ) -> History:
     """Train until the epochs or the time end, validation has not improved for `patience` epochs, or `watch` says stop.
 
-    folder: where checkpoints go, after each epoch, every `checkpoint_seconds` and on a stop; from what lies there the
-    training goes on. Raises UsageError when that belongs to other rows or another recipe, and LimitError with the step
+    folder: where checkpoints go, every `checkpoint_seconds` and on a stop; from what lies there the training goes on.
+    Raises UsageError when that belongs to other rows or another recipe, and LimitError with the step
     and the last good checkpoint when the loss is no longer finite. The network ends on the CPU in eval mode with the
     weights of the best epoch, or the present ones if none has ended.
     """
@@ -124,7 +124,7 @@ class _Loop:
             self.train_seconds += time.perf_counter() - began
             if finished:
                 self._end_epoch(plan)
-            if finished or self._is_stopped():
+            if self._is_stopped():
                 self._save()
         self.history.seconds = self._seconds()
         self.history.tokens_per_second = self.tokens_seen / self.train_seconds if self.train_seconds else 0.0
