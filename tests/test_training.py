@@ -386,3 +386,14 @@ def test_a_file_larger_than_memory_trains_as_one_in_memory() -> None:
     Path("train.csv").write_text("text,label\na,x\nb,x\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"^train.csv: all 2 rows have the same label"):
         TextClassifier(**options).fit_file("train.csv", cache="cache")
+
+
+def test_training_imports_no_compiler() -> None:
+    """torch's compiler and distributed tensors cost 2 s of start-up that a training does not need."""
+    program = (
+        "import sys\nfrom textkit import TextClassifier\n"
+        "TextClassifier(training__epochs=1, training__device='cpu').fit(['a b', 'c d'] * 9, ['x', 'y'] * 9)\n"
+        "sys.exit(' '.join({'torch._dynamo', 'torch.distributed.tensor'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=120, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

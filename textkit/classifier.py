@@ -154,8 +154,8 @@ class TextClassifier:
         """Train on a file that need not fit into memory: its tokens lie in mapped files, made once.
 
         cache: where they lie; a changed file, tokenizer or option makes new ones. A tokenizer is trained on the whole
-        file, validation rows included. The rest is as in `fit`, but that hashed n-grams keep all their buckets, and that
-        augmentation of characters is refused: it needs the texts in memory.
+        file, validation rows included. The rest is as in `fit`, but hashed n-grams keep all their buckets, and
+        augmentation of characters, which needs the texts in memory, is refused.
         """
         from textkit.corpus import read_rows
         from textkit.token_shards import TokenShards

@@ -99,7 +99,13 @@ class _Loop:
         self.weights = row_weights(self.task, train.targets, self.section)
         self.accelerator = make_accelerator(self.section.device, precision=self.section.precision)
         self.rank, self.n_ranks = self.accelerator.process_index, self.accelerator.num_processes
-        model, self.optimizer = self.accelerator.prepare(network, make_optimizer(network, self.section))
+        self.optimizer: Any
+        if self.n_ranks == 1 and self.section.precision == "fp32":
+            # `prepare` would do no more, and imports torch's distributed tensors and compiler: 2 s of processor time.
+            model = network.to(self.accelerator.device)
+            self.optimizer = make_optimizer(model, self.section)
+        else:
+            model, self.optimizer = self.accelerator.prepare(network, make_optimizer(network, self.section))
         # `dynamic`: every batch has another shape, and one compiled graph must do for all of them.
         self.model: Any = torch.compile(model, dynamic=True) if self.section.compile else model
         self.history = History(
@@ -130,7 +136,8 @@ class _Loop:
         self.history.tokens_per_second = self.tokens_seen / self.train_seconds if self.train_seconds else 0.0
         if self.best:
             self.network.load_state_dict(self.best)
-        self.network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False, keep_torch_compile=False)
+        if self.section.precision != "fp32":
+            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # the network's own forward again
         self.network.to("cpu").eval()
         self.accelerator.free_memory()
         return self.history
@@ -208,7 +215,9 @@ class _Loop:
             total += loss.detach()
             self.tokens_seen += int(self.lengths[rows].sum())
         self.new_losses.append(total * share)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.section.clip)
+        if self.accelerator.scaler is not None:
+            self.accelerator.unscale_gradients()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.section.clip)
         self.optimizer.step()
         if self.average:
             # The first averages are short: the weights of the first steps are not worth keeping.
