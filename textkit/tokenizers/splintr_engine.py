@@ -101,8 +101,8 @@ def piece_bytes(description: dict[str, Any], vocabulary: dict[str, int]) -> NDAr
     if description["model"]["type"] != "BPE":
         return None
     lengths = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
-    for piece, i in vocabulary.items():
-        lengths[i] = len(piece)
+    ids = np.fromiter(vocabulary.values(), dtype=np.int64, count=len(vocabulary))
+    lengths[ids] = np.fromiter(map(len, vocabulary), dtype=np.int64, count=len(vocabulary))
     return lengths
 
 
