@@ -124,6 +124,36 @@ def subword_table(name: str, tok: Any, texts: list[str]) -> None:
     measure(spans, texts, baseline="tokenizers encode_batch, offsets")
 
 
+def peer_table(texts: list[str]) -> None:
+    """tiktoken and sentencepiece beside textkit, each on its own kind of model file."""
+    import base64
+    import gzip
+
+    import sentencepiece
+    import tiktoken
+
+    from textkit import tokenizers
+    from textkit.tokenizers.subword_splitters import SPLITS
+
+    folder = SHARED / "conformance/tokenizers"
+    lines = gzip.decompress((folder / "cl100k_base.tiktoken.gz").read_bytes()).split(b"\n")
+    ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines if line)}
+    tik = tiktoken.Encoding("cl100k", pat_str=SPLITS["cl100k"], mergeable_ranks=ranks, special_tokens={})
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece_test_model.model"))
+    peers = {
+        "tiktoken encode_ordinary_batch": (tik.encode_ordinary_batch, "cl100k_base.tiktoken.gz"),
+        "sentencepiece encode": (pieces.encode, "sentencepiece_test_model.model"),
+    }
+    for name, (encode, file) in peers.items():
+        tok = tokenizers.load(folder / file)
+        equal = sum(row.tolist() == ids for row, ids in zip(tok.encode(texts), encode(texts), strict=True))
+        assert equal == len(texts), f"{name}: {len(texts) - equal:,} texts differ"
+        print(f"{file}: ids equal on {len(texts):,} texts; textkit's engine: {tok.engine_for(texts)}")
+        run_peer: Job = lambda batch, encode=encode: pad_lists(encode(batch))  # noqa: E731
+        run_ours: Job = lambda batch, tok=tok: tok.encode(batch).pad()  # noqa: E731
+        measure({f"{name} + numpy": run_peer, "textkit": run_ours}, texts, baseline=f"{name} + numpy")
+
+
 def word_table(texts: list[str]) -> None:
     import re
 
@@ -133,6 +163,7 @@ def word_table(texts: list[str]) -> None:
 
     nlp = spacy.blank("en")
     word = tokenizers.train("unicode", texts)
+    pattern = tokenizers.train("regex", texts, pattern=r"\w+|[^\w\s]")
     simple = re.compile(r"\w+|[^\w\s]")
     backend = __import__("tokenizers").Tokenizer.from_str(word.json)
     sample = texts[:500]
@@ -145,6 +176,7 @@ def word_table(texts: list[str]) -> None:
         "re.findall alone, no ids, no spans": lambda batch: [simple.findall(text) for text in batch],
         "tokenizers encode_batch, offsets": lambda batch: [row.offsets for row in backend.encode_batch(batch)],
         "textkit unicode": lambda batch: word.encode(batch, spans=True),
+        r"textkit regex \w+|[^\w\s]": lambda batch: pattern.encode(batch, spans=True),
     }
     measure(jobs, texts, baseline="spaCy tokenizer.pipe")
 
@@ -164,6 +196,7 @@ def main() -> None:
     print(f"{threads} thread(s), {len(texts):,} texts, {sum(len(t.encode()) for t in texts) / 1e6:.1f} MB")
     for name, tok in load_tokenizers().items():
         subword_table(name, tok, texts)
+    peer_table(texts)
     word_table(texts)
     print(f"peak memory of all of this: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 

@@ -18,13 +18,16 @@ from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.splintr_engine import SplintrEngine
 
 TARGET = Path(__file__).parents[1] / "textkit" / "tokenizers" / "engine_differences.py"
-TRAINING = ["Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂"] * 4
+# Every ASCII letter and digit: a character that turns into one of them is seen to.
+ALPHABET = " ".join("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+TRAINING = ["Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂", ALPHABET] * 4
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
-    ("wordpiece", {"size": 120}),
-    ("wordpiece", {"size": 120, "lowercase": False}),
-    ("unigram", {"size": 60}),
-    ("unigram", {"size": 60, "form": "nfd", "strip_accents": True, "lowercase": True}),
-    ("bpe", {"size": 300, "form": "nfkd", "lowercase": True}),
+    ("wordpiece", {"size": 240}),
+    ("wordpiece", {"size": 240, "lowercase": False}),
+    ("unigram", {"size": 160}),
+    ("unigram", {"size": 160, "lowercase": True}),
+    ("unigram", {"size": 160, "form": "nfd", "strip_accents": True, "lowercase": True}),
+    ("bpe", {"size": 400, "form": "nfkd", "lowercase": True}),
 ]
 BLOCK = 1 << 14
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import files, tokenizers
+from textkit import files
 from textkit.batch import TokenBatch, offsets_of
 from textkit.bulk import Part, part_name
 from textkit.tokenizers import Tokenizer
@@ -90,17 +90,9 @@ _plan: Plan
 
 
 def use_tokenizer(tokenizer: Tokenizer, plan: Plan) -> None:
-    """Give this process its tokenizer and its plan."""
+    """Give this process, a worker perhaps, its tokenizer and its plan."""
     global _tokenizer, _plan
     _tokenizer, _plan = tokenizer, plan
-
-
-def start_worker(kind: str, description: str, plan: Plan) -> None:
-    """Give a worker process its tokenizer, by its kind and its whole tokenizer.json."""
-    import tokenizers as hf
-
-    backend, known = hf.Tokenizer.from_str(description), json.loads(description)
-    use_tokenizer(tokenizers.PipelineTokenizer(backend, kind=kind, description=known), plan)
 
 
 def tokenize_part(part: Part) -> PartResult:

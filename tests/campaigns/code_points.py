@@ -1,6 +1,7 @@
 """All 1,112,064 code points once, alone and inside "a?b", through every kind: ids and spans as the reference's.
 
-Not part of `make test`: run by `make fuzz`. Exits 1 and names the first code points that differ.
+Usage: python tests/campaigns/code_points.py [KIND ...]. Not part of `make test`: run by `make fuzz`. Exits 1 and names
+the first code points that differ.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def compare(tokenizer: PipelineTokenizer, reference: PipelineTokenizer, texts: l
 
 def main() -> int:
     failed = 0
-    for kind in registry.names("tokenizer"):
+    for kind in sys.argv[1:] or registry.names("tokenizer"):
         if kind in ("spacy", "unicode"):
             continue
         for variant in VARIANTS if kind != "byte" else VARIANTS[:1]:

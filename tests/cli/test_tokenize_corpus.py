@@ -94,6 +94,13 @@ def test_parts_hold_every_row_once_whatever_the_workers(output: str) -> None:
     assert len(list(Path("one").glob(f"part-*.{output}"))) == 5
 
 
+def test_spacys_words_come_from_workers_too() -> None:
+    write_corpus("a.csv", TEXTS * 2)
+    for workers, folder in (("1", "one"), ("2", "two")):
+        check("tokenize", "a.csv", "-t", "spacy", "-o", folder, "--part-rows", "7", "--workers", workers)
+    assert folder_bytes("one") == folder_bytes("two")
+
+
 def test_a_table_holds_ids_spans_tokens_and_kept_columns() -> None:
     write_corpus("a.txt", ["low lower lowest"] * 20)
     check("tokenizer", "train", "a.txt", "-k", "bpe", "--size", "270", "-o", "tok")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,16 @@ def test_threads_share_one_tokenizer(kind: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: tokenizer.encode(texts).ids.tolist(), range(50)))
     assert all(result == expected for result in results)
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe", "unigram", "regex", "spacy"])
+def test_a_tokenizer_in_use_goes_to_another_process(kind: str) -> None:
+    options = {"bpe": {"size": 300}, "unigram": {"size": 60}, "regex": {"pattern": r"\w+"}}.get(kind, {})
+    made = tokenizers.train(kind, ["pride and vanity are different things"] * 4, **options)
+    expected = made.encode(["pride, vanity"], spans=True)  # an engine is made, which cannot travel
+    sent = pickle.loads(pickle.dumps(made))
+    assert sent.fingerprint == made.fingerprint and sent.kind == kind
+    assert sent.encode(["pride, vanity"], spans=True).spans.tolist() == expected.spans.tolist()
 
 
 BUSY = """

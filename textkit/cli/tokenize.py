@@ -133,28 +133,15 @@ def open_tokenizer(source: str) -> Tokenizer:
     return tokenizers.create(source)
 
 
-def _prepare(tok: Tokenizer, plan: Plan, *, workers: int) -> tuple[str, str | None, Plan]:
-    """Make this process ready for parts; give what a worker process needs to be so."""
-    from textkit.tokenized import use_tokenizer
-    from textkit.tokenizers import PipelineTokenizer
-
-    use_tokenizer(tok, plan)
-    if isinstance(tok, PipelineTokenizer):
-        return tok.kind, tok.json, plan
-    if workers > 1:
-        raise UsageError(f"a '{tok.kind}' tokenizer runs in one process; leave out --workers")
-    return tok.kind, None, plan
-
-
 def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: bool) -> tuple[Counts, float]:
     """Tokenize part after part to standard output, or only count."""
     from textkit.bulk import cut_parts, map_parts
-    from textkit.tokenized import Counts, start_worker, tokenize_part
+    from textkit.tokenized import Counts, tokenize_part, use_tokenizer
 
     counts, failures, started = Counts(), [], time.perf_counter()
     parts = cut_parts(source, n_rows=_STREAM_ROWS, n_characters=_STREAM_CHARACTERS)
-    arguments = _prepare(tok, plan, workers=workers)
-    for result in map_parts(tokenize_part, parts, workers=workers, start=start_worker, arguments=arguments):
+    use_tokenizer(tok, plan)
+    for result in map_parts(tokenize_part, parts, workers=workers, start=use_tokenizer, arguments=(tok, plan)):
         counts.add(result.counts)
         failures += result.failures
         if not quiet:
@@ -200,7 +187,7 @@ def _write_parts(
     """Make the parts of a job that are missing, each a whole file, and close the job."""
     from textkit import bulk
     from textkit.cli.output import Progress, note
-    from textkit.tokenized import Counts, start_worker, tokenize_part
+    from textkit.tokenized import Counts, tokenize_part, use_tokenizer
 
     assert plan.folder is not None
     description = {
@@ -220,9 +207,9 @@ def _write_parts(
     )
     counts, started = Counts(), time.perf_counter()
     with Progress("tokenizing") as progress:
-        arguments = _prepare(tok, plan, workers=workers)
+        use_tokenizer(tok, plan)
         for result in bulk.map_parts(
-            tokenize_part, job.missing(), workers=workers, start=start_worker, arguments=arguments
+            tokenize_part, job.missing(), workers=workers, start=use_tokenizer, arguments=(tok, plan)
         ):
             counts.add(result.counts)
             seconds = max(time.perf_counter() - started, 1e-9)

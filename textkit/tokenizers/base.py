@@ -121,6 +121,10 @@ class PipelineTokenizer:
     def __repr__(self) -> str:
         return f"PipelineTokenizer(kind='{self.kind}', n_tokens={len(self.vocabulary):,})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as text: engines stay behind and are chosen anew."""
+        return _rebuild, (self.json, self.kind, self._choice)
+
     def __len__(self) -> int:
         return self._backend.get_vocab_size()
 
@@ -265,6 +269,11 @@ class PipelineTokenizer:
         with files.atomic_folder(folder) as temporary:
             formats.write_files(self, temporary)
             files.write_manifest(temporary, kind=formats.MANIFEST_KIND, format=formats.FORMAT)
+
+
+def _rebuild(described: str, kind: str, engine: EngineChoice) -> PipelineTokenizer:
+    backend, description = hf.Tokenizer.from_str(described), json.loads(described)
+    return PipelineTokenizer(backend, kind=kind, engine=engine, description=description)
 
 
 def check_texts(texts: Any) -> list[str]:

@@ -20,7 +20,8 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from textkit.errors import ArtifactError
 from textkit.tokenizers.base import PipelineTokenizer
 from textkit.tokenizers.character import byte_names
-from textkit.tokenizers.subword import SPECIAL_SCORE, byte_level_backend, create_bpe, create_wordpiece
+from textkit.tokenizers.subword import SPECIAL_SCORE, create_bpe, create_wordpiece
+from textkit.tokenizers.subword_splitters import byte_level_backend
 
 # Number of mergeable ranks -> the split pattern that goes with them; a .tiktoken file does not say.
 _SPLIT_OF_RANKS = {50_256: "gpt2", 50_257: "gpt2", 50_280: "gpt2", 100_256: "cl100k", 199_998: "o200k"}

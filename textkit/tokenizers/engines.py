@@ -46,6 +46,8 @@ HARD_STRINGS = [
 ]
 SAMPLE_ROWS = 64
 SAMPLE_CHARACTERS = 2000
+# An engine that fails says so this often.
+_NOTES = 10
 
 
 class Engine(Protocol):
@@ -148,7 +150,8 @@ class GuardedEngine:
             with native_errors(f"{self.name} failed"):
                 return self._fast.encode(texts, spans=spans)
         except ArtifactError as err:
-            self.notes.append(f"{err.message}; the reference encoded {len(texts):,} texts")
+            if len(self.notes) < _NOTES:
+                self.notes.append(f"{err.message}; the reference encoded {len(texts):,} texts")
             return self._reference.encode(texts, spans=spans)
 
 

@@ -86,16 +86,16 @@ def _read_folder(folder: Path, *, engine: EngineChoice) -> PipelineTokenizer:
 
 def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
     """Tell the format by the content, and read it."""
-    from textkit.tokenizers import conversion  # with all kinds behind it: not needed to import this module
-
     data = read_bytes(path)
-    start = data[:64].lstrip()
-    if start.startswith(b"{"):
+    is_json = data[:64].lstrip().startswith(b"{")
+    if is_json:
         value = files.parse_json(data, path)
-        if not isinstance(value.get("model"), dict) and (path.parent / "merges.txt").is_file():
-            merges = read_bytes(path.parent / "merges.txt")
-            return conversion.from_vocab_and_merges(data, merges, where=str(path))
-        return _from_json(value, path, engine=engine)
+        if isinstance(value.get("model"), dict) or not (path.parent / "merges.txt").is_file():
+            return _from_json(value, path, engine=engine)
+    from textkit.tokenizers import conversion  # with all kinds behind it, which a tokenizer.json does not need
+
+    if is_json:
+        return conversion.from_vocab_and_merges(data, read_bytes(path.parent / "merges.txt"), where=str(path))
     if data[:1] == b"\n":  # the key of a protobuf's first field; no text format begins with an empty line
         return conversion.from_sentencepiece(data, where=str(path))
     first, _, rest = data.partition(b"\n")[0].partition(b" ")

@@ -44,6 +44,10 @@ class SpacyTokenizer:
     def __repr__(self) -> str:
         return f"SpacyTokenizer('{self.language}', n_tokens={len(self.vocabulary):,})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as its description: spaCy's own tokenizer is large and made anew there."""
+        return _rebuild, (self.language, list(self.vocabulary), self.lowercase)
+
     def _description(self) -> dict[str, Any]:
         tokens = list(self.vocabulary)
         return {"format": FORMAT, "language": self.language, "lowercase": self.lowercase, "vocabulary": tokens}
@@ -121,6 +125,10 @@ def open_language(language: str) -> Any:
         reason = " ".join(str(err).split())
         raise UsageError(f"spaCy knows no language or pipeline '{language}': {reason}") from err
     return made.tokenizer
+
+
+def _rebuild(language: str, vocabulary: list[str], lowercase: bool) -> SpacyTokenizer:
+    return SpacyTokenizer(language, vocabulary, lowercase=lowercase)
 
 
 def read(folder: Path) -> SpacyTokenizer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class SplintrEngine:
         self._piece_bytes = piece_bytes
         self._reference = reference
         self._normalises = description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
-        self._differs = re.compile(f"[{DIFFERENCES}]").search
+        self._differs = _finder(DIFFERENCES)
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         # splintr's Unicode tables are not the reference's: rows with such characters are the reference's.
@@ -66,6 +66,18 @@ class SplintrEngine:
             return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
         ids, cuts = self._backend.encode_batch_flat(list(texts))
         return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
+
+
+def _finder(members: str) -> Callable[[str], object]:
+    """Give the search for any of a class's members; one with a range above U+FFFF is 50 times slower, so it runs last.
+
+    >>> [bool(_finder("\u0300-\u036f\U0001e000")(text)) for text in ("naïve", "e\u0301", "🙂", "🙂\U0001e000")]
+    [False, True, False, True]
+    """
+    low = "".join(part for part in re.findall(".(?:-.)?", members, re.DOTALL) if part[-1] <= "\uffff")
+    narrow, beyond = re.compile(f"[{low}]").search, re.compile(r"[^\0-\uffff]").search
+    wide = re.compile(f"[{members}]").search
+    return lambda text: narrow(text) or (beyond(text) and wide(text))
 
 
 def byte_spans(texts: Sequence[str], n_bytes: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -101,8 +113,8 @@ def piece_bytes(description: dict[str, Any], vocabulary: dict[str, int]) -> NDAr
     if description["model"]["type"] != "BPE":
         return None
     lengths = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
-    for piece, i in vocabulary.items():
-        lengths[i] = len(piece)
+    ids = np.fromiter(vocabulary.values(), dtype=np.int64, count=len(vocabulary))
+    lengths[ids] = np.fromiter(map(len, vocabulary), dtype=np.int64, count=len(vocabulary))
     return lengths
 
 

@@ -7,45 +7,29 @@ model of that family reads its files. The trainers are tokenizers' own, held to 
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tokenizers as hf
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import models, pre_tokenizers, trainers
 
-from textkit.errors import DataError, MissingExtraError, UsageError, unknown_name
-from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size
-from textkit.tokenizers.character import byte_names
-from textkit.tokenizers.counting import count_texts, repeat_pieces, split_pieces
+from textkit.errors import DataError, MissingExtraError, UsageError
+from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size, iterate_checked
+from textkit.tokenizers.counting import count_texts, repeat_pieces
 from textkit.tokenizers.normalizers import make_normalizer
+from textkit.tokenizers.subword_splitters import (
+    byte_level_backend,
+    find_bpe,
+    find_bpe_char,
+    find_unigram,
+    find_wordpiece,
+    metaspace_backend,
+    wordpiece_backend,
+)
 
 BERT_SPECIALS = [PAD, UNKNOWN, "[CLS]", "[SEP]", "[MASK]"]
 # So improbable that text which spells a special token of a Unigram vocabulary is never read as that token.
 SPECIAL_SCORE = -10_000.0
-# How byte-level BPE cuts a text before it merges: GPT-2's pattern, or OpenAI's later
-# ones, which hold digits to three at a time.
-_UPPER, _LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
-SPLITS = {
-    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    "cl100k": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-    r"|\s+(?!\S)|\s+",
-    "o200k": rf"[^\r\n\p{{L}}\p{{N}}]?[{_UPPER}]*[{_LOWER}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    rf"|[^\r\n\p{{L}}\p{{N}}]?[{_UPPER}]+[{_LOWER}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-}
-
-# Neither a line of sentencepiece's table nor a piece holds any of these.
-_SENTENCEPIECE_WORDS = re.compile(r"[^\0\t-\r \x1c-\x1e\x85\u2028\u2029]+").findall
-# The same cuts for ASCII alone, in the spelling of byte-level pieces: 5 times as fast as the reference's splitter.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]").search
-_ASCII_NAMES = dict(enumerate(byte_names()[:128]))
-_GPT2_ASCII = re.compile(
-    r"'(?:[sdmt]|ll|ve|re)|Ġ?[A-Za-z]+|Ġ?[0-9]+|Ġ?[^ĉ-čĠA-Za-z0-9]+|[ĉ-čĠ]+(?![^ĉ-čĠ])|[ĉ-čĠ]+"
-).findall
-_BERT_REMOVES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
-_BERT_ASCII = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]").findall
 
 
 def train_bpe(
@@ -66,9 +50,12 @@ def train_bpe(
     >>> bpe.decode(bpe.encode(["lowest 🙂"])[0])
     'lowest 🙂'
     """
-    pieces = find_bpe(split=split, lowercase=lowercase, form=form, strip_accents=strip_accents)
-    options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return learn_bpe(count_texts(texts, pieces), size=size, min_frequency=min_frequency, split=split, **options)
+    check_size(size, at_least=257)
+    backend = byte_level_backend(models.BPE(), split=split)
+    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    # Faster than counting first: tokenizers' own counting runs on every core.
+    backend.train_from_iterator(iterate_checked(texts), _byte_trainer(size, min_frequency))
+    return PipelineTokenizer(backend, kind="bpe")
 
 
 def learn_bpe(
@@ -83,33 +70,20 @@ def learn_bpe(
 ) -> PipelineTokenizer:
     """Learn byte-level BPE from counted pieces."""
     check_size(size, at_least=257)
-    trainer = trainers.BpeTrainer(
+    backend = byte_level_backend(_learn(models.BPE(), counts, _byte_trainer(size, min_frequency)), split=split)
+    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend.add_special_tokens([PAD])
+    return PipelineTokenizer(backend, kind="bpe")
+
+
+def _byte_trainer(size: int, min_frequency: int) -> Any:
+    return trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=min_frequency,
         special_tokens=[PAD],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    backend = byte_level_backend(_learn(models.BPE(), counts, trainer), split=split)
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    backend.add_special_tokens([PAD])
-    return PipelineTokenizer(backend, kind="bpe")
-
-
-def find_bpe(
-    *, split: str = "gpt2", lowercase: bool = False, form: str | None = None, strip_accents: bool = False
-) -> Callable[[str], list[str]]:
-    """Give the function that cuts a text into the pieces that merges stay within, bytes spelled as in GPT-2's files."""
-    backend = byte_level_backend(models.BPE(), split=split)
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    normalizes = backend.normalizer is not None
-
-    def find(text: str) -> list[str]:
-        if normalizes or not text.isascii() or split != "gpt2":
-            return split_pieces(backend, text)
-        return _GPT2_ASCII(text.translate(_ASCII_NAMES) if _CONTROLS(text) else text.replace(" ", "Ġ"))
-
-    return find
 
 
 def _learn(model: Any, counts: Iterable[tuple[str, int]], trainer: Any) -> Any:
@@ -130,21 +104,6 @@ def create_bpe(
     return PipelineTokenizer(backend, kind="bpe")
 
 
-def byte_level_backend(model: Any, *, split: str) -> hf.Tokenizer:
-    """Put a BPE model behind a byte-level splitter."""
-    if split not in SPLITS:
-        raise UsageError(unknown_name("split", split, SPLITS))
-    backend = hf.Tokenizer(model)
-    if split == "gpt2":
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    else:
-        cut = pre_tokenizers.Split(Regex(SPLITS[split]), "isolated")
-        level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        backend.pre_tokenizer = pre_tokenizers.Sequence([cut, level])
-    backend.decoder = decoders.ByteLevel()
-    return backend
-
-
 def train_bpe_char(
     texts: Iterable[str],
     *,
@@ -160,9 +119,16 @@ def train_bpe_char(
     >>> bpe.decode(bpe.encode(["lower low"])[0])
     'lower low'
     """
-    options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return learn_bpe_char(
-        count_texts(texts, find_bpe_char(**options)), size=size, min_frequency=min_frequency, **options
+    check_size(size, at_least=3)
+    backend = metaspace_backend(models.BPE(unk_token=UNKNOWN))
+    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend.train_from_iterator(iterate_checked(texts), _character_trainer(size, min_frequency))
+    return PipelineTokenizer(backend, kind="bpe-char")
+
+
+def _character_trainer(size: int, min_frequency: int) -> Any:
+    return trainers.BpeTrainer(
+        vocab_size=size, min_frequency=min_frequency, special_tokens=[PAD, UNKNOWN], show_progress=False
     )
 
 
@@ -177,37 +143,19 @@ def learn_bpe_char(
 ) -> PipelineTokenizer:
     """Learn character BPE from counted pieces."""
     check_size(size, at_least=3)
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, min_frequency=min_frequency, special_tokens=[PAD, UNKNOWN], show_progress=False
-    )
-    backend = _metaspace_backend(_learn(models.BPE(unk_token=UNKNOWN), counts, trainer))
+    model = _learn(models.BPE(unk_token=UNKNOWN), counts, _character_trainer(size, min_frequency))
+    backend = metaspace_backend(model)
     backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
     backend.add_special_tokens([PAD, UNKNOWN])
     return PipelineTokenizer(backend, kind="bpe-char")
 
 
-def find_bpe_char(
-    *, lowercase: bool = False, form: str | None = None, strip_accents: bool = False
-) -> Callable[[str], list[str]]:
-    """Give the function that cuts a text into words with '▁' before them."""
-    backend = _metaspace_backend(models.BPE())
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    return partial(split_pieces, backend)
-
-
 def create_bpe_char(*, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]]) -> PipelineTokenizer:
     """Make character BPE from a vocabulary in id order and its merges."""
     model = models.BPE({token: i for i, token in enumerate(vocabulary)}, list(merges), unk_token=UNKNOWN)
-    backend = _metaspace_backend(model)
+    backend = metaspace_backend(model)
     backend.add_special_tokens([token for token in (PAD, UNKNOWN) if token in vocabulary])
     return PipelineTokenizer(backend, kind="bpe-char")
-
-
-def _metaspace_backend(model: Any) -> hf.Tokenizer:
-    backend = hf.Tokenizer(model)
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    backend.decoder = decoders.Metaspace(prepend_scheme="always")
-    return backend
 
 
 def train_wordpiece(
@@ -245,20 +193,6 @@ def learn_wordpiece(
     return create_wordpiece(vocabulary=sorted(learnt, key=learnt.__getitem__)[:size], lowercase=lowercase)
 
 
-def find_wordpiece(*, lowercase: bool = True) -> Callable[[str], list[str]]:
-    """Give the function that cuts a text into BERT's words and marks."""
-    backend = _wordpiece_backend({}, lowercase=lowercase)
-
-    def find(text: str) -> list[str]:
-        if not text.isascii() or _BERT_REMOVES(text):
-            text = backend.normalizer.normalize_str(text)
-            if not text.isascii():
-                return [piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
-        return _BERT_ASCII(text.lower() if lowercase else text)
-
-    return find
-
-
 def create_wordpiece(*, vocabulary: Sequence[str], lowercase: bool = True) -> PipelineTokenizer:
     """Make WordPiece from a vocabulary in id order, as in BERT's vocab.txt.
 
@@ -267,17 +201,9 @@ def create_wordpiece(*, vocabulary: Sequence[str], lowercase: bool = True) -> Pi
     """
     if UNKNOWN not in vocabulary:
         raise UsageError(f"vocabulary has no {UNKNOWN}, which WordPiece needs")
-    backend = _wordpiece_backend({token: i for i, token in enumerate(vocabulary)}, lowercase=lowercase)
+    backend = wordpiece_backend({token: i for i, token in enumerate(vocabulary)}, lowercase=lowercase)
     backend.add_special_tokens([token for token in BERT_SPECIALS if token in vocabulary])
     return PipelineTokenizer(backend, kind="wordpiece")
-
-
-def _wordpiece_backend(vocabulary: dict[str, int], *, lowercase: bool) -> hf.Tokenizer:
-    backend = hf.Tokenizer(models.WordPiece(vocabulary, unk_token=UNKNOWN))
-    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.WordPiece()
-    return backend
 
 
 def train_unigram(
@@ -313,22 +239,6 @@ def learn_unigram(
     check_size(size, at_least=3)
     normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
     return create_unigram(vocabulary=_learn_pieces(counts, size=size), normalizer=normalizer)
-
-
-def find_unigram(
-    *, lowercase: bool = False, form: str | None = "nfkc", strip_accents: bool = False
-) -> Callable[[str], list[str]]:
-    """Give the function that cuts a text at white space: no piece holds any, and sentencepiece takes no other."""
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-
-    def find(text: str) -> list[str]:
-        if normalizer is not None and not text.isascii():
-            text = normalizer.normalize_str(text)
-        elif lowercase:
-            text = text.lower()
-        return _SENTENCEPIECE_WORDS(text)
-
-    return find
 
 
 def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple[str, float]]:
@@ -373,7 +283,7 @@ def create_unigram(
     names = [piece for piece, _ in vocabulary]
     if unknown not in names:
         raise UsageError(f"vocabulary has no {unknown}, which Unigram needs")
-    backend = _metaspace_backend(models.Unigram(list(vocabulary), unk_id=names.index(unknown)))
+    backend = metaspace_backend(models.Unigram(list(vocabulary), unk_id=names.index(unknown)))
     if normalizer is not None:
         backend.normalizer = normalizer
     backend.add_special_tokens([token for token in ("<pad>", unknown) if token in names])
