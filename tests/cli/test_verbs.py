@@ -144,7 +144,14 @@ def test_tokenize_to_a_closed_pipe_is_quiet() -> None:
 
 def test_train_leaves_a_whole_run_folder(model: str) -> None:
     run_folder = Path(model)
-    assert {path.name for path in run_folder.iterdir()} == {"recipe.toml", "metrics.jsonl", "run.json", "model"}
+    assert {path.name for path in run_folder.iterdir()} == {
+        "curves.png",
+        "data.json",
+        "metrics.jsonl",
+        "model",
+        "recipe.toml",
+        "run.json",
+    }
     epochs = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     assert json.loads((run_folder / "run.json").read_text())["n_rows"] == len(ROWS)
