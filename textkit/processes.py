@@ -28,3 +28,9 @@ def sum_over_ranks(value: float) -> float:
     total = torch.tensor(value, dtype=torch.float64, device=device)
     distributed.all_reduce(total)
     return float(total.item())
+
+
+def leave() -> None:
+    """End this process's part in the group, when there is one."""
+    if is_several():
+        distributed.destroy_process_group()

@@ -104,7 +104,7 @@ def train(
         if over:
             note(f"{run} is over; its model is {run / runs.MODEL}")
             return
-    else:
+    elif is_main():
         runs.check_new(run)
     assert chosen is not None
     columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter}
@@ -159,7 +159,7 @@ def _train_rows(
     init_from: Path | None,
     files: tuple[Path, Path | None, dict[str, Any]] | None,
 ) -> None:
-    from textkit import TextClassifier, runs
+    from textkit import TextClassifier, processes, runs
     from textkit.history import Epoch, Step, Watch
 
     lines: list[dict[str, Any]] = []
@@ -205,6 +205,7 @@ def _train_rows(
                 checkpoints=run / runs.CHECKPOINTS,
                 watch=watch,
             )
+    processes.leave()
     if not is_main():
         return
     model.save(run / runs.MODEL)
@@ -316,7 +317,7 @@ def read_labelled(
         path, text_column=text_column, label_column=label_column, delimiter=delimiter, labelled=True
     )
     rows = list(reader)
-    for line in reader.notes():
+    for line in reader.notes() if is_main() else ():
         note(line)
     if not rows:
         raise reader.error("no rows after the header; expected texts and labels")
