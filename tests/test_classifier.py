@@ -189,6 +189,15 @@ def test_a_saved_tokenizer_is_used() -> None:
     assert fit(tokenizer__path="tok").tokenizer_.fingerprint == tokenizer.fingerprint
 
 
+def test_spacys_words_live_in_a_model_folder() -> None:
+    pytest.importorskip("spacy")
+    model = fit(tokenizer="spacy", training__epochs=2)
+    model.save("model")
+    loaded = TextClassifier.load("model")
+    assert (loaded.predict_logits(TEXTS) == model.predict_logits(TEXTS)).all()
+    assert type(loaded.tokenizer_).__name__ == "SpacyTokenizer"
+
+
 def edit(folder: Path, name: str, old: str, new: str, *, reseal: bool = True) -> None:
     """Change a file of a model folder; `reseal` also writes a manifest that fits it."""
     from textkit import files

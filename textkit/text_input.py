@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +74,8 @@ def make_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PipelineTokenizer:
     if section.path is not None:
         return tokenizers.load(section.path)
     made = tokenizers.train(section.name, texts, **section.options)
-    if not isinstance(made, PipelineTokenizer):
+    if not isinstance(made, PipelineTokenizer) and not hasattr(made, "write"):
         raise UsageError(
-            f"tokenizer '{section.name}' cannot be kept in a model folder; choose one with a tokenizer.json"
+            f"tokenizer '{section.name}' cannot be kept in a model folder: it has no `write(folder)`, as spaCy's has"
         )
-    return made
+    return cast(PipelineTokenizer, made)

@@ -150,6 +150,9 @@ def _kind_beside(path: Path) -> str | None:
 
 def write_files(tokenizer: PipelineTokenizer, folder: Path) -> None:
     """Write the tokenizer files into a folder that the caller seals."""
+    if not isinstance(tokenizer, PipelineTokenizer):  # spaCy's words have a file of their own
+        tokenizer.write(folder)
+        return
     config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "textkit_kind": tokenizer.kind}
     names = {i: name for name, i in tokenizer.vocabulary.items()}
     if tokenizer.pad_id is not None:

@@ -44,6 +44,9 @@ class SpacyTokenizer:
     def __repr__(self) -> str:
         return f"SpacyTokenizer('{self.language}', n_tokens={len(self.vocabulary):,})"
 
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to another process as its description: spaCy's own tokenizer is large and made anew there."""
         return _rebuild, (self.language, list(self.vocabulary), self.lowercase)
@@ -109,8 +112,12 @@ class SpacyTokenizer:
     def save(self, folder: str | Path) -> None:
         """Write a tokenizer folder: the language and the vocabulary."""
         with files.atomic_folder(folder) as temporary:
-            files.write_json(temporary / FILE, self._description())
+            self.write(temporary)
             files.write_manifest(temporary, kind="tokenizer", format=FORMAT)
+
+    def write(self, folder: Path) -> None:
+        """Write the one file into a folder that the caller seals."""
+        files.write_json(folder / FILE, self._description())
 
 
 def open_language(language: str) -> Any:
