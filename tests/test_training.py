@@ -209,7 +209,7 @@ def test_two_processes_end_where_one_does() -> None:
 def test_several_labels_a_text() -> None:
     labels = [[side, noun] if noun in ("film", "plot") else [side] for side in ("pos", "neg") for noun in NOUNS * 2]
     labels[-1] = []
-    options = {"head__task": "multi-label", "training__epochs": 20, "training__patience": 20}
+    options = {"head__task": "multi-label", "training__epochs": 40, "training__patience": 40}
     model = fit(labels=labels, head__thresholds=0.5, **options)
     assert model.classes_.tolist() == ["film", "neg", "plot", "pos"]
     assert model.predict(["good film"]) == [("film", "pos")]

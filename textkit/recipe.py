@@ -93,7 +93,7 @@ class HeadSection(Section):
     """
 
     task: Literal["single-label", "multi-label", "regression"] = "single-label"
-    pooling: Annotated[tuple[str, ...], Field(min_length=1)] = ("mean", "max")
+    pooling: Annotated[tuple[str, ...], Field(min_length=1)] = ("mean", "max", "attention")
     hidden: tuple[Positive, ...] = ()
     activation: Literal["relu", "gelu", "silu", "swish", "tanh"] = "relu"
     norm: Literal["none", "batch", "layer", "rms"] = "none"
@@ -109,7 +109,7 @@ class TrainingSection(Section):
     weights that validates and is kept, 0 for none. calibrate: fit a temperature on the validation rows.
     """
 
-    epochs: Positive = 15
+    epochs: Positive = 12
     batch_size: Positive = 32
     batch_tokens: Positive | None = None
     accumulate: Positive = 1
@@ -120,7 +120,7 @@ class TrainingSection(Section):
     momentum: Share = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     l1: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "linear", "cosine", "one-cycle", "plateau", "sweep"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "one-cycle", "plateau", "sweep"] = "one-cycle"
     warmup: Share = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
     loss: Literal["auto", "focal"] = "auto"
@@ -128,8 +128,8 @@ class TrainingSection(Section):
     label_smoothing: Share = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     sampler: Literal["all", "balanced"] = "all"
-    average: Share = 0.0
-    patience: Positive = 3
+    average: Share = 0.99
+    patience: Positive = 6
     metric: str = "auto"
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     calibrate: bool = True
@@ -146,7 +146,7 @@ class TrainingSection(Section):
 class AugmentSection(Section):
     """Seeded changes of training rows, new in every epoch: shares of words and characters, and mixup's alpha."""
 
-    word_dropout: Share = 0.0
+    word_dropout: Share = 0.1
     swap: Share = 0.0
     char_noise: Share = 0.0
     mixup: Annotated[float, Field(ge=0)] = 0.0
