@@ -6,7 +6,8 @@ show() { printf '\n$ %s\n' "$*"; "$@"; }
 show textkit data docstrings -o data/
 printf '\n$ echo "Vanity and pride are different things" | textkit tokenize -\n'
 echo "Vanity and pride are different things" | textkit tokenize -
-show textkit train data/train.csv -o runs/demo
+rm -rf runs/demo
+show textkit train data/train.csv -o runs/demo --recipe pipelines/subword-bag.toml
 show textkit evaluate runs/demo/model data/test.csv --baseline data/train.csv
 printf '\n$ textkit predict runs/demo/model --top 2\n'
 textkit predict runs/demo/model --top 2 <<'TEXTS'
@@ -16,4 +17,4 @@ Return the standard deviation of the sample.
 Fail if the two objects are unequal.
 TEXTS
 show textkit info runs/demo/model
-printf '\nThe picture: runs/demo/confusion.png    The model: runs/demo/model\n'
+printf '\nThe pictures: runs/demo/confusion.png, runs/demo/curves.png    The model: runs/demo/model\n'

@@ -265,7 +265,7 @@ class _Loop:
         with self._average_in_place():
             valid_loss, scores = self._validate()
             group = self.optimizer.param_groups[0]
-            padding = padding_share(self.lengths, plan)
+            padding = 0.0 if self.network.is_ragged else padding_share(self.lengths, plan)
             result = Epoch(self.epoch, train_loss, valid_loss, scores, padding, group["lr"] / group["share"])
             self.history.epochs.append(result)
             if self.history.best is None or self._order(result) > self._order(self.history.best):
