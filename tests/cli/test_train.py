@@ -124,6 +124,19 @@ def test_more_data_for_a_model_that_exists() -> None:
     assert config["labels"] == ["neg", "odd", "pos"]
 
 
+def test_the_coverage_of_vectors_is_said_and_kept() -> None:
+    write_csv("train.csv", SIDES)
+    lines = ["3 4", "good 1 0 0 0", "bad -1 0 0 0", "film 0 1 0 0"]
+    Path("small.vec").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    vectors = ["-s", "embedding.vectors=small.vec", "-s", "embedding.dim=4"]
+    _, said = run("train", "train.csv", "-o", "run", "--no-baseline", *vectors, *SMALL)
+    assert "vectors small.vec: 3 of 14 words have vectors (21.4%)" in said
+    coverage = json.loads(Path("run/run.json").read_text(encoding="utf-8"))["coverage"]
+    assert (coverage["n_words"], coverage["n_covered"]) == (14, 3) and coverage["missing"]
+    wrong = run("train", "train.csv", "-o", "x", "-s", "embedding.vectors=small.vec", *SMALL, code=2)[1]
+    assert "vectors have 4 columns but embedding.dim = 100" in wrong
+
+
 def test_a_recipe_is_shown_whole() -> None:
     out, _ = run("recipe", "show", "--set", "encoder.name=gru")
     Path("r.toml").write_text(out, encoding="utf-8")

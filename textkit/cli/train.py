@@ -243,6 +243,8 @@ def _finish(
         "notes": history.notes,
         "best": None if history.best is None else history.best.to_dict(),
     }
+    if model.coverage_ is not None:
+        report["coverage"] = model.coverage_.to_dict()
     if model.n_truncated_:
         note(f"{model.n_truncated_:,} rows were cut at tokenizer.max_length = {model.recipe_.tokenizer.max_length}")
     if history.best is not None:
