@@ -29,7 +29,10 @@ def test_almost_all_true_neighbours_are_found_with_their_exact_cosines() -> None
     assert all(abs(true[word] - cosine) < 1e-6 for word, cosine in found[0] if word in true)
     assert all([c for _, c in row] == sorted((c for _, c in row), reverse=True) for row in found)
     assert not any(word in dict(row) for word, row in zip(asked, found, strict=True))
-    assert VECTORS.analogy("w1", "w2", "w3", index=index)[0][0] == VECTORS.analogy("w1", "w2", "w3")[0][0]
+    # The graph differs from build to build with several threads, so a single answer may be missed.
+    solved = [WORDS[i : i + 3] for i in range(0, 300, 10)]
+    agree = [VECTORS.analogy(*w, index=index)[0][0] == VECTORS.analogy(*w)[0][0] for w in solved]
+    assert sum(agree) / len(agree) > 0.8
 
 
 def test_rows_without_a_word_or_of_zeros_are_no_neighbours() -> None:
