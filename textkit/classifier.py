@@ -127,9 +127,9 @@ class TextClassifier:
                     f"{len(valid_texts):,} validation texts and {len(valid_targets):,} labels;"
                     " expected the same number, not 0"
                 )
-        tokenizer = make_tokenizer(recipe, train_texts) if init_from is None else init_from.tokenizer_
         if init_from is None:
-            made, tokens = TextInput.make(recipe, tokenizer).learn(recipe, train_texts)
+            made = TextInput.make(recipe, make_tokenizer(recipe, train_texts))
+            made, tokens = made.learn(recipe, train_texts)
         else:
             made = init_from.input_
             tokens = made.encode(train_texts)
@@ -203,6 +203,7 @@ class TextClassifier:
     ) -> TextClassifier:
         """Train the network on encoded rows, then choose temperature and thresholds on the validation rows."""
         self.recipe_, self.tokenizer_, self.classes_, self.input_ = recipe, made.tokenizer, classes, made
+        watch = watch or Watch()
         # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays as it was.
         with torch.random.fork_rng(), cpu_threads(recipe.training.threads):
             torch.manual_seed(recipe.seed)
@@ -212,9 +213,9 @@ class TextClassifier:
                 copy_weights(init_from, self)
             elif recipe.embedding.vectors is not None:
                 self.coverage_ = load_vectors(recipe, made, self.network_, train.tokens)
-                (watch or Watch()).note(f"vectors {recipe.embedding.vectors}: {self.coverage_}")
+                watch.note(f"vectors {recipe.embedding.vectors}: {self.coverage_}")
             folder = None if checkpoints is None else Path(checkpoints)
-            self.history_ = train_network(self.network_, train, valid, recipe, watch=watch or Watch(), folder=folder)
+            self.history_ = train_network(self.network_, train, valid, recipe, watch=watch, folder=folder)
             self._calibrate(valid)
         self.n_rows_ = len(train.targets) + len(valid.targets)
         self.n_truncated_ = int((train.tokens.truncated > 0).sum() + (valid.tokens.truncated > 0).sum())

@@ -167,6 +167,7 @@ class _Loop:
         """Train on the rest of an epoch's batches; False when asked to stop, or out of time, before the last."""
         self.model.train()
         limit = self.section.time_limit
+        scores = [self._rising(epoch) for epoch in self.history.epochs]
         while self.batches_done < len(plan):
             if any_rank(self.watch.should_stop()):
                 self.history.ended = "stopped"
@@ -176,27 +177,25 @@ class _Loop:
                 return False
             group = plan[self.batches_done : self.batches_done + self.section.accumulate]
             progress = (self.epoch - 1 + self.batches_done / len(plan)) / self.section.epochs
-            rate = self.section.lr * rate_factor(self.section, progress, [self._rising(e) for e in self.history.epochs])
-            began = time.perf_counter()
+            rate = self.section.lr * rate_factor(self.section, progress, scores)
+            began, seen = time.perf_counter(), self.tokens_seen
             loss = self._step(group, rate)
             self.batches_done += len(group)
             self.steps += 1
             # Reading a loss waits for a GPU, so there only one in ten is read.
             if loss.device.type == "cpu" or self.steps % 10 == 0 or self.batches_done == len(plan):
                 self._read_losses()
-                self._tell(loss.item(), rate, n_batches=len(plan), seconds=time.perf_counter() - began, group=group)
+                speed = (self.tokens_seen - seen) / max(time.perf_counter() - began, 1e-9)
+                self._tell(loss.item(), rate, n_batches=len(plan), speed=speed)
             due = time.perf_counter() - self.last_saved > self.section.checkpoint_seconds
             if self.folder is not None and any_rank(due):
                 self._save()
         return True
 
-    def _tell(
-        self, loss: float, rate: float, *, n_batches: int, seconds: float, group: list[NDArray[np.int64]]
-    ) -> None:
+    def _tell(self, loss: float, rate: float, *, n_batches: int, speed: float) -> None:
         done = (self.epoch - 1) * n_batches + self.batches_done
         last = self.history.epochs[-1].scores.get(self.history.metric) if self.history.epochs else None
-        per_second = sum(int(self.lengths[rows].sum()) for rows in group) / max(seconds, 1e-9)
-        self.watch.step(Step(self.epoch, done, self.section.epochs * n_batches, loss, rate, per_second, last))
+        self.watch.step(Step(self.epoch, done, self.section.epochs * n_batches, loss, rate, speed, last))
 
     def _step(self, group: list[NDArray[np.int64]], rate: float) -> Tensor:
         """Do one step of the optimiser over a group of batches; gives its mean loss a row, detached."""

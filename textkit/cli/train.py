@@ -160,11 +160,10 @@ def _train_rows(
     files: tuple[Path, Path | None, dict[str, Any]] | None,
 ) -> None:
     from textkit import TextClassifier, processes, runs
+    from textkit.board import Board
     from textkit.history import Epoch, Step, Watch
 
     lines: list[dict[str, Any]] = []
-    from textkit.board import Board
-
     board = Board(run / "tensorboard") if tensorboard and is_main() else None
     with Progress("training", unit="batches", silent=not is_main()) as progress:
 
@@ -190,9 +189,8 @@ def _train_rows(
         watch = Watch(step=show_step, epoch=show_epoch, note=progress.message, should_stop=lambda: bool(stop))
         if files is not None:
             data, valid, columns = files
-            checkpoints = run / runs.CHECKPOINTS
             model = TextClassifier(recipe).fit_file(
-                data, validation=valid, checkpoints=checkpoints, watch=watch, **columns
+                data, validation=valid, checkpoints=run / runs.CHECKPOINTS, watch=watch, **columns
             )
         else:
             model = TextClassifier(recipe).fit(
@@ -213,7 +211,7 @@ def _train_rows(
     if stop:
         code = TERMINATED if stop.number == signal.SIGTERM else INTERRUPTED
         raise StoppedError(
-            f"stopped by a signal; {run / 'model'} holds the best weights so far; to go on: the same command with"
+            f"stopped by a signal; {run / runs.MODEL} holds the best weights so far; to go on: the same command with"
             f" --resume -o {run}",
             exit_code=code,
         )
@@ -225,7 +223,7 @@ def _finish(
 ) -> None:
     """Write run.json and the curves, and say what came out, the baseline beside it."""
     import textkit
-    from textkit import files
+    from textkit import files, runs
     from textkit.curves import draw_curves
 
     history = model.history_
@@ -254,7 +252,7 @@ def _finish(
             f" ({n_weights:,} weights, {clock(history.seconds)} on {history.device},"
             f" {history.tokens_per_second:,.0f} tokens/s)"
         )
-        draw_curves(run / "metrics.jsonl", run / "curves.png")
+        draw_curves(run / runs.METRICS, run / "curves.png")
         note(f"curves: {run / 'curves.png'}")
     if baseline:
         name, value = _baseline(rows, valid_rows, model.recipe_)
@@ -262,8 +260,8 @@ def _finish(
         machine = "Ridge" if name == "mae" else "LinearSVC"
         shown = {"mae": "mean absolute error", "micro_f1": "micro F1"}.get(name, name)
         note(f"baseline: TF-IDF + {machine} on the same rows, validation {shown} {value:.3f}")
-    files.write_json(run / "run.json", report)
-    note(f"model: {run / 'model'}")
+    files.write_json(run / runs.REPORT, report)
+    note(f"model: {run / runs.MODEL}")
 
 
 def _baseline(rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, recipe: Any) -> tuple[str, float]:
