@@ -18,6 +18,7 @@ from torch import Tensor
 
 from textkit import files
 from textkit.errors import ArtifactError, UsageError
+from textkit.recipe import flatten
 
 FORMAT = 1
 KIND = "checkpoint"
@@ -95,13 +96,6 @@ def check_identity(found: dict[str, Any], expected: dict[str, Any]) -> None:
     changed += [f"the {name} have changed" for name in rows if found[name] != expected[name]]
     if changed:
         raise UsageError(f"cannot go on from the checkpoint: {'; '.join(changed)}; start a new run with another -o")
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
 
 
 def _folders(folder: Path) -> list[Path]:

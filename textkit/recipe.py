@@ -259,6 +259,18 @@ def check_recipe(values: dict[str, Any], *, where: str | None) -> Recipe:
         raise UsageError(problems, where=where) from err
 
 
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give the values of a dumped recipe by their dotted keys, to compare two of them.
+
+    >>> flatten({"seed": 1, "encoder": {"name": "gru"}})
+    {'seed': 1, 'encoder.name': 'gru'}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
 def _merge(values: dict[str, Any], keys: list[str], value: Any) -> None:
     """Set one value deep inside; a bare string for a named section sets its name."""
     *sections, last = keys

@@ -13,7 +13,7 @@ from typing import Any
 
 from textkit import files
 from textkit.errors import DataError, UsageError
-from textkit.recipe import Recipe, read_recipe
+from textkit.recipe import Recipe, flatten, read_recipe
 
 RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS = (
     "recipe.toml",
@@ -67,8 +67,6 @@ def write_metrics(run: Path, lines: list[dict[str, Any]]) -> None:
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    from textkit.checkpoints import flatten
-
     old, new = flatten(then), flatten(now)
     return [
         f"{key} was {old.get(key)!r}, not {new.get(key)!r}" for key in {**old, **new} if old.get(key) != new.get(key)
