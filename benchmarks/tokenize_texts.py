@@ -93,6 +93,7 @@ def subword_table(name: str, tok: Any, texts: list[str]) -> None:
         fast.pad_token = fast.convert_ids_to_tokens(0)
     raw = splintr.from_json_bytes(tok.json.encode())
     slow = PipelineTokenizer(hf.Tokenizer.from_str(tok.json), kind=tok.kind, engine="reference")
+    table = PipelineTokenizer(hf.Tokenizer.from_str(tok.json), kind=tok.kind, engine="table")
 
     def run_raw(batch: list[str]) -> Any:
         ids, offsets = raw.encode_batch_flat(batch)
@@ -107,17 +108,24 @@ def subword_table(name: str, tok: Any, texts: list[str]) -> None:
     expected = [row.ids for row in backend.encode_batch_fast(texts, add_special_tokens=False)]
     assert [row.tolist() for row in tok.encode(texts)] == expected
     assert [row.tolist() for row in slow.encode(texts)] == expected
+    assert [row.tolist() for row in table.encode(texts)] == expected and table.engine_for(texts) == "table"
     print(f"{name}: ids equal on {len(texts):,} texts; textkit's engine: {tok.engine_for(texts)}")
     jobs = {
         "transformers __call__": run_fast,
         "tokenizers encode_batch_fast + numpy": run_hf,
         "splintr flat + numpy scatter": run_raw,
         "textkit, reference engine": lambda batch: slow.encode(batch).pad(),
+        "textkit, table before the reference": lambda batch: table.encode(batch).pad(),
         "textkit": lambda batch: tok.encode(batch).pad(),
     }
     measure(jobs, texts, baseline="transformers __call__")
+    found = tok.encode(texts, spans=True)
+    for row, encoding in enumerate(backend.encode_batch(texts, add_special_tokens=False)):
+        assert [tuple(span) for span in found.row_spans(row).tolist()] == encoding.offsets
     spans = {
-        "tokenizers encode_batch, offsets": lambda batch: [row.offsets for row in backend.encode_batch(batch)],
+        "tokenizers encode_batch, offsets": lambda batch: [
+            row.offsets for row in backend.encode_batch(batch, add_special_tokens=False)
+        ],
         "textkit, spans": lambda batch: tok.encode(batch, spans=True),
     }
     print(f"{name} with spans; textkit's engine: {tok.engine_for(texts, spans=True)}")

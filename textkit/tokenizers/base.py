@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,7 +26,7 @@ from textkit.tokenizers import engines
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 
 OnLong = Literal["truncate", "window", "error"]
-EngineChoice = Literal["auto", "reference"]
+EngineChoice = Literal["auto", "table", "reference"]
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
@@ -178,7 +179,7 @@ class PipelineTokenizer:
         """Name the engine that encodes such texts; `engine_notes` says why a faster one was not taken.
 
         >>> from textkit import tokenizers
-        >>> tokenizers.create("word").engine_for(["pride"], spans=True)
+        >>> tokenizers.create("char").engine_for(["pride"], spans=True)
         'native'
         """
         return self._choose_engine(check_texts(texts), spans=spans).name
@@ -189,31 +190,31 @@ class PipelineTokenizer:
         return self._engines[spans]
 
     def _certified_engine(self, texts: Sequence[str], *, spans: bool) -> engines.Engine:
-        fast = self._fast_engine
-        if fast is None or (spans and not fast.with_spans):
-            return self._reference
-        problem = engines.certify(fast.engine, self._reference, texts, spans=spans)
-        if problem is None:
-            return fast.engine
-        self._notes.append(f"{problem}; the reference engine is used")
+        for fast in self._fast_engines:
+            if spans and not fast.with_spans:
+                continue
+            problem = engines.certify(fast.engine, self._reference, texts, spans=spans)
+            if problem is None:
+                return fast.engine
+            self._notes.append(f"{problem}; it is not used")
         return self._reference
 
     @cached_property
-    def _fast_engine(self) -> engines.FastEngine | None:
-        if self._choice == "reference":
-            return None
-        try:
-            with engines.native_errors("no fast engine"):
-                return engines.fast_engine(self._description, self.vocabulary, reference=self._reference)
-        except (ArtifactError, ImportError) as err:
-            self._notes.append(f"{err}; the reference engine is used")
-            return None
+    def _fast_engines(self) -> list[engines.FastEngine]:
+        found = []
+        for make in engines.MAKERS[self._choice]:
+            try:
+                with engines.native_errors("no fast engine"):
+                    found.append(make(self._description, self.vocabulary, reference=self._reference))
+            except (ArtifactError, ImportError) as err:
+                self._notes.append(f"{err}; another engine is used")
+        return [fast for fast in found if fast is not None]
 
     @property
     def engine_notes(self) -> list[str]:
         """Say why a fast engine was not taken, or when it failed on texts and the reference took over."""
-        failures = self._fast_engine.engine.notes if "_fast_engine" in vars(self) and self._fast_engine else []
-        return [*self._notes, *failures]
+        tried = self._fast_engines if "_fast_engines" in vars(self) else []
+        return [*self._notes, *chain.from_iterable(fast.engine.notes for fast in tried)]
 
     @cached_property
     def _spellable(self) -> list[int]:

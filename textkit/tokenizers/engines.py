@@ -2,9 +2,9 @@
 
 `reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr` (splintr_engine.py) is
 a faster engine for BPE, WordPiece and Unigram without spans; for byte-level BPE the pieces' byte lengths give the spans
-too. `native` (native_engine.py) is our own regex and numpy path for word-like kinds. A fast engine is used only after
-`certify` found it equal to the reference on hard strings and on a sample of the user's own texts; rows it is not sure
-of go to the reference.
+too. `native` (native_engine.py) is our own regex and numpy path for word-like kinds. `table` (word_table.py) looks up
+words that the reference, or `native`, has encoded before. A fast engine is used only after `certify` found it equal to
+the reference on hard strings and on a sample of the user's own texts; rows it is not sure of go to the reference.
 """
 
 from __future__ import annotations
@@ -197,27 +197,58 @@ class FastEngine:
     with_spans: bool
 
 
-def fast_engine(
+def native_words(
     description: dict[str, Any], vocabulary: dict[str, int], *, reference: ReferenceEngine
 ) -> FastEngine | None:
-    """Make the fast engine that might serve a tokenizer.json, or None; it still must be certified.
+    """Make the engine of a list of words; those that stand between spaces are looked up."""
+    if description["model"]["type"] != "WordLevel":
+        return None
+    from textkit.tokenizers.native_engine import native_engine
+    from textkit.tokenizers.word_table import WordTableEngine, is_cut_at_spaces
 
-    vocabulary: token -> id, added tokens included. Raises what the engine's own loader raises.
-    """
-    added = description["added_tokens"]
-    plain = [token for token in added if not token["special"]]
-    loose = [token for token in plain if token["normalized"] and description["normalizer"]]
-    normalized = [reference.normalize(token["content"]) for token in loose]
+    native = native_engine(description, reference=reference)
+    if native is None:
+        return None
+    if is_cut_at_spaces(description):
+        native = WordTableEngine(native)
+    return FastEngine(_guard(native, description, reference, specials=False), with_spans=True)
+
+
+def splintr_pieces(
+    description: dict[str, Any], vocabulary: dict[str, int], *, reference: ReferenceEngine
+) -> FastEngine | None:
+    """Make splintr's engine of a subword tokenizer."""
     if description["model"]["type"] == "WordLevel":
-        from textkit.tokenizers.native_engine import native_engine
-
-        native = native_engine(description, reference=reference)
-        if native is None:
-            return None
-        return FastEngine(GuardedEngine(native, reference, added=plain, normalized=normalized), with_spans=True)
+        return None
     from textkit.tokenizers.splintr_engine import SplintrEngine, piece_bytes
 
     n_bytes = piece_bytes(description, vocabulary)
     splintr = SplintrEngine(description, piece_bytes=n_bytes, reference=reference)
     # Not every backend of splintr takes the text of a special token for plain text.
-    return FastEngine(GuardedEngine(splintr, reference, added=added, normalized=normalized), n_bytes is not None)
+    return FastEngine(_guard(splintr, description, reference, specials=True), n_bytes is not None)
+
+
+def table_of_words(
+    description: dict[str, Any], vocabulary: dict[str, int], *, reference: ReferenceEngine
+) -> FastEngine | None:
+    """Put a table of words before the reference, where the ids of a text are those of its words."""
+    from textkit.tokenizers.word_table import WordTableEngine, is_cut_at_spaces
+
+    if not is_cut_at_spaces(description):
+        return None
+    return FastEngine(_guard(WordTableEngine(reference), description, reference, specials=False), with_spans=True)
+
+
+# What may be used -> makers of engines, from the fastest on. Each takes the parsed tokenizer.json and its vocabulary
+# (token -> id, added tokens included) and gives an engine, still to be certified, or None; it raises what the engine's
+# own loader raises.
+MAKERS = {"auto": (native_words, splintr_pieces, table_of_words), "table": (table_of_words,), "reference": ()}
+
+
+def _guard(fast: Engine, description: dict[str, Any], reference: ReferenceEngine, *, specials: bool) -> GuardedEngine:
+    """Give rows that hold added tokens to the reference; those that hold special ones too, if `specials`."""
+    added = description["added_tokens"]
+    plain = [token for token in added if not token["special"]]
+    loose = [token for token in plain if token["normalized"] and description["normalizer"]]
+    normalized = [reference.normalize(token["content"]) for token in loose]
+    return GuardedEngine(fast, reference, added=added if specials else plain, normalized=normalized)

@@ -1,0 +1,234 @@
+"""The table engine: words that another engine has encoded before are looked up, not encoded again.
+
+In: an engine, and a tokenizer.json whose ids of a text are the ids of its words one after the other; a word here goes
+up to the next space and has the space before it. Out: an Engine, several times as fast on text whose words come again,
+with spans too and in any script that puts spaces between words. `certify` still has to hold it to the reference.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from itertools import chain, repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.batch import TokenBatch, offsets_of
+from textkit.tokenizers import unicode_breaks
+from textkit.tokenizers.engines import Engine, encode_split
+from textkit.tokenizers.native_engine import NOT_SPACE
+from textkit.tokenizers.subword_splitters import SPLITS
+
+# A bound on the table's memory: about 150 MB.
+CAPACITY = 500_000
+# A longer word will hardly come again; its row is for the other engine.
+LONGEST = 64
+# From this many new words on, a table whose words are new more often than one time in four is of no use.
+TRIAL = 100_000
+
+# A word ends before a space, unless the character before that space is one of these: white space, controls and format
+# characters, and what sentencepiece's tables make a space of.
+_UNSURE = (
+    r"\s\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u2581\ufeff\ufff0-\uffff"
+)
+
+
+def _words_pattern(unsure: str) -> str:
+    inner = f"(?! )[{unsure}][{unsure}]*+"
+    return f"[{unsure}]*+[^{unsure}]++(?:{inner}[^{unsure}]++)*+(?:{inner})?|[{unsure}]++"
+
+
+_WORDS = re.compile(_words_pattern(_UNSURE)).findall
+_WORDS_ASCII = re.compile(_words_pattern(r"\x00- \x7f")).findall
+_BEYOND = re.compile(r"[^\0-\uffff]").search
+
+_SPLITTERS_AT_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace"}
+_PATTERNS_AT_SPACES = {*SPLITS.values(), unicode_breaks.WORDS_ONLY, NOT_SPACE}
+_LOCAL_NORMALIZERS = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents", "BertNormalizer", "Precompiled"}
+_LOCAL_NORMALIZERS |= {"Strip", "Prepend"}  # at the ends of a text, for which CONTEXT makes up
+_SPACE_PATTERNS = {" {2,}", r"\s+", r"\A +| +\z"}
+# A word that follows another is encoded behind this, so that nothing takes it for the start of a text.
+CONTEXT = "."
+# Marks a first word that starts with a space, to tell it from one that follows; texts here hold no lone surrogates.
+FIRST = "\udfff"
+
+
+class WordTableEngine:
+    """Cut at spaces, look up, gather."""
+
+    name = "table"
+
+    def __init__(self, inner: Engine) -> None:
+        self._inner = inner
+        self._table = _Table()
+        self._learning = threading.Lock()
+        self._n_seen = self._n_new = 0
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        if self._n_new > TRIAL and 4 * self._n_new > self._n_seen:
+            return self._inner.encode(texts, spans=spans)
+        rows = [split_words(text) for text in texts]
+        if None in rows:
+            plain = [row is not None for row in rows]
+            return encode_split(texts, plain, self.encode, self._inner.encode, spans=spans)
+        words: list[str] = list(chain.from_iterable(rows))  # type: ignore[arg-type]
+        firsts = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))  # type: ignore[arg-type]
+        table = self._table
+        codes = table.find(words)
+        if (codes < 0).any():
+            self._learn(dict.fromkeys(words[i] for i in np.flatnonzero(codes < 0)))
+            table = self._table
+            codes = table.find(words)
+            known = np.diff(offsets_of((codes < 0).astype(np.int64))[firsts]) == 0
+            if not known.all():
+                return encode_split(texts, known.tolist(), self.encode, self._inner.encode, spans=spans)
+        self._n_seen += len(words)
+        return table.gather(codes, firsts, spans=spans)
+
+    def _learn(self, words: dict[str, None]) -> None:
+        """Encode new words and keep them; a thread that finds another one learning goes without."""
+        new = [word for word in words if len(word) <= LONGEST]
+        if not new or not self._learning.acquire(blocking=False):
+            return
+        try:
+            if len(self._table) + len(new) > CAPACITY:
+                self._table = _Table()  # another thread may still read the old one
+                self._n_seen = self._n_new = 0
+            self._n_new += len(new)
+            self._table.add(new, self._encode_words(new))
+        finally:
+            self._learning.release()
+
+    def _encode_words(self, words: list[str]) -> TokenBatch:
+        follows = np.array([word.startswith(" ") for word in words])
+        plain = [word.removeprefix(FIRST) for word in words]
+        shown = [CONTEXT + word if led else word for word, led in zip(plain, follows, strict=True)]
+        batch = self._inner.encode([CONTEXT, *shown], spans=True)
+        assert batch.spans is not None
+        n_dropped = np.append(batch.lengths[0], np.where(follows, batch.lengths[0], 0))
+        lengths = batch.lengths - n_dropped
+        kept = np.arange(len(batch.ids)) >= np.repeat(batch.offsets[:-1] + n_dropped, batch.lengths)
+        edges = batch.spans[kept] - np.repeat(np.append(0, follows * len(CONTEXT)), lengths)[:, None].astype(np.int32)
+        return TokenBatch(batch.ids[kept], offsets_of(lengths[1:]), edges, np.zeros(len(words), dtype=np.int32))
+
+
+class _Table:
+    """Words and their tokens, as columns that only grow: what has been read stays where it is."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+        self._sizes = np.zeros(1024, dtype=np.int64)  # characters of each word
+        self._starts = np.zeros(1025, dtype=np.int64)  # where its tokens start
+        self._ids = np.zeros(1024, dtype=np.int32)
+        self._spans = np.zeros((1024, 2), dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def find(self, words: Sequence[str]) -> NDArray[np.int64]:
+        """Give the number of every word, -1 for those that are not here."""
+        return np.fromiter(map(self._codes.get, words, repeat(-1)), dtype=np.int64, count=len(words))
+
+    def add(self, words: Sequence[str], batch: TokenBatch) -> None:
+        """Append words that are not here, with their tokens; only then can they be found."""
+        first, token = len(self._codes), int(self._starts[len(self._codes)])
+        last, end = first + len(words), token + len(batch.ids)
+        self._sizes = _grown(self._sizes, last)
+        self._starts = _grown(self._starts, last + 1)
+        self._ids, self._spans = _grown(self._ids, end), _grown(self._spans, end)
+        self._sizes[first:last] = [len(word) - word.startswith(FIRST) for word in words]
+        self._starts[first + 1 : last + 1] = token + batch.offsets[1:]
+        self._ids[token:end] = batch.ids
+        self._spans[token:end] = batch.spans  # type: ignore[assignment]
+        self._codes.update(zip(words, range(first, last), strict=True))
+
+    def gather(self, codes: NDArray[np.int64], rows: NDArray[np.int64], *, spans: bool) -> TokenBatch:
+        """Put the tokens of words one after the other. rows: (n_rows + 1,) first word of every row."""
+        firsts = self._starts[codes]
+        counts = self._starts[codes + 1] - firsts
+        tokens = offsets_of(counts)
+        positions = np.arange(int(tokens[-1])) + np.repeat(firsts - tokens[:-1], counts)
+        edges = None
+        if spans:
+            characters = offsets_of(self._sizes[codes])
+            starts = characters[:-1] - np.repeat(characters[rows[:-1]], np.diff(rows))
+            edges = self._spans.take(positions, axis=0) + np.repeat(starts.astype(np.int32), counts)[:, None]
+        return TokenBatch(self._ids[positions], tokens[rows], edges, np.zeros(len(rows) - 1, dtype=np.int32))
+
+
+def _grown(column: NDArray[Any], size: int) -> NDArray[Any]:
+    """Give the column itself where it has room, else a copy of twice the size."""
+    if size <= len(column):
+        return column
+    wider = np.zeros((max(size, 2 * len(column)), *column.shape[1:]), dtype=column.dtype)
+    wider[: len(column)] = column
+    return wider
+
+
+def split_words(text: str) -> list[str] | None:
+    """Cut a text before the spaces where every splitter cuts; None where that is not sure.
+
+    Every word but the first starts with a space; the first does not: it is marked with FIRST where the text does.
+
+    >>> split_words("To be,  or not")
+    ['To', ' be,', '  or', ' not']
+    >>> split_words("To be,\\n or not")
+    ['To', ' be,\\n or', ' not']
+    """
+    if text.startswith(" "):
+        words = split_words(text[1:].lstrip(" "))
+        if words is not None:
+            spaces = " " * (len(text) - sum(map(len, words)))
+            words[:1] = [FIRST + spaces + "".join(words[:1])]
+        return words
+    if text.isprintable() and "  " not in text and "\u2581" not in text and "\ufffd" not in text:
+        # No character but the space is white or unsure here.
+        return text.replace(" ", "\n ").split("\n")
+    if text.isascii():
+        return _WORDS_ASCII(text)
+    return None if _BEYOND(text) else _WORDS(text)
+
+
+def is_cut_at_spaces(description: dict[str, Any]) -> bool:
+    """Tell whether the ids of a text are those of its words, by what stands in the tokenizer.json.
+
+    >>> is_cut_at_spaces({"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "model": {}})
+    True
+    """
+    if description["model"].get("dropout"):
+        return False
+    normalizers = _steps(description.get("normalizer"), "normalizers")
+    if not all(step["type"] in _LOCAL_NORMALIZERS or _joins_spaces(step) for step in normalizers):
+        return False
+    splitters = _steps(description.get("pre_tokenizer"), "pretokenizers")
+    return bool(splitters) and _splits_at_spaces(splitters[0])
+
+
+def _steps(step: dict[str, Any] | None, parts: str) -> list[dict[str, Any]]:
+    if step is None:
+        return []
+    return list(step[parts]) if step["type"] == "Sequence" else [step]
+
+
+def _joins_spaces(step: dict[str, Any]) -> bool:
+    """Tell whether a normaliser replaces nothing but white space, which stands in one word."""
+    pattern = step.get("pattern", {})
+    return step["type"] == "Replace" and (
+        pattern.get("Regex") in _SPACE_PATTERNS or not pattern.get("String", "x").strip(" ")
+    )
+
+
+def _splits_at_spaces(step: dict[str, Any]) -> bool:
+    if step["type"] == "ByteLevel":
+        return bool(step.get("use_regex", True))
+    if step["type"] == "Metaspace":
+        return bool(step.get("split", True))
+    if step["type"] == "Split":
+        behavior, pattern = step.get("behavior"), step.get("pattern", {}).get("Regex")
+        whole = (behavior, step.get("invert")) in (("Isolated", False), ("Removed", True))
+        return whole and pattern in _PATTERNS_AT_SPACES
+    return step["type"] in _SPLITTERS_AT_SPACES
