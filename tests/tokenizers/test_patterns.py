@@ -90,7 +90,7 @@ def test_a_pattern_means_what_it_means_in_python(pattern: str, text: str, expect
     batch = tokenizer.encode([text], spans=True)
     assert [text[start:end] for start, end in batch.row_spans(0).tolist()] == expected
     assert tokenizer.tokens(batch[0]) == expected  # what training found is what encoding looks up
-    assert tokenizer.engine_for([text], spans=True) == "native", tokenizer.engine_notes
+    assert tokenizer.engine_for([text], spans=True) in ("native", "table"), tokenizer.engine_notes
 
 
 @pytest.mark.parametrize(

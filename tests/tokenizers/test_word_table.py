@@ -35,6 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "unigram stripped": {"kind": "unigram", "size": 90, "form": "nfd", "strip_accents": True, "lowercase": True},
     "word": {"kind": "word", "lowercase": True},
     "whitespace": {"kind": "whitespace"},
+    "regex": {"kind": "regex", "pattern": r"\b\w+\b(?!')|[^\w\s]+"},
 }
 # White space of every sort, what normalisers make or remove, case that changes length, marks, joiners, letters.
 CHARACTERS = " \n\t\r\x00\x1c\x85\xa0\xad\u2003\u200b\u200d\u202f\u2028\u2581\ufeff\ufffd\u0600\u0d4e"
@@ -222,6 +223,11 @@ def described(**parts: Any) -> dict[str, Any]:
         {"pre_tokenizer": pre_tokenizers.Metaspace(split=False)},
         {"pre_tokenizer": pre_tokenizers.Split(Regex(r"\w+ \w+"), "isolated")},
         {"pre_tokenizer": pre_tokenizers.Split(Regex(SPLITS["cl100k"]), "merged_with_next")},
+        {"pre_tokenizer": pre_tokenizers.Split(Regex("[a-z]+"), "isolated")},
+        {"pre_tokenizer": pre_tokenizers.Split(Regex("[^a-z]"), "removed", invert=True)},
+        {"pre_tokenizer": pre_tokenizers.Split(Regex("[a-z](?! )"), "removed", invert=True)},
+        {"pre_tokenizer": pre_tokenizers.Split(Regex("(?:ab|[a ]+)"), "removed", invert=True)},
+        {"pre_tokenizer": pre_tokenizers.Split(Regex(r"\w+"), "removed", invert=True)},
         {"pre_tokenizer": pre_tokenizers.Sequence([pre_tokenizers.Digits(), pre_tokenizers.Whitespace()])},
         {"pre_tokenizer": pre_tokenizers.Whitespace(), "normalizer": normalizers.Replace("b c", "bc")},
         {"pre_tokenizer": pre_tokenizers.Whitespace(), "normalizer": normalizers.Replace(Regex(r"\w \w"), " ")},

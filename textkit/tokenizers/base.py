@@ -172,7 +172,9 @@ class PipelineTokenizer:
         batch = parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
         if self._spellable and not allow_special:
             batch = replace(batch, ids=self._as_unknown(batch.ids))
-        batch = limit(replace(batch, n_replaced=n_replaced), max_length=max_length, on_long=on_long, stride=stride)
+        if n_replaced:
+            batch = replace(batch, n_replaced=n_replaced)
+        batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
     def engine_for(self, texts: Sequence[str], *, spans: bool = False) -> str:
@@ -282,9 +284,10 @@ def check_texts(texts: Any) -> list[str]:
     if isinstance(texts, str | bytes):
         raise UsageError(f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]")
     rows = texts if isinstance(texts, list) else list(texts)
-    for row, text in enumerate(rows):
-        if not isinstance(text, str):
-            raise UsageError(f"text {row} is a {type(text).__name__}, expected str")
+    if set(map(type, rows)) - {str}:
+        for row, text in enumerate(rows):
+            if not isinstance(text, str):
+                raise UsageError(f"text {row} is a {type(text).__name__}, expected str")
     return rows
 
 

@@ -209,7 +209,7 @@ def native_words(
     native = native_engine(description, reference=reference)
     if native is None:
         return None
-    if is_cut_at_spaces(description):
+    if is_cut_at_spaces(description) and not getattr(native, "has_clock", False):
         native = WordTableEngine(native)
     return FastEngine(_guard(native, description, reference, specials=False), with_spans=True)
 

@@ -69,6 +69,32 @@ def is_portable(pattern: str) -> bool:
         return False
 
 
+def reads_spaces(pattern: str) -> bool:
+    """Tell whether a portable pattern may take, or look at, a space: one that does not never looks past it either.
+
+    >>> reads_spaces("[a-z]+"), reads_spaces("[^a-z]"), reads_spaces("a(?= )")
+    (False, True, True)
+    """
+    tree = _parse(pattern)
+    return _may_read(ord(" "), tree, tree.state.flags)
+
+
+def _may_read(code: int, tree: Any, flags: int) -> bool:
+    for node in tree:
+        name, argument = str(node[0]), node[1]
+        if name in _CLASS_NODES:
+            found = bool(_mask(node, flags)[code])
+        elif name == "BRANCH":
+            found = any(_may_read(code, branch, flags) for branch in argument[1])
+        elif name in ("SUBPATTERN", "ATOMIC_GROUP", "ASSERT", "ASSERT_NOT") or name.endswith("_REPEAT"):
+            found = _may_read(code, argument if name == "ATOMIC_GROUP" else argument[-1], flags)
+        else:
+            found = name != "FAILURE"
+        if found:
+            return True
+    return False
+
+
 @dataclass(frozen=True)
 class Cutter:
     """How to cut a text at the matches of a pattern: `cut` gives gap, match, gap, ..., match, gap.

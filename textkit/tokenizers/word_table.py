@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.tokenizers import unicode_breaks
+from textkit.tokenizers import patterns, unicode_breaks
 from textkit.tokenizers.engines import Engine, encode_split
 from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.subword_splitters import SPLITS
@@ -229,6 +229,12 @@ def _splits_at_spaces(step: dict[str, Any]) -> bool:
         return bool(step.get("split", True))
     if step["type"] == "Split":
         behavior, pattern = step.get("behavior"), step.get("pattern", {}).get("Regex")
-        whole = (behavior, step.get("invert")) in (("Isolated", False), ("Removed", True))
-        return whole and pattern in _PATTERNS_AT_SPACES
+        tiles = (behavior, step.get("invert")) == ("Isolated", False)
+        if (behavior, step.get("invert")) != ("Removed", True) and not tiles:
+            return False
+        return pattern in _PATTERNS_AT_SPACES or (not tiles and _is_within_words(pattern))
     return step["type"] in _SPLITTERS_AT_SPACES
+
+
+def _is_within_words(pattern: str | None) -> bool:
+    return pattern is not None and patterns.is_portable(pattern) and not patterns.reads_spaces(pattern)
