@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -168,7 +168,7 @@ class PipelineTokenizer:
         texts = check_texts(texts)
         clean, n_replaced = replace_surrogates(texts, errors=errors)
         engine = self._special_engine if allow_special else self._choose_engine(clean, spans=spans)
-        parts = [engine.encode(part, spans=spans) for part in _chunks(clean)]
+        parts = [engine.encode(part, spans=spans) for part in engines.chunks(clean, n_characters=CHUNK_CHARACTERS)]
         batch = parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
         if self._spellable and not allow_special:
             batch = replace(batch, ids=self._as_unknown(batch.ids))
@@ -290,21 +290,6 @@ def check_texts(texts: Any) -> list[str]:
         row, text = next((row, text) for row, text in enumerate(rows) if not isinstance(text, str))
         raise UsageError(f"text {row} is a {type(text).__name__}, expected str") from None
     return rows
-
-
-def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut texts into runs of about CHUNK_CHARACTERS, at least one, so that memory stays flat."""
-    if len("".join(texts)) < CHUNK_CHARACTERS:
-        yield texts
-        return
-    start = size = 0
-    for row, text in enumerate(texts):
-        size += len(text) + 1
-        if size >= CHUNK_CHARACTERS:
-            yield texts[start : row + 1]
-            start, size = row + 1, 0
-    if start < len(texts):
-        yield texts[start:]
 
 
 def limit(batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride: int | None) -> TokenBatch:
