@@ -128,7 +128,7 @@ class TextClassifier:
                     " expected the same number, not 0"
                 )
         if init_from is None:
-            made = TextInput.make(recipe, make_tokenizer(recipe, train_texts))
+            made = TextInput.make(recipe, make_tokenizer(recipe, train_texts)).extend(recipe)
             made, tokens = made.learn(recipe, train_texts)
         else:
             made = init_from.input_
@@ -166,7 +166,7 @@ class TextClassifier:
         watch = watch or Watch()
         columns: dict[str, Any] = {"text_column": text_column, "delimiter": delimiter}
         tokenizer = make_tokenizer(recipe, (row.text for row in read_rows(path, **columns)))
-        made = TextInput.make(recipe, tokenizer)
+        made = TextInput.make(recipe, tokenizer).extend(recipe)
         columns |= {"cache": cache, "label_column": label_column, "separator": separator, "task": recipe.head.task}
         shards = TokenShards.build(path, made, **columns)
         for line in shards.notes:
@@ -336,6 +336,7 @@ def make_network(
     return TextNetwork(
         recipe,
         n_tokens=made.n_ids,
+        n_fixed=made.n_fixed,
         n_outputs=n_outputs,
         pad_id=made.tokenizer.pad_id or 0,
         vocabulary=made.tokenizer.vocabulary,

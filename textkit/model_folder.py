@@ -73,7 +73,12 @@ def load(folder: str | Path) -> TextClassifier:
     try:
         weights = load_file(folder / WEIGHTS)
         kept = weights.pop(KEPT, None)
-        classifier.input_ = TextInput.make(recipe, classifier.tokenizer_, kept=None if kept is None else kept.numpy())
+        classifier.input_ = TextInput.make(
+            recipe,
+            classifier.tokenizer_,
+            kept=None if kept is None else kept.numpy(),
+            n_fixed=len(weights.get("embedding.fixed", ())),
+        )
         network = make_network(
             recipe, classifier.input_, n_outputs=len(classifier.classes_), encoder_options=config.get("encoder_options")
         )

@@ -30,6 +30,7 @@ class TextNetwork(nn.Module):
     """PaddedBatch -> outputs (batch, n_outputs); a row's outputs do not depend on the rows beside it.
 
     Outputs are logits of the classes, or in a regression numbers of mean 0 and deviation 1: `restore` gives the user's.
+    n_fixed: how many of the tokens, the last ones, have vectors that are never trained.
     encoder_options: what rebuilds the encoder of a saved model where that differs from the recipe's own options.
     """
 
@@ -42,13 +43,14 @@ class TextNetwork(nn.Module):
         *,
         n_tokens: int,
         n_outputs: int,
+        n_fixed: int = 0,
         pad_id: int = 0,
         vocabulary: dict[str, int] | None = None,
         encoder_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.n_outputs, self.pad_id = n_outputs, pad_id
-        self.embedding = _make_embedding(recipe, n_tokens=n_tokens, vocabulary=vocabulary)
+        self.embedding = _make_embedding(recipe, n_tokens=n_tokens, n_fixed=n_fixed, vocabulary=vocabulary)
         options = recipe.encoder.options if encoder_options is None else encoder_options
         if recipe.encoder.name == "pretrained":  # it brings its own embedding
             self.encoder = encoders.create("pretrained", **options)
@@ -61,6 +63,7 @@ class TextNetwork(nn.Module):
             and tuple(recipe.head.pooling) == ("mean",)
             and recipe.embedding.name == "table"
             and not recipe.augment.mixup
+            and not n_fixed
         )
         poolings = [encoders.create_pooling(name, dim=self.encoder.out_dim) for name in recipe.head.pooling]
         self.poolings = nn.ModuleList(poolings)
@@ -123,10 +126,10 @@ class TextNetwork(nn.Module):
             self.target_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
 
 
-def _make_embedding(recipe: Recipe, *, n_tokens: int, vocabulary: dict[str, int] | None) -> Any:
+def _make_embedding(recipe: Recipe, *, n_tokens: int, n_fixed: int, vocabulary: dict[str, int] | None) -> Any:
     section = recipe.embedding
     if section.name == "table":
-        return Embedding(n_tokens=n_tokens, dim=section.dim, dropout=section.dropout)
+        return Embedding(n_tokens=n_tokens, n_fixed=n_fixed, dim=section.dim, dropout=section.dropout)
     from textkit.embeddings.characters import CharCnnEmbedding
 
     return CharCnnEmbedding(vocabulary=vocabulary or {}, dim=section.dim, dropout=section.dropout)

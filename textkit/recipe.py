@@ -69,12 +69,15 @@ class EmbeddingSection(Section):
     """The embedding layer: a table a token, or `char-cnn` over the characters of each word.
 
     vectors: what Vectors.open takes, such as "glove"; the table starts from them, `missing` words from what it says.
+    extend: how many of the vectors' words, from the first (most frequent) on, join the words of the training texts, so
+    that a word which training never saw still has its vector.
     """
 
     name: Literal["table", "char-cnn"] = "table"
     dim: Positive = 100
     dropout: Share = 0.5
     vectors: str | None = None
+    extend: Annotated[int, Field(ge=0)] = 0
     freeze: bool = False
     missing: Literal["random", "zero", "mean", "ngram"] = "random"
 

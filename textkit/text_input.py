@@ -32,19 +32,36 @@ class TextInput:
     max_length: int
     ngrams: HashedNgrams | None = None
     template: Template | None = None
+    # The last ids: words that only the vectors know, whose rows are never trained.
+    n_fixed: int = 0
 
     @staticmethod
-    def make(recipe: Recipe, tokenizer: PipelineTokenizer, *, kept: NDArray[np.int32] | None = None) -> TextInput:
+    def make(
+        recipe: Recipe, tokenizer: PipelineTokenizer, *, kept: NDArray[np.int32] | None = None, n_fixed: int = 0
+    ) -> TextInput:
         """Put together what the recipe says around its tokenizer; kept: the buckets of n-grams that are in use."""
         template = for_transformer(tokenizer) if recipe.tokenizer.special else None
         if recipe.ngrams is None:
-            return TextInput(tokenizer, recipe.tokenizer.max_length, template=template)
+            return TextInput(tokenizer, recipe.tokenizer.max_length, template=template, n_fixed=n_fixed)
         if recipe.encoder.name != "bag":
             raise UsageError(f"ngrams are for the encoder 'bag', not '{recipe.encoder.name}', which reads an order")
         if template is not None:
             raise UsageError("tokenizer.special and ngrams exclude each other; remove one")
         options = recipe.ngrams.model_dump(exclude={"min_frequency"})
         return TextInput(tokenizer, recipe.tokenizer.max_length, HashedNgrams(tokenizer, **options, kept=kept))
+
+    def extend(self, recipe: Recipe) -> TextInput:
+        """Take the most frequent words of the recipe's vectors into the vocabulary, as many as it says."""
+        if recipe.embedding.vectors is None or not recipe.embedding.extend:
+            return self
+        if self.ngrams is not None:
+            raise UsageError("embedding.extend and ngrams exclude each other; remove one")
+        from textkit.embeddings.vectors import Vectors
+        from textkit.tokenizers.lookup import add_words
+
+        words = Vectors.open(recipe.embedding.vectors).words[: recipe.embedding.extend]
+        tokenizer = add_words(self.tokenizer, words)
+        return replace(self, tokenizer=tokenizer, n_fixed=len(tokenizer) - len(self.tokenizer))
 
     def learn(self, recipe: Recipe, texts: Sequence[str]) -> tuple[TextInput, TokenBatch]:
         """Encode the training texts; of hashed n-grams only those that occur in them are numbered from then on."""

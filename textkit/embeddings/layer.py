@@ -33,7 +33,9 @@ Floats = npt.NDArray[np.float32]
 
 
 class Embedding(nn.Module):
-    """A table of vectors, one a token, with dropout.
+    """A table of vectors, one a token, with dropout; those of the last `n_fixed` tokens are never trained.
+
+    The words of a text are few beside those of published vectors: fixed rows cost a training step nothing.
 
     `coverage` is None until vectors are loaded.
 
@@ -43,11 +45,15 @@ class Embedding(nn.Module):
     """
 
     coverage: Coverage | None = None
+    fixed: Tensor
 
-    def __init__(self, *, n_tokens: int, dim: int, dropout: float = 0.0) -> None:
+    def __init__(self, *, n_tokens: int, dim: int, dropout: float = 0.0, n_fixed: int = 0) -> None:
         super().__init__()
         self.out_dim = dim
-        self.table = nn.Embedding(n_tokens, dim)
+        self.n_trained = n_tokens - n_fixed
+        self.table = nn.Embedding(self.n_trained, dim)
+        if n_fixed:
+            self.register_buffer("fixed", torch.zeros(n_fixed, dim))
         # Variance 1/dim keeps sums over words near unit length; torch's default of 1 trains slower here.
         nn.init.normal_(self.table.weight, std=dim**-0.5)
         self.dropout = Dropout(dropout)
@@ -99,7 +105,7 @@ class Embedding(nn.Module):
         """
         if missing not in MISSING:
             raise UsageError(unknown_name("policy for missing words", missing, MISSING))
-        n_tokens, dim = self.table.weight.shape
+        dim, n_tokens = self.out_dim, self.n_trained + len(getattr(self, "fixed", ()))
         if vectors.dim != dim:
             raise UsageError(
                 f"vectors have {vectors.dim} columns but embedding.dim = {dim};"
@@ -109,14 +115,26 @@ class Embedding(nn.Module):
             raise UsageError(f"the tokenizer has {_n_ids(tokenizer):,} ids, the table {n_tokens:,} rows")
         ids, rows = vocabulary_vectors(vectors, tokenizer, missing=missing, seed=seed)
         with torch.no_grad():
-            self.table.weight[torch.from_numpy(ids)] = torch.from_numpy(rows).to(self.table.weight)
+            weight = self.table.weight
+            weight[torch.from_numpy(ids[ids < self.n_trained])] = torch.from_numpy(rows[ids < self.n_trained]).to(
+                weight
+            )
+            if n_tokens > self.n_trained:
+                last = ids >= self.n_trained
+                self.fixed[torch.from_numpy(ids[last] - self.n_trained)] = torch.from_numpy(rows[last]).to(self.fixed)
         self.table.weight.requires_grad_(not freeze)
         self.coverage = vectors.coverage(tokenizer, counts=counts)
         return self.coverage
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Look up input_ids (batch, time) int64 under mask (batch, time) bool: (batch, time, dim)."""
-        states: Tensor = self.dropout(self.table(input_ids))
+        if hasattr(self, "fixed"):
+            trained = self.table(input_ids.clamp(max=self.n_trained - 1))
+            fixed = self.fixed[(input_ids - self.n_trained).clamp(min=0)]
+            states: Tensor = torch.where((input_ids < self.n_trained).unsqueeze(-1), trained, fixed)
+        else:
+            states = self.table(input_ids)
+        states = self.dropout(states)
         return states.masked_fill(~mask.unsqueeze(-1), 0.0)
 
 

@@ -6,17 +6,20 @@ vocabulary is [PAD], [UNK] and then the pieces by falling frequency, ties in cod
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import compress
 from typing import Any
 
+import numpy as np
 import tokenizers as hf
 from tokenizers import Regex, models, pre_tokenizers
 
 from textkit.errors import UsageError
-from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size
+from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, Tokenizer, check_size
 from textkit.tokenizers.counting import count_texts
 from textkit.tokenizers.native_engine import CHARACTERS, TILINGS
 from textkit.tokenizers.normalizers import make_normalizer
@@ -127,3 +130,25 @@ def make_lookup(
         backend.decoder = decoder
     backend.add_special_tokens([PAD, UNKNOWN])
     return PipelineTokenizer(backend, kind=kind)
+
+
+def add_words(tokenizer: Tokenizer, words: Sequence[str]) -> PipelineTokenizer:
+    """Give a tokenizer of whole words with more words behind its own; what it cannot give as one token is left out.
+
+    >>> from textkit import tokenizers
+    >>> more = add_words(tokenizers.create("word", vocabulary=["pride"], lowercase=True), ["Vanity", "pride", "and so"])
+    >>> more.vocabulary
+    {'[PAD]': 0, '[UNK]': 1, 'pride': 2, 'vanity': 3}
+    """
+    description = json.loads(tokenizer.json) if isinstance(tokenizer, PipelineTokenizer) else None
+    if description is None or description["model"]["type"] != "WordLevel":
+        raise UsageError(f"a '{tokenizer.kind}' tokenizer is no list of words: words cannot be added to it")
+    normal = list(dict.fromkeys(map(tokenizer.normalize, words)))
+    batch = tokenizer.encode(normal)
+    is_new = np.zeros(len(normal), dtype=bool)
+    is_new[batch.lengths == 1] = batch.ids[batch.offsets[:-1][batch.lengths == 1]] == tokenizer.unknown_id
+    vocabulary = description["model"]["vocab"]
+    first = max(tokenizer.vocabulary.values(), default=-1) + 1
+    new = [word for word in compress(normal, is_new) if word not in vocabulary]
+    vocabulary |= {word: first + i for i, word in enumerate(new)}
+    return PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(description)), kind=tokenizer.kind)
