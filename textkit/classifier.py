@@ -21,7 +21,7 @@ from textkit.history import History, Watch
 from textkit.network import TextNetwork
 from textkit.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
-from textkit.row_view import Rows, RowView
+from textkit.row_view import RenumberedRows, Rows, RowView, count_ids
 from textkit.scores import fit_thresholds
 from textkit.splits import split_stratified
 from textkit.targets import encode_labels, find_classes
@@ -154,8 +154,8 @@ class TextClassifier:
         """Train on a file that need not fit into memory: its tokens lie in mapped files, made once.
 
         cache: where they lie; a changed file, tokenizer or option makes new ones. A tokenizer is trained on the whole
-        file, validation rows included. The rest is as in `fit`, but hashed n-grams keep all their buckets, and
-        augmentation of characters, which needs the texts in memory, is refused.
+        file, validation rows included. The rest is as in `fit`, but augmentation of characters, which needs the texts
+        in memory, is refused.
         """
         from textkit.corpus import read_rows
         from textkit.token_shards import TokenShards
@@ -184,6 +184,11 @@ class TextClassifier:
             known = TokenShards.build(validation, made, classes=shards.classes.tolist(), **columns)
             assert known.labels is not None
             train, valid = Examples(shards, shards.labels), Examples(known, known.labels)
+        if made.ngrams is not None and recipe.ngrams is not None:
+            counts = count_ids(train.tokens, n_ids=made.n_ids)
+            ngrams = made.ngrams.keep_counted(counts, min_frequency=recipe.ngrams.min_frequency)
+            made = replace(made, ngrams=ngrams)
+            train, valid = (replace(part, tokens=RenumberedRows.of(part.tokens, ngrams)) for part in (train, valid))
         train = replace(train, change=make_change(recipe, made, (), train.tokens))
         return self._fit(
             recipe, made, shards.classes, train, valid, init_from=None, checkpoints=checkpoints, watch=watch

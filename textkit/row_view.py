@@ -1,7 +1,11 @@
-"""Some rows of encoded texts, seen as if they were all; nothing is copied, so the texts may lie on disk."""
+"""Rows of encoded texts, seen otherwise than they lie: some of them, or with buckets of n-grams numbered anew.
+
+Nothing is copied before it is taken, so the texts may lie on disk.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
+from textkit.tokenizers.ngrams import HashedNgrams
+
+# Rows that are counted at a time.
+_COUNTED_ROWS = 4096
 
 
 class Rows(Protocol):
@@ -62,3 +70,48 @@ class RowView:
 
     def __len__(self) -> int:
         return len(self.chosen)
+
+
+@dataclass(frozen=True)
+class RenumberedRows:
+    """Rows with the buckets of hashed n-grams numbered as `ngrams` keeps them. lengths: (n_rows,) ids kept in each."""
+
+    whole: Rows
+    ngrams: HashedNgrams
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, whole: Rows, ngrams: HashedNgrams) -> RenumberedRows:
+        """Count what is kept of each row, and give the rows so."""
+        lengths = [ngrams.renumber(whole.take(rows)).lengths for rows in _blocks(len(whole))]
+        return cls(whole, ngrams, np.concatenate([np.zeros(0, np.int64), *lengths]))
+
+    @property
+    def truncated(self) -> NDArray[np.int32]:
+        """Tokens cut from each row: (n_rows,)."""
+        return self.whole.truncated
+
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        """The ids as they lie, with the numbers from before."""
+        return self.whole.ids
+
+    def take(self, rows: NDArray[np.int64]) -> TokenBatch:
+        """Copy rows, in the new numbers."""
+        return self.ngrams.renumber(self.whole.take(rows))
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+
+def count_ids(rows: Rows, *, n_ids: int) -> NDArray[np.int64]:
+    """Count how often each id occurs: (n_ids,), a few rows in memory at a time."""
+    counts = np.zeros(n_ids, dtype=np.int64)
+    for block in _blocks(len(rows)):
+        np.add.at(counts, rows.take(block).ids, 1)
+    return counts
+
+
+def _blocks(n_rows: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, n_rows, _COUNTED_ROWS):
+        yield np.arange(start, min(start + _COUNTED_ROWS, n_rows))

@@ -54,6 +54,7 @@ class HashedNgrams:
     buckets: int = 200_000
     kept: NDArray[np.int32] | None = field(default=None, compare=False)
     _table: _WordTable = field(init=False, repr=False, compare=False)
+    _places: NDArray[np.int32] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.minn <= self.maxn or (self.maxn and not self.minn):
@@ -64,6 +65,8 @@ class HashedNgrams:
         if kept is not None and len(kept) and (kept[0] < 0 or kept[-1] >= self.buckets or (np.diff(kept) <= 0).any()):
             raise UsageError(f"kept buckets must ascend from 0 to less than buckets = {self.buckets}")
         object.__setattr__(self, "_table", _WordTable(self))
+        if kept is not None:
+            object.__setattr__(self, "_places", _places_of(kept, len(self.words.vocabulary), self.buckets))
 
     @property
     def n_ids(self) -> int:
@@ -94,7 +97,7 @@ class HashedNgrams:
         if len(word_grams):
             ids[np.arange(len(word_grams)) + np.repeat(offsets[1:] - before[1:], n_word_grams)] = word_grams
         batch = TokenBatch(ids, offsets, None, np.zeros(len(texts), np.int32), n_replaced=n_replaced)
-        return batch if self.kept is None else self._renumber(batch)
+        return batch if self.kept is None else self.renumber(batch)
 
     def keep(self, batch: TokenBatch, *, min_frequency: int = 1) -> tuple[HashedNgrams, TokenBatch]:
         """Number only the buckets that occur `min_frequency` times in a batch that this source encoded.
@@ -108,20 +111,19 @@ class HashedNgrams:
         >>> source.n_ids, batch.ids.tolist() == source.encode(["a b c", "a b"]).ids.tolist()
         (4, True)
         """
+        source = self.keep_counted(np.bincount(batch.ids, minlength=self.n_ids), min_frequency=min_frequency)
+        return source, source.renumber(batch)
+
+    def keep_counted(self, counts: NDArray[np.int64], *, min_frequency: int = 1) -> HashedNgrams:
+        """Do the same with the counts of all ids, (n_ids,), where there is too much text for one batch."""
         if self.kept is not None:
             raise UsageError("this source has its buckets chosen already")
-        counts = np.bincount(batch.ids, minlength=self.n_ids)[len(self.words.vocabulary) :]
-        source = replace(self, kept=np.flatnonzero(counts >= max(min_frequency, 1)).astype(np.int32))
-        return source, source._renumber(batch)
+        used = counts[len(self.words.vocabulary) :] >= max(min_frequency, 1)
+        return replace(self, kept=np.flatnonzero(used).astype(np.int32))
 
-    def _renumber(self, batch: TokenBatch) -> TokenBatch:
+    def renumber(self, batch: TokenBatch) -> TokenBatch:
         """Turn ids of buckets into their places among those kept, and leave the others out."""
-        assert self.kept is not None
-        first = len(self.words.vocabulary)
-        places = np.full(first + self.buckets, -1, dtype=np.int32)
-        places[:first] = np.arange(first)
-        places[first + self.kept] = first + np.arange(len(self.kept))
-        ids = places[batch.ids]
+        ids = self._places[batch.ids]
         stays = ids >= 0
         return replace(batch, ids=ids[stays], offsets=offsets_of(stays.astype(np.int64))[batch.offsets])
 
@@ -139,6 +141,14 @@ class HashedNgrams:
         ids = columns[left[:, None] >= np.arange(1, self.word_ngrams)] + np.int32(len(self.words.vocabulary))
         ends = offsets_of(np.minimum(left, self.word_ngrams - 1))
         return ids, ends[words.offsets[1:]] - ends[words.offsets[:-1]]
+
+
+def _places_of(kept: NDArray[np.int32], n_words: int, buckets: int) -> NDArray[np.int32]:
+    """Give the new id of every id, -1 for buckets that are not kept: (n_words + buckets,)."""
+    places = np.full(n_words + buckets, -1, dtype=np.int32)
+    places[:n_words] = np.arange(n_words)
+    places[n_words + kept] = n_words + np.arange(len(kept))
+    return places
 
 
 class _WordTable(dict[str, int]):
