@@ -9,8 +9,8 @@ from textkit.evaluation.calibration import fit_temperature
 from textkit.evaluation.compare import Comparison, compare, mcnemar
 from textkit.evaluation.confusion import Evaluation, evaluate, shorten
 from textkit.evaluation.intervals import Interval
-from textkit.evaluation.multilabel import MultiLabelEvaluation, MultiLabelStream, evaluate_multilabel
-from textkit.evaluation.regression import RegressionEvaluation, evaluate_regression
+from textkit.evaluation.multilabel import LabelMistake, MultiLabelEvaluation, MultiLabelStream, evaluate_multilabel
+from textkit.evaluation.regression import NumberMistake, RegressionEvaluation, RegressionStream, evaluate_regression
 from textkit.evaluation.report import write_html
 from textkit.evaluation.scores import Scores
 from textkit.evaluation.stream import Mistake, Stream
@@ -19,10 +19,13 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Interval",
+    "LabelMistake",
     "Mistake",
     "MultiLabelEvaluation",
     "MultiLabelStream",
+    "NumberMistake",
     "RegressionEvaluation",
+    "RegressionStream",
     "Scores",
     "Stream",
     "compare",

@@ -33,9 +33,7 @@ class Interval:
     high: float
 
     @classmethod
-    def of(
-        cls, estimate: float, values: NDArray[np.float64], *, least: float = 0.0, most: float = 1.0
-    ) -> Interval:
+    def of(cls, estimate: float, values: NDArray[np.float64], *, least: float = 0.0, most: float = 1.0) -> Interval:
         """Take the 2.5 and 97.5 percentiles of resampled values (n_resamples,), moved by their bias.
 
         Resamples of a nonlinear number lie to one side of it: those of macro F1 above it, where classes are small, so
