@@ -14,6 +14,7 @@ from textkit.evaluation.regression import NumberMistake, RegressionEvaluation, R
 from textkit.evaluation.report import write_html
 from textkit.evaluation.scores import Scores
 from textkit.evaluation.stream import Mistake, Stream
+from textkit.evaluation.task_reports import write_multilabel_html, write_regression_html
 
 __all__ = [
     "Comparison",
@@ -38,4 +39,6 @@ __all__ = [
     "predict_baseline",
     "shorten",
     "write_html",
+    "write_multilabel_html",
+    "write_regression_html",
 ]

@@ -60,7 +60,8 @@ class Interval:
         return f"{self:.3f}"
 
     def __format__(self, style: str) -> str:
-        return f"{self.low:{style}} to {self.high:{style}}"
+        """Write both ends in a style, by default .3f."""
+        return f"{self.low:{style or '.3f'}} to {self.high:{style or '.3f'}}"
 
 
 def resample_counts(counts: NDArray[np.int64], *, n_resamples: int, seed: int) -> dict[str, NDArray[np.float64]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from textkit.errors import DataError, UsageError
 from textkit.evaluation.areas import EXACT_SCORES, AreaStream
 from textkit.evaluation.intervals import Blocks, Interval, resample_sums
-from textkit.evaluation.scores import N_BINS, SMALLEST, Bins, count_bins
+from textkit.evaluation.scores import SMALLEST, Bins, count_bins
 from textkit.evaluation.stream import MAX_UNSEEN, OTHER_UNSEEN
 from textkit.evaluation.worst import MAX_TEXT, Worst
 
@@ -45,7 +45,7 @@ class MultiLabelEvaluation:
     The last `n_unseen` labels are those that the model does not know: they can only be missed. average_precision is
     (n_labels,), NaN where a label has no rows or no probability. sums: what `intervals` draws from, by blocks of rows:
     hits, support, guessed of each known label, unseen labels, rows all right, rows. bins: all (row, known label) pairs
-    by probability. thresholds: what each known label's probability must exceed, where that was said.
+    by probability, where there are some. thresholds: what each known label's probability must exceed, where said.
 
     >>> result = evaluate_multilabel([("a", "b"), ("a",)], [("a",), ("a",)], classes=["a", "b"])
     >>> round(result.micro_f1, 3), result.macro_f1, result.subset_accuracy, result.hamming_loss
@@ -60,7 +60,7 @@ class MultiLabelEvaluation:
     n_exact: int
     average_precision: NDArray[np.float64]
     sums: NDArray[np.float64]
-    bins: Bins
+    bins: Bins | None
     thresholds: NDArray[np.float64] | None = None
     n_unseen: int = 0
 
@@ -170,10 +170,10 @@ class MultiLabelEvaluation:
             "subset_accuracy": self.subset_accuracy,
             "hamming_loss": self.hamming_loss,
             "mean_average_precision": _none_if_nan(self.mean_average_precision),
-            "calibration_error": self.bins.calibration_error if self.bins.rows.any() else None,
+            "calibration_error": None if self.bins is None else self.bins.calibration_error,
             "intervals": {name: [interval.low, interval.high] for name, interval in self.intervals().items()},
             "unseen_labels": self.unseen,
-            "reliability": self.bins.to_dict(),
+            "reliability": None if self.bins is None else self.bins.to_dict(),
             "classes": classes,
         }
 
@@ -210,7 +210,7 @@ class MultiLabelStream:
         self._counts = np.zeros((3, len(self.classes)), dtype=np.int64)  # hits, support, guessed
         self._areas = AreaStream(len(self.classes), exact_scores=exact_scores)
         self._blocks = Blocks(3 * len(self.classes) + 3)
-        self._bins = np.zeros((3, N_BINS))
+        self._bins: NDArray[np.float64] | None = None
         self._worst = Worst[LabelMistake](n_mistakes)
 
     def add(
@@ -240,7 +240,8 @@ class MultiLabelStream:
         if probabilities is not None:
             values = np.asarray(probabilities, dtype=np.float64)
             self._areas.add(marks[0], values)
-            self._bins += count_bins(values.ravel(), marks[0].ravel())
+            bins = count_bins(values.ravel(), marks[0].ravel())
+            self._bins = bins if self._bins is None else self._bins + bins
             if texts is not None:
                 self._keep_mistakes(np.flatnonzero(~exact), truths, guesses, marks[0], values, texts)
         self.n_rows += len(truth)
@@ -263,7 +264,7 @@ class MultiLabelStream:
             n_exact=self._n_exact,
             average_precision=np.pad(self._areas.average_precisions(), (0, len(unseen)), constant_values=float("nan")),
             sums=self._blocks.sums(),
-            bins=Bins.of(self._bins),
+            bins=None if self._bins is None else Bins.of(self._bins),
             thresholds=self.thresholds,
             n_unseen=len(unseen),
         )
