@@ -42,14 +42,14 @@ def number_boxes(
 
 
 def warn_unseen(unseen: Mapping[str, int], what: str, more_words: str = "") -> str:
-    """Name the labels that the model does not know, with their rows; what: how many there are of what."""
+    """Name the labels that the model does not know, with their rows; what: what there are so many of."""
     if not unseen:
         return ""
     named = [f"{shorten(name, 60)} ({rows:,})" for name, rows in unseen.items()]
     more = f", and {len(named) - _NAMED_UNSEEN} more" if len(named) > _NAMED_UNSEEN else ""
     rows = sum(unseen.values())
     return (
-        f'<div class="warning"><b>{rows:,} {what} that the model does not know</b>, and count as wrong: '
+        f'<div class="warning"><b>{rows:,} {what}</b>, and count as wrong: '
         f"{escape(', '.join(named[:_NAMED_UNSEEN]))}{more}.{more_words}</div>"
     )
 

@@ -48,7 +48,9 @@ def write_html(
     subtitle = f"{evaluation.n_rows:,} rows, {n_known:,} classes, textkit {textkit.__version__}"
     sections = [
         _numbers(evaluation),
-        warn_unseen(evaluation.unseen, "rows have a label", " The log loss leaves them out."),
+        warn_unseen(
+            evaluation.unseen, "rows have a label that the model does not know", " The log loss leaves them out."
+        ),
         _comparisons(comparisons or {}),
         _classes(evaluation),
         _confusion(evaluation),

@@ -54,7 +54,7 @@ def write_multilabel_html(
     }
     sections = [
         number_boxes(values, evaluation.intervals(), f"{_INTERVALS} Subset accuracy is the share of rows all right."),
-        warn_unseen(evaluation.unseen, "times a row has a label"),
+        warn_unseen(evaluation.unseen, "labels of rows are unknown to the model"),
         _labels(evaluation),
         _reliability(evaluation),
         _label_mistakes(mistakes),
