@@ -143,7 +143,9 @@ def test_numbers_are_measured_as_numbers() -> None:
     streams = measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2)
     result = streams["value"].result()
     assert (result.n_rows, result.mae, result.spearman) == (1500, 1.0, pytest.approx(1.0))
-    assert "mean absolute error" in verb.render_numbers({"value": result})
+    assert [mistake.row for mistake in streams["value"].mistakes()] == [1, 2]
+    text = verb.render_numbers({"value": result})
+    assert "mean absolute error              1   95 %: 1 to 1" in text
     path = write_rows("words.csv", [("1", "2"), ("3", "good")])
     with pytest.raises(DataError, match=r"words\.csv:3: the label 'good' is no number, and the model predicts numbers"):
         measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2)
@@ -159,12 +161,15 @@ class FakeSets(Fake):
 def test_sets_of_labels_are_measured_as_sets() -> None:
     rows = [("0.9 x", "a"), ("0.2 y", "a|b"), ("0.3 z", ""), ("0.1 v", "b|new")] * 400
     reader = corpus.RowReader(write_rows("test.csv", rows), labelled=True)
-    result = measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|", n_mistakes=2).result()
+    stream = measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|", n_mistakes=2)
+    result = stream.result()
     assert result.support.tolist() == [800, 800, 400]
     assert result.hits.tolist() == [400, 800, 0]
     assert result.guessed.tolist() == [400, 1200, 0]
     assert result.unseen == {"new": 400}
     assert result.subset_accuracy == 0.25
+    assert result.bins is not None and result.bins.rows.sum() == 2 * 1600
+    assert [(mistake.row, mistake.missed) for mistake in stream.mistakes()] == [(2, {"a": 0.2}), (6, {"a": 0.2})]
     text = verb.render_label_sets(result)
     assert "micro F1" in text and "new" in text and "1,600" in text
     Path("test.jsonl").write_text('{"text": "0.9 x", "label": ["a", "b"]}\n', encoding="utf-8")
