@@ -6,15 +6,28 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from textkit.curves import draw_curves, read_metrics
 from textkit.errors import DataError, StorageError
-from textkit.evaluation import Comparison, Evaluation, Stream, evaluate, write_html
+from textkit.evaluation import (
+    Comparison,
+    Evaluation,
+    MultiLabelStream,
+    RegressionStream,
+    Stream,
+    evaluate,
+    evaluate_multilabel,
+    evaluate_regression,
+    write_html,
+    write_multilabel_html,
+    write_regression_html,
+)
 from textkit.evaluation.drawings import MAX_CLASSES
-from textkit.evaluation.figures import draw_reliability
+from textkit.evaluation.figures import draw_labels, draw_regression, draw_reliability
 
 NASTY = ["<script>alert(1)</script>", "a & b", 'quote " $x_$', "日本語"]
 
@@ -32,7 +45,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.targets += [value or "" for name, value in attrs if name in ("src", "href", "onload", "onclick")]
-        if tag != "meta":
+        if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -128,6 +141,100 @@ def test_too_many_classes_give_a_table_of_errors_only() -> None:
 def test_a_page_of_little_is_a_page(result: Evaluation) -> None:
     write_html(result, "report.html")
     assert "svg" in read_page("report.html").tags
+
+
+def make_label_stream(classes: list[str], n: int = 60) -> MultiLabelStream:
+    generator = np.random.default_rng(2)
+    truth, probabilities = generator.random((n, len(classes))) < 0.3, generator.random((n, len(classes)))
+    thresholds = np.full(len(classes), 0.625)
+    stream = MultiLabelStream(classes, thresholds=thresholds, n_mistakes=5)
+    marks = (truth, probabilities > thresholds)
+    truths, guesses = ([[classes[i] for i in np.flatnonzero(row)] for row in rows] for rows in marks)
+    truths[0].append("new <label>")
+    stream.add(truths, guesses, probabilities, [f"<b>text {i}</b> & so on" for i in range(n)])
+    return stream
+
+
+def test_the_page_of_a_multilabel_model_holds_everything_escaped() -> None:
+    stream = make_label_stream(NASTY)
+    result = stream.result()
+    write_multilabel_html(result, "report.html", title="model <1> & test", mistakes=stream.mistakes())
+    page = read_page("report.html")
+    assert not {"script", "label", "b1", "img", "link"} & set(page.tags) and page.targets == []
+    words = "\n".join(page.words)
+    for name in (*NASTY, "new <label> (1)", "0.625", "model <1> & test"):
+        assert name in words
+    assert len(stream.mistakes()) == 5
+    for mistake in stream.mistakes():
+        assert mistake.text in words and f"{mistake.loss:.3f}" in words
+        for probability in (*mistake.missed.values(), *mistake.extra.values()):
+            assert probability is None or f"{probability:.3f}" in words
+    for name, interval in result.intervals().items():
+        assert f"{getattr(result, name):.3f}" in words and str(interval) in words
+    assert page.tags.count("svg") == 1 and "{{" not in words
+
+
+def test_the_page_of_a_regression_holds_everything_escaped() -> None:
+    stream = RegressionStream(n_mistakes=3)
+    truth, predicted = np.random.default_rng(3).normal(size=(2, 50))
+    stream.add(truth, predicted, [f"<b>text {i}</b> & so on" for i in range(50)])
+    results = {"stars <i>": stream.result(), "other": evaluate_regression([1.0, 1.0], [1.0, 1.0])}
+    write_regression_html(results, "report.html", title="<t>", mistakes={"stars <i>": stream.mistakes()})
+    page = read_page("report.html")
+    assert not {"script", "i", "t", "img", "link"} & set(page.tags) and page.targets == []
+    words = "\n".join(page.words)
+    assert "stars <i>" in words and page.tags.count("svg") == 4
+    for name, interval in results["stars <i>"].intervals().items():
+        assert f"{getattr(results['stars <i>'], name):.4g}" in words and f"{interval:.4g}" in words
+    for mistake in stream.mistakes():
+        assert mistake.text in words and f"{mistake.residual:+.4g}" in words
+    text = Path("report.html").read_text(encoding="utf-8")
+    drawn = re.findall(r"<title>([\d,]+) rows: true", text)
+    assert len(drawn) == sum(np.count_nonzero(result.field.counts) for result in results.values())
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_the_pages_of_all_tasks_are_the_same_on_every_run() -> None:
+    pages = []
+    for _ in range(2):
+        stream = make_label_stream(["x", "y"])
+        write_multilabel_html(stream.result(), "a.html", mistakes=stream.mistakes())
+        write_regression_html({"v": evaluate_regression([1.0, 2.0], [1.0, 3.0])}, "b.html")
+        pages.append((Path("a.html").read_bytes(), Path("b.html").read_bytes()))
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("n_labels", [1, 3, 130])
+def test_labels_are_drawn_whole_or_the_most_frequent(n_labels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from textkit.evaluation import figures
+
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: drawn.append(figure))
+    result = make_label_stream([*NASTY, *(f"label {i}" for i in range(n_labels))][:n_labels]).result()
+    draw_labels(result, "l.png")
+    (axes,) = drawn[0].axes
+    rows = [int(re.findall(r"\(([\d,]+)\)$", label.get_text())[0]) for label in axes.get_yticklabels()]
+    assert rows == sorted(result.support.tolist(), reverse=True)[:100]
+    assert [bar.get_width() for bar in axes.patches] == result.f1[np.argsort(-result.support, kind="stable")][
+        :100
+    ].tolist()
+    assert drawn[0].get_size_inches()[1] < 30
+
+
+def test_pictures_of_every_task_are_png() -> None:
+    labels = make_label_stream(NASTY).result()
+    draw_labels(labels, "labels.png")
+    draw_reliability(labels, "reliability.png")
+    results = {
+        name: evaluate_regression(values, [*values[1:], values[0]])
+        for name, values in {"$x_": [1.0, 2.0, 1e9], "one": [3.0], "same": [0.0, 0.0], "small": [1e-12, 2e-12]}.items()
+    }
+    draw_regression(results, "regression.png")
+    draw_regression({"value": evaluate_regression([1.0, 2.0], [2.0, 1.0])}, "one.png")
+    for name in ("labels.png", "reliability.png", "regression.png", "one.png"):
+        assert Path(name).read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(DataError, match="no probabilities"):
+        draw_reliability(evaluate_multilabel([("a",)], [()], classes=["a"]), "c.png")
 
 
 @pytest.mark.parametrize("n_classes", [2, 42])

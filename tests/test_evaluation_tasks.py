@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ from textkit.errors import DataError, UsageError
 from textkit.evaluation import (
     Comparison,
     MultiLabelStream,
+    RegressionStream,
     compare,
     evaluate_multilabel,
     evaluate_regression,
@@ -22,6 +24,9 @@ from textkit.evaluation import (
 )
 from textkit.evaluation.areas import average_precision
 from textkit.evaluation.calibration import HIGHEST, LOWEST
+from textkit.evaluation.histograms import N_BINS, Field, Histogram
+from textkit.evaluation.intervals import Blocks, resample_sums
+from textkit.evaluation.worst import Worst
 
 NAMES = ["a", "b", "c", "never", "only guessed"]
 
@@ -81,6 +86,78 @@ def test_a_multilabel_stream_gives_what_the_whole_gives(exact_scores: int) -> No
         assert found_report[name] == whole_report[name]
 
 
+def percentiles(values: Any, estimate: float) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5]) - (np.mean(values) - estimate)
+    return float(low), float(high)
+
+
+def label_scores(truth: Any, predicted: Any) -> dict[str, float]:
+    hits, marks = (truth & predicted).sum(axis=0), truth.sum(axis=0) + predicted.sum(axis=0)
+    return {
+        "micro_f1": 2 * hits.sum() / marks.sum(),
+        "macro_f1": (2 * hits / np.maximum(marks, 1))[[0, 1, 2, 4]].mean(),  # 'never' is never seen
+        "subset_accuracy": (truth == predicted).all(axis=1).mean(),
+        "hamming_loss": (truth != predicted).mean(),
+    }
+
+
+@pytest.mark.parametrize("n", [300, 5000])
+def test_multilabel_intervals_are_those_of_resampled_rows(n: int) -> None:
+    truth, predicted, _ = random_label_sets(7, n)
+    order = np.argsort((truth != predicted).sum(axis=1))  # the worst rows at the end: order must not narrow them
+    truth, predicted = truth[order], predicted[order]
+    stream = MultiLabelStream(NAMES)
+    for i in range(0, n, 100):
+        stream.add(names(truth[i : i + 100]), names(predicted[i : i + 100]))
+    result = stream.result()
+    found = result.intervals()
+    assert set(found) == {"micro_f1", "macro_f1", "subset_accuracy", "hamming_loss"}
+    generator = np.random.default_rng(8)
+    drawn = [label_scores(truth[rows], predicted[rows]) for rows in generator.integers(0, n, (500, n))]
+    for name, interval in found.items():
+        estimate = getattr(result, name)
+        low, high = percentiles([one[name] for one in drawn], estimate)
+        assert interval.low < estimate < interval.high
+        assert interval.high - interval.low == pytest.approx(high - low, rel=0.2)
+        assert (interval.low + interval.high) / 2 == pytest.approx((low + high) / 2, abs=0.2 * (high - low))
+    assert result.intervals() == found != result.intervals(seed=1)
+
+
+def test_multilabel_mistakes_are_the_rows_of_the_largest_loss() -> None:
+    truth, predicted, probabilities = random_label_sets(9, 200)
+    stream = MultiLabelStream(NAMES, n_mistakes=6)
+    for i in range(0, 200, 30):
+        rows = slice(i, i + 30)
+        texts = [f"text {row}" for row in range(200)[rows]]
+        stream.add(names(truth[rows]), names(predicted[rows]), probabilities[rows], texts)
+    clipped = np.clip(np.where(truth, probabilities, 1 - probabilities), np.finfo(float).eps, None)
+    losses = np.where((truth != predicted).any(axis=1), -np.log(clipped).mean(axis=1), -1)
+    order = np.argsort(-losses, kind="stable")[:6]
+    found = stream.mistakes()
+    assert [mistake.row for mistake in found] == (order + 1).tolist()
+    for mistake, row in zip(found, order, strict=True):
+        assert mistake.text == f"text {row}" and mistake.loss == pytest.approx(losses[row])
+        assert tuple(mistake.missed) == names(truth[row : row + 1] & ~predicted[row : row + 1])[0]
+        assert tuple(mistake.extra) == names(predicted[row : row + 1] & ~truth[row : row + 1])[0]
+        assert mistake.found == names(truth[row : row + 1] & predicted[row : row + 1])[0]
+        for name, probability in {**mistake.missed, **mistake.extra}.items():
+            assert probability == probabilities[row, NAMES.index(name)]
+
+
+def test_multilabel_calibration_is_of_all_pairs() -> None:
+    truth, predicted, probabilities = random_label_sets(10, 400)
+    result = evaluate_multilabel(names(truth), names(predicted), classes=NAMES, probabilities=probabilities)
+    assert result.bins is not None and result.bins.rows.sum() == truth.size
+    error, edges = 0.0, np.arange(16) / 15
+    for low, high in itertools.pairwise(edges):
+        inside = (probabilities > low) & (probabilities <= high)
+        inside |= (probabilities == 0) & (low == 0)
+        error += abs(truth[inside].sum() - probabilities[inside].sum()) / truth.size
+    assert result.bins.calibration_error == pytest.approx(error)
+    report = evaluate_multilabel(names(truth), names(predicted), classes=NAMES).to_dict()
+    assert (report["reliability"], report["calibration_error"]) == (None, None)
+
+
 def test_multilabel_of_nothing() -> None:
     result = evaluate_multilabel([], [], classes=["a"])
     assert (result.micro_f1, result.macro_f1, result.subset_accuracy, result.hamming_loss) == (0, 0, 0, 0)
@@ -112,6 +189,7 @@ def test_regression_numbers_match_scikit_learn_and_scipy(digits: int) -> None:
     assert result.mae == pytest.approx(metrics.mean_absolute_error(truth, predicted))
     assert result.rmse == pytest.approx(metrics.root_mean_squared_error(truth, predicted))
     assert result.r2 == pytest.approx(metrics.r2_score(truth, predicted))
+    assert result.bias == pytest.approx((truth - predicted).mean())
     assert result.pearson == pytest.approx(stats.pearsonr(truth, predicted).statistic)
     assert result.spearman == pytest.approx(stats.spearmanr(truth, predicted).statistic)
 
@@ -120,6 +198,96 @@ def test_regression_of_constants_has_no_correlation() -> None:
     report = evaluate_regression([1.0, 1.0], [1.0, 2.0]).to_dict()
     assert (report["r2"], report["pearson"], report["spearman"], report["mae"]) == (None, None, None, 0.5)
     assert evaluate_regression([1.0, 2.0], [5.0, 5.0]).to_dict()["pearson"] is None
+
+
+@pytest.mark.parametrize("n", [300, 5000])
+def test_regression_intervals_are_those_of_resampled_rows(n: int) -> None:
+    generator = np.random.default_rng(11)
+    truth = generator.normal(size=n) * 3 + 1000  # far from 0
+    residuals = generator.standard_t(5, size=n)
+    predicted = truth + residuals[np.argsort(np.abs(residuals))] + 0.3  # the worst rows at the end
+    result = evaluate_regression(truth, predicted)
+    found = result.intervals()
+    assert set(found) == {"mae", "rmse", "r2", "pearson", "bias"}
+    drawn = [evaluate_regression(truth[rows], predicted[rows]) for rows in generator.integers(0, n, (400, n))]
+    for name, interval in found.items():
+        estimate = getattr(result, name)
+        low, high = percentiles([getattr(one, name) for one in drawn], estimate)
+        assert interval.low < estimate < interval.high
+        assert interval.high - interval.low == pytest.approx(high - low, rel=0.2)
+        assert (interval.low + interval.high) / 2 == pytest.approx((low + high) / 2, abs=0.2 * (high - low))
+    assert result.intervals() == found != result.intervals(seed=1)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_regression_intervals_follow_the_unit(scale: float) -> None:
+    truth, predicted = np.arange(50.0) * scale, np.arange(50.0)[::-1] ** 2 * scale
+    found = evaluate_regression(truth, predicted).intervals()
+    whole = evaluate_regression(truth / scale, predicted / scale).intervals()
+    assert found["mae"].low == pytest.approx(whole["mae"].low * scale)
+    assert found["r2"].low == pytest.approx(whole["r2"].low)
+
+
+def test_regression_intervals_of_little_are_in_order() -> None:
+    assert set(evaluate_regression([1.0, 1.0], [1.0, 2.0]).intervals()) == {"mae", "rmse", "bias"}
+    assert set(evaluate_regression([1.0], [1.5]).intervals()) == {"mae", "rmse", "bias"}
+    for truth in ([1.0, 1.0, 5.0], [1.0, 1.0 + 1e-9, 2.0], [3.0, 1.0]):
+        for interval in evaluate_regression(truth, [1.0, 2.0, 3.0][: len(truth)]).intervals().values():
+            assert math.isfinite(interval.low) and interval.low <= interval.high
+
+
+def test_a_regression_stream_gives_what_the_whole_gives_and_the_largest_errors() -> None:
+    generator = np.random.default_rng(12)
+    truth, predicted = generator.normal(size=(2, 90))
+    predicted[5] = truth[5]
+    stream = RegressionStream(n_mistakes=4)
+    for i in range(0, 90, 40):
+        rows = slice(i, i + 40)
+        stream.add(truth[rows], predicted[rows], [f"text {row}" for row in range(90)[rows]])
+    assert stream.result().to_dict() == evaluate_regression(truth, predicted).to_dict()
+    order = np.argsort(-np.abs(truth - predicted))[:4]
+    assert [(mistake.row, mistake.text) for mistake in stream.mistakes()] == [(i + 1, f"text {i}") for i in order]
+    assert stream.mistakes()[0].residual == truth[order[0]] - predicted[order[0]]
+    with pytest.raises(DataError, match="row 92: the truth is inf"):
+        stream.add([1.0, math.inf], [1.0, 1.0])
+
+
+def test_blocks_hold_every_row_in_bounded_memory() -> None:
+    values = np.random.default_rng(13).random((1000, 3))
+    for n_blocks, expected in ((1000, 1000), (64, 64)):
+        blocks = Blocks(3, n_blocks=n_blocks)
+        for i in range(0, 1000, 90):
+            blocks.add(values[i : i + 90])
+        assert blocks.sums().shape == (expected, 3)
+        np.testing.assert_allclose(blocks.sums().sum(axis=0), values.sum(axis=0))
+    totals = np.concatenate(list(resample_sums(blocks.sums(), n_resamples=50, seed=0)))
+    assert totals.shape == (50, 3) and len(np.unique(totals[:, 0])) > 40
+
+
+def test_pictures_of_a_regression_leave_out_what_lies_far_and_count_it() -> None:
+    generator = np.random.default_rng(14)
+    truth = generator.normal(size=2000)
+    predicted = truth + generator.normal(size=2000)
+    predicted[7] = 1e6
+    field, residuals = Field.of(truth, predicted), Histogram.of(truth - predicted)
+    assert field.counts.shape == (N_BINS, N_BINS) and residuals.counts.shape == (N_BINS,)
+    assert field.n_outside == residuals.n_outside == 1
+    assert field.counts.sum() == residuals.counts.sum() == 1999
+    assert -10 < field.edges[0] < field.edges[-1] < 10
+    i, j = (int(np.searchsorted(field.edges, value, side="right")) - 1 for value in (truth[0], predicted[0]))
+    assert field.counts[i, j] > 0
+    assert Field.of(np.full(3, 2.0), np.full(3, 2.0)).counts.sum() == Histogram.of(np.zeros(3)).counts.sum() == 3
+
+
+def test_the_worst_are_the_highest_and_the_earlier_of_equal_ones() -> None:
+    scores = np.random.default_rng(15).integers(0, 8, 100).astype(float)
+    worst = Worst[int](10)
+    for i in range(0, 100, 9):
+        worst.offer(scores[i : i + 9], lambda place, i=i: i + place)
+    assert worst.items() == np.argsort(-scores, kind="stable")[:10].tolist()
+    none = Worst[int](0)
+    none.offer(scores, int)
+    assert none.items() == []
 
 
 def test_regression_input_that_does_not_fit_is_refused() -> None:

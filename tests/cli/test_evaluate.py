@@ -140,41 +140,45 @@ def test_the_file_is_read_and_predicted_in_chunks() -> None:
 
 def test_numbers_are_measured_as_numbers() -> None:
     path = write_rows("test.csv", [(str(i), str(i * 1.0)) for i in range(1500)])
-    results = measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True))
-    result = results["value"]
+    streams = measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2)
+    result = streams["value"].result()
     assert (result.n_rows, result.mae, result.spearman) == (1500, 1.0, pytest.approx(1.0))
-    assert "mean absolute error" in verb.render_numbers(results)
+    assert [mistake.row for mistake in streams["value"].mistakes()] == [1, 2]
+    text = verb.render_numbers({"value": result})
+    assert "mean absolute error              1   95 %: 1 to 1" in text
     path = write_rows("words.csv", [("1", "2"), ("3", "good")])
     with pytest.raises(DataError, match=r"words\.csv:3: the label 'good' is no number, and the model predicts numbers"):
-        measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True))
+        measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2)
 
 
 class FakeSets(Fake):
     """Both labels get their probability; those above one half are predicted."""
 
     task_ = "multi-label"
-
-    def predict(self, texts: list[str]) -> list[tuple[str, ...]]:
-        return [tuple(self.classes_[row > 0.5].tolist()) for row in self.predict_proba(texts)]
+    thresholds_ = np.array([0.5, 0.5])
 
 
 def test_sets_of_labels_are_measured_as_sets() -> None:
     rows = [("0.9 x", "a"), ("0.2 y", "a|b"), ("0.3 z", ""), ("0.1 v", "b|new")] * 400
     reader = corpus.RowReader(write_rows("test.csv", rows), labelled=True)
-    result = measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|")
+    stream = measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|", n_mistakes=2)
+    result = stream.result()
     assert result.support.tolist() == [800, 800, 400]
     assert result.hits.tolist() == [400, 800, 0]
     assert result.guessed.tolist() == [400, 1200, 0]
     assert result.unseen == {"new": 400}
     assert result.subset_accuracy == 0.25
+    assert result.bins is not None and result.bins.rows.sum() == 2 * 1600
+    assert [(mistake.row, mistake.missed) for mistake in stream.mistakes()] == [(2, {"a": 0.2}), (6, {"a": 0.2})]
     text = verb.render_label_sets(result)
     assert "micro F1" in text and "new" in text and "1,600" in text
     Path("test.jsonl").write_text('{"text": "0.9 x", "label": ["a", "b"]}\n', encoding="utf-8")
     reader = corpus.RowReader("test.jsonl", labelled=True)
-    assert measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|").hits.tolist() == [1, 0]
+    stream = measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|", n_mistakes=2)
+    assert stream.result().hits.tolist() == [1, 0]
     reader = corpus.RowReader(write_rows("other.csv", [("0.1 x", "c|d")]), labelled=True)
     with pytest.raises(DataError, match=r"^other\.csv: the model knows none of the labels, as 'c'; it knows a, b;"):
-        measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|")
+        measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|", n_mistakes=2)
     with pytest.raises(DataError, match=r"^test\.jsonl:1: the row has several labels, and the model gives one"):
         measure.measure_labels(Fake("a", "b"), corpus.RowReader("test.jsonl", labelled=True), [], n_mistakes=1)
 

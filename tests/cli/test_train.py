@@ -46,7 +46,19 @@ def test_several_labels_from_jsonl_to_predictions() -> None:
     out, _ = run("predict", "run/model", input="good film\nbad walk\n")
     first, second = (line.split("\t")[::2] for line in out.splitlines())
     assert first[0] == "pos" and second == ["neg"]
-    assert "micro F1" in run("evaluate", "run/model", "train.jsonl")[0]
+    out, said = run("evaluate", "run/model", "train.jsonl", "--json", "--html", "report.html", "--errors", "3")
+    report = json.loads(out)
+    low, high = report["intervals"]["micro_f1"]
+    assert low <= report["micro_f1"] <= high
+    assert sum(report["reliability"]["rows"]) == 3 * len(TEXTS)
+    assert {row["threshold"] for row in report["classes"].values()} == {0.5}
+    for name in ("run/labels.png", "run/reliability.png"):
+        assert f"picture: {name}" in said and Path(name).read_bytes().startswith(b"\x89PNG")
+    assert "report: report.html" in said and "Subset accuracy" in Path("report.html").read_text(encoding="utf-8")
+    assert (
+        "--compare and --baseline are for one label a text"
+        in (run("evaluate", "run/model", "train.jsonl", "--compare", "run/model", code=2)[1])
+    )
     assert "several labels; train with --task multi-label" in run("train", "train.jsonl", "-o", "x", code=3)[1]
 
 
@@ -73,6 +85,14 @@ def test_numbers_from_a_file_to_predictions() -> None:
     out, _ = run("predict", "run/model", input="good film\nbad walk\n")
     high, low = map(float, out.split())
     assert abs(high - 5.5) < 4 and abs(low + 10) < 4
+    out, said = run("evaluate", "run/model", "train.csv", "--json", "--html", "report.html", "--png", "c.png")
+    report = json.loads(out)
+    for name in ("mae", "rmse", "r2", "pearson", "bias"):
+        low, high = report["intervals"][name]
+        assert low <= report[name] <= high
+    assert sum(report["residuals"]["rows"]) + report["residuals"]["outside"] == len(TEXTS)
+    assert "picture: c.png" in said and Path("c.png").read_bytes().startswith(b"\x89PNG")
+    assert "report: report.html" in said and "Worst errors" in Path("report.html").read_text(encoding="utf-8")
     write_csv("bad.csv", [*["1"] * 39, "much"])
     message = run("train", "bad.csv", "-o", "x", "--task", "regression", code=3)[1]
     assert "line 41: the label is 'much'; regression wants a number" in message

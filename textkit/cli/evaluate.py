@@ -6,6 +6,7 @@ The test file is read, predicted and counted a chunk at a time, so its size does
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,12 +27,33 @@ from textkit.cli.output import note, to_json, write_line
 from textkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from textkit.evaluation import Comparison, Evaluation, MultiLabelEvaluation, RegressionEvaluation
+    from textkit.evaluation import (
+        Comparison,
+        Evaluation,
+        Interval,
+        MultiLabelEvaluation,
+        MultiLabelStream,
+        RegressionEvaluation,
+        RegressionStream,
+        Stream,
+    )
 
 app = typer.Typer(rich_markup_mode=None)
 
 # A wider matrix does not fit a terminal line; the PNG, the report and --json hold it whole.
 _MATRIX_CLASSES = 12
+_NAMES = {
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "roc_auc": "ROC-AUC",
+    "brier": "Brier score",
+    "hamming_loss": "Hamming loss",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R squared",
+    "bias": "mean residual",
+}
 
 
 @app.command()
@@ -42,7 +64,9 @@ def evaluate(
     html: Annotated[Path | None, typer.Option(help="Also write a report: one HTML page with everything.")] = None,
     png: Annotated[
         Path | None,
-        typer.Option(help="Confusion matrix; by default confusion.png and reliability.png beside MODEL."),
+        typer.Option(
+            help="Picture; by default confusion.png, labels.png or predictions.png, beside MODEL, and reliability.png."
+        ),
     ] = None,
     compare: Annotated[
         list[Path] | None, typer.Option(help="Another model folder, or a file of predictions; may be repeated.")
@@ -63,36 +87,93 @@ def evaluate(
     columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter}
     reader = corpus.RowReader(data, labelled=True, **columns)  # type: ignore[arg-type]
     task = task_of(classifier)
-    if task != "single-label" and (html or png or compare or baseline):
-        raise UsageError(f"{model} is a {task} model; --html, --png, --compare and --baseline are for one label a text")
+    if task != "single-label" and (compare or baseline):
+        raise UsageError(f"{model} is a {task} model; --compare and --baseline are for one label a text")
+    output = _Output(model, data, as_json, html, png)
     if task == "regression":
-        numbers = measure_numbers(classifier, reader)
-        write_line(to_json(_numbers_report(numbers)) if as_json else render_numbers(numbers))
-        return
-    if task == "multi-label":
-        sets = measure_label_sets(classifier, reader, separator=label_separator)
-        _say_unseen(sets.unseen, sets.n_rows, data)
-        write_line(to_json(sets.to_dict()) if as_json else render_label_sets(sets))
-        return
-    rivals = [open_rival(other) for other in compare or []]
-    if baseline is not None:
-        rivals.append(train_rival(baseline, columns))
-    stream, comparisons = measure_labels(classifier, reader, rivals, n_mistakes=errors)
+        _tell_numbers(measure_numbers(classifier, reader, n_mistakes=errors), output)
+    elif task == "multi-label":
+        _tell_label_sets(measure_label_sets(classifier, reader, separator=label_separator, n_mistakes=errors), output)
+    else:
+        rivals = [open_rival(other) for other in compare or []]
+        if baseline is not None:
+            rivals.append(train_rival(baseline, columns))
+        _tell_labels(*measure_labels(classifier, reader, rivals, n_mistakes=errors), output)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What was measured on what, and where its numbers, pictures and report go."""
+
+    model: Path
+    data: Path
+    as_json: bool
+    html: Path | None
+    png: Path | None
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} on {self.data.name}"
+
+    def picture(self, name: str, *, more: str = "") -> Path:
+        """Give the path of a picture: NAME.png beside the model, or the one of --png, its stem followed by `more`."""
+        return self.model.parent / f"{name}.png" if self.png is None else self.png.with_stem(self.png.stem + more)
+
+
+def _tell_labels(stream: Stream, comparisons: dict[str, Comparison], output: _Output) -> None:
+    from textkit.evaluation import write_html
+    from textkit.evaluation.figures import draw_confusion, draw_reliability
+
     found = stream.result()
-    _say_unseen(found.unseen, found.n_rows, data)
-    if as_json:
+    _say_unseen(found.unseen, found.n_rows, output.data)
+    if output.as_json:
         write_line(to_json(_report(found, comparisons)))
     else:
         write_line(render(found))
         for name, pair in comparisons.items():
             write_line("\n" + render_comparison(name, pair))
-    _draw(found, model, png)
-    if html is not None:
-        from textkit.evaluation import write_html
+    confusion, reliability = output.picture("confusion"), output.picture("reliability", more="-reliability")
+    draw_confusion(found, confusion)
+    draw_reliability(found, reliability)
+    if output.html is not None:
+        write_html(found, output.html, title=output.title, mistakes=stream.mistakes(), comparisons=comparisons)
+    _say_written(confusion, reliability, report=output.html)
 
-        title = f"{model} on {data.name}"
-        write_html(found, html, title=title, mistakes=stream.mistakes(), comparisons=comparisons)
-        note(f"report: {html}")
+
+def _tell_label_sets(stream: MultiLabelStream, output: _Output) -> None:
+    from textkit.evaluation import write_multilabel_html
+    from textkit.evaluation.figures import draw_labels, draw_reliability
+
+    found = stream.result()
+    _say_unseen(found.unseen, found.n_rows, output.data)
+    write_line(to_json(found.to_dict()) if output.as_json else render_label_sets(found))
+    labels, reliability = output.picture("labels"), output.picture("reliability", more="-reliability")
+    draw_labels(found, labels)
+    draw_reliability(found, reliability)
+    if output.html is not None:
+        write_multilabel_html(found, output.html, title=output.title, mistakes=stream.mistakes())
+    _say_written(labels, reliability, report=output.html)
+
+
+def _tell_numbers(streams: dict[str, RegressionStream], output: _Output) -> None:
+    from textkit.evaluation import write_regression_html
+    from textkit.evaluation.figures import draw_regression
+
+    results = {name: stream.result() for name, stream in streams.items()}
+    write_line(to_json(_numbers_report(results)) if output.as_json else render_numbers(results))
+    picture = output.picture("predictions")
+    draw_regression(results, picture)
+    if output.html is not None:
+        mistakes = {name: stream.mistakes() for name, stream in streams.items()}
+        write_regression_html(results, output.html, title=output.title, mistakes=mistakes)
+    _say_written(picture, report=output.html)
+
+
+def _say_written(*pictures: Path, report: Path | None) -> None:
+    for picture in pictures:
+        note(f"picture: {picture}")
+    if report is not None:
+        note(f"report: {report}")
 
 
 def render(result: Evaluation) -> str:
@@ -131,13 +212,18 @@ def render_label_sets(result: MultiLabelEvaluation) -> str:
 
     width = max(10, *(min(len(name), 30) for name in result.classes))
     numbers = {
-        "micro F1": result.micro_f1,
-        "macro F1": result.macro_f1,
-        "subset accuracy": result.subset_accuracy,
-        "Hamming loss": result.hamming_loss,
-        "mean average precision": result.mean_average_precision,
+        "micro_f1": result.micro_f1,
+        "macro_f1": result.macro_f1,
+        "subset_accuracy": result.subset_accuracy,
+        "hamming_loss": result.hamming_loss,
+        "mean_average_precision": result.mean_average_precision,
+        "calibration_error": float("nan") if result.bins is None else result.bins.calibration_error,
     }
-    lines = [f"{name:<24}{_shown(value):>7}" for name, value in numbers.items()]
+    intervals = result.intervals()
+    lines = [
+        f"{_NAMES.get(key, key.replace('_', ' ')):<24}{_shown(value):>7}{_interval(intervals.get(key))}"
+        for key, value in numbers.items()
+    ]
     lines += [f"{'rows':<24}{result.n_rows:>7,}", ""]
     lines.append(f"{'label':<{width}}  precision  recall     f1  average precision  support")
     columns = zip(
@@ -160,14 +246,15 @@ def render_label_sets(result: MultiLabelEvaluation) -> str:
 
 def render_numbers(results: dict[str, RegressionEvaluation]) -> str:
     """Write the numbers of a regression, a block an output."""
-    names = {"mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R squared"}
     blocks = []
     for output, result in results.items():
-        values = result.to_dict()
-        n_rows = values.pop("n_rows")
+        intervals = result.intervals()
         lines = [output] if len(results) > 1 else []
-        lines += [f"{names.get(key, key):<24}{'-' if v is None else f'{v:.4g}':>10}" for key, v in values.items()]
-        blocks.append("\n".join([*lines, f"{'rows':<24}{n_rows:>10,}"]))
+        lines += [
+            f"{_NAMES.get(key, key):<24}{_shown(value, '.4g'):>10}{_interval(intervals.get(key), '.4g')}"
+            for key, value in result.scores.items()
+        ]
+        blocks.append("\n".join([*lines, f"{'rows':<24}{result.n_rows:>10,}"]))
     return "\n\n".join(blocks)
 
 
@@ -176,8 +263,12 @@ def _numbers_report(results: dict[str, RegressionEvaluation]) -> dict[str, Any]:
     return {"outputs": reports} if len(reports) > 1 else next(iter(reports.values()))
 
 
-def _shown(value: float) -> str:
-    return f"{value:.3f}" if value == value else "-"
+def _shown(value: float, style: str = ".3f") -> str:
+    return format(value, style) if value == value else "-"
+
+
+def _interval(interval: Interval | None, style: str = ".3f") -> str:
+    return "" if interval is None else f"   95 %: {interval:{style}}"
 
 
 def _numbers(result: Evaluation) -> Iterator[str]:
@@ -186,11 +277,9 @@ def _numbers(result: Evaluation) -> Iterator[str]:
         scores = result.scores
         values |= {"roc_auc": scores.roc_auc, "log_loss": scores.log_loss, "brier": scores.brier}
         values["calibration_error"] = scores.calibration_error
-    names = {"macro_f1": "macro F1", "weighted_f1": "weighted F1", "roc_auc": "ROC-AUC", "brier": "Brier score"}
     intervals = result.intervals()
     for key, value in values.items():
-        interval = f"   95 %: {intervals[key]}" if key in intervals else ""
-        yield f"{names.get(key, key.replace('_', ' ')):<18}{_shown(value):>7}{interval}"
+        yield f"{_NAMES.get(key, key.replace('_', ' ')):<18}{_shown(value):>7}{_interval(intervals.get(key))}"
     yield f"{'rows':<18}{result.n_rows:>7,}"
 
 
@@ -199,17 +288,6 @@ def _report(result: Evaluation, comparisons: dict[str, Comparison]) -> dict[str,
     if BASELINE in comparisons:
         report["baseline_accuracy"] = comparisons[BASELINE].accuracies[1]
     return report
-
-
-def _draw(result: Evaluation, model: Path, png: Path | None) -> None:
-    from textkit.evaluation.figures import draw_confusion, draw_reliability
-
-    confusion = png or model.parent / "confusion.png"
-    reliability = png.with_name(f"{png.stem}-reliability.png") if png else model.parent / "reliability.png"
-    draw_confusion(result, confusion)
-    draw_reliability(result, reliability)
-    note(f"picture: {confusion}")
-    note(f"picture: {reliability}")
 
 
 def _say_unseen(unseen: dict[str, int], n_rows: int, data: Path) -> None:

@@ -7,7 +7,6 @@ comparisons. Memory does not grow with the file, but for the two numbers a row o
 from __future__ import annotations
 
 import itertools
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from textkit.cli.train import read_labelled, read_labels
 from textkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from textkit.evaluation import Comparison, MultiLabelEvaluation, RegressionEvaluation, Stream
+    from textkit.evaluation import Comparison, MultiLabelStream, RegressionStream, Stream
 
 CHUNK_ROWS = 1024
 BASELINE = "TF-IDF + LinearSVC"
@@ -68,40 +67,45 @@ def measure_labels(
     return stream, comparisons
 
 
-def measure_label_sets(classifier: Any, reader: corpus.RowReader, *, separator: str) -> MultiLabelEvaluation:
+def measure_label_sets(
+    classifier: Any, reader: corpus.RowReader, *, separator: str, n_mistakes: int
+) -> MultiLabelStream:
     """Predict and count every row of a multi-label task; separator: what stands between the labels of a row."""
     from textkit.evaluation import MultiLabelStream
 
     classes = [str(label) for label in classifier.classes_.tolist()]
-    stream = MultiLabelStream(classes)
+    stream = MultiLabelStream(classes, thresholds=classifier.thresholds_, n_mistakes=n_mistakes)
     marks = str.maketrans({separator: corpus.LABEL_SEPARATOR}) if len(separator) == 1 else {}
     with Progress("evaluating") as progress:
         for rows in read_chunks(reader, empty=True):
             texts = [row.text for row in rows]
             marked = [row._replace(label=(row.label or "").translate(marks)) for row in rows]
-            predicted = [tuple(map(str, labels)) for labels in classifier.predict(texts)]
-            stream.add(read_labels(marked, "multi-label"), predicted, classifier.predict_proba(texts))
+            probabilities = classifier.predict_proba(texts)
+            predicted = [[classes[i] for i in row.nonzero()[0]] for row in probabilities > classifier.thresholds_]
+            stream.add(read_labels(marked, "multi-label"), predicted, probabilities, texts)
             progress.update(stream.n_rows)
     result = stream.result()
     if result.unseen and result.support.sum() == sum(result.unseen.values()):
         raise _no_label_known(reader, next(iter(result.unseen)), classes)
-    return result
+    return stream
 
 
-def measure_numbers(classifier: Any, reader: corpus.RowReader) -> dict[str, RegressionEvaluation]:
-    """Predict every row of a regression: an evaluation for each of its outputs, by name."""
-    from textkit.evaluation import evaluate_regression
+def measure_numbers(classifier: Any, reader: corpus.RowReader, *, n_mistakes: int) -> dict[str, RegressionStream]:
+    """Predict every row of a regression: a stream for each of its outputs, by name."""
+    from textkit.evaluation import RegressionStream
 
-    names = [str(name) for name in classifier.classes_.tolist()]
-    truth, predicted = array("d"), array("d")
+    streams = {str(name): RegressionStream(n_mistakes=n_mistakes) for name in classifier.classes_.tolist()}
+    n_rows = 0
     with Progress("evaluating") as progress:
         for rows in read_chunks(reader):
-            for row in rows:
-                truth.extend(_read_numbers(reader, row, n=len(names)))
-            predicted.extend(classifier.predict([row.text for row in rows]).reshape(-1).tolist())
-            progress.update(len(truth) // len(names))
-    step = len(names)
-    return {name: evaluate_regression(truth[i::step], predicted[i::step]) for i, name in enumerate(names)}
+            texts = [row.text for row in rows]
+            truth = [_read_numbers(reader, row, n=len(streams)) for row in rows]
+            predicted = classifier.predict(texts).reshape(len(rows), len(streams)).T
+            for stream, true, found in zip(streams.values(), zip(*truth, strict=True), predicted, strict=True):
+                stream.add(true, found, texts)
+            n_rows += len(rows)
+            progress.update(n_rows)
+    return streams
 
 
 def open_rival(path: Path) -> Rival:

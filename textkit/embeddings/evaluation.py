@@ -19,6 +19,7 @@ from textkit.embeddings.vectors import Vectors
 from textkit.embeddings.word_files import read_lines
 from textkit.embeddings.words import Int64
 from textkit.errors import DataError
+from textkit.ranks import rank
 
 _CHUNK = 512
 
@@ -103,15 +104,9 @@ def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     >>> spearman(np.array([1, 2, 3]), np.array([10, 20, 30]))
     1.0
     """
-    first, second = (_ranks(values) - (len(values) - 1) / 2 for values in (a, b))
+    first, second = (rank(values) - (len(values) + 1) / 2 for values in (a, b))
     spread = float(np.sqrt((first @ first) * (second @ second)))
     return round(float(first @ second) / spread, 12) if spread else 0.0
-
-
-def _ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts + 1) / 2)[inverse], np.float64)
 
 
 def score_analogies(vectors: Vectors, path: str | Path, *, n_candidates: int | None = None) -> AnalogyScore:

@@ -9,20 +9,24 @@ from textkit.evaluation.calibration import fit_temperature
 from textkit.evaluation.compare import Comparison, compare, mcnemar
 from textkit.evaluation.confusion import Evaluation, evaluate, shorten
 from textkit.evaluation.intervals import Interval
-from textkit.evaluation.multilabel import MultiLabelEvaluation, MultiLabelStream, evaluate_multilabel
-from textkit.evaluation.regression import RegressionEvaluation, evaluate_regression
+from textkit.evaluation.multilabel import LabelMistake, MultiLabelEvaluation, MultiLabelStream, evaluate_multilabel
+from textkit.evaluation.regression import NumberMistake, RegressionEvaluation, RegressionStream, evaluate_regression
 from textkit.evaluation.report import write_html
 from textkit.evaluation.scores import Scores
 from textkit.evaluation.stream import Mistake, Stream
+from textkit.evaluation.task_reports import write_multilabel_html, write_regression_html
 
 __all__ = [
     "Comparison",
     "Evaluation",
     "Interval",
+    "LabelMistake",
     "Mistake",
     "MultiLabelEvaluation",
     "MultiLabelStream",
+    "NumberMistake",
     "RegressionEvaluation",
+    "RegressionStream",
     "Scores",
     "Stream",
     "compare",
@@ -35,4 +39,6 @@ __all__ = [
     "predict_baseline",
     "shorten",
     "write_html",
+    "write_multilabel_html",
+    "write_regression_html",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.evaluation.intervals import Interval, resample_counts
-from textkit.evaluation.scores import Scores
+from textkit.evaluation.scores import Bins, Scores
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Evaluation:
         """True labels that the model does not know, with their rows."""
         first = len(self.classes) - self.n_unseen
         return dict(zip(self.classes[first:], self.support[first:].tolist(), strict=True))
+
+    @property
+    def bins(self) -> Bins | None:
+        """Rows by the probability of their prediction, where there are probabilities."""
+        return None if self.scores is None else self.scores.bins
 
     @property
     def support(self) -> NDArray[np.int64]:

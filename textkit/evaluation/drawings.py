@@ -1,6 +1,6 @@
 """The pictures of the report as inline SVG, in the page's own colours, so that they follow its light and dark.
 
-In: an Evaluation. Out: SVG text; every name in it is escaped.
+In: an Evaluation, or its bins and counts. Out: SVG text; every name in it is escaped.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from textkit.evaluation.confusion import Evaluation
+    from textkit.evaluation.histograms import Field, Histogram
     from textkit.evaluation.scores import Bins
 
 # A larger matrix is a grey field; the table of the most frequent confusions says more.
@@ -70,13 +72,18 @@ def confusion_svg(evaluation: Evaluation) -> str:
     )
 
 
-def reliability_svg(bins: Bins) -> str:
-    """Draw the share of right predictions over their probability, the diagonal, and the number of rows below."""
+def reliability_svg(bins: Bins, *, pairs: bool = False) -> str:
+    """Draw the share of right predictions over their probability, the diagonal, and the number of rows below.
+
+    pairs: the bins are of pairs of a row and a label; their numbers are shown on a logarithmic scale.
+    """
+    share, unit, what = ("true", "pairs, log", "a label") if pairs else ("right", "rows", "the prediction")
     left, top, side, low = 46.0, 10.0, 340.0, 90.0
     n_bins = len(bins.rows)
     step = side / n_bins
     below = top + side + 16
     most = max(int(bins.rows.max()), 1)
+    heights = low * (np.log1p(bins.rows) / np.log1p(most) if pairs else bins.rows / most)
     parts = [f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal"/>']
     for tick in range(0, 11, 2):
         at, y = left + side * tick / 10, top + side * (1 - tick / 10)
@@ -90,22 +97,22 @@ def reliability_svg(bins: Bins) -> str:
         right, sure = float(bins.right[i]) / rows, float(bins.confidence[i]) / rows
         x, dot = left + i * step, left + side * sure
         tall, y, wanted = side * right, top + side * (1 - right), top + side * (1 - sure)
-        words = f"{rows:,} rows: mean probability {sure:.3f}, {right:.3f} of them right"
+        words = f"{rows:,} {unit.partition(',')[0]}: mean probability {sure:.3f}, {right:.3f} of them {share}"
         parts.append(
             f"<g><title>{words}</title>"
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{step - 1:.1f}" height="{tall:.1f}" class="right"'
             ' fill-opacity=".35"/>'
             f'<line x1="{dot:.1f}" y1="{y:.1f}" x2="{dot:.1f}" y2="{wanted:.1f}" class="gap"/>'
             f'<circle cx="{dot:.1f}" cy="{y:.1f}" r="3.5" class="right"/>'
-            f'<rect x="{x:.1f}" y="{below + low * (1 - rows / most):.1f}" width="{step - 1:.1f}"'
-            f' height="{low * rows / most:.1f}" class="rows"/></g>'
+            f'<rect x="{x:.1f}" y="{below + low - heights[i]:.1f}" width="{step - 1:.1f}"'
+            f' height="{heights[i]:.1f}" class="rows"/></g>'
         )
     parts.append(f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top + side}" class="axis"/>')
     parts.append(f'<line x1="{left}" y1="{below + low}" x2="{left + side}" y2="{below + low}" class="axis"/>')
     parts.append(
-        f'<text x="{left + side / 2}" y="{below + low + 34}" text-anchor="middle">probability of the prediction</text>'
-        f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">share right</text>'
-        f'<text transform="translate(12 {below + low / 2}) rotate(-90)" text-anchor="middle">rows</text>'
+        f'<text x="{left + side / 2}" y="{below + low + 34}" text-anchor="middle">probability of {what}</text>'
+        f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">share {share}</text>'
+        f'<text transform="translate(12 {below + low / 2}) rotate(-90)" text-anchor="middle">{unit}</text>'
         f'<text x="{left - 8}" y="{below}" text-anchor="end" dominant-baseline="central">{_brief(most)}</text>'
     )
     width, height = left + side + 16, below + low + 42
@@ -113,6 +120,91 @@ def reliability_svg(bins: Bins) -> str:
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="12" role="img"'
         f' aria-label="reliability diagram">{"".join(parts)}</svg>'
     )
+
+
+def field_svg(field: Field) -> str:
+    """Draw rows by truth and prediction, the more the darker, with the diagonal on which both are equal."""
+    left, top, side = 74.0, 10.0, 410.0
+    n_bins, low, high = len(field.counts), float(field.edges[0]), float(field.edges[-1])
+    step = side / n_bins
+    parts = [f'<rect x="{left}" y="{top}" width="{side}" height="{side}" class="field"/>']
+    shades = 0.25 + 0.75 * np.log1p(field.counts) / np.log1p(max(int(field.counts.max()), 1))
+    for i, j in np.argwhere(field.counts).tolist():
+        words = f"{int(field.counts[i, j]):,} rows: true {_span(field.edges, i)}, predicted {_span(field.edges, j)}"
+        parts.append(
+            f'<rect x="{left + i * step:.1f}" y="{top + side - (j + 1) * step:.1f}" width="{step:.1f}"'
+            f' height="{step:.1f}" class="right" fill-opacity="{shades[i, j]:.3f}"><title>{words}</title></rect>'
+        )
+    parts.append(f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal strong"/>')
+    for tick in _ticks(low, high):
+        at = (tick - low) / (high - low) * side
+        x, y = left + at, top + side - at
+        parts.append(f'<text x="{x:.1f}" y="{top + side + 17}" text-anchor="middle">{tick:.4g}</text>')
+        parts.append(
+            f'<text x="{left - 8}" y="{y:.1f}" text-anchor="end" dominant-baseline="central">{tick:.4g}</text>'
+        )
+    parts.append(
+        f'<text x="{left + side / 2}" y="{top + side + 36}" text-anchor="middle">true</text>'
+        f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">predicted</text>'
+    )
+    return _picture(left + side + 24, top + side + 44, "predictions beside truths", parts)
+
+
+def residuals_svg(histogram: Histogram, bias: float) -> str:
+    """Draw a histogram of truth less prediction, with 0 and the mean."""
+    left, top, width, height = 56.0, 24.0, 440.0, 386.0
+    low, high = float(histogram.edges[0]), float(histogram.edges[-1])
+    most, step = max(int(histogram.counts.max()), 1), width / len(histogram.counts)
+    parts = []
+    for i in np.flatnonzero(histogram.counts).tolist():
+        rows = int(histogram.counts[i])
+        tall = height * rows / most
+        parts.append(
+            f'<rect x="{left + i * step:.1f}" y="{top + height - tall:.1f}" width="{step - 1:.1f}"'
+            f' height="{tall:.1f}" class="right" fill-opacity=".6"><title>{rows:,} rows: {_span(histogram.edges, i)}'
+            "</title></rect>"
+        )
+    for kind, value in (("diagonal", 0.0), ("gap", min(max(bias, low), high))):
+        x = left + (value - low) / (high - low) * width
+        parts.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + height}" class="{kind}"/>')
+        if kind == "gap":
+            parts.append(f'<text x="{x:.1f}" y="{top - 9}" text-anchor="middle">mean {bias:.3g}</text>')
+    for tick in _ticks(low, high):
+        x = left + (tick - low) / (high - low) * width
+        parts.append(f'<text x="{x:.1f}" y="{top + height + 17}" text-anchor="middle">{tick:.4g}</text>')
+    middle, below = left + width / 2, top + height
+    parts.append(
+        f'<line x1="{left}" y1="{below}" x2="{left + width}" y2="{below}" class="axis"/>'
+        f'<text x="{middle}" y="{below + 36}" text-anchor="middle">residual: true − predicted</text>'
+        f'<text transform="translate(12 {top + height / 2}) rotate(-90)" text-anchor="middle">rows</text>'
+        f'<text x="{left - 8}" y="{top}" text-anchor="end" dominant-baseline="central">{_brief(most)}</text>'
+    )
+    return _picture(left + width + 24, below + 44, "histogram of residuals", parts)
+
+
+def _picture(width: float, height: float, label: str, parts: list[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="12" role="img"'
+        f' aria-label="{label}">{"".join(parts)}</svg>'
+    )
+
+
+def _span(edges: NDArray[np.float64], i: int) -> str:
+    return f"{edges[i]:.4g} to {edges[i + 1]:.4g}"
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Give round numbers between two, three to seven of them.
+
+    >>> _ticks(-0.3, 10.2), _ticks(1.0, 1.5)
+    ([0.0, 2.0, 4.0, 6.0, 8.0, 10.0], [1.0, 1.1, 1.2, 1.3, 1.4, 1.5])
+    """
+    rough = (high - low) / 6
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = float(power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999))
+    return [
+        float(f"{i * step:.12g}") for i in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)
+    ]
 
 
 def _brief(count: int) -> str:

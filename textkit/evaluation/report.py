@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs no network, no script and no other file, in light and dark.
+"""The report of a single-label model: one HTML page, as `page` makes it.
 
 In: an Evaluation, the worst mistakes, comparisons with other models. Out: the page. All that comes from the data, names
 and texts, is escaped.
@@ -6,22 +6,27 @@ and texts, is escaped.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from html import escape
-from importlib import resources
 from pathlib import Path
 
 import textkit
-from textkit import files
 from textkit.evaluation.compare import Comparison
-from textkit.evaluation.confusion import Evaluation, shorten
-from textkit.evaluation.drawings import MAX_CLASSES, confusion_svg, reliability_svg
+from textkit.evaluation.confusion import Evaluation
+from textkit.evaluation.drawings import MAX_CLASSES, confusion_svg
+from textkit.evaluation.page import (
+    bar_cell,
+    name_cell,
+    number,
+    number_boxes,
+    reliability_section,
+    table,
+    text_cell,
+    warn_unseen,
+    write_page,
+)
 from textkit.evaluation.stream import Mistake
 
 _N_CONFUSIONS = 12
-_MAX_TEXT = 600
-_NAMED_UNSEEN = 30
 
 
 def write_html(
@@ -43,16 +48,16 @@ def write_html(
     subtitle = f"{evaluation.n_rows:,} rows, {n_known:,} classes, textkit {textkit.__version__}"
     sections = [
         _numbers(evaluation),
-        _unseen(evaluation),
+        warn_unseen(
+            evaluation.unseen, "rows have a label that the model does not know", " The log loss leaves them out."
+        ),
         _comparisons(comparisons or {}),
         _classes(evaluation),
         _confusion(evaluation),
         _reliability(evaluation),
         _mistakes(mistakes),
     ]
-    page = resources.files("textkit.evaluation").joinpath("report.html").read_text(encoding="utf-8")
-    page = page.replace("{{title}}", escape(title)).replace("{{subtitle}}", escape(subtitle))
-    files.write_text(path, page.replace("{{body}}", "\n".join(section for section in sections if section)))
+    write_page(path, title, subtitle, sections)
 
 
 def _numbers(evaluation: Evaluation) -> str:
@@ -69,27 +74,10 @@ def _numbers(evaluation: Evaluation) -> str:
             "brier": ("Brier score", scores.brier),
             "calibration_error": ("calibration error", scores.calibration_error),
         }
-    intervals = evaluation.intervals()
-    boxes = [
-        f"<div><small>{name}</small><b>{_number(value)}</b><small>{intervals.get(key, '')}</small></div>"
-        for key, (name, value) in values.items()
-    ]
     words = (
         "Under each number its 95 % interval: where it might lie on other rows of the same kind. Micro F1 is accuracy."
     )
-    return f'<div class="numbers">{"".join(boxes)}</div><p class="soft">{words}</p>'
-
-
-def _unseen(evaluation: Evaluation) -> str:
-    if not evaluation.n_unseen:
-        return ""
-    named = [f"{shorten(name, 60)} ({rows:,})" for name, rows in evaluation.unseen.items()]
-    more = f", and {len(named) - _NAMED_UNSEEN} more" if len(named) > _NAMED_UNSEEN else ""
-    rows = sum(evaluation.unseen.values())
-    return (
-        f'<div class="warning"><b>{rows:,} rows have a label that the model does not know</b>, and count as wrong: '
-        f"{escape(', '.join(named[:_NAMED_UNSEEN]))}{more}. The log loss leaves them out.</div>"
-    )
+    return number_boxes(values, evaluation.intervals(), words)
 
 
 def _comparisons(comparisons: Mapping[str, Comparison]) -> str:
@@ -97,8 +85,8 @@ def _comparisons(comparisons: Mapping[str, Comparison]) -> str:
         return ""
     rows = [
         [
-            _name(name),
-            _number(pair.accuracies[1]),
+            name_cell(name),
+            number(pair.accuracies[1]),
             f"{pair.difference:+.3f}",
             _signed(pair),
             _p_value(pair.p_value),
@@ -110,7 +98,7 @@ def _comparisons(comparisons: Mapping[str, Comparison]) -> str:
     heads = ["compared with", "its accuracy", "this model's gain", "95 % interval", "McNemar's p", "only this right"]
     return (
         "<h2>Beside other models</h2><p>On the same rows. A small p says that a difference as large as this one would"
-        " seldom come from chance alone.</p>" + _table([*heads, "only the other"], rows)
+        " seldom come from chance alone.</p>" + table([*heads, "only the other"], rows)
     )
 
 
@@ -119,12 +107,11 @@ def _classes(evaluation: Evaluation) -> str:
     rows = []
     columns = zip(evaluation.precision, evaluation.recall, evaluation.f1, evaluation.support, strict=True)
     for i, (precision, recall, f1, support) in enumerate(columns):
-        bar = f'<td class="bar" style="--share:{100 * f1:.1f}%">{f1:.3f}</td>'
-        area = [_number(areas[i]) if i < len(areas) else "–"] if areas else []
+        area = [number(areas[i]) if i < len(areas) else "–"] if areas else []
         name = evaluation.classes[i]
-        rows.append([_name(name), f"{precision:.3f}", f"{recall:.3f}", bar, *area, f"{support:,}"])
+        rows.append([name_cell(name), f"{precision:.3f}", f"{recall:.3f}", bar_cell(f1), *area, f"{support:,}"])
     heads = ["class", "precision", "recall", "F1", *(["ROC-AUC"] if areas else []), "rows"]
-    return "<h2>Classes</h2>" + _table(heads, rows, style="wide tall")
+    return "<h2>Classes</h2>" + table(heads, rows, style="wide tall")
 
 
 def _confusion(evaluation: Evaluation) -> str:
@@ -135,31 +122,22 @@ def _confusion(evaluation: Evaluation) -> str:
         picture = f'<p>{words}</p><div class="wide">{confusion_svg(evaluation)}</div>'
     found = evaluation.confusions(_N_CONFUSIONS)
     support = dict(zip(evaluation.classes, evaluation.support.tolist(), strict=True))
-    rows = [[_name(a), _name(b), f"{n:,}", f"{n / support[a]:.1%}"] for a, b, n in found]
-    table = _table(["truth", "predicted as", "rows", "of the class"], rows) if rows else "<p>No errors.</p>"
+    rows = [[name_cell(a), name_cell(b), f"{n:,}", f"{n / support[a]:.1%}"] for a, b, n in found]
+    errors = table(["truth", "predicted as", "rows", "of the class"], rows) if rows else "<p>No errors.</p>"
     return (
         f'<div class="pair"><div><h2>Confusion matrix</h2>{picture}</div>'
-        f"<div><h2>Most frequent confusions</h2>{table}</div></div>"
+        f"<div><h2>Most frequent confusions</h2>{errors}</div></div>"
     )
 
 
 def _reliability(evaluation: Evaluation) -> str:
     if evaluation.scores is None or not evaluation.n_rows:
         return ""
-    bins = evaluation.scores.bins
-    sure = bins.confidence.sum() / evaluation.n_rows
-    words = (
-        "Of the predictions made with probability 0.8, four in five should be right. The mean probability is"
-        f" {sure:.3f}, the accuracy {evaluation.accuracy:.3f}: the model is {_leaning(sure - evaluation.accuracy)}."
-        f" The gaps, weighted by their rows, make the expected calibration error of {bins.calibration_error:.3f}."
+    return reliability_section(
+        evaluation.scores.bins,
+        "Of the predictions made with probability 0.8, four in five should be right.",
+        "accuracy",
     )
-    return f"<h2>Reliability</h2><p>{words}</p>{reliability_svg(bins)}"
-
-
-def _leaning(excess: float) -> str:
-    if abs(excess) < 0.01:
-        return "about as sure as it should be"
-    return "too sure of itself" if excess > 0 else "less sure than it could be"
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
@@ -168,9 +146,9 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
     rows = [
         [
             f"{mistake.row:,}",
-            f'<td class="name text">{escape(shorten(mistake.text, _MAX_TEXT))}</td>',
-            _name(mistake.truth),
-            _name(mistake.predicted),
+            text_cell(mistake.text),
+            name_cell(mistake.truth),
+            name_cell(mistake.predicted),
             f"{mistake.probability:.3f}",
             "–" if mistake.truth_probability is None else f"{mistake.truth_probability:.3f}",
         ]
@@ -179,27 +157,8 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
     heads = ["row", "text", "truth", "prediction", "its probability", "the truth's"]
     return (
         "<h2>Worst errors</h2><p>The wrong predictions that the model was surest of; among them are often wrong"
-        " labels.</p>" + _table(heads, rows)
+        " labels.</p>" + table(heads, rows)
     )
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, style: str = "wide") -> str:
-    """Write a table; a cell that is no <td> yet becomes one."""
-    left = ("class", "compared with", "truth", "prediction", "predicted as", "text")
-    head = "".join(f"<th{' class=name' if name in left else ''}>{escape(name)}</th>" for name in heads)
-    body = "".join(
-        "<tr>" + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f'<div class="{style}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _name(name: str) -> str:
-    return f'<td class="name">{escape(shorten(name, 80))}</td>'
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
 def _p_value(value: float) -> str:

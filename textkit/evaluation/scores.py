@@ -18,7 +18,7 @@ from textkit.evaluation.intervals import Interval
 
 N_BINS = 15  # Guo et al. 2017, On Calibration of Modern Neural Networks
 # A probability of 0 for the truth costs -log of this, 36.04, as in scikit-learn.
-_SMALLEST = float(np.finfo(np.float64).eps)
+SMALLEST = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,35 @@ class Bins:
     confidence: NDArray[np.float64]
     right: NDArray[np.int64]
 
+    @classmethod
+    def of(cls, sums: NDArray[np.float64]) -> Bins:
+        """Take (3, n_bins) sums of `count_bins`."""
+        rows, confidence, right = sums
+        return cls(rows.astype(np.int64), confidence.copy(), right.astype(np.int64))
+
     @property
     def calibration_error(self) -> float:
         """Expected calibration error: the mean over the rows of |share right - mean probability| of their bin."""
         return float(np.abs(self.right - self.confidence).sum() / max(int(self.rows.sum()), 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the rows, mean probability and share right of each bin, None where it is empty."""
+        return {
+            "rows": self.rows.tolist(),
+            "confidence": _mean(self.confidence, self.rows),
+            "accuracy": _mean(self.right, self.rows),
+        }
+
+
+def count_bins(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Sum rows, probabilities and right ones by bins of probability: (n,) and (n,) -> (3, N_BINS).
+
+    >>> count_bins(np.array([0.0, 1.0]), np.array([False, True]))[:, [0, 14]].tolist()
+    [[1.0, 1.0], [0.0, 1.0], [0.0, 1.0]]
+    """
+    bins = np.clip(np.ceil(probabilities * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
+    weights = (np.ones(len(bins)), probabilities, right.astype(np.float64))
+    return np.stack([np.bincount(bins, weights=each, minlength=N_BINS) for each in weights])
 
 
 @dataclass(frozen=True)
@@ -94,11 +119,7 @@ class Scores:
         }
         return {
             **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
-            "reliability": {
-                "rows": self.bins.rows.tolist(),
-                "confidence": _mean(self.bins.confidence, self.bins.rows),
-                "accuracy": _mean(self.bins.right, self.bins.rows),
-            },
+            "reliability": self.bins.to_dict(),
         }
 
 
@@ -123,18 +144,13 @@ class ScoreStream:
         self._areas.add(codes[:, None] == np.arange(self.n_classes), probabilities)
         known = codes < self.n_classes
         of_truth = np.where(known, probabilities[np.arange(len(codes)), np.where(known, codes, 0)], 0.0)
-        self._losses.add(-np.log(np.clip(of_truth[known], _SMALLEST, None)))
+        self._losses.add(-np.log(np.clip(of_truth[known], SMALLEST, None)))
         distances = (probabilities**2).sum(axis=1) - 2 * of_truth + 1  # sum over classes of (p - truth)^2
         self._distances.add(distances / 2 if self.n_classes == 2 else distances)
-        confidence = probabilities.max(axis=1)
-        right = codes == probabilities.argmax(axis=1)
-        bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
-        for row, weights in enumerate((np.ones(len(codes)), confidence, right.astype(np.float64))):
-            self._bins[row] += np.bincount(bins, weights=weights, minlength=N_BINS)
+        self._bins += count_bins(probabilities.max(axis=1), codes == probabilities.argmax(axis=1))
 
     def result(self) -> Scores:
         """Compute the scores of what was added so far."""
-        rows, confidence, right = self._bins
         return Scores(
             n_known=self._losses.n,
             log_loss=self._losses.mean,
@@ -142,7 +158,7 @@ class ScoreStream:
             brier=self._distances.mean,
             brier_error=self._distances.error,
             areas=self._areas.result(),
-            bins=Bins(rows.astype(np.int64), confidence.copy(), right.astype(np.int64)),
+            bins=Bins.of(self._bins),
         )
 
 

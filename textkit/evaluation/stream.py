@@ -6,7 +6,6 @@ mistakes. What is kept: the confusion matrix, the bounded sums of `scores`, some
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,14 +16,14 @@ from textkit.errors import DataError, UsageError
 from textkit.evaluation.areas import EXACT_SCORES
 from textkit.evaluation.confusion import Evaluation
 from textkit.evaluation.scores import ScoreStream
+from textkit.evaluation.worst import MAX_TEXT, Worst
 
 # Unseen labels that get a row of their own; a wrong label column may hold as many labels as the file has rows.
 MAX_UNSEEN = 100
 OTHER_UNSEEN = "(other unseen labels)"
-_MAX_TEXT = 2000
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Mistake:
     """A wrong prediction: how sure the model was of it, the row from 1, the text, and what it gave the truth.
 
@@ -59,13 +58,12 @@ class Stream:
         if len(set(classes)) != len(classes) or not classes:
             raise UsageError(f"expected different classes, at least one, found {list(classes)!r:.80}")
         self.classes = list(classes)
-        self.n_mistakes = n_mistakes
         self.n_rows = 0
         self._codes = {name: code for code, name in enumerate(classes)}
         self._unseen: list[str] = []
         self._counts = np.zeros((len(classes) + MAX_UNSEEN + 1, len(classes)), dtype=np.int64)
         self._scores = ScoreStream(len(classes), exact_scores=exact_scores)
-        self._mistakes: list[tuple[float, int, Mistake]] = []
+        self._worst = Worst[Mistake](n_mistakes)
 
     def encode(self, labels: Sequence[str]) -> NDArray[np.int64]:
         """Turn labels into codes (n,) int64; unseen ones get codes after the classes, in order of appearance."""
@@ -110,7 +108,7 @@ class Stream:
 
     def mistakes(self) -> list[Mistake]:
         """Give the wrong predictions that the model was surest of, the surest first."""
-        return [mistake for _, _, mistake in sorted(self._mistakes, reverse=True)]
+        return self._worst.items()
 
     def _keep_mistakes(
         self,
@@ -120,21 +118,18 @@ class Stream:
         texts: Sequence[str],
     ) -> None:
         wrong = np.flatnonzero(codes != predicted)
-        sure = probabilities[wrong, predicted[wrong]]
-        for i in wrong[np.argsort(-sure, kind="stable")[: self.n_mistakes]].tolist():
-            code, probability = int(codes[i]), float(probabilities[i, predicted[i]])
-            if len(self._mistakes) == self.n_mistakes and probability <= self._mistakes[0][0]:
-                return
-            known = code < len(self.classes)
-            truth = OTHER_UNSEEN if code == len(self._counts) - 1 else [*self.classes, *self._unseen][code]
-            mistake = Mistake(
-                probability,
-                self.n_rows + i + 1,
-                texts[i][:_MAX_TEXT],
-                truth,
-                self.classes[int(predicted[i])],
-                float(probabilities[i, code]) if known else None,
+
+        def make(place: int) -> Mistake:
+            i = int(wrong[place])
+            code, guess = int(codes[i]), int(predicted[i])
+            other = code == len(self._counts) - 1
+            return Mistake(
+                probability=float(probabilities[i, guess]),
+                row=self.n_rows + i + 1,
+                text=texts[i][:MAX_TEXT],
+                truth=OTHER_UNSEEN if other else [*self.classes, *self._unseen][code],
+                predicted=self.classes[guess],
+                truth_probability=float(probabilities[i, code]) if code < len(self.classes) else None,
             )
-            # Among equally sure mistakes the earlier row is kept, and stands first.
-            push = heapq.heappush if len(self._mistakes) < self.n_mistakes else heapq.heapreplace
-            push(self._mistakes, (probability, -mistake.row, mistake))
+
+        self._worst.offer(probabilities[wrong, predicted[wrong]], make)
