@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +44,7 @@ def train(
 ) -> None:
     """Learn a vocabulary: the same bytes on every run, for any order of the files and any number of threads."""
     from textkit import tokenizers
+    from textkit.cli.learning import Watch
     from textkit.cli.output import note
     from textkit.tokenizers.counting import parse_memory
     from textkit.tokenizers.train import cut_vocabulary, train_counts
@@ -55,10 +56,13 @@ def train(
     if kind == "byte":
         options.pop("size")
     bounds: dict[str, Any] = {"memory_bytes": None if memory is None else parse_memory(memory), "say": note}
-    if counts:
-        largest = train_counts(kind, [Path(name) for name in inputs], **bounds, **options)
-    else:
-        largest = tokenizers.train(kind, _texts(inputs, text_column), **bounds, **options)
+    with Watch(kind) as watch:
+        if counts:
+            watch.start_learning()
+            largest = train_counts(kind, [Path(name) for name in inputs], **bounds, **options)
+        else:
+            texts = _texts(inputs, text_column, when_read=watch.start_learning)
+            largest = tokenizers.train(kind, texts, **bounds, **options)
     for number in sizes:
         whole = number >= len(largest.vocabulary) or len(sizes) == 1
         made = largest if whole else cut_vocabulary(largest, number)
@@ -128,7 +132,7 @@ def report(
     write_line(to_json(found) if as_json else render_fit(found))
 
 
-def _texts(inputs: list[str], text_column: str | None) -> Iterator[str]:
+def _texts(inputs: list[str], text_column: str | None, *, when_read: Callable[[], None] | None = None) -> Iterator[str]:
     """Stream the texts of files with a progress line, with the time left where sizes tell; say what was guessed."""
     from textkit.bulk import Inputs
     from textkit.cli.output import Progress, note
@@ -145,6 +149,8 @@ def _texts(inputs: list[str], text_column: str | None) -> Iterator[str]:
             yield row.text
     for line in rows.notes:
         note(line)
+    if when_read is not None:
+        when_read()
 
 
 def _parse_sizes(text: str) -> list[int]:

@@ -97,6 +97,7 @@ class PipelineTokenizer:
         kind: str,
         engine: EngineChoice = "auto",
         description: dict[str, Any] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self._description: dict[str, Any] = json.loads(backend.to_str()) if description is None else description
         self._description |= {"truncation": None, "padding": None}
@@ -117,7 +118,7 @@ class PipelineTokenizer:
         self._reference = engines.ReferenceEngine(backend)
         # With or without spans -> the engine, chosen and certified at the first texts.
         self._engines: dict[bool, engines.Engine] = {}
-        self._notes: list[str] = []
+        self._notes = list(notes)
 
     def __repr__(self) -> str:
         return f"PipelineTokenizer(kind='{self.kind}', n_tokens={len(self.vocabulary):,})"
@@ -214,7 +215,7 @@ class PipelineTokenizer:
 
     @property
     def engine_notes(self) -> list[str]:
-        """Say why a fast engine was not taken, or when it failed on texts and the reference took over."""
+        """Say why a fast engine was not taken, when it failed on texts, and where a foreign file's ids may differ."""
         tried = self._fast_engines if "_fast_engines" in vars(self) else []
         return [*self._notes, *chain.from_iterable(fast.engine.notes for fast in tried)]
 

@@ -1,4 +1,4 @@
-"""Foreign vocabularies -> an exact tokenizer: BERT's vocab.txt, GPT-2's vocab.json, .tiktoken, sentencepiece.
+"""Foreign vocabularies -> an exact tokenizer: BERT's vocab.txt, GPT-2's vocab.json, .tiktoken.
 
 In: the bytes of a vocabulary file. Out: a PipelineTokenizer that gives the ids its own library gives.
 Each function raises ArtifactError with the file and, where there are lines, the line.
@@ -10,23 +10,17 @@ import base64
 import binascii
 import itertools
 import json
-import struct
-from collections.abc import Iterator
-from typing import Any
 
-import tokenizers as hf
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import models
 
 from textkit.errors import ArtifactError
 from textkit.tokenizers.base import PipelineTokenizer
 from textkit.tokenizers.character import byte_names
-from textkit.tokenizers.subword import SPECIAL_SCORE, create_bpe, create_wordpiece
+from textkit.tokenizers.subword import create_bpe, create_wordpiece
 from textkit.tokenizers.subword_splitters import byte_level_backend
 
 # Number of mergeable ranks -> the split pattern that goes with them; a .tiktoken file does not say.
 _SPLIT_OF_RANKS = {50_256: "gpt2", 50_257: "gpt2", 50_280: "gpt2", 100_256: "cl100k", 199_998: "o200k"}
-# Piece types of sentencepiece's model proto.
-_UNKNOWN, _CONTROL, _BYTE = 2, 3, 6
 
 
 def from_vocab_txt(data: bytes, *, where: str) -> PipelineTokenizer:
@@ -107,82 +101,6 @@ def _merge_below(token: bytes, ranks: dict[bytes, int], limit: int) -> list[byte
         at = found.index(lowest)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return parts
-
-
-def from_sentencepiece(data: bytes, *, where: str) -> PipelineTokenizer:
-    """Read a sentencepiece .model of type unigram; its normaliser's table comes along."""
-    try:
-        proto = list(_fields(data))
-        pieces = [_piece(value) for number, value in proto if number == 1]
-        trainer = dict(_fields(next(value for number, value in proto if number == 2)))
-        normalizer = dict(_fields(next((value for number, value in proto if number == 3), b"")))
-    except (ValueError, IndexError, StopIteration, struct.error, TypeError) as err:
-        raise ArtifactError("not a sentencepiece model: its fields cannot be read", where=where) from err
-    if trainer.get(3, 1) != 1:
-        kind = {2: "bpe", 3: "word", 4: "char"}.get(trainer[3], "unknown")
-        raise ArtifactError(f"model_type is {kind}; only unigram models of sentencepiece are read", where=where)
-    unknown = next((i for i, (_, _, type_) in enumerate(pieces) if type_ == _UNKNOWN), None)
-    if unknown is None:
-        raise ArtifactError("no unknown piece among the pieces", where=where)
-    # sentencepiece never matches a control or unknown piece in a text.
-    scored = [(name, SPECIAL_SCORE if type_ in (_UNKNOWN, _CONTROL) else score) for name, score, type_ in pieces]
-    byte_fallback = any(type_ == _BYTE for _, _, type_ in pieces)
-    backend = hf.Tokenizer(models.Unigram(scored, unk_id=unknown, byte_fallback=byte_fallback))
-    backend.normalizer = _sentencepiece_normalizer(normalizer)
-    prepend = "always" if normalizer.get(3, 1) else "never"
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend)
-    backend.decoder = decoders.Metaspace(prepend_scheme=prepend)
-    backend.add_special_tokens([name for name, _, type_ in pieces if type_ in (_UNKNOWN, _CONTROL)])
-    return PipelineTokenizer(backend, kind="unigram")
-
-
-def _sentencepiece_normalizer(spec: dict[int, Any]) -> Any:
-    """Build the normaliser of a sentencepiece model: its character map, then white space made single."""
-    steps: list[Any] = [normalizers.Precompiled(spec[2])] if spec.get(2) else []
-    if spec.get(4, 1):  # remove_extra_whitespaces
-        steps += [normalizers.Replace(Regex(r"\A +| +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
-    return normalizers.Sequence(steps)
-
-
-def _piece(data: bytes) -> tuple[str, float, int]:
-    """Read one piece: its text, score and type."""
-    fields = dict(_fields(data))
-    return fields[1].decode("utf-8"), struct.unpack("<f", fields.get(2, b"\0\0\0\0"))[0], fields.get(3, 1)
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Walk a protobuf message: (field number, int or bytes)."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, at = _varint(data, at)
-            yield number, value
-            continue
-        if wire == 2:
-            size, at = _varint(data, at)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if at + size > len(data):
-            raise ValueError("truncated")
-        yield number, data[at : at + size]
-        at += size
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("varint too long")
 
 
 def _decode(data: bytes, *, where: str) -> str:

@@ -30,8 +30,8 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokeni
     """Open a tokenizer of any known format, told by its content.
 
     A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside its merges.txt, a
-    .tiktoken file, a sentencepiece .model (unigram), each file also .gz; or `hf:NAME`, which asks the hub. A folder
-    that textkit wrote is checked against its manifest. Raises ArtifactError that names the file and field.
+    .tiktoken file, a sentencepiece .model (unigram, BPE), each file also .gz; or `hf:NAME`, which asks the hub. A
+    folder that textkit wrote is checked against its manifest. Raises ArtifactError that names the file and field.
 
     >>> from textkit import tokenizers
     >>> tokenizers.train("char", ["pride"]).save("tok")
@@ -92,12 +92,12 @@ def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
         value = files.parse_json(data, path)
         if isinstance(value.get("model"), dict) or not (path.parent / "merges.txt").is_file():
             return _from_json(value, path, engine=engine)
-    from textkit.tokenizers import conversion  # with all kinds behind it, which a tokenizer.json does not need
+    from textkit.tokenizers import conversion, sentencepiece_files  # which a tokenizer.json does not need
 
     if is_json:
         return conversion.from_vocab_and_merges(data, read_bytes(path.parent / "merges.txt"), where=str(path))
     if data[:1] == b"\n":  # the key of a protobuf's first field; no text format begins with an empty line
-        return conversion.from_sentencepiece(data, where=str(path))
+        return sentencepiece_files.from_sentencepiece(data, where=str(path))
     first, _, rest = data.partition(b"\n")[0].partition(b" ")
     if rest.strip().isdigit() and first:
         return conversion.from_tiktoken(data, where=str(path))
