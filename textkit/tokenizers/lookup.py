@@ -137,8 +137,8 @@ def add_words(tokenizer: Tokenizer, words: Sequence[str]) -> PipelineTokenizer:
 
     >>> from textkit import tokenizers
     >>> more = add_words(tokenizers.create("word", vocabulary=["pride"], lowercase=True), ["Vanity", "pride", "and so"])
-    >>> more.vocabulary
-    {'[PAD]': 0, '[UNK]': 1, 'pride': 2, 'vanity': 3}
+    >>> more.encode(["Pride, vanity"])[0].tolist()
+    [2, 1, 3]
     """
     description = json.loads(tokenizer.json) if isinstance(tokenizer, PipelineTokenizer) else None
     if description is None or description["model"]["type"] != "WordLevel":
