@@ -18,6 +18,7 @@ from textkit.evaluation.intervals import Interval
 from textkit.evaluation.scores import Bins
 
 _MAX_TEXT = 600
+_INTERVALS = "Under each number its 95 % interval: where it might lie on other rows of the same kind."
 _NAMED_UNSEEN = 30
 _LEFT = ("class", "label", "compared with", "truth", "prediction", "predicted as", "text", "missed", "extra", "right")
 
@@ -32,13 +33,13 @@ def write_page(path: str | Path, title: str, subtitle: str, sections: Sequence[s
 def number_boxes(
     values: Mapping[str, tuple[str, float]], intervals: Mapping[str, Interval], words: str, *, style: str = ".3f"
 ) -> str:
-    """Show numbers, key -> (name, value), each above its interval, and words about them."""
+    """Show numbers, key -> (name, value), each above its interval, and further words about them."""
     boxes = [
         f"<div><small>{name}</small><b>{number(value, style)}</b>"
         f"<small>{format(intervals[key], style) if key in intervals else ''}</small></div>"
         for key, (name, value) in values.items()
     ]
-    return f'<div class="numbers">{"".join(boxes)}</div><p class="soft">{words}</p>'
+    return f'<div class="numbers">{"".join(boxes)}</div><p class="soft">{_INTERVALS} {words}</p>'
 
 
 def warn_unseen(unseen: Mapping[str, int], what: str, more_words: str = "") -> str:
@@ -63,6 +64,11 @@ def reliability_section(bins: Bins, words: str, total: str, *, pairs: bool = Fal
         f" The gaps, weighted by their rows, make the expected calibration error of {bins.calibration_error:.3f}."
     )
     return f"<h2>Reliability</h2><p>{words}</p>{reliability_svg(bins, pairs=pairs)}"
+
+
+def worst_section(words: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """List the worst errors under words about them; nothing where there are none."""
+    return f"<h2>Worst errors</h2><p>{words}</p>{table(heads, rows)}" if rows else ""
 
 
 def _leaning(excess: float) -> str:

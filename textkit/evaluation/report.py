@@ -22,6 +22,7 @@ from textkit.evaluation.page import (
     table,
     text_cell,
     warn_unseen,
+    worst_section,
     write_page,
 )
 from textkit.evaluation.stream import Mistake
@@ -74,10 +75,7 @@ def _numbers(evaluation: Evaluation) -> str:
             "brier": ("Brier score", scores.brier),
             "calibration_error": ("calibration error", scores.calibration_error),
         }
-    words = (
-        "Under each number its 95 % interval: where it might lie on other rows of the same kind. Micro F1 is accuracy."
-    )
-    return number_boxes(values, evaluation.intervals(), words)
+    return number_boxes(values, evaluation.intervals(), "Micro F1 is accuracy.")
 
 
 def _comparisons(comparisons: Mapping[str, Comparison]) -> str:
@@ -141,8 +139,6 @@ def _reliability(evaluation: Evaluation) -> str:
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
-    if not mistakes:
-        return ""
     rows = [
         [
             f"{mistake.row:,}",
@@ -155,10 +151,8 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
         for mistake in mistakes
     ]
     heads = ["row", "text", "truth", "prediction", "its probability", "the truth's"]
-    return (
-        "<h2>Worst errors</h2><p>The wrong predictions that the model was surest of; among them are often wrong"
-        " labels.</p>" + table(heads, rows)
-    )
+    words = "The wrong predictions that the model was surest of; among them are often wrong labels."
+    return worst_section(words, heads, rows)
 
 
 def _p_value(value: float) -> str:

@@ -22,12 +22,12 @@ from textkit.evaluation.page import (
     table,
     text_cell,
     warn_unseen,
+    worst_section,
     write_page,
 )
 from textkit.evaluation.regression import NumberMistake, RegressionEvaluation
 
 _NAMED_LABELS = 30  # that a cell of the worst errors holds
-_INTERVALS = "Under each number its 95 % interval: where it might lie on other rows of the same kind."
 
 
 def write_multilabel_html(
@@ -53,7 +53,7 @@ def write_multilabel_html(
         "map": ("mean average precision", evaluation.mean_average_precision),
     }
     sections = [
-        number_boxes(values, evaluation.intervals(), f"{_INTERVALS} Subset accuracy is the share of rows all right."),
+        number_boxes(values, evaluation.intervals(), "Subset accuracy is the share of rows all right."),
         warn_unseen(evaluation.unseen, "labels of rows are unknown to the model"),
         _labels(evaluation),
         _reliability(evaluation),
@@ -119,8 +119,6 @@ def _reliability(evaluation: MultiLabelEvaluation) -> str:
 
 
 def _label_mistakes(mistakes: Sequence[LabelMistake]) -> str:
-    if not mistakes:
-        return ""
     rows = [
         [
             f"{mistake.row:,}",
@@ -132,11 +130,11 @@ def _label_mistakes(mistakes: Sequence[LabelMistake]) -> str:
         ]
         for mistake in mistakes
     ]
-    return (
-        "<h2>Worst errors</h2><p>The rows with the largest loss (mean log loss over the labels) whose labels were not"
-        " all right, and the probabilities of the missed and the extra ones; among them are often wrong labels.</p>"
-        + table(["row", "text", "missed", "extra", "right", "loss"], rows)
+    words = (
+        "The rows with the largest loss (mean log loss over the labels) whose labels were not all right, and the"
+        " probabilities of the missed and the extra ones; among them are often wrong labels."
     )
+    return worst_section(words, ["row", "text", "missed", "extra", "right", "loss"], rows)
 
 
 def _label_cell(labels: Mapping[str, float | None]) -> str:
@@ -158,7 +156,7 @@ def _numbers(result: RegressionEvaluation) -> str:
         "bias": "mean residual",
     }
     values = {key: (names[key], value) for key, value in result.scores.items()}
-    return number_boxes(values, result.intervals(), f"{_INTERVALS} A residual is truth less prediction.", style=".4g")
+    return number_boxes(values, result.intervals(), "A residual is truth less prediction.", style=".4g")
 
 
 def _pictures(result: RegressionEvaluation) -> str:
@@ -175,8 +173,6 @@ def _outside(n_rows: int) -> str:
 
 
 def _number_mistakes(mistakes: Sequence[NumberMistake]) -> str:
-    if not mistakes:
-        return ""
     rows = [
         [
             f"{mistake.row:,}",
@@ -187,7 +183,5 @@ def _number_mistakes(mistakes: Sequence[NumberMistake]) -> str:
         ]
         for mistake in mistakes
     ]
-    return (
-        "<h2>Worst errors</h2><p>The rows with the largest residuals; among them are often wrong numbers.</p>"
-        + table(["row", "text", "true", "predicted", "residual"], rows)
-    )
+    words = "The rows with the largest residuals; among them are often wrong numbers."
+    return worst_section(words, ["row", "text", "true", "predicted", "residual"], rows)
