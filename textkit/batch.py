@@ -114,7 +114,7 @@ class TokenBatch:
     def take(self, rows: Sequence[int] | IntArray) -> TokenBatch:
         """Give the rows at these indices, in this order; an index may repeat."""
         index = np.asarray(rows, dtype=np.int64)
-        positions, offsets = _gather(self.offsets, index)
+        positions, offsets = gather_positions(self.offsets, index)
         spans = None if self.spans is None else self.spans[positions]
         sources = None if self.sources is None else self.sources[index]
         return TokenBatch(self.ids[positions], offsets, spans, self.truncated[index], sources)
@@ -202,7 +202,9 @@ def offsets_of(lengths: IntArray) -> NDArray[np.int64]:
     return offsets
 
 
-def _gather(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def gather_positions(
+    offsets: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give the flat positions of the chosen rows' tokens, and the new offsets."""
     starts = offsets[:-1][rows]
     lengths = offsets[1:][rows] - starts

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch, offsets_of
+from textkit.batch import TokenBatch, gather_positions, offsets_of
 from textkit.tokenizers import patterns, unicode_breaks
 from textkit.tokenizers.engines import Engine, chunks, encode_split
 from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.subword_splitters import SPLITS
+from textkit.tokenizers.unicode_tables import GRAPHEME
 
 # A bound on the table's memory: about 150 MB.
 CAPACITY = 500_000
@@ -49,6 +50,8 @@ def _words_pattern(unsure: str) -> str:
 _WORDS = re.compile(_words_pattern(_UNSURE)).findall
 _WORDS_ASCII = re.compile(_words_pattern(r"\x00- \x7f")).findall
 _SURE_END = re.compile(rf"[^{_UNSURE}]\Z").search
+# A table of sentencepiece may take marks with the white space before them, which then stands before the next space.
+_MARKED_SPACE = re.compile(rf"(?! )[{_UNSURE}][{GRAPHEME['Extend']}{GRAPHEME['SpacingMark']}]").search
 _BEYOND = re.compile(r"[^\0-\uffff]").search
 
 _SPLITTERS_AT_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace"}
@@ -113,8 +116,10 @@ class WordTableEngine:
                 self._table = _Table()  # another thread may still read the old one
                 self._n_seen = self._n_new = 0
             self._n_new += len(words)
-            following = [word for word in words if word.startswith(" ") and _SURE_END(word)]
-            others = [word for word in words if not (word.startswith(" ") and _SURE_END(word))]
+            following: list[str] = []
+            others: list[str] = []
+            for word in words:
+                (following if word.startswith(" ") and _SURE_END(word) else others).append(word)
             for group, encode in ((following, self._encode_following), (others, self._encode_others)):
                 for start in range(0, len(group), WORDS_A_CALL):
                     part = group[start : start + WORDS_A_CALL]
@@ -179,15 +184,12 @@ class _Table:
 
     def gather(self, codes: NDArray[np.int64], rows: NDArray[np.int64], *, spans: bool) -> TokenBatch:
         """Put the tokens of words one after the other. rows: (n_rows + 1,) first word of every row."""
-        firsts = self._starts[codes]
-        counts = self._starts[codes + 1] - firsts
-        tokens = offsets_of(counts)
-        positions = np.arange(int(tokens[-1])) + np.repeat(firsts - tokens[:-1], counts)
+        positions, tokens = gather_positions(self._starts, codes)
         edges = None
         if spans:
             characters = offsets_of(self._sizes[codes])
             starts = characters[:-1] - np.repeat(characters[rows[:-1]], np.diff(rows))
-            edges = self._spans.take(positions, axis=0) + np.repeat(starts.astype(np.int32), counts)[:, None]
+            edges = self._spans.take(positions, axis=0) + np.repeat(starts.astype(np.int32), np.diff(tokens))[:, None]
         return TokenBatch(self._ids[positions], tokens[rows], edges, np.zeros(len(rows) - 1, dtype=np.int32))
 
 
@@ -221,7 +223,7 @@ def split_words(text: str) -> list[str] | None:
         return text.replace(" ", "\n ").split("\n")
     if text.isascii():
         return _WORDS_ASCII(text)
-    return None if _BEYOND(text) else _WORDS(text)
+    return None if _BEYOND(text) or _MARKED_SPACE(text) else _WORDS(text)
 
 
 def is_cut_at_spaces(description: dict[str, Any]) -> bool:
