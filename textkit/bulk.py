@@ -114,6 +114,13 @@ def map_parts(
                 future.cancel()
 
 
+def check_kept(names: Iterable[str], *, own: Sequence[str]) -> None:
+    """Refuse to keep a column under the name of one that the output has of its own: one would replace the other."""
+    for name in names:
+        if name in own:
+            raise UsageError(f"--keep {name}: the output has a column '{name}' of its own; rename it in the input")
+
+
 def part_name(number: int, ending: str) -> str:
     """Name a part's file so that names sort as numbers do."""
     return f"part-{number:05d}.{ending}"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit import files
-from textkit.bulk import Part, part_name
+from textkit.bulk import Part, check_kept, part_name
 from textkit.embeddings.text_embedder import TextEmbedder
 from textkit.embeddings.texts import StaticTexts, TextVectors, fingerprint
 from textkit.embeddings.vectors import Floats, Unknown, Vectors
@@ -40,6 +40,7 @@ class Plan:
                 raise UsageError(unknown_name(kind, value, known))
         if self.output == "npy" and self.keep:
             raise UsageError(".npy holds vectors alone; to keep columns write parquet")
+        check_kept(self.keep, own=("row", "vector"))
 
 
 @dataclass(frozen=True)

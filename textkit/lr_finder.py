@@ -64,6 +64,7 @@ def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> Ra
     settings: dict[str, Any] = {
         "lr": HIGHEST,
         "encoder_lr": None,
+        "layer_decay": 1.0,
         "batch_tokens": None,
         "accumulate": 1,
         "average": 0.0,

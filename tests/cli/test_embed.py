@@ -168,9 +168,9 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_part(vectors: str) -> None:
 def test_what_goes_wrong_is_one_line(vectors: str) -> None:
     write_corpus("a.txt", TEXTS)
     assert "no such file or folder" in fails(4, "embed", "a.txt", "-m", "nosuch", "--to", "x")
-    assert "known: float16, float32" not in fails(
-        2, "embed", "a.txt", "-m", vectors, "--to", "x", "--keep", "id", "--as", "npy"
-    )
+    more = ["embed", "a.txt", "-m", vectors, "--to", "x", "--keep"]
+    assert ".npy holds vectors alone" in fails(2, *more, "id", "--as", "npy")
+    assert "column 'vector' of its own" in fails(2, *more, "vector")
     assert "unknown pooling 'meen'" in fails(2, "embed", "a.txt", "-m", vectors, "--to", "x", "--pooling", "meen")
     assert "option prompt is not for vectors" in fails(2, "embed", "a.txt", "-m", vectors, "--to", "x", "--prompt", "q")
     assert "name files" in fails(2, "embed", "-", "-m", vectors, "--to", "x", input=b"a")

@@ -115,6 +115,14 @@ def test_a_table_holds_ids_spans_tokens_and_kept_columns() -> None:
     assert json.loads(Path("bare/_manifest.json").read_text())["n_rows"] == len(TEXTS)
 
 
+@pytest.mark.parametrize("name", ["row", "ids", "spans", "tokens"])
+def test_a_kept_column_never_replaces_one_of_ours(name: str) -> None:
+    Path("a.csv").write_text(f"text,{name}\nlow,7\n")
+    for more in (["-o", "out"], ["--to", "jsonl"]):
+        assert f"column '{name}' of its own" in fails(2, "tokenize", "a.csv", "--keep", name, *more)
+    assert not Path("out").exists()
+
+
 def test_shards_together_are_the_whole() -> None:
     write_corpus("a.jsonl", TEXTS * 5)
     check("tokenize", "a.jsonl", "-o", "whole", "--part-rows", "4")

@@ -65,6 +65,16 @@ class PretrainedEncoder(nn.Module):
         """Give the module that turns (input_ids, mask) into the states which this encoder takes."""
         return self._embedding[0]
 
+    def depths(self) -> dict[nn.Parameter, int]:
+        """Give how many layers stand above each weight: 0 for the last layer's, and most for the embeddings'."""
+        layers = _layers(self.model)
+        depths = {weight: len(layers) for weight in self._embedding[0].parameters()}
+        for name, weight in self.model.named_parameters():
+            depths[weight] = len(layers) if "embed" in name else 0
+        for i, layer in enumerate(layers):
+            depths |= dict.fromkeys(layer.parameters(), len(layers) - 1 - i)
+        return depths
+
     def train(self, mode: bool = True) -> PretrainedEncoder:
         """Set training mode; a wholly frozen model stays in eval mode."""
         super().train(mode)
@@ -206,7 +216,7 @@ def _layers(model: nn.Module) -> list[nn.Module]:
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == n_layers:
             return list(module)
-    raise UsageError("encoder 'pretrained': this model has no stack of layers of its own; train = all or none")
+    raise UsageError("encoder 'pretrained': this model has no stack of layers; set train to all or none, and layer_decay to 1")
 
 
 def _longest_row(model: Any) -> int | None:

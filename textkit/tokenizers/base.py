@@ -171,8 +171,8 @@ class PipelineTokenizer:
         engine = self._special_engine if allow_special else self._choose_engine(clean, spans=spans)
         parts = [engine.encode(part, spans=spans) for part in engines.chunks(clean, n_characters=CHUNK_CHARACTERS)]
         batch = parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
-        if self._spellable and not allow_special:
-            batch = replace(batch, ids=self._as_unknown(batch.ids))
+        if self._plain_ids is not None and not allow_special:
+            batch = replace(batch, ids=self._plain_ids[batch.ids])
         if n_replaced:
             batch = replace(batch, n_replaced=n_replaced)
         batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
@@ -220,16 +220,22 @@ class PipelineTokenizer:
         return [*self._notes, *chain.from_iterable(fast.engine.notes for fast in tried)]
 
     @cached_property
-    def _spellable(self) -> list[int]:
-        """Ids of special tokens that plain text can come to: whole pieces that a list of words holds."""
-        if self._description["model"]["type"] not in ("WordLevel", "WordPiece") or self.unknown_id is None:
-            return []
-        special = {t["content"]: t["id"] for t in self._description["added_tokens"] if t.get("special")}
-        found = np.unique(self._reference.encode(list(special), spans=False).ids).tolist()
-        return [i for i in special.values() if i in found and i != self.unknown_id]
+    def _plain_ids(self) -> NDArray[np.int32] | None:
+        """Give for every id the one that it has in plain text; None where that is the id itself.
 
-    def _as_unknown(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        return np.where(np.isin(ids, self._spellable), np.int32(self.unknown_id or 0), ids)
+        Plain text that spells a special token comes to that token where a list of words holds it as a whole piece; it
+        is unknown.
+        """
+        if self._description["model"]["type"] not in ("WordLevel", "WordPiece") or self.unknown_id is None:
+            return None
+        special = {t["content"]: t["id"] for t in self._description["added_tokens"] if t.get("special")}
+        found = set(self._reference.encode(list(special), spans=False).ids.tolist())
+        spelled = [i for i in special.values() if i in found and i != self.unknown_id]
+        if not spelled:
+            return None
+        plain = np.arange(max(self.vocabulary.values()) + 1, dtype=np.int32)
+        plain[spelled] = self.unknown_id
+        return plain
 
     def normalize(self, text: str) -> str:
         """Give the text as the splitter sees it, lower-cased for instance.
@@ -285,11 +291,9 @@ def check_texts(texts: Any) -> list[str]:
     if isinstance(texts, str | bytes):
         raise UsageError(f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]")
     rows = texts if isinstance(texts, list) else list(texts)
-    try:
-        "".join(rows)  # the quickest look at every type
-    except TypeError:
+    if not all(issubclass(kind, str) for kind in set(map(type, rows))):
         row, text = next((row, text) for row, text in enumerate(rows) if not isinstance(text, str))
-        raise UsageError(f"text {row} is a {type(text).__name__}, expected str") from None
+        raise UsageError(f"text {row} is a {type(text).__name__}, expected str")
     return rows
 
 

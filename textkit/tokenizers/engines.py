@@ -123,7 +123,7 @@ class GuardedEngine:
         self.notes: list[str] = []
         self._fast, self._reference = fast, reference
         contents = [token["content"] for token in added if token["content"]]
-        self._first_marks = {content[0] for content in contents}
+        self._first_marks = sorted({content[0] for content in contents})
         self._find = _any_of(contents).search
         self._find_normalized = _any_of(normalized).search if normalized else None
 
@@ -138,12 +138,10 @@ class GuardedEngine:
         find, find_normalized = self._find, self._find_normalized
         if find_normalized is not None:
             return [not (find(text) or find_normalized(self._reference.normalize(text))) for text in texts]
-        if not self._first_marks:
-            return None
-        together = "\0".join(texts)
-        if any(mark in together for mark in self._first_marks) and find(together):
-            return [find(text) is None for text in texts]
-        return None
+        # Most texts hold no character that an added token begins with.
+        held = {row for mark in self._first_marks for row, text in enumerate(texts) if mark in text}
+        hard = {row for row in held if find(texts[row])}
+        return [row not in hard for row in range(len(texts))] if hard else None
 
     def _encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         try:
@@ -161,7 +159,7 @@ def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
 
 def chunks(texts: Sequence[str], *, n_characters: int) -> Iterator[Sequence[str]]:
     """Cut texts into runs of about so many characters, at least one run, so that memory stays flat."""
-    if len("".join(texts)) < n_characters:
+    if sum(map(len, texts)) < n_characters:
         yield texts
         return
     start = size = 0

@@ -30,11 +30,8 @@ def replace_surrogates(texts: Sequence[str], *, errors: Errors) -> tuple[Sequenc
     >>> replace_surrogates(["a\\ud800"], errors="replace")
     (['a\ufffd'], 1)
     """
-    together = "".join(texts)
-    if together.isascii():
-        return texts, 0
     try:
-        together.encode("utf-8")
+        "".join([text for text in texts if not text.isascii()]).encode("utf-8")
     except UnicodeEncodeError:
         if errors == "strict":
             row, found = next((r, match) for r, text in enumerate(texts) if (match := SURROGATE.search(text)))

@@ -41,7 +41,7 @@ class SplintrEngine:
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         # splintr's Unicode tables are not the reference's: rows with such characters are the reference's.
-        if self._normalises and self._differs(_beyond_ascii("".join(texts))):
+        if self._normalises and self._differs(_beyond_ascii(texts)):
             plain = [text.isascii() or self._differs(text) is None for text in texts]
             return encode_split(texts, plain, self.encode_plain, self._reference.encode, spans=spans)
         return self.encode_plain(texts, spans=spans)
@@ -71,9 +71,10 @@ class SplintrEngine:
 _ASCII = bytes(range(128))
 
 
-def _beyond_ascii(text: str) -> str:
-    """Leave out the ASCII characters, ten times as fast as a pattern passes over them."""
-    return "" if text.isascii() else text.encode("utf-8").translate(None, _ASCII).decode("utf-8")
+def _beyond_ascii(texts: Sequence[str]) -> str:
+    """Join texts without their ASCII characters, ten times as fast as a pattern passes over them."""
+    together = "".join([text for text in texts if not text.isascii()])
+    return together.encode("utf-8").translate(None, _ASCII).decode("utf-8")
 
 
 def _finder(members: str) -> Callable[[str], object]:
