@@ -27,7 +27,7 @@ def mutate(value: Any, generator: random.Random) -> Any:
     if isinstance(value, list) and value and generator.random() < 0.8:
         at = generator.randrange(min(len(value), 40))
         return [*value[:at], mutate(value[at], generator), *value[at + 1 :]]
-    strange = [None, True, -1, 2**40, 1e308, "", "(", "(a+)+$", "\ud83d", [], {}, [[]], "x" * 1000, {"type": "BPE"}]
+    strange = [None, True, -1, 2**32 - 1, 2**40, 1e308, "", "(", "(a+)+$", "\ud83d", [], {}, [[]], "x" * 1000, {"type": "BPE"}]
     return generator.choice(strange)
 
 
@@ -49,6 +49,15 @@ def test_mutated_files_raise_only_textkit_errors(kind: str, capfd: pytest.Captur
             refused += 1
             assert "\n" not in str(err)
     assert refused > 10
+
+
+def test_an_id_that_would_fill_the_memory_is_refused() -> None:
+    for kind in ("word", "bpe"):
+        description = json.loads(tokenizers.train(kind, ["pride and vanity"]).json)  # type: ignore[attr-defined]
+        description["model"]["vocab"]["zz"] = 4_000_000_000
+        Path("tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
+        with pytest.raises(ArtifactError, match=r"^tokenizer.json: model.vocab has the id 4,000,000,000; ids go up to"):
+            tokenizers.load("tokenizer.json")
 
 
 def test_a_catastrophic_pattern_in_a_file_does_not_hang() -> None:

@@ -23,6 +23,8 @@ MANIFEST_KIND = "tokenizer"
 TOKENIZER_JSON = "tokenizer.json"
 CONFIG_JSON = "tokenizer_config.json"
 HUB_PREFIX = "hf:"
+# Published vocabularies end below 1,000,000; a tokenizer may number its ids with gaps.
+_HIGHEST_ID = (1 << 24) - 1
 _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "Unigram": "unigram"}
 
 
@@ -124,6 +126,7 @@ def _from_json(description: Any, path: Path, *, engine: EngineChoice) -> Pipelin
     model = description.get("model") if isinstance(description, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise ArtifactError("not a tokenizer.json: it has no model with a vocab", where=str(path))
+    _check_ids(model["vocab"], path)
     try:
         backend = hf.Tokenizer.from_str(json.dumps(description))
     # tokenizers raises bare Exception for a bad file, and its native panics derive from BaseException.
@@ -136,6 +139,13 @@ def _from_json(description: Any, path: Path, *, engine: EngineChoice) -> Pipelin
     if model.get("type") == "Unigram":  # tokenizers writes scores anew up to one bit off; the file's own are kept
         known["model"]["vocab"] = model["vocab"]
     return PipelineTokenizer(backend, kind=kind, engine=engine, description=known)
+
+
+def _check_ids(vocab: dict[str, Any] | list[Any], path: Path) -> None:
+    """Refuse ids so high that a row for each would fill the memory: tokenizers makes such rows, and then aborts."""
+    ids = [i for i in vocab.values() if isinstance(i, int)] if isinstance(vocab, dict) else []
+    if max(ids, default=0) > _HIGHEST_ID:
+        raise ArtifactError(f"model.vocab has the id {max(ids):,}; ids go up to {_HIGHEST_ID:,}", where=str(path))
 
 
 def _kind_beside(path: Path) -> str | None:
