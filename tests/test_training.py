@@ -19,7 +19,7 @@ import torch
 from textkit import TextClassifier, checkpoints
 from textkit.errors import DataError, LimitError, UsageError
 from textkit.history import Epoch, Watch
-from textkit.losses import row_losses, row_weights
+from textkit.losses import disagreements, row_losses, row_weights
 from textkit.optimization import plateau_factor, rate_factor
 from textkit.recipe import TrainingSection, make_recipe
 
@@ -196,6 +196,7 @@ def test_two_processes_end_where_one_does() -> None:
     import json
 
     options = {**SMALL, "embedding__dropout": 0.0, "head__dropout": 0.0, "training__batch_size": 5}
+    options["training__r_drop"] = 1.0
     Path("rows.json").write_text(json.dumps([TEXTS, LABELS, options]), encoding="utf-8")
     Path("fit.py").write_text(PARALLEL, encoding="utf-8")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
@@ -307,6 +308,39 @@ def test_losses_are_torchs_own() -> None:
     found = row_losses("multi-label", logits[:2], several, TrainingSection())
     expected = torch.nn.BCEWithLogitsLoss(reduction="none")(logits[:2], several).mean(1)
     torch.testing.assert_close(found, expected)
+
+
+def test_disagreements_are_torchs_divergences() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randn(2, 5, 3, generator=generator)
+    p, q = first.log_softmax(1), second.log_softmax(1)
+    both = [torch.nn.functional.kl_div(*pair, reduction="none", log_target=True).sum(1) for pair in ((p, q), (q, p))]
+    torch.testing.assert_close(disagreements("single-label", first, second), sum(both) / 2)
+    coins = [torch.stack([torch.zeros(5), x[:, 0]], dim=1) for x in (first, second)]  # a coin is two classes
+    found = disagreements("multi-label", first[:, :1], second[:, :1])
+    torch.testing.assert_close(found, disagreements("single-label", *coins))
+    assert disagreements("regression", first, first + 2).tolist() == pytest.approx([4] * 5)
+
+
+@pytest.mark.parametrize("task", ["single-label", "multi-label", "regression"])
+def test_r_drop_without_dropout_is_the_plain_loss_and_with_it_a_penalty(task: str) -> None:
+    labels = {"multi-label": [[label] for label in LABELS], "regression": [float(i % 3) for i in range(40)]}
+    seen: list[Epoch] = []
+    for dropout, weight in ((0.0, 0.0), (0.0, 50.0), (0.5, 1e-9), (0.5, 50.0)):
+        fit(
+            labels=labels.get(task),
+            watch=Watch(epoch=seen.append),
+            head__task=task,
+            embedding__dropout=0.0,
+            head__dropout=dropout,
+            training__epochs=1,
+            training__r_drop=weight,
+        )
+    assert seen[1].train_loss == pytest.approx(seen[0].train_loss, abs=1e-5)
+    assert seen[1].valid_loss == pytest.approx(seen[0].valid_loss, abs=1e-5)
+    assert seen[3].train_loss > seen[2].train_loss + 0.005
+    with pytest.raises(UsageError, match=r"r_drop and augment\.mixup exclude each other"):
+        fit(training__r_drop=1.0, augment__mixup=0.2)
 
 
 def test_imbalance_options_change_what_is_learnt() -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from textkit.errors import DataError, StorageError, UsageError, unknown_name
-from textkit.inputs import FORMATS, guess_format, open_bytes
+from textkit.inputs import FORMATS, READ_ERRORS, guess_format, open_bytes
 
 TEXT_NAMES = (
     "text",
@@ -124,36 +123,33 @@ class RowReader:
 
     def _lines(self, file: IO[bytes]) -> Iterator[str]:
         """Decode line by line, so that a bad byte is found at its line; only \\n ends a line."""
-        lines = iter(file)
-        while True:
-            try:
-                raw = next(lines, None)
-            except (OSError, EOFError, zlib.error) as err:  # pyarrow's errors of reading are OSErrors
-                raise StorageError(f"cannot read on after line {self._line}: {err}", where=self.name) from err
-            if raw is None:
-                return
-            self._line += 1
-            if self._line == 1:
-                if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    raise self.error("file is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8")
-                raw = raw.removeprefix(b"\xef\xbb\xbf")
-            try:
-                yield raw.decode("utf-8")
-            except UnicodeDecodeError as err:
-                error = self.error(
-                    f"not UTF-8: byte 0x{raw[err.start]:02X} at byte column {err.start + 1};"
-                    " convert the file, e.g. iconv -f LATIN1 -t UTF-8",
-                    column=err.start + 1,
-                )
-                error.__cause__ = err
-                self._reject(error)
+        try:
+            for raw in file:
+                self._line += 1
+                if self._line == 1:
+                    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+                        raise self.error("file is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8")
+                    raw = raw.removeprefix(b"\xef\xbb\xbf")
+                try:
+                    yield raw.decode("utf-8")
+                except UnicodeDecodeError as err:
+                    error = self.error(
+                        f"not UTF-8: byte 0x{raw[err.start]:02X} at byte column {err.start + 1};"
+                        " convert the file, e.g. iconv -f LATIN1 -t UTF-8",
+                        column=err.start + 1,
+                    )
+                    error.__cause__ = err
+                    self._reject(error)
+        except READ_ERRORS as err:  # pyarrow's errors of reading are OSErrors
+            raise StorageError(f"cannot read on after line {self._line}: {err}", where=self.name) from err
 
     def _txt(self, lines: Iterator[str]) -> Iterator[Row]:
+        if not self.labelled:
+            for line in lines:
+                yield Row(line.removesuffix("\n").removesuffix("\r"), None, self._line)
+            return
         for line in lines:
             text = line.removesuffix("\n").removesuffix("\r")
-            if not self.labelled:
-                yield Row(text, None, self._line)
-                continue
             labels = []
             while text.startswith(FASTTEXT_PREFIX):
                 label, _, text = text.partition(" ")

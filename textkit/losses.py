@@ -42,6 +42,24 @@ def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSec
     return losses
 
 
+def disagreements(task: Task, first: Tensor, second: Tensor) -> Tensor:
+    """Compute (batch,) how far apart two passes over the same rows are, for R-Drop (Liang et al. 2021).
+
+    The mean of both Kullback-Leibler divergences, of a label each in multi-label; of numbers their squared distance.
+    first, second: (batch, n_outputs).
+
+    >>> disagreements("single-label", torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 3.0]])).abs().item() < 1e-6
+    True
+    """
+    if task == "regression":
+        return (first - second).square().mean(dim=1)
+    if task == "multi-label":
+        # Between two coins: the difference of their probabilities times the difference of their logits.
+        return ((first.sigmoid() - second.sigmoid()) * (first - second)).mean(dim=1) / 2
+    p, q = first.log_softmax(dim=1), second.log_softmax(dim=1)
+    return ((p.exp() - q.exp()) * (p - q)).sum(dim=1) / 2
+
+
 def row_weights(task: Task, targets: NDArray[Any], section: TrainingSection) -> NDArray[np.float32]:
     """Give the weight of every training row: (n_rows,) float32, 1 unless class_weights = "balanced".
 

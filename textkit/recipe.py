@@ -107,9 +107,11 @@ class HeadSection(Section):
 class TrainingSection(Section):
     """Optimisation, validation, early stopping and the machine.
 
-    batch_tokens: padded positions a batch, instead of a number of rows. accumulate: batches a step. metric: what early
-    stopping watches; "auto" is accuracy, micro F1 or the loss, by the task. average: decay of a running average of the
-    weights that validates and is kept, 0 for none. calibrate: fit a temperature on the validation rows.
+    batch_tokens: padded positions a batch, instead of a number of rows. accumulate: batches a step. r_drop: weight of
+    R-Drop (Liang et al. 2021): each row passes twice, with other dropout, and both passes are to agree; a step takes
+    twice the time. metric: what early stopping watches; "auto" is accuracy, micro F1 or the loss, by the task. average:
+    decay of a running average of the weights that validates and is kept, 0 for none. calibrate: fit a temperature on
+    the validation rows.
     """
 
     epochs: Positive = 12
@@ -131,6 +133,7 @@ class TrainingSection(Section):
     loss: Literal["auto", "focal"] = "auto"
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     label_smoothing: Share = 0.0
+    r_drop: Annotated[float, Field(ge=0)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     sampler: Literal["all", "balanced"] = "all"
     average: Share = 0.99

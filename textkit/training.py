@@ -26,7 +26,7 @@ from textkit.devices import make_accelerator
 from textkit.errors import LimitError, UsageError
 from textkit.history import Epoch, History, Step, Watch
 from textkit.imbalance import balanced_rows
-from textkit.losses import row_losses, row_weights
+from textkit.losses import disagreements, row_losses, row_weights
 from textkit.network import Mix, TextNetwork
 from textkit.optimization import make_optimizer, rate_factor, set_rates
 from textkit.prediction import predict_outputs
@@ -95,6 +95,8 @@ class _Loop:
         self.network, self.train, self.valid, self.watch, self.folder = network, train, valid, watch, folder
         if self.section.sampler == "balanced" and self.task != "single-label":
             raise UsageError(f"training.sampler = 'balanced' needs one label a row, not {self.task}")
+        if self.section.r_drop and recipe.augment.mixup:
+            raise UsageError("training.r_drop and augment.mixup exclude each other; set one of them to 0")
         self.lengths = np.asarray(train.tokens.lengths)
         self.weights = row_weights(self.task, train.targets, self.section)
         self.accelerator = make_accelerator(self.section.device, precision=self.section.precision)
@@ -230,6 +232,9 @@ class _Loop:
         weights = self.weights[mine]
         if not len(mine):  # a rank without rows still takes part in the step
             mine, weights = rows[:1], np.zeros(1, dtype=np.float32)
+        n_rows = len(mine)
+        if self.section.r_drop:  # every row twice: the same words, other dropout
+            mine = np.tile(mine, 2)
         device = self.accelerator.device
         tokens = self.train.take(mine, epoch=self.epoch)
         batch = self.network.make_batch(tokens, targets=self.train.targets[mine]).to(device)
@@ -241,6 +246,10 @@ class _Loop:
         if mix is not None:
             partners = row_losses(self.task, outputs, targets[mix.partners], self.section)
             losses = mix.share * losses + (1 - mix.share) * partners
+        if self.section.r_drop:
+            first, second = outputs.split(n_rows)
+            apart = disagreements(self.task, first, second)
+            losses = (losses[:n_rows] + losses[n_rows:] + self.section.r_drop * apart) / 2
         weight = torch.from_numpy(weights).to(device)
         loss = (losses * weight).sum()
         if self.section.l1:

@@ -27,7 +27,23 @@ def mutate(value: Any, generator: random.Random) -> Any:
     if isinstance(value, list) and value and generator.random() < 0.8:
         at = generator.randrange(min(len(value), 40))
         return [*value[:at], mutate(value[at], generator), *value[at + 1 :]]
-    strange = [None, True, -1, 2**32 - 1, 2**40, 1e308, "", "(", "(a+)+$", "\ud83d", [], {}, [[]], "x" * 1000, {"type": "BPE"}]
+    strange = [
+        None,
+        True,
+        -1,
+        2**32 - 1,
+        2**40,
+        1e308,
+        "",
+        "(",
+        "(a+)+$",
+        "\ud83d",
+        [],
+        {},
+        [[]],
+        "x" * 1000,
+        {"type": "BPE"},
+    ]
     return generator.choice(strange)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LINE_EVERY_SECONDS = 10.0
 
@@ -32,6 +33,8 @@ def to_json(value: Any) -> str:
 
 def error_console() -> Console:
     """Give a rich console on standard error."""
+    from rich.console import Console
+
     return Console(stderr=True)
 
 
@@ -55,19 +58,18 @@ class Progress:
 
     def __init__(self, title: str, *, total: int | None = None, unit: str = "rows", silent: bool = False) -> None:
         self.title, self.total, self.unit, self.silent = title, total, unit, silent
-        self._console = error_console()
         self._last_line = time.monotonic()
         self._began = (0, self._last_line)  # what was done when the work began whose end is guessed, and the time
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal and not self.silent:
+        if sys.stderr.isatty() and not self.silent:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
             columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
             self._bar = Bar(
-                *columns, TextColumn("{task.fields[details]}"), TimeRemainingColumn(), console=self._console
+                *columns, TextColumn("{task.fields[details]}"), TimeRemainingColumn(), console=error_console()
             )
             self._bar.start()
             self._task = self._bar.add_task(self.title, total=self.total, details="")
@@ -86,7 +88,6 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=self.total, details=details)
             return
-        now = time.monotonic()
         if self.silent or now - self._last_line < LINE_EVERY_SECONDS:
             return
         self._last_line = now

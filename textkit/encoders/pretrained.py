@@ -216,7 +216,9 @@ def _layers(model: nn.Module) -> list[nn.Module]:
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == n_layers:
             return list(module)
-    raise UsageError("encoder 'pretrained': this model has no stack of layers; set train to all or none, and layer_decay to 1")
+    raise UsageError(
+        "encoder 'pretrained': this model has no stack of layers; set train to all or none, and layer_decay to 1"
+    )
 
 
 def _longest_row(model: Any) -> int | None:

@@ -118,6 +118,7 @@ class PipelineTokenizer:
         self._reference = engines.ReferenceEngine(backend)
         # With or without spans -> the engine, chosen and certified at the first texts.
         self._engines: dict[bool, engines.Engine] = {}
+        self._made: dict[engines.Maker, engines.FastEngine | None] = {}
         self._notes = list(notes)
 
     def __repr__(self) -> str:
@@ -193,8 +194,9 @@ class PipelineTokenizer:
         return self._engines[spans]
 
     def _certified_engine(self, texts: Sequence[str], *, spans: bool) -> engines.Engine:
-        for fast in self._fast_engines:
-            if spans and not fast.with_spans:
+        for make in engines.MAKERS[self._choice]:
+            fast = self._fast_engine(make)
+            if fast is None or (spans and not fast.with_spans):
                 continue
             problem = engines.certify(fast.engine, self._reference, texts, spans=spans)
             if problem is None:
@@ -202,22 +204,22 @@ class PipelineTokenizer:
             self._notes.append(f"{problem}; it is not used")
         return self._reference
 
-    @cached_property
-    def _fast_engines(self) -> list[engines.FastEngine]:
-        found = []
-        for make in engines.MAKERS[self._choice]:
+    def _fast_engine(self, make: engines.Maker) -> engines.FastEngine | None:
+        """Make an engine when it is first asked for; None where there is none for this tokenizer."""
+        if make not in self._made:
             try:
                 with engines.native_errors("no fast engine"):
-                    found.append(make(self._description, self.vocabulary, reference=self._reference))
+                    self._made[make] = make(self._description, self.vocabulary, reference=self._reference)
             except (ArtifactError, ImportError) as err:
+                self._made[make] = None
                 self._notes.append(f"{err}; another engine is used")
-        return [fast for fast in found if fast is not None]
+        return self._made[make]
 
     @property
     def engine_notes(self) -> list[str]:
         """Say why a fast engine was not taken, when it failed on texts, and where a foreign file's ids may differ."""
-        tried = self._fast_engines if "_fast_engines" in vars(self) else []
-        return [*self._notes, *chain.from_iterable(fast.engine.notes for fast in tried)]
+        tried = [fast.engine.notes for fast in self._made.values() if fast is not None]
+        return [*self._notes, *chain.from_iterable(tried)]
 
     @cached_property
     def _plain_ids(self) -> NDArray[np.int32] | None:

@@ -252,6 +252,7 @@ def table_of_words(
     return FastEngine(_guard(WordTableEngine(reference), description, reference, specials=False), with_spans=True)
 
 
+Maker = Callable[..., FastEngine | None]
 # What may be used -> makers of engines, from the fastest on. Each takes the parsed tokenizer.json and its vocabulary
 # (token -> id, added tokens included) and gives an engine, still to be certified, or None; it raises what the engine's
 # own loader raises.
