@@ -57,27 +57,35 @@ def main() -> None:
         with gzip.open(SHARED / "corpora/imdb_unsup.txt.gz", "rb") as file:
             (folder / "a.txt").write_bytes(b"".join(itertools.islice(file, n_rows)))
         textkit = [sys.executable, "-m", "textkit"]
-        for kind in ("bpe", "wordpiece"):
-            sample = folder / "sample.txt"
-            with (folder / "a.txt").open("rb") as file:
-                sample.write_bytes(b"".join(itertools.islice(file, 5000)))
-            tok = folder / f"tok-{kind}"
-            run([*textkit, "tokenizer", "train", str(sample), "-k", kind, "--size", "16000", "-o", str(tok)])
-            compare(kind, folder, tok, textkit)
+        kinds = ("bpe", "wordpiece")
+        # All are measured before the first ids are compared: a child's peak memory begins at what its parent holds.
+        measured = [measure(kind, folder, textkit) for kind in kinds]
+        for kind, figures in zip(kinds, measured, strict=True):
+            compare(kind, folder, *figures)
 
 
-def compare(kind: str, folder: Path, tok: Path, textkit: list[str]) -> None:
+def measure(kind: str, folder: Path, textkit: list[str]) -> tuple[tuple[float, float, str], tuple[float, float, str]]:
+    """Train a tokenizer on the first rows, then tokenize all with it, by textkit and by datasets."""
+    source, sample, tok = folder / "a.txt", folder / "sample.txt", folder / f"tok-{kind}"
+    with source.open("rb") as file:
+        sample.write_bytes(b"".join(itertools.islice(file, 5000)))
+    run([*textkit, "tokenizer", "train", str(sample), "-k", kind, "--size", "16000", "-o", str(tok)])
+    plain = ["--no-spans", "--no-tokens"]
+    ours = run([*textkit, "tokenize", str(source), "-t", str(tok), "-o", str(folder / f"ours-{kind}"), *plain])
+    names = [tok / "tokenizer.json", folder / f"theirs-{kind}.parquet", folder / f"cache-{kind}"]
+    return ours, run([sys.executable, "-c", PEER, str(source), *map(str, names)])
+
+
+def compare(kind: str, folder: Path, ours: tuple[float, float, str], theirs: tuple[float, float, str]) -> None:
+    """Check that the ids are equal, then say what was measured."""
     from pyarrow import parquet
 
-    source, ours, theirs = str(folder / "a.txt"), folder / f"ours-{kind}", folder / f"theirs-{kind}.parquet"
-    plain = ["--no-spans", "--no-tokens"]
-    seconds, memory, _ = run([*textkit, "tokenize", source, "-t", str(tok), "-o", str(ours), *plain])
-    peer = [sys.executable, "-c", PEER, source, str(tok / "tokenizer.json"), str(theirs), str(folder / f"cache-{kind}")]
-    peer_seconds, peer_memory, said = run(peer)
-    expected, found = parquet.read_table(theirs)["ids"], parquet.read_table(ours, columns=["ids"])["ids"]
+    (seconds, memory, _), (peer_seconds, peer_memory, said) = ours, theirs
+    expected = parquet.read_table(folder / f"theirs-{kind}.parquet")["ids"]
+    found = parquet.read_table(folder / f"ours-{kind}", columns=["ids"])["ids"]
     assert len(expected) == len(found)
     assert all(a.as_py() == b.as_py() for a, b in zip(expected, found, strict=True)), "ids differ"
-    size = Path(source).stat().st_size / 1e6
+    size = (folder / "a.txt").stat().st_size / 1e6
     print(f"{kind}: {len(found):,} rows, {size:.1f} MB, ids equal")
     report("textkit tokenize, whole process", seconds, size, memory)
     report("datasets.map, whole process", peer_seconds, size, peer_memory)
