@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,19 +86,18 @@ def map_parts(
 ) -> Iterator[Any]:
     """Apply `work` to each part and give the results in order; at most two parts a worker are waiting.
 
-    `start(*arguments)` runs once in every worker process before its first part. With one worker the work is done in a
-    thread of this process, which must be ready for it, while the next part is read.
+    `start(*arguments)` runs once in every worker process before its first part. One worker is this process, which must
+    be ready for it; a thread that reads ahead would take the interpreter as often as it gave time back.
     """
-    pool: Executor
     if workers == 1:
-        pool = ThreadPoolExecutor(1)
-    else:
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor
+        yield from map(work, parts)
+        return
+    import multiprocessing
+    from concurrent.futures import Future, ProcessPoolExecutor
 
-        # Spawned, not forked: thread pools of the engines do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)
+    # Spawned, not forked: thread pools of the engines do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)
     waiting: deque[Future[Any]] = deque()
     with pool:
         try:
