@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from textkit import registry, tokenizers
 from textkit.errors import DataError, UsageError
@@ -183,6 +185,22 @@ def test_counts_of_several_machines_train_the_same_tokenizer(kind: str) -> None:
         counting.write_counts(Path(name), counting.count_texts(texts, pieces), facts=count_facts(kind, **options))
     made = train_counts(kind, [Path("b.tsv"), Path("a.tsv")], **OPTIONS.get(kind, {}))
     assert made.fingerprint == train(kind, TEXTS).fingerprint
+
+
+@given(
+    texts=st.lists(
+        st.lists(st.text(max_size=4) | st.sampled_from([" ", "  ", *HARD_STRINGS]), max_size=6).map("".join)
+    ),
+    lowercase=st.booleans(),
+    memory_bytes=st.sampled_from([None, 1, 20 * counting.PIECE_BYTES]),
+)
+def test_words_cut_once_are_counted_as_texts_cut_whole(
+    texts: list[str], lowercase: bool, memory_bytes: int | None
+) -> None:
+    pieces = piece_finder("wordpiece", lowercase=lowercase)
+    assert isinstance(pieces, counting.CutAtSpaces)
+    whole = list(counting.count_texts(texts, pieces.find))
+    assert list(counting.count_texts(texts, pieces, memory_bytes=memory_bytes)) == whole
 
 
 def test_counts_of_another_kind_and_broken_counts_are_refused() -> None:

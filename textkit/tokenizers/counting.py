@@ -12,6 +12,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,23 @@ FORMAT = 1
 # Pieces of a text that a trainer is given to count again.
 _REPEATS = 4000
 
+# Words between spaces that are counted before they are cut: a bound on their memory, about 170 MB.
+WORDS_HELD = 1_000_000
+
 Counted = Iterable[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class CutAtSpaces:
+    """A function to pieces by which those of a text are those of its words between spaces, one after the other.
+
+    Such a word is cut once, however often it comes.
+    """
+
+    find: Callable[[str], list[str]]
+
+    def __call__(self, text: str) -> list[str]:
+        return self.find(text)
 
 
 def split_pieces(backend: hf.Tokenizer, text: str) -> list[str]:
@@ -49,11 +66,19 @@ def count_texts(
     [('a', 1), ('b', 2)]
     """
     counts: Counter[str] = Counter()
-    limit = None if memory_bytes is None else max(1, memory_bytes // PIECE_BYTES)
+    words: Counter[str] = Counter()
+    at_spaces = isinstance(pieces, CutAtSpaces)
+    limit = None if memory_bytes is None else max(1, memory_bytes // PIECE_BYTES // (2 if at_spaces else 1))
+    words_limit = WORDS_HELD if limit is None else min(WORDS_HELD, limit)
     with contextlib.ExitStack() as stack:
         runs: list[Path] = []
         for text in iterate_checked(texts):
-            counts.update(pieces(text))
+            if not at_spaces:
+                counts.update(pieces(text))
+            else:
+                words.update(text.split(" "))
+                if len(words) > words_limit:
+                    _cut_words(words, pieces, counts)
             if limit is not None and len(counts) > limit:
                 if not runs:
                     import tempfile
@@ -62,7 +87,16 @@ def count_texts(
                 runs.append(folder / f"run-{len(runs):05d}")
                 _write_lines(runs[-1], sorted(counts.items()))
                 counts.clear()
+        _cut_words(words, pieces, counts)
         yield from merge_counts([*(_read_lines(run) for run in runs), sorted(counts.items())])
+
+
+def _cut_words(words: Counter[str], pieces: Callable[[str], list[str]], counts: Counter[str]) -> None:
+    """Add the pieces of counted words to the counts, and forget the words."""
+    for word, number in words.items():
+        for piece in pieces(word):
+            counts[piece] += number
+    words.clear()
 
 
 def keep_frequent(

@@ -16,7 +16,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from textkit.errors import UsageError, unknown_name
 from textkit.tokenizers.base import UNKNOWN
 from textkit.tokenizers.character import byte_names
-from textkit.tokenizers.counting import split_pieces
+from textkit.tokenizers.counting import CutAtSpaces, split_pieces
 from textkit.tokenizers.normalizers import make_normalizer
 
 # How byte-level BPE cuts a text before it merges: GPT-2's pattern, or OpenAI's later
@@ -109,7 +109,7 @@ def find_wordpiece(*, lowercase: bool = True) -> Callable[[str], list[str]]:
         found = _BERT_ASCII(plain.lower() if lowercase else plain)
         return found + split_pieces(backend, rest) if rest else found
 
-    return find
+    return CutAtSpaces(find)
 
 
 def wordpiece_backend(vocabulary: dict[str, int], *, lowercase: bool) -> hf.Tokenizer:
