@@ -26,6 +26,23 @@ def test_tokens_are_spacys_own(language: str) -> None:
     assert made.unknown_id not in batch.ids
 
 
+@pytest.mark.parametrize("mark", ["_", "1"])
+def test_a_long_run_is_cut(mark: str) -> None:
+    """spaCy makes a token of each underscore, and one of all digits: then a token ends at each cut."""
+    texts = ["one two", f"see {mark * 1200} there, {mark * 3}", "", f"{mark * 1100}end"]
+    made = tokenizers.train("spacy", texts)
+    batch = made.encode(texts, spans=True)
+    nlp = spacy.blank("en")
+    for row, text in enumerate(texts):
+        own = [(token.idx, token.idx + len(token)) for token in nlp.make_doc(text) if not token.is_space]
+        found = [(start, end) for start, end in batch.row_spans(row).tolist()]
+        cut = {0: None, 1: 4 + 1024, 2: None, 3: 1024}[row]
+        assert [span for span in found if span in own] == [span for span in own if not span[0] < (cut or 0) < span[1]]
+        assert sum(end - start for start, end in found) == sum(end - start for start, end in own)
+        assert all(cut in (start, end) for start, end in found if (start, end) not in own)
+        assert [made.vocabulary[text[start:end]] for start, end in found] == batch[row].tolist()
+
+
 def test_saved_and_loaded_is_the_same() -> None:
     made = tokenizers.train("spacy", TEXTS, lowercase=True)
     made.save("tok")

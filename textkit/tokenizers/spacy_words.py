@@ -1,19 +1,23 @@
 """The `spacy` kind: any language's spaCy tokenizer, or an installed pipeline's, behind our protocol.
 
 In: a language code such as "en", or a pipeline's name. Out: a tokenizer of words with ids, exact spans, a vocabulary
-that is saved as JSON; spaCy itself must be installed again to load it. White space tokens of spaCy are left out.
+that is saved as JSON; spaCy itself must be installed again to load it. White space tokens of spaCy are left out, and a
+run of more than 1,024 of one character is cut there, so that time stays linear.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textkit import files
 from textkit.batch import TokenBatch, offsets_of
@@ -23,6 +27,10 @@ from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrog
 
 FILE = "spacy_words.json"
 FORMAT = 1
+# Of one character: a thousand apostrophes take spaCy a third of a second, ten times as many half a minute.
+LONGEST_RUN = 1024
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_RUN + 1}}}").search
+_LONG_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
 
 
 class SpacyTokenizer:
@@ -74,9 +82,12 @@ class SpacyTokenizer:
             raise UsageError("tokenizer 'spacy' reads no special tokens from text")
         texts = check_texts(texts)
         clean, n_replaced = replace_surrogates(texts, errors=errors)
-        columns = [np.asarray(doc.to_array([ORTH, IDX, LENGTH]), dtype=np.uint64) for doc in self._pipe.pipe(clean)]
-        counts = np.fromiter(map(len, columns), dtype=np.int64, count=len(columns))
+        pieces, starts, rows = cut_runs(clean)
+        columns = [np.asarray(doc.to_array([ORTH, IDX, LENGTH]), dtype=np.uint64) for doc in self._pipe.pipe(pieces)]
+        lengths = np.fromiter(map(len, columns), dtype=np.int64, count=len(columns))
+        counts = np.bincount(rows, weights=lengths, minlength=len(texts)).astype(np.int64)
         table = np.concatenate(columns) if columns else np.zeros((0, 3), dtype=np.uint64)
+        table[:, 1] += np.repeat(starts, lengths)
         forms, inverse = np.unique(table[:, 0], return_inverse=True)
         ids = np.array([self._id_of(int(form)) for form in forms], dtype=np.int32)[inverse]
         kept = ids >= 0
@@ -120,6 +131,28 @@ class SpacyTokenizer:
         files.write_json(folder / FILE, self._description())
 
 
+def cut_runs(texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.uint64], NDArray[np.int64]]:
+    """Cut texts every LONGEST_RUN characters within longer runs of one character, on which spaCy's time is quadratic.
+
+    Returns the pieces, where each starts in its text, and the rows of their texts.
+
+    >>> pieces, starts, rows = cut_runs(["a", "b" + "'" * 1100])
+    >>> [len(piece) for piece in pieces], starts.tolist(), rows.tolist()
+    ([1, 1025, 76], [0, 0, 1025], [0, 1, 1])
+    """
+    long = [row for row, text in enumerate(texts) if _LONG_WORD(text) and _LONG_RUN.search(text)]
+    if not long:
+        return texts, np.zeros(len(texts), np.uint64), np.arange(len(texts))
+    cuts = {row: [0] for row in long}
+    for row in long:
+        for run in _LONG_RUN.finditer(texts[row]):
+            cuts[row] += range(run.start() + LONGEST_RUN, run.end(), LONGEST_RUN)
+    edges = [(row, start) for row in range(len(texts)) for start in cuts.get(row, [0])]
+    ends = [start if of == row else None for (row, _), (of, start) in zip(edges, [*edges[1:], (-1, 0)], strict=True)]
+    pieces = [texts[row][start:end] for (row, start), end in zip(edges, ends, strict=True)]
+    return pieces, np.array([start for _, start in edges], np.uint64), np.array([row for row, _ in edges])
+
+
 def open_language(language: str) -> Any:
     """Give the tokenizer of a blank language, or of an installed pipeline."""
     try:
@@ -155,7 +188,8 @@ def train_spacy(
     """Learn the `size` most frequent words of spaCy's tokenizer that occur at least `min_frequency` times."""
     check_size(size, at_least=2)
     counts: Counter[str] = Counter()
-    for doc in open_language(language).pipe(iterate_checked(texts)):
+    pieces = chain.from_iterable(cut_runs([text])[0] for text in iterate_checked(texts))
+    for doc in open_language(language).pipe(pieces):
         counts.update(token.text.lower() if lowercase else token.text for token in doc if not token.is_space)
     ranked = sorted((word for word, count in counts.items() if count >= min_frequency), key=lambda w: (-counts[w], w))
     return SpacyTokenizer(language, ranked[: size - 2], lowercase=lowercase)
