@@ -167,11 +167,15 @@ class PipelineTokenizer:
         `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that spells a special token
         becomes that token; by default it is ordinary text.
         """
-        texts = check_texts(texts)
-        clean, n_replaced = replace_surrogates(texts, errors=errors)
+        texts, together = join_texts(texts)
+        clean, n_replaced = (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
         engine = self._special_engine if allow_special else self._choose_engine(clean, spans=spans)
-        parts = [engine.encode(part, spans=spans) for part in engines.chunks(clean, n_characters=CHUNK_CHARACTERS)]
-        batch = parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
+        if len(together) < CHUNK_CHARACTERS:
+            batch = engine.encode(clean, spans=spans)
+        else:
+            del together
+            chunks = engines.chunks(clean, n_characters=CHUNK_CHARACTERS)
+            batch = TokenBatch.concatenate([engine.encode(part, spans=spans) for part in chunks])
         if self._plain_ids is not None and not allow_special:
             batch = replace(batch, ids=self._plain_ids[batch.ids])
         if n_replaced:
@@ -290,13 +294,19 @@ def _rebuild(described: str, kind: str, engine: EngineChoice) -> PipelineTokeniz
 
 def check_texts(texts: Any) -> list[str]:
     """Refuse what is not a batch of str: a bare str would silently become a batch of characters."""
+    return join_texts(texts)[0]
+
+
+def join_texts(texts: Any) -> tuple[list[str], str]:
+    """Check a batch of str, and give it with all its texts as one: joining is the quickest look at every text."""
     if isinstance(texts, str | bytes):
         raise UsageError(f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]")
     rows = texts if isinstance(texts, list) else list(texts)
-    if not all(issubclass(kind, str) for kind in set(map(type, rows))):
+    try:
+        return rows, "".join(rows)
+    except TypeError:
         row, text = next((row, text) for row, text in enumerate(rows) if not isinstance(text, str))
-        raise UsageError(f"text {row} is a {type(text).__name__}, expected str")
-    return rows
+        raise UsageError(f"text {row} is a {type(text).__name__}, expected str") from None
 
 
 def limit(batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride: int | None) -> TokenBatch:

@@ -139,6 +139,9 @@ class GuardedEngine:
         if find_normalized is not None:
             return [not (find(text) or find_normalized(self._reference.normalize(text))) for text in texts]
         # Most texts hold no character that an added token begins with.
+        together = "".join(texts)
+        if not any(mark in together for mark in self._first_marks):
+            return None
         held = {row for mark in self._first_marks for row, text in enumerate(texts) if mark in text}
         hard = {row for row in held if find(texts[row])}
         return [row not in hard for row in range(len(texts))] if hard else None
@@ -159,7 +162,7 @@ def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
 
 def chunks(texts: Sequence[str], *, n_characters: int) -> Iterator[Sequence[str]]:
     """Cut texts into runs of about so many characters, at least one run, so that memory stays flat."""
-    if sum(map(len, texts)) < n_characters:
+    if len("".join(texts)) < n_characters:
         yield texts
         return
     start = size = 0

@@ -73,6 +73,8 @@ _ASCII = bytes(range(128))
 
 def _beyond_ascii(texts: Sequence[str]) -> str:
     """Join texts without their ASCII characters, ten times as fast as a pattern passes over them."""
+    if "".join(texts).isascii():
+        return ""
     together = "".join([text for text in texts if not text.isascii()])
     return together.encode("utf-8").translate(None, _ASCII).decode("utf-8")
 
