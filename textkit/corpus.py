@@ -144,12 +144,11 @@ class RowReader:
             raise StorageError(f"cannot read on after line {self._line}: {err}", where=self.name) from err
 
     def _txt(self, lines: Iterator[str]) -> Iterator[Row]:
-        if not self.labelled:
-            for line in lines:
-                yield Row(line.removesuffix("\n").removesuffix("\r"), None, self._line)
-            return
         for line in lines:
             text = line.removesuffix("\n").removesuffix("\r")
+            if not self.labelled:
+                yield Row(text, None, self._line)
+                continue
             labels = []
             while text.startswith(FASTTEXT_PREFIX):
                 label, _, text = text.partition(" ")

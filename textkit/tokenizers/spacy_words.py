@@ -12,7 +12,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ FORMAT = 1
 # Of one character: a thousand apostrophes take spaCy a third of a second, ten times as many half a minute.
 LONGEST_RUN = 1024
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_RUN + 1}}}").search
-_LONG_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}")
+_LONG_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}").finditer
 
 
 class SpacyTokenizer:
@@ -140,17 +140,19 @@ def cut_runs(texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.uint64], N
     >>> [len(piece) for piece in pieces], starts.tolist(), rows.tolist()
     ([1, 1025, 76], [0, 0, 1025], [0, 1, 1])
     """
-    long = [row for row, text in enumerate(texts) if _LONG_WORD(text) and _LONG_RUN.search(text)]
-    if not long:
+    if not any(map(_LONG_WORD, texts)):
         return texts, np.zeros(len(texts), np.uint64), np.arange(len(texts))
-    cuts = {row: [0] for row in long}
-    for row in long:
-        for run in _LONG_RUN.finditer(texts[row]):
-            cuts[row] += range(run.start() + LONGEST_RUN, run.end(), LONGEST_RUN)
-    edges = [(row, start) for row in range(len(texts)) for start in cuts.get(row, [0])]
-    ends = [start if of == row else None for (row, _), (of, start) in zip(edges, [*edges[1:], (-1, 0)], strict=True)]
-    pieces = [texts[row][start:end] for (row, start), end in zip(edges, ends, strict=True)]
-    return pieces, np.array([start for _, start in edges], np.uint64), np.array([row for row, _ in edges])
+    pieces: list[str] = []
+    starts: list[int] = []
+    rows: list[int] = []
+    for row, text in enumerate(texts):
+        cuts = [0]
+        for run in _LONG_RUN(text) if _LONG_WORD(text) else ():
+            cuts += range(run.start() + LONGEST_RUN, run.end(), LONGEST_RUN)
+        pieces += [text[start:end] for start, end in pairwise([*cuts, len(text)])]
+        starts += cuts
+        rows += [row] * len(cuts)
+    return pieces, np.array(starts, np.uint64), np.array(rows)
 
 
 def open_language(language: str) -> Any:
