@@ -1,6 +1,7 @@
 """Every recipe of pipelines/ on five data sets and the quick-start data, TF-IDF + LinearSVC and fastText beside it.
 
     python benchmarks/recipes.py [--recipes word-glove-lstm,ngram-bag] [--sets trec6,sst2] [--seeds 0,1,2] [--threads 2]
+    python benchmarks/recipes.py --recipes word-glove-lstm --sets ag-news --set training.epochs=6
     python benchmarks/recipes.py --recipes pretrained-finetune --model FOLDER
 
 Official test files; a recipe is chosen by its validation accuracy, which stands beside the test accuracy. Seconds are
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as textkit train takes it")
     parser.add_argument("--model", help="folder of the pretrained model, for pretrained-finetune")
     parser.add_argument("--log", type=Path, default=Path("recipes.jsonl"))
     parser.add_argument("--no-peers", action="store_true")
@@ -84,7 +86,7 @@ def say(log: Path, data: str, model: str, runs: list[dict[str, Any]]) -> None:
 
 def run(name: str, train: Rows, test: Rows, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train one recipe with one seed."""
-    recipe = read_recipe(ROOT / "pipelines" / f"{name}.toml", [])
+    recipe = read_recipe(ROOT / "pipelines" / f"{name}.toml", options.set)
     changes: dict[str, Any] = {"seed": seed, "training__threads": options.threads}
     if options.model is not None:
         changes |= {"encoder__path": options.model, "tokenizer__path": options.model}

@@ -52,6 +52,7 @@ FULL: dict[str, Any] = {
     "augment__mixup": 0.2,
     "augment__word_dropout": 0.1,
     "training__checkpoint_seconds": 0.0,
+    "encoder__members": 2,
 }
 
 
@@ -320,6 +321,54 @@ def test_disagreements_are_torchs_divergences() -> None:
     found = disagreements("multi-label", first[:, :1], second[:, :1])
     torch.testing.assert_close(found, disagreements("single-label", *coins))
     assert disagreements("regression", first, first + 2).tolist() == pytest.approx([4] * 5)
+
+
+# One step of plain gradient descent over all rows, nothing dropped and nothing clipped.
+ONE_STEP: dict[str, Any] = {
+    "embedding__dropout": 0.0,
+    "head__dropout": 0.0,
+    "augment__word_dropout": 0.0,
+    "training": {
+        **SMALL["training"],
+        "epochs": 1,
+        "batch_size": 40,
+        "optimizer": "sgd",
+        "schedule": "constant",
+        "clip": 1e9,
+        "average": 0.0,
+        "l1": 0.01,
+    },
+}
+
+
+@pytest.mark.parametrize("task", ["single-label", "multi-label", "regression"])
+def test_each_member_of_an_ensemble_learns_as_if_alone(task: str) -> None:
+    labels = {"multi-label": [[label] for label in LABELS], "regression": [float(i % 3) for i in range(40)]}
+    options = {**ONE_STEP, "labels": labels.get(task), "head__task": task}
+    alone, both = fit(**options), fit(**options, encoder__members=2)
+    own, ours = alone.network_.state_dict(), both.network_.state_dict()
+    for name, value in own.items():
+        if not name.startswith("embedding"):  # which sums the gradients of both
+            torch.testing.assert_close(ours[name], value, atol=1e-6, rtol=1e-5)
+            assert value.ndim < 2 or not torch.equal(ours[f"others.0.{name}"], ours[name])
+    assert both.history_.epochs[0].train_loss == pytest.approx(alone.history_.epochs[0].train_loss, rel=0.1)
+
+
+def test_an_ensemble_is_saved_and_gone_on_with() -> None:
+    model = fit(encoder__members=3, training__r_drop=1.0)
+    assert model.score(TEXTS, LABELS) == 1.0
+    model.save("m")
+    loaded = TextClassifier.load("m")
+    assert loaded.predict_logits(TEXTS).tobytes() == model.predict_logits(TEXTS).tobytes()
+    again = TextClassifier(**SMALL, encoder__members=3).fit(TEXTS, LABELS, init_from=loaded)
+    assert len(again.network_.members) == 3
+    with pytest.raises(UsageError, match=r"init_from does not fit the recipe: weight 'others\.2\."):
+        TextClassifier(**SMALL, encoder__members=4).fit(TEXTS, LABELS, init_from=loaded)
+
+
+def test_init_from_a_head_with_other_layers_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"init_from does not fit the recipe: weight 'head\.layers"):
+        TextClassifier(**SMALL, head__hidden=[4]).fit(TEXTS, LABELS, init_from=fit(training__epochs=1))
 
 
 @pytest.mark.parametrize("task", ["single-label", "multi-label", "regression"])

@@ -398,12 +398,12 @@ def copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     """Start a network from another's weights; rows of the last layer move by the names of their labels."""
     weights = source.network_.state_dict()
     own = target.network_.state_dict()
-    last = f"head.layers.{len(target.network_.head.layers) - 1}"
+    last = f"head.layers.{len(target.network_.head.layers) - 1}."
     if target.task_ != source.task_:
         raise UsageError(f"init_from was trained for {source.task_}, not {target.task_}")
     where = {label: i for i, label in enumerate(source.classes_.tolist())}
     for name, value in own.items():
-        if name in (f"{last}.weight", f"{last}.bias"):
+        if last in name and name in weights and weights[name].shape[1:] == value.shape[1:]:
             for i, label in enumerate(target.classes_.tolist()):
                 if label in where:
                     value[i] = weights[name][where[label]]

@@ -15,6 +15,7 @@ from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.layer import Embedding
 from textkit.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
 from textkit.encoders.layers import Mlp
+from textkit.errors import UsageError
 from textkit.recipe import Recipe
 
 
@@ -26,11 +27,36 @@ class Mix:
     partners: Tensor
 
 
-class TextNetwork(nn.Module):
+class Member(nn.Module):
+    """One encoder with its poolings and its head: states (batch, time, in_dim) -> outputs (batch, n_outputs)."""
+
+    def __init__(self, recipe: Recipe, *, encoder: Any, n_outputs: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        poolings = [encoders.create_pooling(name, dim=encoder.out_dim) for name in recipe.head.pooling]
+        self.poolings = nn.ModuleList(poolings)
+        head = recipe.head
+        self.head = Mlp(
+            in_dim=sum(pooling.out_dim for pooling in poolings),
+            out_dim=n_outputs,
+            hidden=head.hidden,
+            activation=head.activation,
+            norm=head.norm,
+            dropout=head.dropout,
+        )
+
+    def pool(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
+        """Encode states (batch, time, in_dim) and pool them: (batch, the poolings' width)."""
+        states = self.encoder(states, mask, lengths)
+        return torch.cat([pool(states, mask) for pool in self.poolings], dim=-1)
+
+
+class TextNetwork(Member):
     """PaddedBatch -> outputs (batch, n_outputs); a row's outputs do not depend on the rows beside it.
 
     Outputs are logits of the classes, or in a regression numbers of mean 0 and deviation 1: `restore` gives the user's.
-    n_fixed: how many of the tokens, the last ones, have vectors that are never trained.
+    The network is the first member of its ensemble; the further ones, `others`, read the same embedding, and the mean
+    of all counts. n_fixed: how many of the tokens, the last ones, have vectors that are never trained.
     encoder_options: what rebuilds the encoder of a saved model where that differs from the recipe's own options.
     """
 
@@ -48,15 +74,21 @@ class TextNetwork(nn.Module):
         vocabulary: dict[str, int] | None = None,
         encoder_options: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
-        self.n_outputs, self.pad_id = n_outputs, pad_id
-        self.embedding = _make_embedding(recipe, n_tokens=n_tokens, n_fixed=n_fixed, vocabulary=vocabulary)
+        embedding = _make_embedding(recipe, n_tokens=n_tokens, n_fixed=n_fixed, vocabulary=vocabulary)
         options = recipe.encoder.options if encoder_options is None else encoder_options
         if recipe.encoder.name == "pretrained":  # it brings its own embedding
-            self.encoder = encoders.create("pretrained", **options)
-            self.embedding = self.encoder.input_embedding()
+            if recipe.encoder.members > 1:
+                raise UsageError("encoder.members: a pretrained encoder has an embedding of its own; set it to 1")
+            encoder = encoders.create("pretrained", **options)
+            embedding = encoder.input_embedding()
         else:
-            self.encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **options)
+            encoder = encoders.create(recipe.encoder.name, in_dim=embedding.out_dim, **options)
+        super().__init__(recipe, encoder=encoder, n_outputs=n_outputs)
+        self.embedding, self.n_outputs, self.pad_id = embedding, n_outputs, pad_id
+        self.others = nn.ModuleList()
+        for _ in range(recipe.encoder.members - 1):
+            encoder = encoders.create(recipe.encoder.name, in_dim=embedding.out_dim, **options)
+            self.others.append(Member(recipe, encoder=encoder, n_outputs=n_outputs))
         # A bag's average needs no padded rectangle; mixup does.
         self.is_ragged = (
             isinstance(self.encoder, BagEncoder)
@@ -65,20 +97,14 @@ class TextNetwork(nn.Module):
             and not recipe.augment.mixup
             and not n_fixed
         )
-        poolings = [encoders.create_pooling(name, dim=self.encoder.out_dim) for name in recipe.head.pooling]
-        self.poolings = nn.ModuleList(poolings)
-        head = recipe.head
-        self.head = Mlp(
-            in_dim=sum(pooling.out_dim for pooling in poolings),
-            out_dim=n_outputs,
-            hidden=head.hidden,
-            activation=head.activation,
-            norm=head.norm,
-            dropout=head.dropout,
-        )
-        if head.task == "regression":
+        if recipe.head.task == "regression":
             self.register_buffer("target_mean", torch.zeros(n_outputs))
             self.register_buffer("target_deviation", torch.ones(n_outputs))
+
+    @property
+    def members(self) -> list[Member]:
+        """The network itself and the further members."""
+        return [self, *self.others]
 
     def make_batch(self, tokens: TokenBatch, *, targets: NDArray[Any] | None = None) -> PaddedBatch | RaggedBatch:
         """Turn encoded rows into the batch that this network takes."""
@@ -87,23 +113,31 @@ class TextNetwork(nn.Module):
         return collate(tokens, pad_id=self.pad_id, targets=targets)
 
     def forward(self, batch: PaddedBatch | RaggedBatch, *, mix: Mix | None = None) -> Tensor:
-        """Compute (batch, n_outputs)."""
-        outputs: Tensor = self.head(self.pooled(batch, mix=mix))
-        return outputs
+        """Compute (batch, n_outputs); while several members train, each for itself, (n_members, batch, n_outputs)."""
+        pooled = self._pool(batch, mix)
+        outputs = [member.head(part) for member, part in zip(self.members, pooled, strict=True)]
+        if len(outputs) == 1:
+            return outputs[0]  # type: ignore[no-any-return]
+        # The mean of logits is, but for one number a row, that of log-probabilities.
+        return torch.stack(outputs) if self.training else torch.stack(outputs).mean(dim=0)
 
-    def pooled(self, batch: PaddedBatch | RaggedBatch, *, mix: Mix | None = None) -> Tensor:
-        """Compute what the head sees of each text: (batch, the poolings' width)."""
+    def pooled(self, batch: PaddedBatch | RaggedBatch) -> Tensor:
+        """Compute what the heads see of each text, one member's beside the other's: (batch, sum of their widths)."""
+        return torch.cat(self._pool(batch, None), dim=-1)
+
+    def _pool(self, batch: PaddedBatch | RaggedBatch, mix: Mix | None) -> list[Tensor]:
+        """Compute (batch, width) for each member, with its own dropout of the embedding."""
         if isinstance(batch, RaggedBatch):
-            averages: Tensor = self.encoder.pool_mean(self.embedding.table.weight, batch)
-            return self.embedding.dropout(averages)  # type: ignore[no-any-return]
+            table = self.embedding.table.weight
+            averages = [member.encoder.pool_mean(table, batch) for member in self.members]
+            return [self.embedding.dropout(average) for average in averages]
         mask, lengths = batch.attention_mask, batch.lengths
-        states = self.embedding(batch.input_ids, mask)
+        states = [self.embedding(batch.input_ids, mask) for _ in self.members]
         if mix is not None:
-            states = mix.share * states + (1 - mix.share) * states[mix.partners]
+            states = [mix.share * part + (1 - mix.share) * part[mix.partners] for part in states]
             mask = mask | mask[mix.partners]
             lengths = torch.maximum(lengths, lengths[mix.partners.to(lengths.device)])
-        states = self.encoder(states, mask, lengths)
-        return torch.cat([pool(states, mask) for pool in self.poolings], dim=-1)
+        return [member.pool(part, mask, lengths) for member, part in zip(self.members, states, strict=True)]
 
     def standardize(self, targets: Tensor) -> Tensor:
         """Bring a regression's targets to mean 0 and deviation 1; leave all others as they are."""

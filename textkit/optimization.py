@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.
     for name, weight in network.named_parameters():
         if not weight.requires_grad:
             continue
-        inner = section.encoder_lr is not None and not name.startswith("head.")
+        inner = section.encoder_lr is not None and not re.match(r"(others\.\d+\.)?head\.", name)
         share = section.encoder_lr / section.lr if inner and section.encoder_lr is not None else 1.0
         share *= section.layer_decay ** depths.get(weight, 0)
         decay = section.weight_decay if weight.ndim > 1 else 0.0

@@ -213,7 +213,7 @@ class _Loop:
                 loss = self._batch_loss(rows) / share
                 # Ranks average their gradients, and each has only its part of the sum.
                 self.accelerator.backward(loss * self.n_ranks)
-            total += loss.detach()
+            total += loss.detach() / len(self.network.members)
             self.tokens_seen += int(self.lengths[rows].sum())
         self.new_losses.append(total * share)
         if self.accelerator.scaler is not None:
@@ -227,12 +227,11 @@ class _Loop:
         return total
 
     def _batch_loss(self, rows: NDArray[np.int64]) -> Tensor:
-        """Sum the weighted losses of this rank's part of a batch, and its share of the penalty."""
+        """Sum every member's weighted losses of this rank's part of a batch, and its share of the penalty."""
         mine = rows[self.rank :: self.n_ranks]
         weights = self.weights[mine]
         if not len(mine):  # a rank without rows still takes part in the step
             mine, weights = rows[:1], np.zeros(1, dtype=np.float32)
-        n_rows = len(mine)
         if self.section.r_drop:  # every row twice: the same words, other dropout
             mine = np.tile(mine, 2)
         device = self.accelerator.device
@@ -241,21 +240,26 @@ class _Loop:
         assert batch.targets is not None
         targets = self.network.standardize(batch.targets)
         mix = self._mix(mine)
-        outputs = self.model(batch, mix=mix).float()
-        losses = row_losses(self.task, outputs, targets, self.section)
-        if mix is not None:
-            partners = row_losses(self.task, outputs, targets[mix.partners], self.section)
-            losses = mix.share * losses + (1 - mix.share) * partners
-        if self.section.r_drop:
-            first, second = outputs.split(n_rows)
-            apart = disagreements(self.task, first, second)
-            losses = (losses[:n_rows] + losses[n_rows:] + self.section.r_drop * apart) / 2
+        outputs = self.model(batch, mix=mix).float().view(len(self.network.members), len(mine), -1)
+        losses = torch.stack([self._row_losses(member, targets, mix) for member in outputs]).sum(dim=0)
         weight = torch.from_numpy(weights).to(device)
         loss = (losses * weight).sum()
         if self.section.l1:
             norms = [value.abs().sum() for value in self.network.parameters() if value.requires_grad and value.ndim > 1]
             loss = loss + self.section.l1 * torch.stack(norms).sum() * weight.sum()
         return loss
+
+    def _row_losses(self, outputs: Tensor, targets: Tensor, mix: Mix | None) -> Tensor:
+        """Compute one member's loss a row from outputs (batch, n_outputs); under R-Drop from both passes of a row."""
+        losses = row_losses(self.task, outputs, targets, self.section)
+        if mix is not None:
+            partners = row_losses(self.task, outputs, targets[mix.partners], self.section)
+            losses = mix.share * losses + (1 - mix.share) * partners
+        if not self.section.r_drop:
+            return losses
+        first, second = losses.chunk(2)
+        apart = disagreements(self.task, *outputs.chunk(2))
+        return (first + second + self.section.r_drop * apart) / 2
 
     def _mix(self, rows: NDArray[np.int64]) -> Mix | None:
         """Draw mixup's share and partners (Zhang et al. 2018); the embeddings are mixed, as Guo et al. 2019 do."""

@@ -87,8 +87,10 @@ def test_a_ragged_batch_moves_with_its_targets() -> None:
     assert batch.to(torch.device("cpu")) is batch
 
 
-def test_the_network_takes_ragged_rows_and_gives_the_padded_ones_outputs() -> None:
-    recipe = complete_recipe(make_recipe(encoder="bag", embedding__dim=8, head__pooling=("mean",)))
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_network_takes_ragged_rows_and_gives_the_padded_ones_outputs(members: int) -> None:
+    encoder = {"name": "bag", "members": members}
+    recipe = complete_recipe(make_recipe(encoder=encoder, embedding__dim=8, head__pooling=("mean",)))
     network = TextNetwork(recipe, n_tokens=10, n_outputs=3).eval()
     tokens = TokenBatch.from_rows(ROWS)
     assert isinstance(network.make_batch(tokens), RaggedBatch)

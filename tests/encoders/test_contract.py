@@ -182,6 +182,21 @@ def test_a_misspelt_option_is_refused_with_its_neighbour(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in registry.names("encoder") if name not in NEEDED])
+def test_an_ensemble_gives_the_mean_of_its_members_on_one_embedding(name: str) -> None:
+    torch.manual_seed(0)
+    recipe = complete_recipe(make_recipe(encoder={"name": name, "members": 3}, embedding__dim=8))
+    network = TextNetwork(recipe, n_tokens=10, n_outputs=2).eval()
+    batch = collate(TokenBatch.from_rows(ROWS), pad_id=0)
+    with torch.inference_mode():
+        states = network.embedding(batch.input_ids, batch.attention_mask)
+        pooled = [member.pool(states, batch.attention_mask, batch.lengths) for member in network.members]
+        each = [member.head(part) for member, part in zip(network.members, pooled, strict=True)]
+        close(network(batch), sum(each) / 3)
+        close(network.pooled(batch), torch.cat(pooled, dim=1))
+    assert not torch.equal(each[0], each[1]) and not torch.equal(each[1], each[2])
+
+
+@pytest.mark.parametrize("name", [name for name in registry.names("encoder") if name not in NEEDED])
 def test_logits_do_not_depend_on_batch_companions_or_the_pad_id(name: str) -> None:
     torch.manual_seed(0)
     recipe = complete_recipe(make_recipe(encoder=name, embedding__dim=8))

@@ -170,6 +170,11 @@ def test_layer_decay_slows_the_layers_below(folder: Path) -> None:
         assert shares[weight] == pytest.approx(0.1 * 0.5**expected), name
 
 
+def test_pretrained_encoders_form_no_ensemble() -> None:
+    with pytest.raises(UsageError, match=r"encoder\.members: a pretrained encoder has an embedding of its own"):
+        TextNetwork(make_recipe(encoder={"name": "pretrained", "members": 2}), n_tokens=5, n_outputs=2)
+
+
 def test_layer_decay_needs_layers_that_know_something() -> None:
     with pytest.raises(UsageError, match="layer_decay is for the encoder 'pretrained'"):
         make_optimizer(TextNetwork(make_recipe(), n_tokens=5, n_outputs=2), TrainingSection(layer_decay=0.9))
