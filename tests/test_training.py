@@ -197,7 +197,7 @@ def test_two_processes_end_where_one_does() -> None:
     import json
 
     options = {**SMALL, "embedding__dropout": 0.0, "head__dropout": 0.0, "training__batch_size": 5}
-    options["training__r_drop"] = 1.0
+    options |= {"training__r_drop": 1.0, "encoder__members": 2}
     Path("rows.json").write_text(json.dumps([TEXTS, LABELS, options]), encoding="utf-8")
     Path("fit.py").write_text(PARALLEL, encoding="utf-8")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
