@@ -206,7 +206,7 @@ def edit(folder: Path, name: str, old: str, new: str, *, reseal: bool = True) ->
     assert old in text
     (folder / name).write_text(text.replace(old, new), encoding="utf-8")
     if reseal:
-        files.write_manifest(folder, kind="model", format=1)
+        files.write_manifest(folder, kind="model", format=2)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
@@ -228,10 +228,28 @@ def test_a_missing_file_is_refused_by_name(model: TextClassifier, name: str) -> 
         TextClassifier.load("model")
 
 
+def test_a_folder_of_format_1_is_read(model: TextClassifier) -> None:
+    """Its weights had no members in their names, its recipe no number of them."""
+    from safetensors.torch import load_file, save_file
+
+    from textkit import files
+
+    model.save("model")
+    path = Path("model/model.safetensors")
+    weights = {name.removeprefix("members.0."): value for name, value in load_file(path).items()}
+    assert "head.layers.1.weight" in weights
+    save_file(weights, path)
+    config = json.loads(Path("model/config.json").read_text(encoding="utf-8"))
+    del config["recipe"]["encoder"]["members"]
+    Path("model/config.json").write_text(json.dumps(config), encoding="utf-8")
+    files.write_manifest(Path("model"), kind="model", format=1)
+    assert (TextClassifier.load("model").predict_logits(TEXTS) == model.predict_logits(TEXTS)).all()
+
+
 def test_newer_foreign_and_broken_folders_are_refused(model: TextClassifier) -> None:
     model.save("model")
-    edit(Path("model"), "manifest.json", '"format": 1', '"format": 2', reseal=False)
-    with pytest.raises(ArtifactError, match=r"^model/manifest.json: format 2 is newer than this textkit reads \(1\)"):
+    edit(Path("model"), "manifest.json", '"format": 2', '"format": 3', reseal=False)
+    with pytest.raises(ArtifactError, match=r"^model/manifest.json: format 3 is newer than this textkit reads \(2\)"):
         TextClassifier.load("model")
     Path("bert").mkdir()
     Path("bert/config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")

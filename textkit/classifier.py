@@ -398,7 +398,7 @@ def copy_weights(source: TextClassifier, target: TextClassifier) -> None:
     """Start a network from another's weights; rows of the last layer move by the names of their labels."""
     weights = source.network_.state_dict()
     own = target.network_.state_dict()
-    last = f"head.layers.{len(target.network_.head.layers) - 1}."
+    last = f".head.layers.{len(target.network_.members[0].head.layers) - 1}."
     if target.task_ != source.task_:
         raise UsageError(f"init_from was trained for {source.task_}, not {target.task_}")
     where = {label: i for i, label in enumerate(source.classes_.tolist())}

@@ -8,7 +8,7 @@ from typing import Any
 from textkit import files
 from textkit.errors import ArtifactError
 
-FORMAT = 1
+FORMAT = 2
 KIND = "model"
 CONFIG = "config.json"
 

@@ -71,7 +71,7 @@ def load(folder: str | Path) -> TextClassifier:
     classifier.temperature_ = float(config.get("temperature", 1.0))
     classifier.thresholds_ = np.array(config.get("thresholds", []), dtype=np.float64)
     try:
-        weights = load_file(folder / WEIGHTS)
+        weights = {_present_name(name): value for name, value in load_file(folder / WEIGHTS).items()}
         kept = weights.pop(KEPT, None)
         classifier.input_ = TextInput.make(
             recipe,
@@ -90,14 +90,24 @@ def load(folder: str | Path) -> TextClassifier:
     return classifier
 
 
+def _present_name(name: str) -> str:
+    """Give the name of a weight in the present format; in format 1 a network had one member.
+
+    >>> _present_name("head.layers.1.bias")
+    'members.0.head.layers.1.bias'
+    """
+    return f"members.0.{name}" if name.split(".")[0] in ("encoder", "poolings", "head") else name
+
+
 def _config(classifier: TextClassifier) -> dict[str, Any]:
     labels = classifier.classes_.tolist()
     network = classifier.network_
     extra: dict[str, Any] = {}
     if classifier.task_ == "multi-label":
         extra["thresholds"] = classifier.thresholds_.tolist()
-    if hasattr(network.encoder, "saved_options"):  # a pretrained encoder is rebuilt without its own folder
-        extra["encoder_options"] = network.encoder.saved_options
+    encoder: Any = network.get_submodule("members.0.encoder")
+    if hasattr(encoder, "saved_options"):  # a pretrained encoder is rebuilt without its own folder
+        extra["encoder_options"] = encoder.saved_options
     return {
         "model_type": "textkit",
         "architectures": ["TextkitForSequenceClassification"],

@@ -51,13 +51,13 @@ class Member(nn.Module):
         return torch.cat([pool(states, mask) for pool in self.poolings], dim=-1)
 
 
-class TextNetwork(Member):
+class TextNetwork(nn.Module):
     """PaddedBatch -> outputs (batch, n_outputs); a row's outputs do not depend on the rows beside it.
 
-    Outputs are logits of the classes, or in a regression numbers of mean 0 and deviation 1: `restore` gives the user's.
-    The network is the first member of its ensemble; the further ones, `others`, read the same embedding, and the mean
-    of all counts. n_fixed: how many of the tokens, the last ones, have vectors that are never trained.
-    encoder_options: what rebuilds the encoder of a saved model where that differs from the recipe's own options.
+    One embedding and the members that read it, mostly one; the mean of their outputs counts. Outputs are logits of the
+    classes, or in a regression numbers of mean 0 and deviation 1: `restore` gives the user's. n_fixed: how many of the
+    tokens, the last ones, have vectors that are never trained. encoder_options: what rebuilds the encoder of a saved
+    model where that differs from the recipe's own options.
     """
 
     target_mean: Tensor
@@ -74,24 +74,23 @@ class TextNetwork(Member):
         vocabulary: dict[str, int] | None = None,
         encoder_options: dict[str, Any] | None = None,
     ) -> None:
-        embedding = _make_embedding(recipe, n_tokens=n_tokens, n_fixed=n_fixed, vocabulary=vocabulary)
+        super().__init__()
+        self.n_outputs, self.pad_id = n_outputs, pad_id
+        self.embedding = _make_embedding(recipe, n_tokens=n_tokens, n_fixed=n_fixed, vocabulary=vocabulary)
         options = recipe.encoder.options if encoder_options is None else encoder_options
+        self.members: Any = nn.ModuleList()  # of Member
         if recipe.encoder.name == "pretrained":  # it brings its own embedding
             if recipe.encoder.members > 1:
                 raise UsageError("encoder.members: a pretrained encoder has an embedding of its own; set it to 1")
             encoder = encoders.create("pretrained", **options)
-            embedding = encoder.input_embedding()
-        else:
-            encoder = encoders.create(recipe.encoder.name, in_dim=embedding.out_dim, **options)
-        super().__init__(recipe, encoder=encoder, n_outputs=n_outputs)
-        self.embedding, self.n_outputs, self.pad_id = embedding, n_outputs, pad_id
-        self.others = nn.ModuleList()
-        for _ in range(recipe.encoder.members - 1):
-            encoder = encoders.create(recipe.encoder.name, in_dim=embedding.out_dim, **options)
-            self.others.append(Member(recipe, encoder=encoder, n_outputs=n_outputs))
+            self.embedding = encoder.input_embedding()
+            self.members.append(Member(recipe, encoder=encoder, n_outputs=n_outputs))
+        while len(self.members) < recipe.encoder.members:
+            encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **options)
+            self.members.append(Member(recipe, encoder=encoder, n_outputs=n_outputs))
         # A bag's average needs no padded rectangle; mixup does.
         self.is_ragged = (
-            isinstance(self.encoder, BagEncoder)
+            isinstance(encoder, BagEncoder)
             and tuple(recipe.head.pooling) == ("mean",)
             and recipe.embedding.name == "table"
             and not recipe.augment.mixup
@@ -100,11 +99,6 @@ class TextNetwork(Member):
         if recipe.head.task == "regression":
             self.register_buffer("target_mean", torch.zeros(n_outputs))
             self.register_buffer("target_deviation", torch.ones(n_outputs))
-
-    @property
-    def members(self) -> list[Member]:
-        """The network itself and the further members."""
-        return [self, *self.others]
 
     def make_batch(self, tokens: TokenBatch, *, targets: NDArray[Any] | None = None) -> PaddedBatch | RaggedBatch:
         """Turn encoded rows into the batch that this network takes."""

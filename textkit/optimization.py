@@ -35,7 +35,7 @@ def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.
     for name, weight in network.named_parameters():
         if not weight.requires_grad:
             continue
-        inner = section.encoder_lr is not None and not re.match(r"(others\.\d+\.)?head\.", name)
+        inner = section.encoder_lr is not None and not re.match(r"members\.\d+\.head\.", name)
         share = section.encoder_lr / section.lr if inner and section.encoder_lr is not None else 1.0
         share *= section.layer_decay ** depths.get(weight, 0)
         decay = section.weight_decay if weight.ndim > 1 else 0.0
@@ -51,7 +51,7 @@ def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.
 
 def _depths(network: nn.Module) -> Mapping[nn.Parameter, int]:
     """Give how many layers stand above each weight of the network's encoder."""
-    encoder = network.get_submodule("encoder")
+    encoder = network.get_submodule("members.0.encoder")
     if not hasattr(encoder, "depths"):
         raise UsageError("training.layer_decay is for the encoder 'pretrained', whose layers know something already")
     return encoder.depths()  # type: ignore[no-any-return, operator]

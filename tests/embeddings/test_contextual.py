@@ -170,7 +170,7 @@ def test_our_own_models_give_what_their_head_sees(encoder: str) -> None:
     made = embedder.encode(rows)
     assert made.shape == (3, embedder.dim) and embedder.n_truncated == 1
     with torch.no_grad():
-        logits = model.network_.head(torch.from_numpy(made)).numpy()
+        logits = model.network_.members[0].head(torch.from_numpy(made)).numpy()
     np.testing.assert_allclose(logits, model.predict_logits(rows), atol=1e-5)
     with pytest.raises(UsageError, match="option pooling is not for a model that textkit trained"):
         TextEmbedder.open("model", pooling="cls")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load, save
-from torch import nn
 
 from textkit import encoders
 from textkit.encoders.pretrained import PretrainedEncoder
@@ -155,16 +154,15 @@ def test_damaged_incomplete_or_pickled_weights_are_refused(folder: Path) -> None
 
 @pytest.mark.parametrize("folder", CONFIGS, indirect=True)
 def test_layer_decay_slows_the_layers_below(folder: Path) -> None:
-    encoder = PretrainedEncoder(path=str(folder))
-    network = nn.Module()
-    network.embedding, network.encoder, network.head = encoder.input_embedding(), encoder, nn.Linear(16, 2)
+    network = TextNetwork(make_recipe(encoder={"name": "pretrained", "path": str(folder)}), n_tokens=40, n_outputs=2)
+    (member,) = network.members
     section = TrainingSection(lr=1.0, encoder_lr=0.1, layer_decay=0.5)
     groups = make_optimizer(network, section).param_groups
     shares = {weight: group["share"] for group in groups for weight in group["params"]}
     assert len(shares) == len(list(network.parameters()))
-    assert {shares[weight] for weight in network.head.parameters()} == {1.0}
+    assert {shares[weight] for weight in member.head.parameters()} == {1.0}
     assert {shares[weight] for weight in network.embedding.parameters()} == {0.1 * 0.5**3}
-    for name, weight in encoder.model.named_parameters():
+    for name, weight in member.encoder.model.named_parameters():
         number = re.search(r"layer\.(\d)\.", name)
         expected = 3 if "embeddings" in name else 2 - int(number[1]) if number else 0
         assert shares[weight] == pytest.approx(0.1 * 0.5**expected), name
