@@ -2,7 +2,7 @@
 
     python benchmarks/recipes.py [--recipes word-glove-lstm,ngram-bag] [--sets trec6,sst2] [--seeds 0,1,2] [--threads 2]
     python benchmarks/recipes.py --recipes word-glove-lstm --sets ag-news --set training.epochs=6
-    python benchmarks/recipes.py --recipes pretrained-finetune --model FOLDER
+    python benchmarks/recipes.py --recipes pretrained-finetune --sets sst2 --model FOLDER --valid sst2_dev.csv
 
 Official test files; a recipe is chosen by its validation accuracy, which stands beside the test accuracy. Seconds are
 those of TextClassifier.fit (tokenizer, encoding, training, validation) in one process. Results go to standard output as
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as textkit train takes it")
+    parser.add_argument("--valid", help="file beside the sets whose rows validate, instead of held-out ones")
     parser.add_argument("--model", help="folder of the pretrained model, for pretrained-finetune")
     parser.add_argument("--log", type=Path, default=Path("recipes.jsonl"))
     parser.add_argument("--no-peers", action="store_true")
@@ -90,8 +91,9 @@ def run(name: str, train: Rows, test: Rows, seed: int, options: argparse.Namespa
     changes: dict[str, Any] = {"seed": seed, "training__threads": options.threads}
     if options.model is not None:
         changes |= {"encoder__path": options.model, "tokenizer__path": options.model}
+    validation = read_rows(options.valid) if options.valid else None
     started = time.perf_counter()
-    model = TextClassifier(recipe, **changes).fit(*train)
+    model = TextClassifier(recipe, **changes).fit(*train, validation=validation)
     seconds = time.perf_counter() - started
     result = evaluate(test[1], model.predict(test[0]).tolist(), classes=model.classes_.tolist())
     assert model.history_.best is not None
