@@ -206,7 +206,7 @@ def test_predict_gives_one_line_for_each_row(model: str) -> None:
 
 def test_info_verifies_and_names_a_changed_file(model: str) -> None:
     assert "all files verified" in check("info", f"{model}/model")
-    assert json.loads(check("info", f"{model}/model", "--json"))["manifest"]["format"] == 1
+    assert json.loads(check("info", f"{model}/model", "--json"))["manifest"]["format"] == 2
     import shutil
 
     shutil.copytree(f"{model}/model", "copy")
