@@ -105,7 +105,7 @@ def _config(classifier: TextClassifier) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if classifier.task_ == "multi-label":
         extra["thresholds"] = classifier.thresholds_.tolist()
-    encoder: Any = network.get_submodule("members.0.encoder")
+    encoder = network.members[0].encoder
     if hasattr(encoder, "saved_options"):  # a pretrained encoder is rebuilt without its own folder
         extra["encoder_options"] = encoder.saved_options
     return {

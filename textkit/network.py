@@ -126,7 +126,10 @@ class TextNetwork(nn.Module):
             averages = [member.encoder.pool_mean(table, batch) for member in self.members]
             return [self.embedding.dropout(average) for average in averages]
         mask, lengths = batch.attention_mask, batch.lengths
-        states = [self.embedding(batch.input_ids, mask) for _ in self.members]
+        if self.training:
+            states = [self.embedding(batch.input_ids, mask) for _ in self.members]
+        else:  # without dropout one look at the embedding serves all
+            states = [self.embedding(batch.input_ids, mask)] * len(self.members)
         if mix is not None:
             states = [mix.share * part + (1 - mix.share) * part[mix.partners] for part in states]
             mask = mask | mask[mix.partners]
