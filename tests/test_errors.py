@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from textkit import errors
+from textkit import errors, registry
 
 
 @pytest.mark.parametrize(
@@ -31,3 +36,39 @@ def test_missing_extra_says_what_to_install() -> None:
 
 def test_a_far_name_gets_no_guess() -> None:
     assert errors.unknown_name("encoder", "zzzz", ["lstm"]) == "unknown encoder 'zzzz'; known: lstm"
+
+
+@pytest.mark.parametrize("package", ["torch", "accelerate"])
+def test_a_classifier_without_its_extra_says_what_to_install(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    line = f"{package} is not installed, a text classifier needs it: pip install 'textkit-nlp[train]'"
+    with pytest.raises(errors.MissingExtraError, match=re.escape(line)):
+        from textkit import TextClassifier  # noqa: F401
+
+
+def test_an_encoder_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(errors.MissingExtraError, match="torch is not installed, encoder 'lstm' needs it: pip install"):
+        registry.resolve("encoder", "lstm")
+
+
+def test_what_is_installed_is_not_imported_by_asking_for_it() -> None:
+    program = "import sys, textkit.errors as e; e.require('torch', needed_by='x'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+# torch is imported at the head of modules, behind the doors above.
+OPTIONAL_IMPORTS = [
+    (path, package)
+    for path in sorted(Path(errors.__file__).parent.rglob("*.py"))
+    for package in errors.OPTIONAL
+    if package != "torch"
+    and re.search(rf"^ +(import|from) {package}\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("path", "package"), OPTIONAL_IMPORTS, ids=lambda value: getattr(value, "stem", value))
+def test_a_module_requires_the_optional_packages_that_its_functions_import(path: Path, package: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    by_itself = package == "sklearn" and "def __sklearn_tags__" in text  # which scikit-learn alone calls
+    assert by_itself or re.search(rf'require\("{package}"', text), f"{path} imports {package} without require()"

@@ -31,6 +31,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'textkit' has no attribute '{name}'")
     import importlib
 
+    if name == "TextClassifier":
+        from textkit.errors import require
+
+        require("torch", "accelerate", needed_by="a text classifier")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textkit.errors import MissingExtraError
+from textkit.errors import require
 from textkit.history import Epoch, Step
 
 
@@ -12,10 +12,9 @@ class Board:
     """Writes events into a folder; give `step` and `epoch` to a Watch."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as err:
-            raise MissingExtraError("tensorboard", needed_by="--tensorboard", extra="tensorboard") from err
+        require("tensorboard", needed_by="--tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer = SummaryWriter(str(folder))
 
     def step(self, step: Step) -> None:

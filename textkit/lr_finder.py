@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from textkit import files
 from textkit.errors import DataError, LimitError
+from textkit.evaluation.figures import new_figure
 from textkit.history import Step, Watch
 from textkit.recipe import Recipe, make_recipe
 
@@ -35,9 +36,7 @@ class RateSweep:
 
     def save_png(self, path: str | Path) -> None:
         """Draw the loss over the rate, with the suggestion."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(7, 4), layout="constrained")
+        figure = new_figure(7, 4)
         axes = figure.add_subplot()
         axes.plot(self.rates, self.losses)
         axes.axvline(self.suggested, linestyle="--", color="tab:red", label=f"suggested: {self.suggested:.1e}")

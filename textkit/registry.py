@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from textkit.errors import UsageError, unknown_name
+from textkit.errors import UsageError, require, unknown_name
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "tokenizer": {
@@ -94,11 +94,14 @@ def default_options(function: Callable[..., Any]) -> dict[str, Any]:
 def resolve(kind: str, name: str) -> Any:
     """Import what a name stands for: a built-in, a plug-in, or `package.module:Name`.
 
-    Raises UsageError for an unknown name, with the nearest known one.
+    Raises UsageError for an unknown name, with the nearest known one; MissingExtraError for parts of a network where
+    torch is not installed.
 
     >>> resolve("pooling", "attention").__name__
     'AttentionPooling'
     """
+    if kind in ("encoder", "pooling"):
+        require("torch", needed_by=f"{kind} '{name}'")
     target = BUILT_IN[kind].get(name)
     if target is None:
         for point in _plug_ins(kind):

@@ -24,7 +24,7 @@ from textkit.cli.measure import (
     train_rival,
 )
 from textkit.cli.output import note, to_json, write_line
-from textkit.errors import UsageError
+from textkit.errors import UsageError, require
 
 if TYPE_CHECKING:
     from textkit.evaluation import (
@@ -83,6 +83,7 @@ def evaluate(
     """Measure a model on a test file."""
     from textkit import TextClassifier
 
+    require("matplotlib", needed_by="an evaluation")
     classifier = TextClassifier.load(model)
     columns = {"text_column": text_column, "label_column": label_column, "delimiter": delimiter}
     reader = corpus.RowReader(data, labelled=True, **columns)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ import typer
 from textkit import corpus
 from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
 from textkit.cli.output import Progress, clock, note
-from textkit.errors import DataError, UsageError
+from textkit.errors import DataError, UsageError, require
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -92,6 +92,8 @@ def train(
     """Train a text classifier; the columns are guessed by their names, and the guess is said."""
     from textkit import runs
     from textkit.recipe import complete_recipe, read_recipe
+
+    require("torch", "accelerate", "matplotlib", *(["sklearn"] if baseline else []), needed_by="training")
 
     shortcuts = _shortcuts(tokenizer, encoder, epochs, seed, device, task, time_limit)
     run = out or Path("runs") / f"{data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"

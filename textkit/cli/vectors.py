@@ -301,8 +301,8 @@ def plot(
     for line in picture.notes:
         note(line)
     title = f"{Path(vectors).name}: {len(picture.words):,} words"
-    drawing.write_html(picture, out, title=title)
     drawing.write_png(picture, out.with_suffix(".png"), title=title)
+    drawing.write_html(picture, out, title=title)
     note(f"{out} and {out.with_suffix('.png').name}: {len(picture.words):,} words, {picture.axes}")
 
 

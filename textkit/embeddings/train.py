@@ -30,7 +30,7 @@ from textkit.embeddings.folder import map_safetensors, write_arrays
 from textkit.embeddings.train_corpus import SENTENCE_WORDS, SHAPE, Corpus, clean_texts, read_corpus, write_corpus
 from textkit.embeddings.train_loss import estimate_loss
 from textkit.embeddings.vectors import Vectors
-from textkit.errors import ArtifactError, DataError, MissingExtraError, TextkitError, UsageError, unknown_name
+from textkit.errors import ArtifactError, DataError, TextkitError, UsageError, require, unknown_name
 from textkit.tokenizers import Tokenizer
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -122,6 +122,7 @@ def train_vectors(
 
     resume: go on from `OUT.training`, which a killed or stopped run of the same files and options left.
     """
+    require("gensim", needed_by="training vectors")
     options.check()
     out, watch = Path(out), watch or Watch()
     work = out.with_name(out.name + ".training")
@@ -292,10 +293,8 @@ class _Trainer:
 
 def _make_model(corpus: Corpus, options: TrainOptions) -> Any:
     """Make gensim's model with its vocabulary and first weights."""
-    try:
-        from gensim.models import FastText, Word2Vec
-    except ImportError as err:
-        raise MissingExtraError("gensim", needed_by="training vectors", extra="vectors") from err
+    from gensim.models import FastText, Word2Vec
+
     counts = dict(zip(corpus.words, corpus.counts.tolist(), strict=True))
     n_known = sum(count >= options.min_count for count in counts.values())
     if not n_known:

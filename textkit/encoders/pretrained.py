@@ -15,7 +15,7 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from textkit.errors import ArtifactError, DataError, MissingExtraError, UsageError
+from textkit.errors import ArtifactError, DataError, UsageError, require
 
 # What a config says of other heads, and of nothing that an encoder is built from.
 _NOT_KEPT = {"_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "dtype", "torch_dtype"}
@@ -170,10 +170,9 @@ def build(config: dict[str, Any]) -> Any:
 
 
 def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as err:
-        raise MissingExtraError("transformers", needed_by="encoder 'pretrained'", extra="transformers") from err
+    require("transformers", needed_by="encoder 'pretrained'")
+    import transformers
+
     return transformers
 
 

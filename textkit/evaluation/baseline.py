@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.errors import DataError
+from textkit.errors import DataError, require
 from textkit.scores import score
 from textkit.targets import Task
 
@@ -28,9 +28,9 @@ def fit_baseline(train: Sequence[str], labels: Sequence[Any]) -> Callable[[Seque
     >>> predict(["a good plot"])
     ['pos']
     """
+    vectorizer, features = _fit_features(train)
     from sklearn.svm import LinearSVC
 
-    vectorizer, features = _fit_features(train)
     model = LinearSVC(random_state=0).fit(features, list(labels))
     return lambda texts: model.predict(vectorizer.transform(texts)).tolist()
 
@@ -84,6 +84,7 @@ def _outputs(task: Task, features: Any, targets: NDArray[Any], wanted: Any) -> N
 
 def _fit_features(train: Sequence[str]) -> tuple[Any, Any]:
     """Fit TF-IDF of words and word pairs: the vectorizer and the training features."""
+    require("sklearn", needed_by="the baseline")
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(ngram_range=(1, 2))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textkit import files
-from textkit.errors import DataError, MissingExtraError
+from textkit.errors import DataError, require
 
 if TYPE_CHECKING:
     from textkit.evaluation.confusion import Evaluation
@@ -39,10 +39,9 @@ def new_figure(width: float, height: float) -> Any:
     >>> new_figure(4, 3).get_size_inches().tolist()
     [4.0, 3.0]
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as err:
-        raise MissingExtraError("matplotlib", needed_by="a picture", extra="train") from err
+    require("matplotlib", needed_by="a picture")
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 

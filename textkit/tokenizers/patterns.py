@@ -21,7 +21,7 @@ import numpy as np
 import tokenizers as hf
 from numpy.typing import NDArray
 
-from textkit.errors import LimitError, MissingExtraError, UsageError
+from textkit.errors import LimitError, UsageError, require
 from textkit.tokenizers.pattern_cost import is_linear
 
 Mask = NDArray[np.bool_]
@@ -117,12 +117,10 @@ def cutter(pattern: str) -> Cutter:
     tree = _parse(pattern)
     if is_linear(tree, lambda node: _mask(node, tree.state.flags)):
         return Cutter(_linear_cut(pattern), True)
-    try:
-        import regex
-    except ImportError as err:
-        shown = pattern if len(pattern) < 60 else pattern[:57] + "..."
-        needed_by = f"pattern {shown!r}, which can read far ahead and then fail,"
-        raise MissingExtraError("regex", needed_by=needed_by, extra="regex") from err
+    shown = pattern if len(pattern) < 60 else pattern[:57] + "..."
+    require("regex", needed_by=f"pattern {shown!r}, which can read far ahead and then fail,")
+    import regex
+
     compiled = regex.compile(f"({pattern})", regex.VERSION0)
 
     def cut_in_time(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from textkit import files
 from textkit.batch import TokenBatch, offsets_of
-from textkit.errors import ArtifactError, MissingExtraError, UsageError
+from textkit.errors import ArtifactError, UsageError, require
 from textkit.tokenizers.base import PAD, UNKNOWN, Kind, OnLong, check_size, check_texts, iterate_checked, limit
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 
@@ -157,10 +157,9 @@ def cut_runs(texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.uint64], N
 
 def open_language(language: str) -> Any:
     """Give the tokenizer of a blank language, or of an installed pipeline."""
-    try:
-        import spacy
-    except ImportError as err:
-        raise MissingExtraError("spaCy", needed_by="tokenizer 'spacy'", extra="spacy") from err
+    require("spacy", needed_by="tokenizer 'spacy'")
+    import spacy
+
     try:
         made = spacy.load(language) if "_" in language or Path(language).exists() else spacy.blank(language)
     except (OSError, ImportError, ValueError) as err:

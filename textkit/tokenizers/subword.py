@@ -13,7 +13,7 @@ from typing import Any
 import tokenizers as hf
 from tokenizers import models, pre_tokenizers, trainers
 
-from textkit.errors import DataError, MissingExtraError, UsageError
+from textkit.errors import DataError, UsageError, require
 from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size, iterate_checked
 from textkit.tokenizers.counting import count_texts, repeat_pieces
 from textkit.tokenizers.normalizers import make_normalizer
@@ -243,10 +243,9 @@ def learn_unigram(
 
 def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple[str, float]]:
     """Train sentencepiece on words; give its (piece, log probability) pairs in id order, <pad> and <unk> first."""
-    try:
-        import sentencepiece
-    except ImportError as err:
-        raise MissingExtraError("sentencepiece", needed_by="training 'unigram'", extra="sentencepiece") from err
+    require("sentencepiece", needed_by="training 'unigram'")
+    import sentencepiece
+
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
