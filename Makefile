@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 
-.PHONY: demo test lint format bench fuzz clean
+.PHONY: demo test lint check-wheel format bench fuzz clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -16,6 +16,10 @@ lint: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The wheel, core only, in a fresh environment outside the checkout: what works there, and what names its missing extra.
+check-wheel:
+	PYTHON=$(PYTHON) scripts/check_wheel.sh
 
 format: $(READY_DEV)
 	$(BIN)/ruff check --fix .

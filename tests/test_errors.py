@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from textkit import errors, registry
+
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,7 @@ def test_what_is_installed_is_not_imported_by_asking_for_it() -> None:
 # torch is imported at the head of modules, behind the doors above.
 OPTIONAL_IMPORTS = [
     (path, package)
-    for path in sorted(Path(errors.__file__).parent.rglob("*.py"))
+    for path in sorted((ROOT / "textkit").rglob("*.py"))
     for package in errors.OPTIONAL
     if package != "torch"
     and re.search(rf"^ +(import|from) {package}\b", path.read_text(encoding="utf-8"), re.MULTILINE)
@@ -72,3 +76,9 @@ def test_a_module_requires_the_optional_packages_that_its_functions_import(path:
     text = path.read_text(encoding="utf-8")
     by_itself = package == "sklearn" and "def __sklearn_tags__" in text  # which scikit-learn alone calls
     assert by_itself or re.search(rf'require\("{package}"', text), f"{path} imports {package} without require()"
+
+
+def test_every_extra_that_an_error_names_brings_its_package() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for name, extra in errors.OPTIONAL.values():
+        assert any(re.match(rf"{name}\b", wanted, re.IGNORECASE) for wanted in extras[extra]), (name, extra)
