@@ -12,7 +12,6 @@ import pytest
 
 from textkit import errors, registry
 
-
 ROOT = Path(__file__).parents[1]
 
 
