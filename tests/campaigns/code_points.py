@@ -1,16 +1,21 @@
-"""All 1,112,064 code points, alone, in "a?b" and beside spaces, through every kind: ids and spans as the reference's.
+"""All 1,112,064 code points in several surroundings through every kind: ids and spans as the reference's.
 
 Usage: python tests/campaigns/code_points.py [KIND ...]. Not part of `make test`: run by `make fuzz`. Exits 1 and names
-the first code points that differ.
+the first code points that differ. The kind "nmt_nfkc" is a model of sentencepiece, whose table of characters removes
+some and makes spaces of others; it and "unigram" go through the table of words.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import tokenizers as hf
 
 from textkit import registry, tokenizers
 from textkit.tokenizers import PipelineTokenizer, word_table
@@ -24,6 +29,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "regex": {"pattern": r"[a-z]+|[^a-z]"},
 }
 VARIANTS: list[dict[str, Any]] = [{}, {"lowercase": True}]
+# ? is the code point: alone, within a word, at the ends of a text and of words, behind white space that is no space.
+SURROUNDINGS = ["?", "a?b", "a? ?b  c", "?1 b", "a\u2003? b", "\x1c?1 ?"]
 BLOCK = 1 << 14
 
 
@@ -49,24 +56,41 @@ def compare(tokenizer: PipelineTokenizer, reference: PipelineTokenizer, texts: l
     ]
 
 
+def train(kind: str, options: dict[str, Any]) -> tuple[PipelineTokenizer, PipelineTokenizer]:
+    """Give a tokenizer with the engine that is to be tried, and the same with the reference."""
+    made = train_sentencepiece() if kind == "nmt_nfkc" else tokenizers.train(kind, TRAINING, **options)
+    assert isinstance(made, PipelineTokenizer)
+    tried = "table" if kind in ("nmt_nfkc", "unigram") else "auto"
+    pair = [PipelineTokenizer(hf.Tokenizer.from_str(made.json), kind=made.kind, engine=e) for e in (tried, "reference")]
+    return pair[0], pair[1]
+
+
+def train_sentencepiece() -> tokenizers.Tokenizer:
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TRAINING), model_writer=model, vocab_size=60, hard_vocab_limit=False, minloglevel=2
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "spm.model")
+        path.write_bytes(model.getvalue())
+        return tokenizers.load(path)
+
+
 def main() -> int:
     word_table.TRIAL = 1 << 60  # here no word comes again, and the table is to be tried all the same
     failed = 0
-    for kind in sys.argv[1:] or registry.names("tokenizer"):
+    for kind in sys.argv[1:] or [*registry.names("tokenizer"), "nmt_nfkc"]:
         if kind in ("spacy", "unicode"):
             continue
-        for variant in VARIANTS if kind != "byte" else VARIANTS[:1]:
+        for variant in VARIANTS if kind not in ("byte", "nmt_nfkc") else VARIANTS[:1]:
             started = time.perf_counter()
-            made = tokenizers.train(kind, TRAINING, **{**OPTIONS.get(kind, {}), **variant})
-            assert isinstance(made, PipelineTokenizer)
-            import tokenizers as hf
-
-            reference = PipelineTokenizer(hf.Tokenizer.from_str(made.json), kind=kind, engine="reference")
+            made, reference = train(kind, {**OPTIONS.get(kind, {}), **variant})
             wrong: list[str] = []
             for block in blocks():
-                wrong += compare(made, reference, block)
-                wrong += compare(made, reference, [f"a{char}b" for char in block])
-                wrong += compare(made, reference, [f"a{char} {char}b  c" for char in block])
+                for surrounding in SURROUNDINGS:
+                    wrong += compare(made, reference, [surrounding.replace("?", char) for char in block])
             engine = f"{made.engine_for(['a'])}, {made.engine_for(['a'], spans=True)} with spans"
             seconds = time.perf_counter() - started
             print(f"{kind:12} {variant!s:22} {engine:34} {len(wrong):6,} differ  {seconds:5.1f} s", flush=True)

@@ -143,13 +143,21 @@ def test_hard_strings_between_spaces_and_empty_batches(name: str) -> None:
     ]
 )
 @example(texts=["\u202f\u0301 ", "\u2003\u0301\u0308 b"])
-@settings(max_examples=80, deadline=None)
+@example(texts=["\x1c1 ", "\x1c\x1c1 b", "\x1c", "\x01a b"])  # removed from the start of a text
+@example(texts=["a\xa0\u0897 b", "a\u2003\u1acf b"])  # marks of Unicode 16 and 17
+@settings(max_examples=80)
 def test_any_text_gives_what_the_reference_gives(name: str, texts: list[str]) -> None:
     check(name, texts)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nmt_nfkc")])
+def test_every_sign_that_a_table_of_characters_may_take_or_make_a_space_of(name: str) -> None:
+    # All code points, and more kinds, are in tests/campaigns/code_points.py.
+    signs = [char for char in map(chr, range(0x3001)) if not char.isalpha()] + ["\ufeff", "\ufffd"]
+    check(name, [text for char in signs for text in (f"{char}1 b", f"a{char} b{char}", f"a\xa0{char} b")])
+
+
 @given(text=SPACED)
-@settings(deadline=None)
 def test_words_are_the_text(text: str) -> None:
     words = split_words(text)
     assert words is None or "".join(words).removeprefix(FIRST) == text
@@ -164,7 +172,7 @@ def test_words_are_encoded_once_and_rows_with_long_ones_not_at_all() -> None:
     table._inner.encode = lambda texts, *, spans: asked.extend(texts) or inner(texts, spans=spans)  # type: ignore
     texts = ["pride and vanity", "vanity and pride", "x" * 65 + " and"]
     first = table.encode(texts, spans=True)
-    assert asked == [".", ". and vanity pride", ".", "pride", "vanity", texts[2]]
+    assert asked == [".", ". .", "pride .", "vanity .", ".", ". and vanity pride", texts[2]]
     asked.clear()
     again = table.encode(texts, spans=True)
     assert asked == [texts[2]]

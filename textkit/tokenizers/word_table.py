@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
@@ -50,8 +51,12 @@ def _words_pattern(unsure: str) -> str:
 _WORDS = re.compile(_words_pattern(_UNSURE)).findall
 _WORDS_ASCII = re.compile(_words_pattern(r"\x00- \x7f")).findall
 _SURE_END = re.compile(rf"[^{_UNSURE}]\Z").search
-# A table of sentencepiece may take marks with the white space before them, which then stands before the next space.
-_MARKED_SPACE = re.compile(rf"(?! )[{_UNSURE}][{GRAPHEME['Extend']}{GRAPHEME['SpacingMark']}]").search
+# A table of sentencepiece may take marks with the white space before them, which then stands before the next space. The
+# reference knows marks of later years than our tables: whatever is no letter, digit or common sign may be one.
+_NO_MARKS = r"\w!-~\u00a1-\u02ff\u2010-\u20cf\u2100-\u2bff\u3000-\u303f\uff01-\uffee"
+_MARKED_SPACE = re.compile(
+    rf"(?! )[{_UNSURE}](?:[{GRAPHEME['Extend']}{GRAPHEME['SpacingMark']}]|[^{_NO_MARKS}{_UNSURE}])"
+).search
 _BEYOND = re.compile(r"[^\0-\uffff]").search
 
 _SPLITTERS_AT_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace"}
@@ -116,18 +121,22 @@ class WordTableEngine:
                 self._table = _Table()  # another thread may still read the old one
                 self._n_seen = self._n_new = 0
             self._n_new += len(words)
-            following: list[str] = []
-            others: list[str] = []
+            groups: tuple[list[str], ...] = ([], [], [], [])
             for word in words:
-                (following if word.startswith(" ") and _SURE_END(word) else others).append(word)
-            for group, encode in ((following, self._encode_following), (others, self._encode_others)):
+                groups[2 * word.startswith(" ") + bool(_SURE_END(word))].append(word)
+            texts, first, last, following = groups
+            for group, encode in (
+                (texts, partial(self._encode_apart, before="", after="")),
+                (first, partial(self._encode_apart, before="", after=" " + CONTEXT)),
+                (last, partial(self._encode_apart, before=CONTEXT, after="")),
+                (following, self._encode_following),
+            ):
                 for start in range(0, len(group), WORDS_A_CALL):
-                    part = group[start : start + WORDS_A_CALL]
-                    self._table.add(part, encode(part))
+                    self._table.add(*encode(group[start : start + WORDS_A_CALL]))
         finally:
             self._learning.release()
 
-    def _encode_following(self, words: list[str]) -> TokenBatch:
+    def _encode_following(self, words: list[str]) -> tuple[list[str], TokenBatch]:
         """Encode words that stand between others as one text, which costs the engine a third of what words cost."""
         batch = self._inner.encode([CONTEXT, CONTEXT + "".join(words)], spans=True)
         assert batch.spans is not None
@@ -136,20 +145,32 @@ class WordTableEngine:
         owner = np.searchsorted(starts, spans[:, 0], side="right") - 1
         offsets = offsets_of(np.bincount(owner, minlength=len(words)))
         edges = spans - starts[owner, None].astype(np.int32)
-        return TokenBatch(batch.ids[2 * int(batch.lengths[0]) :], offsets, edges, np.zeros(len(words), dtype=np.int32))
+        n_cut = np.zeros(len(words), dtype=np.int32)
+        return words, TokenBatch(batch.ids[2 * int(batch.lengths[0]) :], offsets, edges, n_cut)
 
-    def _encode_others(self, words: list[str]) -> TokenBatch:
-        """Encode first and last words, each as a text."""
-        follows = np.array([word.startswith(" ") for word in words], dtype=bool)
-        plain = [word.removeprefix(FIRST) for word in words]
-        shown = [CONTEXT + word if led else word for word, led in zip(plain, follows, strict=True)]
-        batch = self._inner.encode([CONTEXT, *shown], spans=True)
+    def _encode_apart(self, words: list[str], *, before: str, after: str) -> tuple[list[str], TokenBatch]:
+        """Encode words each in a text of its own; leave out those that move the spans of what comes after them.
+
+        Where the reference's table of characters removes what a text begins with, every span is so much too low.
+        """
+        texts = [before + word.removeprefix(FIRST) + after for word in words]
+        batch = self._inner.encode([CONTEXT, CONTEXT + after, *texts], spans=True)
         assert batch.spans is not None
-        n_dropped = np.append(batch.lengths[0], np.where(follows, batch.lengths[0], 0))
-        lengths = batch.lengths - n_dropped
-        kept = np.arange(len(batch.ids)) >= np.repeat(batch.offsets[:-1] + n_dropped, batch.lengths)
-        edges = batch.spans[kept] - np.repeat(np.append(0, follows * len(CONTEXT)), lengths)[:, None].astype(np.int32)
-        return TokenBatch(batch.ids[kept], offsets_of(lengths[1:]), edges, np.zeros(len(words), dtype=np.int32))
+        n_before = int(batch.lengths[0]) if before else 0
+        n_after = int(batch.lengths[1] - batch.lengths[0])
+        n_characters = np.array([len(CONTEXT), len(CONTEXT + after), *map(len, texts)])
+        from_end = batch.spans - np.repeat(n_characters, batch.lengths)[:, None]
+        tails = from_end[batch.offsets[2:, None] - np.arange(n_after, 0, -1)]
+        still = (tails[1:] == tails[0]).all(axis=(1, 2)) & (batch.lengths[2:] >= n_before + n_after)
+        kept = np.flatnonzero(still)
+        rows = batch.take(kept + 2)
+        assert rows.spans is not None
+        place = np.arange(len(rows.ids)) - np.repeat(rows.offsets[:-1], rows.lengths)
+        inside = (place >= n_before) & (place < np.repeat(rows.lengths - n_after, rows.lengths))
+        offsets = offsets_of(rows.lengths - n_before - n_after)
+        edges = rows.spans[inside] - np.int32(len(before))
+        n_cut = np.zeros(len(kept), dtype=np.int32)
+        return [words[i] for i in kept.tolist()], TokenBatch(rows.ids[inside], offsets, edges, n_cut)
 
 
 class _Table:
