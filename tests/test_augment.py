@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textkit.augment import augment_texts, augment_tokens
@@ -18,7 +18,6 @@ RATES = st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.999])
 TEXTS = st.lists(st.text(st.sampled_from("ab \té漢🙂\ud800"), max_size=12), max_size=8)
 
 
-@settings(deadline=None)
 @given(ROWS, RATES, RATES, st.integers(0, 9), st.booleans())
 def test_a_row_gives_the_same_however_rows_are_batched(
     rows: list[list[int]], dropout: float, swap: float, seed: int, unknown: bool
@@ -68,7 +67,6 @@ def test_nothing_asked_for_changes_nothing_and_the_batch_stays_as_it_was() -> No
     assert len(augment_tokens(TokenBatch.from_rows([]), [], seed=0, epoch=0, dropout=0.5, swap=0.5)) == 0
 
 
-@settings(deadline=None)
 @given(TEXTS, RATES, st.integers(0, 9))
 def test_noise_is_a_function_of_the_row_and_empties_no_text(texts: list[str], noise: float, seed: int) -> None:
     numbers = np.arange(len(texts)) + 7

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textkit.data_check import Finding, Report, check_files, near_names, normalise
@@ -131,7 +131,6 @@ def test_unlabelled_text_and_examples_are_limited() -> None:
     json.dumps(report.to_dict(), allow_nan=False)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_normalise_is_stable_and_forgets_case_and_space(text: str) -> None:
     once = normalise(text)

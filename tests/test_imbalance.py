@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textkit.batching import plan_batches
@@ -14,7 +14,6 @@ from textkit.imbalance import balanced_rows, class_weights
 CODES = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(np.array)
 
 
-@settings(deadline=None)  # scikit-learn's import
 @given(CODES)
 def test_weights_are_scikit_learns(codes: np.ndarray) -> None:
     from sklearn.utils.class_weight import compute_class_weight
@@ -24,7 +23,6 @@ def test_weights_are_scikit_learns(codes: np.ndarray) -> None:
     np.testing.assert_allclose(class_weights(compact, n_classes=len(present)), expected)
 
 
-@settings(deadline=None)
 @given(CODES, st.floats(0, 1))
 def test_the_mean_weight_of_a_row_is_one_and_rarer_classes_weigh_more(codes: np.ndarray, power: float) -> None:
     weights = class_weights(codes, n_classes=6, power=power)
@@ -35,7 +33,6 @@ def test_the_mean_weight_of_a_row_is_one_and_rarer_classes_weigh_more(codes: np.
     assert (np.diff(weights[counts > 0][order]) >= -1e-9).all()
 
 
-@settings(deadline=None)
 @given(CODES, st.integers(0, 5), st.integers(0, 5), st.integers(0, 120))
 def test_balanced_rows_take_every_class_equally_often(codes: np.ndarray, seed: int, epoch: int, n_rows: int) -> None:
     rows = balanced_rows(codes, n_classes=6, seed=seed, epoch=epoch, n_rows=n_rows)

@@ -53,7 +53,7 @@ def test_last_line_without_an_end_gets_one_where_rows_follow() -> None:
     assert (read("b.txt"), read("more/b.txt")) == (b"two", b"one\ntwo")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(max_size=12).filter(lambda t: "\r" not in t), st.booleans()), min_size=1))
 def test_any_jsonl_rows_come_out_once_and_in_order(rows: list[tuple[str, bool]]) -> None:
     data = [json.dumps({"text": text.encode("utf-8", "replace").decode()}).encode() + b"\n" for text, _ in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textkit.errors import DataError, UsageError
@@ -19,7 +19,6 @@ def assert_all_rows_once(n_rows: int, split: Split) -> None:
     assert (np.diff(train) > 0).all() and (np.diff(held) > 0).all()
 
 
-@settings(deadline=None)
 @given(CODES, st.floats(0.01, 0.99), st.integers(0, 3))
 def test_stratified_split_holds_out_its_share_of_each_class(codes: np.ndarray, share: float, seed: int) -> None:
     train, held = split = split_stratified(codes, share=share, seed=seed)
@@ -32,7 +31,6 @@ def test_stratified_split_holds_out_its_share_of_each_class(codes: np.ndarray, s
     assert train.tolist() == again[0].tolist()
 
 
-@settings(deadline=None)
 @given(CODES, st.integers(2, 6), st.integers(0, 3))
 def test_stratified_folds_differ_by_a_row_at_most(codes: np.ndarray, n_folds: int, seed: int) -> None:
     if len(codes) < n_folds:
@@ -49,7 +47,6 @@ def test_stratified_folds_differ_by_a_row_at_most(codes: np.ndarray, n_folds: in
         assert max(counts) - min(counts) <= 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=80), st.integers(2, 4))
 def test_no_group_is_on_both_sides(rows: list[tuple[int, int]], n_folds: int) -> None:
     groups, codes = np.array(rows).T

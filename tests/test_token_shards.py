@@ -190,7 +190,7 @@ def test_ngrams_are_those_of_memory() -> None:
     assert shards.n_truncated == int((expected.truncated > 0).sum()) > 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text("ab ", max_size=9), st.sampled_from("xyz")), max_size=12), st.randoms())
 def test_take_equals_a_batch_in_memory(rows: list[tuple[str, str]], random: Any) -> None:
     shards = TokenShards.build(rows, WORDS, cache="cache")

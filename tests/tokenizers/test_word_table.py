@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tokenizers as hf
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -145,7 +145,6 @@ def test_hard_strings_between_spaces_and_empty_batches(name: str) -> None:
 @example(texts=["\u202f\u0301 ", "\u2003\u0301\u0308 b"])
 @example(texts=["\x1c1 ", "\x1c\x1c1 b", "\x1c", "\x01a b"])  # removed from the start of a text
 @example(texts=["a\xa0\u0897 b", "a\u2003\u1acf b"])  # marks of Unicode 16 and 17
-@settings(max_examples=80)
 def test_any_text_gives_what_the_reference_gives(name: str, texts: list[str]) -> None:
     check(name, texts)
 
