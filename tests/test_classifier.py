@@ -200,7 +200,7 @@ def test_spacys_words_live_in_a_model_folder() -> None:
 
 def edit(folder: Path, name: str, old: str, new: str, *, reseal: bool = True) -> None:
     """Change a file of a model folder; `reseal` also writes a manifest that fits it."""
-    from textkit import files
+    from textkit.io import files
 
     text = (folder / name).read_text(encoding="utf-8")
     assert old in text
@@ -232,7 +232,7 @@ def test_a_folder_of_format_1_is_read(model: TextClassifier) -> None:
     """Its weights had no members in their names, its recipe no number of them."""
     from safetensors.torch import load_file, save_file
 
-    from textkit import files
+    from textkit.io import files
 
     model.save("model")
     path = Path("model/model.safetensors")

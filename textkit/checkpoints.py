@@ -16,8 +16,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from textkit import files
 from textkit.errors import ArtifactError, UsageError
+from textkit.io import files
 from textkit.recipe import flatten
 
 FORMAT = 1

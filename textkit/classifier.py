@@ -157,7 +157,7 @@ class TextClassifier:
         file, validation rows included. The rest is as in `fit`, but augmentation of characters, which needs the texts
         in memory, is refused.
         """
-        from textkit.corpus import read_rows
+        from textkit.io.corpus import read_rows
         from textkit.token_shards import TokenShards
 
         recipe = complete_recipe(make_recipe(self.recipe, **self.options))

@@ -13,7 +13,7 @@ from typing import Any
 
 from textkit.errors import DataError
 from textkit.evaluation.figures import BLUE, GREY, ORANGE, new_figure, plain, save_figure
-from textkit.inputs import open_bytes
+from textkit.io.inputs import open_bytes
 
 _COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 

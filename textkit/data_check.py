@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit import near_duplicates
-from textkit.bulk import cut_parts
-from textkit.corpus import LABEL_SEPARATOR, RowReader
 from textkit.errors import UsageError
+from textkit.io.bulk import cut_parts
+from textkit.io.corpus import LABEL_SEPARATOR, RowReader
 
 N_EXAMPLES = 5
 TINY_ROWS, LONG_CHARACTERS, LIKENESS = 10, 10_000, 0.8

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.corpus import LABEL_SEPARATOR
 from textkit.errors import UsageError
+from textkit.io.corpus import LABEL_SEPARATOR
 from textkit.targets import Task
 
 Label = str | int | float

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import files
 from textkit.errors import DataError, LimitError
 from textkit.evaluation.figures import new_figure
 from textkit.history import Step, Watch
+from textkit.io import files
 from textkit.recipe import Recipe, make_recipe
 
 HIGHEST, STEPS = 1.0, 120

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from textkit import files
 from textkit.errors import ArtifactError
+from textkit.io import files
 
 FORMAT = 2
 KIND = "model"

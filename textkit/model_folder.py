@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
 import textkit
-from textkit import files
 from textkit.errors import ArtifactError, UsageError
+from textkit.io import files
 from textkit.model_config import CONFIG, FORMAT, KIND, check
 from textkit.recipe import check_recipe
 from textkit.text_input import TextInput

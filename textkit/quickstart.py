@@ -15,8 +15,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from textkit import files
 from textkit.errors import DataError
+from textkit.io import files
 
 # Only modules that every Python 3.11+ has, also Debian's, which ships tkinter, idlelib and distutils apart.
 FAMILIES = {

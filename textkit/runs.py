@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from textkit import files
 from textkit.errors import DataError, UsageError
+from textkit.io import files
 from textkit.recipe import Recipe, flatten, read_recipe
 
 RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS = (

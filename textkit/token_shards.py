@@ -25,14 +25,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import __version__, files
+from textkit import __version__
 from textkit.batch import IntArray, TokenBatch
-from textkit.bulk import cut_parts
-from textkit.corpus import Row, RowReader
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
-from textkit.inputs import expand_inputs
+from textkit.io import files
+from textkit.io.bulk import cut_parts
+from textkit.io.columns import map_column, open_column
+from textkit.io.corpus import Row, RowReader
+from textkit.io.inputs import expand_inputs
 from textkit.label_reader import Label, LabelReader
-from textkit.npy_columns import map_column, open_column
 from textkit.targets import Task
 from textkit.text_input import TextInput
 from textkit.tokenizers import Tokenizer

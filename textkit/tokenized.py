@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import files
 from textkit.batch import TokenBatch, offsets_of
-from textkit.bulk import Part, check_kept, part_name
+from textkit.io import files
+from textkit.io.bulk import Part, check_kept, part_name
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.spans import convert_spans, replace_surrogates
 

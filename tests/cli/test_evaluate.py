@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textkit import corpus
 from textkit.cli import evaluate as verb
 from textkit.cli import measure
 from textkit.errors import DataError
+from textkit.io import corpus
 
 ROOT = Path(__file__).parents[2]
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from tests.embeddings import samples
+from tests.vectors import samples
 from textkit import Vectors
 from textkit.embeddings import formats
 from textkit.errors import ArtifactError, TextkitError

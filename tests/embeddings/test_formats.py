@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.embeddings import samples
-from tests.embeddings.samples import TABLE, WORDS
+from tests.vectors import samples
+from tests.vectors.samples import TABLE, WORDS
 from textkit import Vectors
 from textkit.embeddings import formats
 from textkit.embeddings.packaged import scan_pickled_words

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.embeddings.samples import TABLE, WORDS
+from tests.vectors.samples import TABLE, WORDS
 from textkit import Vectors
 from textkit.embeddings import plot
 from textkit.errors import DataError, UsageError

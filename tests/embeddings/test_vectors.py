@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.embeddings.samples import TABLE, WORDS
+from tests.vectors.samples import TABLE, WORDS
 from textkit import Vectors
 from textkit.errors import ArtifactError, DataError, UsageError
 

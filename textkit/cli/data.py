@@ -59,7 +59,7 @@ def split(
 ) -> None:
     """Split a file into train and test, or into folds: the same format, row for row, byte for byte."""
     from textkit import splits
-    from textkit.row_files import copy_rows
+    from textkit.io.row_files import copy_rows
 
     if share is not None and folds is not None:
         raise UsageError("--share and --folds exclude each other")
@@ -167,7 +167,7 @@ def _read(
     """Read where each row begins, the number of its class (0 without stratify) and of its group, if asked for."""
     import numpy as np
 
-    from textkit.corpus import RowReader
+    from textkit.io.corpus import RowReader
 
     if str(data) == "-":
         raise UsageError("standard input cannot be read a second time: name a file")

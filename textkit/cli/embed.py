@@ -13,9 +13,9 @@ import typer
 from textkit.cli.tokenize import OnBad
 
 if TYPE_CHECKING:
-    from textkit.bulk import Inputs
     from textkit.embedded import Plan
     from textkit.embeddings.text_embedder import TextEmbedder
+    from textkit.io.bulk import Inputs
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -101,12 +101,12 @@ def embed(
     ] = OnBad.stop,
 ) -> None:
     """Turn each row of text files into a vector, one row out for each row in."""
-    from textkit.bulk import Inputs
     from textkit.cli.output import note
     from textkit.cli.tokenize import open_tokenizer
     from textkit.embedded import Plan
     from textkit.embeddings.text_embedder import TextEmbedder
     from textkit.errors import UsageError
+    from textkit.io.bulk import Inputs
 
     kept = tuple(keep or ())
     plan = Plan(to, output=output.value, dtype=dtype.value, keep=kept)
@@ -177,8 +177,8 @@ def _open_words(spec: str, unknown: str | None) -> TextEmbedder:
 
 def _fit(embedder: TextEmbedder, source: Inputs, n_rows: int) -> TextEmbedder:
     """Fit SIF on the first rows, which a shard and a resumed job read too; the inputs are then read from the start."""
-    from textkit.bulk import Inputs, describe_inputs
     from textkit.cli.output import note
+    from textkit.io.bulk import Inputs, describe_inputs
 
     describe_inputs(source.names)  # refuses standard input before it is used up
     texts = [row.text for row in itertools.islice(Inputs(source.names, source.options), n_rows)]
@@ -215,9 +215,9 @@ def _write_parts(
     resume: bool,
 ) -> None:
     """Make the parts of a job that are missing, and close the job with the counts of its rows."""
-    from textkit import bulk
     from textkit.cli.output import Progress, note
     from textkit.embedded import embed_part, start_worker
+    from textkit.io import bulk
 
     description = {"kind": "embed", "model": embedder.describe(), "output": plan.output, "dtype": plan.dtype}
     job = bulk.Job.open(

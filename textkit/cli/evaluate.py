@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from textkit import corpus
 from textkit.cli.measure import (
     BASELINE,
     measure_label_sets,
@@ -25,6 +24,7 @@ from textkit.cli.measure import (
 )
 from textkit.cli.output import note, to_json, write_line
 from textkit.errors import UsageError, require
+from textkit.io import corpus
 
 if TYPE_CHECKING:
     from textkit.evaluation import (

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textkit import corpus
 from textkit.cli.output import Progress, note
 from textkit.cli.train import read_labelled, read_labels
 from textkit.errors import DataError, UsageError
+from textkit.io import corpus
 
 if TYPE_CHECKING:
     from textkit.evaluation import Comparison, MultiLabelStream, RegressionStream, Stream

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from textkit.cli.output import note, to_json, write_line
-from textkit.corpus import RowReader
+from textkit.io.corpus import RowReader
 
 app = typer.Typer(rich_markup_mode=None)
 

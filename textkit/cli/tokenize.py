@@ -18,7 +18,7 @@ import typer
 from textkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from textkit.bulk import Inputs
+    from textkit.io.bulk import Inputs
     from textkit.tokenized import Counts, Plan
     from textkit.tokenizers import Tokenizer
 
@@ -87,7 +87,7 @@ def tokenize(
     as_json: Annotated[bool, typer.Option("--json", help="With --count or --check: the counts as JSON.")] = False,
 ) -> None:
     """Turn text files into tokens, one row out for each row in."""
-    from textkit.bulk import Inputs
+    from textkit.io.bulk import Inputs
     from textkit.tokenized import Plan
 
     tok = open_tokenizer(tokenizer)
@@ -135,7 +135,7 @@ def open_tokenizer(source: str) -> Tokenizer:
 
 def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: bool) -> tuple[Counts, float]:
     """Tokenize part after part to standard output, or only count."""
-    from textkit.bulk import cut_parts, map_parts
+    from textkit.io.bulk import cut_parts, map_parts
     from textkit.tokenized import Counts, tokenize_part, use_tokenizer
 
     counts, failures, started = Counts(), [], time.perf_counter()
@@ -153,8 +153,8 @@ def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: 
 
 
 def _colour(tok: Tokenizer, source: Inputs, max_length: int | None) -> tuple[Counts, float]:
-    from textkit.bulk import cut_parts
     from textkit.cli.colours import colour_rows
+    from textkit.io.bulk import cut_parts
     from textkit.tokenized import Counts
 
     counts, started = Counts(), time.perf_counter()
@@ -171,9 +171,9 @@ def _colour(tok: Tokenizer, source: Inputs, max_length: int | None) -> tuple[Cou
 
 
 def _show(tok: Tokenizer, source: Inputs, page: Path, name: str, max_length: int | None) -> None:
-    from textkit import files
     from textkit.cli.colours import html_page
     from textkit.cli.output import note
+    from textkit.io import files
 
     texts = [row.text for row in itertools.islice(source, _SHOWN_ROWS)]
     batch = tok.encode(texts, spans=True, max_length=max_length)
@@ -185,8 +185,8 @@ def _write_parts(
     tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, shard: str | None, part_rows: int, resume: bool
 ) -> None:
     """Make the parts of a job that are missing, each a whole file, and close the job."""
-    from textkit import bulk
     from textkit.cli.output import Progress, note
+    from textkit.io import bulk
     from textkit.tokenized import Counts, tokenize_part, use_tokenizer
 
     assert plan.folder is not None

@@ -122,8 +122,8 @@ def report(
 ) -> None:
     """Say how well a tokenizer fits texts: coverage, fertility, unused ids."""
     from textkit import tokenizers
-    from textkit.bulk import Inputs
     from textkit.cli.output import to_json, write_line
+    from textkit.io.bulk import Inputs
     from textkit.tokenizers.report import measure_fit, render_fit
 
     rows = Inputs.of(inputs, text_column=text_column, keep=() if by is None else (by,))
@@ -134,8 +134,8 @@ def report(
 
 def _texts(inputs: list[str], text_column: str | None, *, when_read: Callable[[], None] | None = None) -> Iterator[str]:
     """Stream the texts of files with a progress line, with the time left where sizes tell; say what was guessed."""
-    from textkit.bulk import Inputs
     from textkit.cli.output import Progress, note
+    from textkit.io.bulk import Inputs
 
     rows = Inputs.of(inputs, text_column=text_column)
     plain = all(name.endswith(".txt") for name in rows.names)

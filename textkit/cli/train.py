@@ -16,10 +16,10 @@ from typing import Annotated, Any
 
 import typer
 
-from textkit import corpus
 from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
 from textkit.cli.output import Progress, clock, note
 from textkit.errors import DataError, UsageError, require
+from textkit.io import corpus
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -225,8 +225,9 @@ def _finish(
 ) -> None:
     """Write run.json and the curves, and say what came out, the baseline beside it."""
     import textkit
-    from textkit import files, runs
+    from textkit import runs
     from textkit.curves import draw_curves
+    from textkit.io import files
 
     history = model.history_
     n_weights = sum(weight.numel() for weight in model.network_.parameters())

@@ -156,8 +156,9 @@ def convert(
 @app.command()
 def info(vectors: Spec, cache: Cache = None, as_json: AsJson = False) -> None:
     """Say what vectors hold; of our own folders, verify every byte."""
-    from textkit import Vectors, files
+    from textkit import Vectors
     from textkit.cli.output import to_json, write_line
+    from textkit.io import files
 
     path = Path(vectors)
     own = (path / files.MANIFEST).exists()

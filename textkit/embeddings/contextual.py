@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from textkit import files, tokenizers
+from textkit import tokenizers
 from textkit.batch import TokenBatch, offsets_of
 from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
@@ -26,6 +26,7 @@ from textkit.embeddings.texts import TextVectors, blocks_of
 from textkit.encoders import pretrained
 from textkit.encoders.pooling import first_pool, last_pool, max_pool, mean_pool
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
+from textkit.io import files
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.tokenizers.templates import Template

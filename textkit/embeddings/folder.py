@@ -20,8 +20,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from textkit import files
 from textkit.errors import ArtifactError, UsageError, unknown_name
+from textkit.io import files
 
 KIND, FORMAT = "vectors", 1
 TABLE, WORDS, NGRAMS, CONFIG = "vectors.safetensors", "words.safetensors", "ngrams.safetensors", "config.json"

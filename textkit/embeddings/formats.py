@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from textkit import files
 from textkit.embeddings import folder as folders
 from textkit.embeddings.fasttext import MAGIC, FastTextRows, Ngrams
 from textkit.embeddings.text_format import Batch, TextRows, looks_like_row
@@ -23,7 +22,8 @@ from textkit.embeddings.vectors import Vectors
 from textkit.embeddings.word2vec_binary import BinaryRows
 from textkit.embeddings.words import ByteWords, WordIndex
 from textkit.errors import ArtifactError, StorageError, UsageError
-from textkit.inputs import READ_ERRORS, open_bytes
+from textkit.io import files
+from textkit.io.inputs import READ_ERRORS, open_bytes
 
 Progress = Callable[[int, int | None], None]
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from textkit import files
 from textkit.embeddings import neighbours
 from textkit.errors import ArtifactError, UsageError, require
+from textkit.io import files
 
 if TYPE_CHECKING:
     from textkit.embeddings.vectors import Vectors

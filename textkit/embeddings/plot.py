@@ -17,10 +17,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from textkit import files
 from textkit.embeddings.vectors import Vectors
 from textkit.embeddings.word_files import read_lines
 from textkit.errors import DataError, UsageError, require
+from textkit.io import files
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textkit import files
 from textkit.errors import ArtifactError
+from textkit.io import files
 
 POOLINGS = ("cls", "last", "max", "mean")
 _POOLING_KEYS = {

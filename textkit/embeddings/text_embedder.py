@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from textkit import files
 from textkit.embeddings.texts import Pooling, StaticTexts, TextVectors, open_static
 from textkit.embeddings.vectors import Floats, Vectors
 from textkit.errors import ArtifactError, MissingExtraError, UsageError, require
+from textkit.io import files
 from textkit.tokenizers import Tokenizer
 
 HUB_PREFIX = "hf:"

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import ArtifactError, StorageError
-from textkit.inputs import READ_ERRORS, open_bytes
+from textkit.io.inputs import READ_ERRORS, open_bytes
 
 Floats = npt.NDArray[np.float32]
 Batch = tuple[list[bytes], Floats]

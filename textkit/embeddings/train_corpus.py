@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers as hf
 
-from textkit import files
 from textkit.embeddings.folder import Array, map_safetensors, write_arrays
 from textkit.errors import ArtifactError, DataError, UsageError
+from textkit.io import files
 from textkit.tokenized import has_ids
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import PipelineTokenizer

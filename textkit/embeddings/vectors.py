@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from textkit import files
 from textkit.embeddings import folder as folders
 from textkit.embeddings import neighbours
 from textkit.embeddings.words import ByteWords, Int64, WordIndex
 from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
+from textkit.io import files
 
 if TYPE_CHECKING:
     from textkit.embeddings.coverage import Coverage

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textkit.errors import DataError, StorageError
-from textkit.inputs import READ_ERRORS, open_bytes
+from textkit.io.inputs import READ_ERRORS, open_bytes
 
 _LINE_BYTES = 1 << 20
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textkit import files
 from textkit.errors import DataError, require
+from textkit.io import files
 
 if TYPE_CHECKING:
     from textkit.evaluation.confusion import Evaluation

@@ -11,11 +11,11 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-from textkit import files
 from textkit.evaluation.confusion import shorten
 from textkit.evaluation.drawings import reliability_svg
 from textkit.evaluation.intervals import Interval
 from textkit.evaluation.scores import Bins
+from textkit.io import files
 
 _MAX_TEXT = 600
 _INTERVALS = "Under each number its 95 % interval: where it might lie on other rows of the same kind."

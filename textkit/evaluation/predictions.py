@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textkit.errors import DataError
-from textkit.inputs import open_bytes
+from textkit.io.inputs import open_bytes
 
 
 class PredictionFile:

@@ -19,9 +19,9 @@ import numpy as np
 import tokenizers as hf
 from numpy.typing import NDArray
 
-from textkit import files
 from textkit.batch import TokenBatch
 from textkit.errors import ArtifactError, LimitError, UsageError
+from textkit.io import files
 from textkit.tokenizers import engines
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import tokenizers as hf
 
-from textkit import files
 from textkit.errors import DataError, StorageError, UsageError
+from textkit.io import files
 from textkit.tokenizers.base import iterate_checked
 
 # A dict entry, a short str and an int of CPython, measured on 2 million English pieces.

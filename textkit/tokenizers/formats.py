@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import tokenizers as hf
 
-from textkit import files
 from textkit.errors import ArtifactError
+from textkit.io import files
 from textkit.tokenizers.base import EngineChoice, PipelineTokenizer
 
 FORMAT = 1

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import files
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, UsageError, require
+from textkit.io import files
 from textkit.tokenizers.base import PAD, UNKNOWN, Kind, OnLong, check_size, check_texts, iterate_checked, limit
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 

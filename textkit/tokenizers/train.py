@@ -28,7 +28,7 @@ def train(
     say: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Tokenizer:
-    """Learn a vocabulary from texts (str) or files (Path; any format that `textkit.corpus` reads).
+    """Learn a vocabulary from texts (str) or files (Path; any format that `textkit.io.corpus` reads).
 
     The result is the same on every run, for any order of the texts and any number of threads. options: `size` (tokens,
     special ones included), `min_frequency`, `lowercase`, and what else the kind takes. memory_bytes: hold so much at
@@ -137,7 +137,7 @@ def iterate_texts(source: Path | Iterable[str | Path]) -> Iterator[str]:
         raise UsageError("expected a list of texts or a pathlib.Path, found one str; write [text] or Path('file.txt')")
     for item in [source] if isinstance(source, Path) else source:
         if isinstance(item, Path):
-            from textkit import corpus
+            from textkit.io import corpus
 
             yield from (row.text for row in corpus.read_rows(item))
         else:

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from textkit.corpus import RowReader, read_rows
 from textkit.errors import UsageError
-from textkit.inputs import open_bytes
-from textkit.row_files import copy_rows
+from textkit.io.corpus import RowReader, read_rows
+from textkit.io.inputs import open_bytes
+from textkit.io.row_files import copy_rows
 
 ODD = 'id;text;label\r\n1;"a ""quoted""; one";x\r\n\r\n2;"two\nlines\n";y\r\n3;última;x'
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from textkit.corpus import Row, RowReader
 from textkit.errors import DataError, StorageError, TextkitError, UsageError
+from textkit.io.corpus import Row, RowReader
 
 
 def read(name: str, data: str | bytes, **options: object) -> list[Row]:

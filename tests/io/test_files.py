@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from textkit import files
 from textkit.errors import ArtifactError, StorageError
+from textkit.io import files
 
 
 def make_sealed(folder: Path) -> Path:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textkit import files
-from textkit.corpus import Row, RowReader
 from textkit.errors import ArtifactError, StorageError, UsageError
-from textkit.inputs import expand_inputs
+from textkit.io import files
+from textkit.io.corpus import Row, RowReader
+from textkit.io.inputs import expand_inputs
 
 # Names with an underscore: pyarrow, Spark and others pass over such files when they read a folder as one table.
 JOB, REJECTS, MANIFEST = "_job.json", "_rejects.txt", "_manifest.json"

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import files
+from textkit.io import files
 
 
 class NpyColumn:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from textkit.errors import DataError, StorageError, UsageError, unknown_name
-from textkit.inputs import FORMATS, READ_ERRORS, guess_format, open_bytes
+from textkit.io.inputs import FORMATS, READ_ERRORS, guess_format, open_bytes
 
 TEXT_NAMES = (
     "text",

@@ -16,9 +16,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import files
 from textkit.errors import StorageError, UsageError
-from textkit.inputs import guess_format, open_bytes
+from textkit.io import files
+from textkit.io.inputs import guess_format, open_bytes
 
 _BATCH_ROWS = 16_384
 _FRAME_BYTES = 4 << 20
