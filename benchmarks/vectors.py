@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from textkit import Vectors
-from textkit.embeddings import folder as folders
-from textkit.embeddings.index import build_index, open_index
+from textkit.vectors import folder as folders
+from textkit.vectors.index import build_index, open_index
 
 _DIM = 300
 OPEN = """

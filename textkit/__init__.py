@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from textkit.batch import TokenBatch
     from textkit.classifier import TextClassifier
     from textkit.embeddings.text_embedder import TextEmbedder
-    from textkit.embeddings.vectors import Vectors
     from textkit.errors import TextkitError
+    from textkit.vectors.table import Vectors
 
 __version__ = "0.1.0"
 __all__ = ["TextClassifier", "TextEmbedder", "TextkitError", "TokenBatch", "Vectors", "__version__"]
@@ -22,7 +22,7 @@ _HOMES = {
     "TextEmbedder": "textkit.embeddings.text_embedder",
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",
-    "Vectors": "textkit.embeddings.vectors",
+    "Vectors": "textkit.vectors.table",
 }
 
 

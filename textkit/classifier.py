@@ -31,7 +31,7 @@ from textkit.tokenizers.base import check_texts
 from textkit.training import Examples, train_network
 
 if TYPE_CHECKING:
-    from textkit.embeddings.coverage import Coverage
+    from textkit.vectors.coverage import Coverage
 
 # Texts that predict_proba holds as tensors at a time.
 _CHUNK_ROWS = 4096
@@ -351,7 +351,7 @@ def make_network(
 
 def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: Rows) -> Coverage:
     """Start the embedding table from the recipe's vectors; says what they cover of the training texts."""
-    from textkit.embeddings.vectors import Vectors
+    from textkit.vectors.table import Vectors
 
     section = recipe.embedding
     if section.name != "table" or recipe.encoder.name == "pretrained":

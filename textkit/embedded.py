@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from textkit.embeddings.text_embedder import TextEmbedder
 from textkit.embeddings.texts import StaticTexts, TextVectors, fingerprint
-from textkit.embeddings.vectors import Floats, Unknown, Vectors
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.bulk import Part, check_kept, part_name
+from textkit.vectors.table import Floats, Unknown, Vectors
 
 OUTPUTS = ("parquet", "npy")
 DTYPES = ("float32", "float16")

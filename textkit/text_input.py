@@ -56,8 +56,8 @@ class TextInput:
             return self
         if self.ngrams is not None:
             raise UsageError("embedding.extend and ngrams exclude each other; remove one")
-        from textkit.embeddings.vectors import Vectors
         from textkit.tokenizers.lookup import add_words
+        from textkit.vectors.table import Vectors
 
         words = Vectors.open(recipe.embedding.vectors).words[: recipe.embedding.extend]
         tokenizer = add_words(self.tokenizer, words)

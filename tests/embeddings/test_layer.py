@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from textkit import Vectors, tokenizers
-from textkit.embeddings.fasttext import Ngrams
 from textkit.embeddings.layer import Embedding
 from textkit.errors import UsageError
+from textkit.vectors.fasttext import Ngrams
 
 WORDS = ["king", "kings", "queen", "reign", "reigning", "the"]
 TABLE = np.random.default_rng(0).standard_normal((6, 4), np.float32)

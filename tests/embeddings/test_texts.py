@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from textkit import TextEmbedder, Vectors, tokenizers
-from textkit.embeddings.fasttext import Ngrams
 from textkit.embeddings.texts import fingerprint, open_static, unit_rows
-from textkit.embeddings.words import ByteWords, WordIndex
 from textkit.errors import TextkitError, UsageError
+from textkit.vectors.fasttext import Ngrams
+from textkit.vectors.words import ByteWords, WordIndex
 
 TEXTS = ["the king and the queen", "", "Unheard zzz", "queen " * 700, "King, queen; tree!", "tree", " \n", "ÄRGER tree"]
 WORDS = ["the", "and", "king", "queen", "tree", "ärger", ","]

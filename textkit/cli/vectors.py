@@ -15,8 +15,8 @@ import typer
 
 if TYPE_CHECKING:
     from textkit import Vectors
-    from textkit.embeddings.index import NeighbourIndex
-    from textkit.embeddings.train import Progress as TrainProgress
+    from textkit.vectors.index import NeighbourIndex
+    from textkit.vectors.train import Progress as TrainProgress
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -98,7 +98,7 @@ def train(
     from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
     from textkit.cli.output import Progress, note
     from textkit.cli.train import StopSignal
-    from textkit.embeddings.train import TrainOptions, Watch, train_vectors
+    from textkit.vectors.train import TrainOptions, Watch, train_vectors
 
     options = TrainOptions(
         model=model.value,
@@ -144,7 +144,7 @@ def convert(
     """Turn vectors of any known format into our folder, which opens at once and is mapped."""
     from textkit import Vectors
     from textkit.cli.output import note
-    from textkit.embeddings.formats import convert as write
+    from textkit.vectors.formats import convert as write
 
     with _reading("converting") as progress:
         write(vectors, out, dtype=None if dtype is None else dtype.value, progress=progress)
@@ -236,7 +236,7 @@ def index(
 ) -> None:
     """Build an index of neighbours for large tables; nearest and analogy take it as --index."""
     from textkit.cli.output import note
-    from textkit.embeddings.index import build_index
+    from textkit.vectors.index import build_index
 
     v = _open(vectors, cache)
     with _reading("indexing", unit="rows") as progress:
@@ -291,7 +291,7 @@ def plot(
 ) -> None:
     """Draw words as points: a page with hover and search, and a PNG."""
     from textkit.cli.output import note
-    from textkit.embeddings import plot as drawing
+    from textkit.vectors import plot as drawing
 
     v = _open(vectors, cache)
     if word_file is not None:
@@ -333,7 +333,7 @@ def _open(spec: str, cache: Path | None) -> Vectors:
 
 
 def _open_index(folder: Path | None) -> NeighbourIndex | None:
-    from textkit.embeddings.index import open_index
+    from textkit.vectors.index import open_index
 
     return None if folder is None else open_index(folder)
 

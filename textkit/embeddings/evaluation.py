@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textkit.embeddings import neighbours
-from textkit.embeddings.vectors import Vectors
-from textkit.embeddings.word_files import read_lines
-from textkit.embeddings.words import Int64
 from textkit.errors import DataError
 from textkit.ranks import rank
+from textkit.vectors import neighbours
+from textkit.vectors.table import Vectors
+from textkit.vectors.word_files import read_lines
+from textkit.vectors.words import Int64
 
 _CHUNK = 512
 

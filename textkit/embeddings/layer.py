@@ -17,9 +17,9 @@ from textkit.encoders.layers import Dropout
 from textkit.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from textkit.embeddings.coverage import Coverage
-    from textkit.embeddings.vectors import Vectors
     from textkit.tokenizers import Tokenizer
+    from textkit.vectors.coverage import Coverage
+    from textkit.vectors.table import Vectors
 
 Missing = Literal["random", "zero", "mean", "ngram"]
 MISSING = ("random", "zero", "mean", "ngram")

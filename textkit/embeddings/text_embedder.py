@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from textkit.embeddings.texts import Pooling, StaticTexts, TextVectors, open_static
-from textkit.embeddings.vectors import Floats, Vectors
 from textkit.errors import ArtifactError, MissingExtraError, UsageError, require
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
+from textkit.vectors.table import Floats, Vectors
 
 HUB_PREFIX = "hf:"
 

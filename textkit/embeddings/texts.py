@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.embeddings.vectors import Floats, Vectors
-from textkit.embeddings.words import Int64
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import check_texts
+from textkit.vectors.table import Floats, Vectors
+from textkit.vectors.words import Int64
 
 Pooling = Literal["mean", "sif", "max"]
 POOLINGS = ("mean", "sif", "max")

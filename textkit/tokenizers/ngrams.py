@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.embeddings.fasttext import hash_ngrams
-from textkit.embeddings.words import ByteWords
 from textkit.errors import UsageError
 from textkit.tokenizers.base import Tokenizer, check_texts
 from textkit.tokenizers.spans import replace_surrogates
+from textkit.vectors.fasttext import hash_ngrams
+from textkit.vectors.words import ByteWords
 
 _FNV_BASIS, _FNV_PRIME = 2166136261, 16777619
 _WORD_PRIME = np.uint64(116049371)

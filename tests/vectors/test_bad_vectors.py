@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.vectors import samples
 from textkit import Vectors
-from textkit.embeddings import formats
 from textkit.errors import ArtifactError, TextkitError
+from textkit.vectors import formats
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_bad_text_file_is_named_by_line_and_word(data: str, message: str) -> N
 
 
 def test_the_line_is_right_in_a_later_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textkit.embeddings.text_format._BLOCK_BYTES", 50)
+    monkeypatch.setattr("textkit.vectors.text_format._BLOCK_BYTES", 50)
     Path("v.txt").write_text("".join(f"w{i} 1 2\n" for i in range(40)) + "bad 1\nx 1 2\n", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"v.txt:41: 'bad' has 1 values, expected 2"):
         Vectors.open("v.txt")

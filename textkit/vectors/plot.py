@@ -17,10 +17,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from textkit.embeddings.vectors import Vectors
-from textkit.embeddings.word_files import read_lines
 from textkit.errors import DataError, UsageError, require
 from textkit.io import files
+from textkit.vectors.table import Vectors
+from textkit.vectors.word_files import read_lines
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
@@ -147,7 +147,7 @@ def write_html(picture: Picture, path: str | Path, *, title: str = "Word vectors
     embedded = (
         json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
     )
-    page = resources.files("textkit.embeddings").joinpath("plot.html").read_text(encoding="utf-8")
+    page = resources.files("textkit.vectors").joinpath("plot.html").read_text(encoding="utf-8")
     heading = title.replace("&", "&amp;").replace("<", "&lt;")
     files.write_text(path, page.replace("{{title}}", heading).replace("{{data}}", embedded))
 

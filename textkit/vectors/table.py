@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from textkit.embeddings import folder as folders
-from textkit.embeddings import neighbours
-from textkit.embeddings.words import ByteWords, Int64, WordIndex
 from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
 from textkit.io import files
+from textkit.vectors import folder as folders
+from textkit.vectors import neighbours
+from textkit.vectors.words import ByteWords, Int64, WordIndex
 
 if TYPE_CHECKING:
-    from textkit.embeddings.coverage import Coverage
-    from textkit.embeddings.index import NeighbourIndex
     from textkit.tokenizers import Tokenizer
+    from textkit.vectors.coverage import Coverage
+    from textkit.vectors.index import NeighbourIndex
 
 Floats = npt.NDArray[np.float32]
 Neighbour = tuple[str, float]
@@ -107,7 +107,7 @@ class Vectors:
         >>> Vectors.open("v.txt")["queen"].tolist()
         [0.0, 1.0]
         """
-        from textkit.embeddings import formats
+        from textkit.vectors import formats
 
         return formats.open_spec(str(spec), cache=None if cache is None else Path(cache), progress=progress)
 
@@ -125,7 +125,7 @@ class Vectors:
         """Train word2vec or fastText vectors on files of any format and save them as our folder `to`.
 
         tokenizer: a Tokenizer, a folder, or the name of a kind that needs no vocabulary. options: those of
-        `textkit.embeddings.train.TrainOptions`, as model="fasttext", dim=100, epochs=5, seed=1, workers=1. Needs the
+        `textkit.vectors.train.TrainOptions`, as model="fasttext", dim=100, epochs=5, seed=1, workers=1. Needs the
         extra `vectors` (gensim).
 
         >>> _ = Path("corpus.txt").write_text("the king and the queen\\n" * 50, encoding="utf-8")
@@ -134,8 +134,8 @@ class Vectors:
         ['and', 'king', 'queen', 'the']
         """
         from textkit import tokenizers
-        from textkit.embeddings.train import TrainOptions, train_vectors
         from textkit.registry import check_options, names
+        from textkit.vectors.train import TrainOptions, train_vectors
 
         check_options(TrainOptions, options, what="training vectors")
         if isinstance(tokenizer, str | Path):
@@ -281,7 +281,7 @@ class Vectors:
 
         query: a word, several words, or vectors (n, dim); a list for each of several. A word is no neighbour of itself.
         In a pruned table the words of one row count as one, the first of them. Raises DataError for an unknown word.
-        The search is exact and goes through the whole table; with an `index` (`textkit.embeddings.index.build_index`)
+        The search is exact and goes through the whole table; with an `index` (`textkit.vectors.index.build_index`)
         it is approximate and does not.
 
         >>> v = Vectors(["king", "queen", "tree"], np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32))
@@ -349,7 +349,7 @@ class Vectors:
         >>> Vectors(["king"], np.ones((1, 2), np.float32)).coverage(tok).share
         0.5
         """
-        from textkit.embeddings.coverage import measure_coverage
+        from textkit.vectors.coverage import measure_coverage
 
         return measure_coverage(self, tokenizer, counts=counts)
 
@@ -437,7 +437,7 @@ class Vectors:
         words = WordIndex.from_arrays(arrays, seed=config["hash_seed"], where=str(folder / folders.WORDS))
         ngrams = None
         if "ngrams" in config:
-            from textkit.embeddings.fasttext import Ngrams
+            from textkit.vectors.fasttext import Ngrams
 
             ngrams = Ngrams.load(folder / folders.NGRAMS, config["ngrams"])
         if "vectors" not in table:

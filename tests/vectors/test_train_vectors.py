@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from textkit import Vectors, tokenizers
-from textkit.embeddings.train import Progress, TrainOptions, Watch, train_vectors
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
+from textkit.vectors.train import Progress, TrainOptions, Watch, train_vectors
 
 SMALL = TrainOptions(dim=12, epochs=3, min_count=2, buckets=500)
 
@@ -80,7 +80,7 @@ def test_a_killed_run_is_taken_up_again(corpus_file: Path) -> None:
     script = f"""
 import sys
 from textkit import tokenizers
-from textkit.embeddings.train import TrainOptions, Watch, train_vectors
+from textkit.vectors.train import TrainOptions, Watch, train_vectors
 options = TrainOptions(dim=12, epochs=40, min_count=2, buckets=500)
 watch = Watch(checkpoint_seconds=0.0)
 train_vectors([{str(corpus_file)!r}], "v", tokenizer=tokenizers.create("whitespace"), options=options, watch=watch)
@@ -133,8 +133,8 @@ def test_several_workers_learn_the_pairs(corpus_file: Path) -> None:
 def test_progress_counts_words_and_the_loss_falls(
     corpus_file: Path, monkeypatch: pytest.MonkeyPatch, model: str, algorithm: str
 ) -> None:
-    monkeypatch.setattr("textkit.embeddings.train._REPORT_SECONDS", 0.0)
-    monkeypatch.setattr("textkit.embeddings.train._LOSS_EVERY", 1)
+    monkeypatch.setattr("textkit.vectors.train._REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("textkit.vectors.train._LOSS_EVERY", 1)
     seen: list[Progress] = []
     options = {**SMALL.__dict__, "model": model, "algorithm": algorithm, "epochs": 10, "sample": 0.0, "alpha": 0.1}
     train(corpus_file, "v", TrainOptions(**options), watch=Watch(report=seen.append))

@@ -41,9 +41,9 @@ def test_random_vector_depends_on_word_and_seed_alone() -> None:
 
 
 def test_nearest_agrees_with_the_naive_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textkit.embeddings.vectors.CHUNK_BYTES", 700)
-    monkeypatch.setattr("textkit.embeddings.neighbours._FIRST_ROWS", 13)
-    monkeypatch.setattr("textkit.embeddings.neighbours._CELLS", 90)
+    monkeypatch.setattr("textkit.vectors.table.CHUNK_BYTES", 700)
+    monkeypatch.setattr("textkit.vectors.neighbours._FIRST_ROWS", 13)
+    monkeypatch.setattr("textkit.vectors.neighbours._CELLS", 90)
     rng = np.random.default_rng(0)
     table = rng.standard_normal((300, 8)).astype(np.float32)
     v = Vectors([f"w{i}" for i in range(300)], table)
@@ -61,8 +61,8 @@ def test_nearest_agrees_with_the_naive_way(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_equal_cosines_are_ranked_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever block a row lies in, and however many queries are asked at a time."""
-    monkeypatch.setattr("textkit.embeddings.neighbours._FIRST_ROWS", 1)
-    monkeypatch.setattr("textkit.embeddings.neighbours._CELLS", 60)
+    monkeypatch.setattr("textkit.vectors.neighbours._FIRST_ROWS", 1)
+    monkeypatch.setattr("textkit.vectors.neighbours._CELLS", 60)
     table = np.tile(np.array([[1, 0], [0, 1], [1, 1]], np.float32), (40, 1))
     v = Vectors([f"w{i}" for i in range(120)], table)
     for n in (1, 2, 7):

@@ -15,15 +15,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from textkit.embeddings import folder as folders
-from textkit.embeddings.fasttext import MAGIC, FastTextRows, Ngrams
-from textkit.embeddings.text_format import Batch, TextRows, looks_like_row
-from textkit.embeddings.vectors import Vectors
-from textkit.embeddings.word2vec_binary import BinaryRows
-from textkit.embeddings.words import ByteWords, WordIndex
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.inputs import READ_ERRORS, open_bytes
+from textkit.vectors import folder as folders
+from textkit.vectors.fasttext import MAGIC, FastTextRows, Ngrams
+from textkit.vectors.table import Vectors
+from textkit.vectors.text_format import Batch, TextRows, looks_like_row
+from textkit.vectors.word2vec_binary import BinaryRows
+from textkit.vectors.words import ByteWords, WordIndex
 
 Progress = Callable[[int, int | None], None]
 
@@ -52,7 +52,7 @@ def open_spec(spec: str, *, cache: Path | None, progress: Progress | None) -> Ve
         return _open_folder(path)
     kind = sniff(path)
     if kind == "gensim":
-        from textkit.embeddings.packaged import open_gensim
+        from textkit.vectors.packaged import open_gensim
 
         return open_gensim(path)
     size = path.stat().st_size
@@ -165,7 +165,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def _open_name(spec: str) -> Vectors:
-    from textkit.embeddings import packaged
+    from textkit.vectors import packaged
 
     if spec == "glove":
         return packaged.open_glove()
@@ -175,7 +175,7 @@ def _open_name(spec: str) -> Vectors:
 
 
 def _open_folder(path: Path) -> Vectors:
-    from textkit.embeddings import packaged
+    from textkit.vectors import packaged
 
     if (path / files.MANIFEST).exists():
         return Vectors.load(path)

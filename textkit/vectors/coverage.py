@@ -17,7 +17,7 @@ from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import PipelineTokenizer
 
 if TYPE_CHECKING:
-    from textkit.embeddings.vectors import Vectors
+    from textkit.vectors.table import Vectors
 
 N_MISSING = 20
 # How byte-level BPE and Unigram write the space before a word; their piece ' king' is the word 'king'.

@@ -24,14 +24,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from textkit.embeddings.fasttext import Ngrams
-from textkit.embeddings.folder import map_safetensors, write_arrays
-from textkit.embeddings.train_corpus import SENTENCE_WORDS, SHAPE, Corpus, clean_texts, read_corpus, write_corpus
-from textkit.embeddings.train_loss import estimate_loss
-from textkit.embeddings.vectors import Vectors
 from textkit.errors import ArtifactError, DataError, TextkitError, UsageError, require, unknown_name
 from textkit.io import bulk
 from textkit.tokenizers import Tokenizer
+from textkit.vectors.fasttext import Ngrams
+from textkit.vectors.folder import map_safetensors, write_arrays
+from textkit.vectors.table import Vectors
+from textkit.vectors.train_corpus import SENTENCE_WORDS, SHAPE, Corpus, clean_texts, read_corpus, write_corpus
+from textkit.vectors.train_loss import estimate_loss
 
 CHECKPOINT = "checkpoint.safetensors"
 MODELS = ("word2vec", "fasttext")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textkit.embeddings import words as words_module
-from textkit.embeddings.words import ByteWords, WordIndex
 from textkit.errors import UsageError
+from textkit.vectors import words as words_module
+from textkit.vectors.words import ByteWords, WordIndex
 
 # Words around the length at which another hash takes over, empty, long and of every script.
 SOME_WORDS = st.lists(st.one_of(st.text(max_size=8), st.sampled_from(["x" * n for n in range(62, 68)])), max_size=40)

@@ -9,8 +9,8 @@ import pytest
 
 from tests.vectors.samples import TABLE, WORDS
 from textkit import Vectors
-from textkit.embeddings import plot
 from textkit.errors import DataError, UsageError
+from textkit.vectors import plot
 
 VECTORS = Vectors(WORDS, TABLE)
 

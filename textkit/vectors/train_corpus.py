@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 import tokenizers as hf
 
-from textkit.embeddings.folder import Array, map_safetensors, write_arrays
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.io import files
 from textkit.tokenized import has_ids
@@ -29,6 +28,7 @@ from textkit.tokenizers.base import PipelineTokenizer
 from textkit.tokenizers.counting import split_pieces
 from textkit.tokenizers.native_engine import LEADING, TILINGS
 from textkit.tokenizers.unicode_breaks import SPACE
+from textkit.vectors.folder import Array, map_safetensors, write_arrays
 
 TOKENS, SHAPE, WORDS = "tokens.i32", "corpus.safetensors", "words.json"
 # gensim trains on at most this many words at a time, and cuts longer sentences.

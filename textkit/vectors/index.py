@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from textkit.embeddings import neighbours
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
+from textkit.vectors import neighbours
 
 if TYPE_CHECKING:
-    from textkit.embeddings.vectors import Vectors
+    from textkit.vectors.table import Vectors
 
 KIND, FORMAT = "vectors index", 1
 INDEX, CONFIG = "index.usearch", "config.json"

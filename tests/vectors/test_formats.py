@@ -13,9 +13,9 @@ import pytest
 from tests.vectors import samples
 from tests.vectors.samples import TABLE, WORDS
 from textkit import Vectors
-from textkit.embeddings import formats
-from textkit.embeddings.packaged import scan_pickled_words
 from textkit.errors import ArtifactError
+from textkit.vectors import formats
+from textkit.vectors.packaged import scan_pickled_words
 
 
 @pytest.mark.parametrize("name", samples.EXACT)
@@ -176,7 +176,7 @@ def test_tabs_and_carriage_returns_are_read() -> None:
 def test_blocks_end_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     paths = [samples.EXACT[name](tmp_path) for name in ("text", "vec", "word2vec")]
     for size in range(1, 200, 7):
-        monkeypatch.setattr("textkit.embeddings.text_format._BLOCK_BYTES", size)
-        monkeypatch.setattr("textkit.embeddings.word2vec_binary._BLOCK_BYTES", size)
+        monkeypatch.setattr("textkit.vectors.text_format._BLOCK_BYTES", size)
+        monkeypatch.setattr("textkit.vectors.word2vec_binary._BLOCK_BYTES", size)
         for path in paths:
             assert np.array_equal(Vectors.open(path).lookup(WORDS), TABLE)

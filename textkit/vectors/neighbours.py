@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from textkit.embeddings.vectors import Vectors
+    from textkit.vectors.table import Vectors
 
 Floats = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from textkit import Vectors
-from textkit.embeddings.index import build_index, open_index
 from textkit.errors import ArtifactError, UsageError
+from textkit.vectors.index import build_index, open_index
 
 pytest.importorskip("usearch")
 
@@ -43,8 +43,8 @@ def test_rows_without_a_word_or_of_zeros_are_no_neighbours() -> None:
 
 
 def test_blocks_are_indexed_to_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("textkit.embeddings.vectors.CHUNK_BYTES", 16 * 4 * 700)
-    monkeypatch.setattr("textkit.embeddings.index._ADD_ROWS", 300)
+    monkeypatch.setattr("textkit.vectors.table.CHUNK_BYTES", 16 * 4 * 700)
+    monkeypatch.setattr("textkit.vectors.index._ADD_ROWS", 300)
     seen: list[int] = []
     index = build_index(VECTORS, "i", progress=lambda done, total: seen.append(done))
     assert len(index) == seen[-1] == 3000

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textkit.embeddings.folder import map_safetensors
-from textkit.embeddings.text_format import DIM_LIMIT, Batch
-from textkit.embeddings.words import ByteWords, Int64
 from textkit.errors import ArtifactError
 from textkit.io import files
+from textkit.vectors.folder import map_safetensors
+from textkit.vectors.text_format import DIM_LIMIT, Batch
+from textkit.vectors.words import ByteWords, Int64
 
 MAGIC = struct.pack("<i", 793_712_314)
 _ARGUMENTS = struct.Struct("<12id")  # dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate t

@@ -1,0 +1,1 @@
+"""Word -> row tables: any format opened, neighbours, index, coverage, plots, training; numpy alone."""
