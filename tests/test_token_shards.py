@@ -20,11 +20,11 @@ from pyarrow import parquet
 from textkit import tokenizers
 from textkit.batching import plan_batches
 from textkit.errors import DataError, StorageError, UsageError
+from textkit.features.ngrams import HashedNgrams
+from textkit.features.text_input import TextInput
 from textkit.recipe import complete_recipe, make_recipe
 from textkit.targets import encode_labels, find_classes
-from textkit.text_input import TextInput
 from textkit.token_shards import TokenShards
-from textkit.tokenizers.ngrams import HashedNgrams
 
 ROOT = Path(__file__).parents[1]
 ROWS = [("the cat sat", "animal"), ("", "none"), ("a dog", "animal"), ("stocks fell again today", "money")]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.devices import cpu_threads
 from textkit.errors import DataError, UsageError
+from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.history import History, Watch
 from textkit.network import TextNetwork
 from textkit.prediction import predict_outputs
@@ -25,7 +26,6 @@ from textkit.row_view import RenumberedRows, Rows, RowView, count_ids
 from textkit.scores import fit_thresholds
 from textkit.splits import split_stratified
 from textkit.targets import encode_labels, find_classes
-from textkit.text_input import TextInput, make_tokenizer
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.training import Examples, train_network

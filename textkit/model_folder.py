@@ -18,10 +18,10 @@ from safetensors.torch import save as save_tensors
 
 import textkit
 from textkit.errors import ArtifactError, UsageError
+from textkit.features.text_input import TextInput
 from textkit.io import files
 from textkit.model_config import CONFIG, FORMAT, KIND, check
 from textkit.recipe import check_recipe
-from textkit.text_input import TextInput
 from textkit.tokenizers import formats
 
 if TYPE_CHECKING:

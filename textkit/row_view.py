@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
-from textkit.tokenizers.ngrams import HashedNgrams
+from textkit.features.ngrams import HashedNgrams
 
 # Rows that are counted at a time.
 _COUNTED_ROWS = 4096

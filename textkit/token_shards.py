@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from textkit import __version__
 from textkit.batch import IntArray, TokenBatch
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
+from textkit.features.ngrams import HashedNgrams
+from textkit.features.text_input import TextInput
 from textkit.io import files
 from textkit.io.bulk import cut_parts
 from textkit.io.columns import map_column, open_column
@@ -35,9 +37,7 @@ from textkit.io.corpus import Row, RowReader
 from textkit.io.inputs import expand_inputs
 from textkit.label_reader import Label, LabelReader
 from textkit.targets import Task
-from textkit.text_input import TextInput
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.ngrams import HashedNgrams
 
 Encoder = Tokenizer | HashedNgrams | TextInput
 Rows = Iterable[str] | Iterable[tuple[str, Any]]

@@ -13,8 +13,8 @@ from tokenizers import Regex, pre_tokenizers
 
 from textkit import tokenizers
 from textkit.errors import LimitError, MissingExtraError, UsageError
+from textkit.features.ngrams import HashedNgrams
 from textkit.tokenizers import PipelineTokenizer, patterns
-from textkit.tokenizers.ngrams import HashedNgrams
 
 ATOMS = ["a", "b", "ab", "'", r"\w", r"\W", r"\d", r"\s", r"\S", ".", "[a-c]", "[^a-c]", r"[\w']", r"[^\W\d_]", "é"]
 ATOMS += ["ß", "ſ", "[ÿ-Ā]", "İ", "Σ", r"\.", r"\-", "[-&]", "[]x]", "[[a]", "[a&&b]", "[a~~]", r"\n", r"\x00", "🙂"]

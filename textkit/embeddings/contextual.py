@@ -26,10 +26,10 @@ from textkit.embeddings.texts import TextVectors, blocks_of
 from textkit.encoders import pretrained
 from textkit.encoders.pooling import first_pool, last_pool, max_pool, mean_pool
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
+from textkit.features.templates import Template
 from textkit.io import files
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
-from textkit.tokenizers.templates import Template
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]

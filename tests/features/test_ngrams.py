@@ -6,12 +6,12 @@ import random
 
 import numpy as np
 import pytest
-
 from tests.tokenizers.test_templates import naive_ids
+
 from textkit import tokenizers
 from textkit.errors import UsageError
-from textkit.tokenizers import ngrams
-from textkit.tokenizers.ngrams import HashedNgrams, hash_bytes, hash_words
+from textkit.features import ngrams
+from textkit.features.ngrams import HashedNgrams, hash_bytes, hash_words
 from textkit.vectors.words import ByteWords
 
 WORDS = ["low", "lower", "naïve", "🙂", "हिन्दी", "<b>", "x" * 90, "é" * 40, "a", "don't"]

@@ -8,8 +8,8 @@ import pytest
 
 from textkit import tokenizers
 from textkit.errors import UsageError
-from textkit.tokenizers.ngrams import HashedNgrams, character_ngrams, hash_bytes
-from textkit.tokenizers.templates import Template, for_cnn, for_rnn, for_transformer, preset
+from textkit.features.ngrams import HashedNgrams, character_ngrams, hash_bytes
+from textkit.features.templates import Template, for_cnn, for_rnn, for_transformer, preset
 
 FIRST = ["low lower", "", "new new new new new new", "a"]
 SECOND = ["wide", "low", "", "wider wide wide wide wide"]

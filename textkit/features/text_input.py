@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from textkit import tokenizers
 from textkit.batch import TokenBatch
 from textkit.errors import UsageError
+from textkit.features.ngrams import HashedNgrams
+from textkit.features.templates import Template, for_transformer
 from textkit.recipe import Recipe
 from textkit.tokenizers import PipelineTokenizer
-from textkit.tokenizers.ngrams import HashedNgrams
-from textkit.tokenizers.templates import Template, for_transformer
 
 
 @dataclass(frozen=True)
