@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit import tokenizers
-from textkit.batching import padding_share, plan_batches, plan_token_budget
+from textkit.data.batching import padding_share, plan_batches, plan_token_budget
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 BATCH_ROWS, MAX_LENGTH, EPOCHS = 32, 512, 3

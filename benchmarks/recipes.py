@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from textkit import TextClassifier, quickstart
+from textkit import TextClassifier
+from textkit.data import quickstart
 from textkit.evaluation import evaluate, predict_baseline
 from textkit.recipe import read_recipe
 

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from textkit import quickstart, tokenizers
-from textkit.batching import plan_batches
+from textkit import tokenizers
 from textkit.collate import collate
+from textkit.data import quickstart
+from textkit.data.batching import plan_batches
 from textkit.history import Watch
 from textkit.network import TextNetwork
 from textkit.recipe import Recipe, complete_recipe, make_recipe

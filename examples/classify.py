@@ -1,6 +1,7 @@
 """Train a text classifier from Python, measure it, save it, load it and use it."""
 
-from textkit import TextClassifier, quickstart
+from textkit import TextClassifier
+from textkit.data import quickstart
 
 train, test = quickstart.split_rows(quickstart.docstring_rows())
 texts, labels = zip(*train, strict=True)

@@ -97,7 +97,7 @@ def make_tokenizer(kind: str) -> None:
 
 
 def make_shards() -> None:
-    from textkit.token_shards import TokenShards
+    from textkit.data.token_shards import TokenShards
 
     rows = [(text, "even" if i % 2 == 0 else "odd") for i, text in enumerate(seen.TEXTS)]
     words = tokenizers.load(seen.GOLDEN / "tokenizer-1-word")

@@ -15,6 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
+from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
+from textkit.data.splits import split_stratified
+from textkit.data.targets import encode_labels, find_classes
 from textkit.devices import cpu_threads
 from textkit.errors import DataError, UsageError
 from textkit.features.text_input import TextInput, make_tokenizer
@@ -22,10 +25,7 @@ from textkit.history import History, Watch
 from textkit.network import TextNetwork
 from textkit.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
-from textkit.row_view import RenumberedRows, Rows, RowView, count_ids
 from textkit.scores import fit_thresholds
-from textkit.splits import split_stratified
-from textkit.targets import encode_labels, find_classes
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.training import Examples, train_network
@@ -157,8 +157,8 @@ class TextClassifier:
         file, validation rows included. The rest is as in `fit`, but augmentation of characters, which needs the texts
         in memory, is refused.
         """
+        from textkit.data.token_shards import TokenShards
         from textkit.io.corpus import read_rows
-        from textkit.token_shards import TokenShards
 
         recipe = complete_recipe(make_recipe(self.recipe, **self.options))
         if recipe.augment.char_noise:
@@ -374,7 +374,7 @@ def make_change(
     section, seed = recipe.augment, recipe.seed
     if not (section.word_dropout or section.swap or section.char_noise):
         return None
-    from textkit.augment import augment_texts, augment_tokens
+    from textkit.data.augment import augment_texts, augment_tokens
 
     def change(rows: NDArray[np.int64], epoch: int) -> TokenBatch:
         batch = tokens.take(rows)

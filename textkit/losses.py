@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from textkit.imbalance import class_weights
+from textkit.data.imbalance import class_weights
+from textkit.data.targets import Task
 from textkit.recipe import TrainingSection
-from textkit.targets import Task
 
 
 def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSection) -> Tensor:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textkit.batching import plan_sorted
+from textkit.data.batching import plan_sorted
+from textkit.data.rows import Rows
 from textkit.network import TextNetwork
-from textkit.row_view import Rows
 
 # Padded positions a batch: a batch of short texts holds many, one of long texts few.
 BATCH_TOKENS = 8192

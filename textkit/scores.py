@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.data.targets import Task
 from textkit.errors import UsageError, unknown_name
-from textkit.targets import Task
 
 KNOWN: dict[Task, tuple[str, ...]] = {
     "single-label": ("accuracy", "macro_f1", "loss"),
@@ -36,7 +36,7 @@ def chosen_metric(task: Task, metric: str) -> str:
 
 
 def score(task: Task, logits: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, float]:
-    """Compute the scores of a task but the loss. logits (n, n_classes); targets as textkit.targets makes them.
+    """Compute the scores of a task but the loss. logits (n, n_classes); targets as textkit.data.targets makes them.
 
     >>> score("single-label", np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 0]))["accuracy"]
     0.5

@@ -21,24 +21,24 @@ from torch import Tensor
 
 from textkit import checkpoints
 from textkit.batch import TokenBatch
-from textkit.batching import WINDOW_BATCHES, padding_share, plan_batches, plan_token_budget
+from textkit.data.batching import WINDOW_BATCHES, padding_share, plan_batches, plan_token_budget
+from textkit.data.imbalance import balanced_rows
+from textkit.data.rows import Rows
 from textkit.devices import make_accelerator
 from textkit.errors import LimitError, UsageError
 from textkit.history import Epoch, History, Step, Watch
-from textkit.imbalance import balanced_rows
 from textkit.losses import disagreements, row_losses, row_weights
 from textkit.network import Mix, TextNetwork
 from textkit.optimization import make_optimizer, rate_factor, set_rates
 from textkit.prediction import predict_outputs
 from textkit.processes import any_rank, sum_over_ranks
 from textkit.recipe import Recipe, TrainingSection
-from textkit.row_view import Rows
 from textkit.scores import FALLING, chosen_metric, score
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Encoded rows with their targets, (n_rows, ...) as textkit.targets makes them.
+    """Encoded rows with their targets, (n_rows, ...) as textkit.data.targets makes them.
 
     change: gives the tokens of rows as the augmentation of an epoch leaves them; None for rows as they are.
     """

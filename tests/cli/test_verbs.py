@@ -295,8 +295,8 @@ def test_a_signal_during_training_leaves_a_usable_run(number: signal.Signals, co
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     import errno
 
-    from textkit import quickstart
     from textkit.cli.errors import run_guarded
+    from textkit.data import quickstart
     from textkit.io import files
 
     def full(descriptor: int) -> None:

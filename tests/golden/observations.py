@@ -176,7 +176,7 @@ def see_tokenizer(folder: Path, texts: list[str]) -> dict[str, Any]:
 
 def see_shards(folder: Path) -> dict[str, Any]:
     """Read all rows of token shards, the last first."""
-    from textkit.token_shards import TokenShards
+    from textkit.data.token_shards import TokenShards
 
     shards = TokenShards.open(folder)
     batch = shards.take(np.arange(len(shards))[::-1])

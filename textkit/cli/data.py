@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from textkit.data_check import Report
-    from textkit.splits import Split
+    from textkit.data.check import Report
+    from textkit.data.splits import Split
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def docstrings(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for train.csv and test.csv.")] = Path("data"),
 ) -> None:
     """Write the quick-start data: the standard library's docstrings, labelled by module family."""
-    from textkit import quickstart
+    from textkit.data import quickstart
 
     for name, rows in quickstart.write_docstrings(out).items():
         note(f"{out / name}: {rows:,} rows")
@@ -58,7 +58,7 @@ def split(
     as_json: Annotated[bool, typer.Option("--json", help="Write the files and their rows as JSON.")] = False,
 ) -> None:
     """Split a file into train and test, or into folds: the same format, row for row, byte for byte."""
-    from textkit import splits
+    from textkit.data import splits
     from textkit.io.row_files import copy_rows
 
     if share is not None and folds is not None:
@@ -107,7 +107,7 @@ def check(
     delimiter: Delimiter = None,
 ) -> None:
     """Look for duplicates, leakage, contradictions, tiny classes, odd labels, empty and very long texts."""
-    from textkit.data_check import check_files
+    from textkit.data.check import check_files
     from textkit.errors import DataError
 
     report = check_files(

@@ -270,8 +270,8 @@ def _finish(
 def _baseline(rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, recipe: Any) -> tuple[str, float]:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
     from textkit.classifier import split_validation
+    from textkit.data.targets import encode_labels, find_classes
     from textkit.evaluation.baseline import BASELINE_SCORES, score_baseline
-    from textkit.targets import encode_labels, find_classes
 
     task = recipe.head.task
     labels = read_labels(rows, task)

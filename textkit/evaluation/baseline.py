@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.data.targets import Task
 from textkit.errors import DataError, require
 from textkit.scores import score
-from textkit.targets import Task
 
 # What the baseline is scored by, in each task.
 BASELINE_SCORES: dict[Task, str] = {"single-label": "accuracy", "multi-label": "micro_f1", "regression": "mae"}
@@ -47,7 +47,7 @@ def predict_baseline(train: Sequence[str], labels: Sequence[Any], texts: Sequenc
 def score_baseline(
     task: Task, train: Sequence[str], targets: NDArray[Any], texts: Sequence[str], test_targets: NDArray[Any]
 ) -> float:
-    """Train the baseline on targets, as textkit.targets makes them, and give the task's score on test rows.
+    """Train the baseline on targets, as textkit.data.targets makes them, and give the task's score on test rows.
 
     LinearSVC gives the accuracy, one for each of several labels the micro F1; Ridge gives the mean absolute error.
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textkit.batching import plan_batches
+from textkit.data.batching import plan_batches
+from textkit.data.imbalance import balanced_rows, class_weights
 from textkit.errors import DataError, UsageError
-from textkit.imbalance import balanced_rows, class_weights
 
 CODES = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(np.array)
 

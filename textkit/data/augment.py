@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import IntArray, TokenBatch, offsets_of
+from textkit.data.scramble import draw, sequence, to_unit
 from textkit.errors import UsageError
-from textkit.scramble import draw, sequence, to_unit
 from textkit.tokenizers.base import check_texts
 
 # What a draw is for: no two choices share their numbers.

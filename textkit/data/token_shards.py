@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 
 from textkit import __version__
 from textkit.batch import IntArray, TokenBatch
+from textkit.data.labels import Label, LabelReader
+from textkit.data.targets import Task
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
 from textkit.features.ngrams import HashedNgrams
 from textkit.features.text_input import TextInput
@@ -35,8 +37,6 @@ from textkit.io.bulk import cut_parts
 from textkit.io.columns import map_column, open_column
 from textkit.io.corpus import Row, RowReader
 from textkit.io.inputs import expand_inputs
-from textkit.label_reader import Label, LabelReader
-from textkit.targets import Task
 from textkit.tokenizers import Tokenizer
 
 Encoder = Tokenizer | HashedNgrams | TextInput
@@ -54,7 +54,7 @@ _REMAP_ROWS = 1 << 20
 class TokenShards:
     """Tokenized rows on disk, with what a training loop asks of rows: `lengths`, `take`, `labels`.
 
-    tokens: a TokenBatch whose columns are mapped. labels: (n_rows, ...) as textkit.targets makes them for the task,
+    tokens: a TokenBatch whose columns are mapped. labels: (n_rows, ...) as textkit.data.targets makes them for the task,
     mapped, or None. classes: (n_classes,) sorted, or as given. n_truncated: rows that were cut. n_replaced: lone
     surrogates, now U+FFFD. from_cache: found, not made. notes: what reading the data had to say.
 

@@ -1,7 +1,7 @@
 """Labels of a stream of rows -> numbers, before the classes are known: what TokenShards writes while it reads.
 
 In: the label of one row after the other. Out: a number a row at once, and at the end the classes and a table that turns
-those numbers into the targets of textkit.targets. Memory grows with the different labels alone.
+those numbers into the targets of textkit.data.targets. Memory grows with the different labels alone.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.data.targets import Task
 from textkit.errors import UsageError
 from textkit.io.corpus import LABEL_SEPARATOR
-from textkit.targets import Task
 
 Label = str | int | float
 

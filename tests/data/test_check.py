@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textkit.data_check import Finding, Report, check_files, near_names, normalise
+from textkit.data.check import Finding, Report, check_files, near_names, normalise
 
 LONG = "the quick brown fox jumps over the lazy dog and runs through the deep dark wood until it meets an old friend"
 Row = tuple[str, str]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import near_duplicates
+from textkit.data import near_duplicates
 from textkit.errors import UsageError
 from textkit.io.bulk import cut_parts
 from textkit.io.corpus import LABEL_SEPARATOR, RowReader

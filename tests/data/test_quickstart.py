@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from textkit import quickstart
+from textkit.data import quickstart
 
 
 def test_docstrings_are_many_and_the_parts_share_no_text() -> None:

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from textkit import tokenizers
-from textkit.batching import plan_batches
+from textkit.data.batching import plan_batches
+from textkit.data.targets import encode_labels, find_classes
+from textkit.data.token_shards import TokenShards
 from textkit.errors import DataError, StorageError, UsageError
 from textkit.features.ngrams import HashedNgrams
 from textkit.features.text_input import TextInput
 from textkit.recipe import complete_recipe, make_recipe
-from textkit.targets import encode_labels, find_classes
-from textkit.token_shards import TokenShards
 
 ROOT = Path(__file__).parents[1]
 ROWS = [("the cat sat", "animal"), ("", "none"), ("a dog", "animal"), ("stocks fell again today", "money")]
@@ -204,7 +204,7 @@ def test_take_equals_a_batch_in_memory(rows: list[tuple[str, str]], random: Any)
 MEASURE = """
 import re, sys
 from textkit import tokenizers
-from textkit.token_shards import TokenShards
+from textkit.data.token_shards import TokenShards
 shards = TokenShards.build(sys.argv[1], tokenizers.load("tok"), cache="cache", task=None)
 peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]  # ru_maxrss would be the parent's
 print(peak, len(shards.tokens.ids))
@@ -234,7 +234,7 @@ def test_memory_is_flat_whatever_the_size_of_the_data() -> None:
 KILLED = """
 import os, signal, sys
 from textkit import tokenizers
-from textkit.token_shards import TokenShards
+from textkit.data.token_shards import TokenShards
 def stop(n_rows):
     if n_rows > 5000:
         os.kill(os.getpid(), signal.SIGKILL)

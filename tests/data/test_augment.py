@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textkit.augment import augment_texts, augment_tokens
 from textkit.batch import TokenBatch
+from textkit.data.augment import augment_texts, augment_tokens
 from textkit.errors import UsageError
 
 ROWS = st.lists(st.lists(st.integers(1, 99), max_size=9), max_size=8)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from textkit.near_duplicates import MIN_PAIRS, alike, sign
+from textkit.data.near_duplicates import MIN_PAIRS, alike, sign
 
 
 def word_pairs(text: str) -> set[tuple[str, str]]:

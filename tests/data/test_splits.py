@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from textkit.data.splits import Split, fold_grouped, fold_stratified, split_grouped, split_stratified
 from textkit.errors import DataError, UsageError
-from textkit.splits import Split, fold_grouped, fold_stratified, split_grouped, split_stratified
 
 CODES = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
 

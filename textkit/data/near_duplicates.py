@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.scramble import scramble
+from textkit.data.scramble import scramble
 
 N_BANDS, _BAND_BYTES = 12, 4
 N_HASHES = N_BANDS * _BAND_BYTES

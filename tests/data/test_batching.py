@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from textkit.batching import padding_share, plan_batches, plan_sorted, plan_token_budget
+from textkit.data.batching import padding_share, plan_batches, plan_sorted, plan_token_budget
 
 LENGTHS = np.random.default_rng(0).integers(0, 200, size=5000)
 
