@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from textkit import Vectors, tokenizers
-from textkit.embeddings.evaluation import score_similarity
+from textkit.evaluation.word_vectors import score_similarity
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CORPORA = ("imdb_unsup.txt.gz", "gutenberg_nltk.txt.gz", "brown_tokenized.txt.gz")

@@ -20,12 +20,12 @@ from textkit.data.splits import split_stratified
 from textkit.data.targets import encode_labels, find_classes
 from textkit.devices import cpu_threads
 from textkit.errors import DataError, UsageError
+from textkit.evaluation.task_scores import fit_thresholds
 from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.history import History, Watch
 from textkit.network import TextNetwork
 from textkit.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
-from textkit.scores import fit_thresholds
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 from textkit.training import Examples, train_network
@@ -295,7 +295,7 @@ class TextClassifier:
 
     def score(self, texts: Sequence[str], labels: Sequence[Any]) -> float:
         """Give the accuracy; for multi-label the micro F1, for regression R squared, as scikit-learn counts them."""
-        from textkit.scores import score
+        from textkit.evaluation.task_scores import score
 
         self._check_fitted()
         if self.task_ == "single-label":

@@ -26,6 +26,7 @@ from textkit.data.imbalance import balanced_rows
 from textkit.data.rows import Rows
 from textkit.devices import make_accelerator
 from textkit.errors import LimitError, UsageError
+from textkit.evaluation.task_scores import FALLING, chosen_metric, score
 from textkit.history import Epoch, History, Step, Watch
 from textkit.losses import disagreements, row_losses, row_weights
 from textkit.network import Mix, TextNetwork
@@ -33,7 +34,6 @@ from textkit.optimization import make_optimizer, rate_factor, set_rates
 from textkit.prediction import predict_outputs
 from textkit.processes import any_rank, sum_over_ranks
 from textkit.recipe import Recipe, TrainingSection
-from textkit.scores import FALLING, chosen_metric, score
 
 
 @dataclass(frozen=True)

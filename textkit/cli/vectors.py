@@ -256,7 +256,7 @@ def evaluate(
 ) -> None:
     """Score vectors on word similarities (Spearman) and analogies (accuracy), with their coverage."""
     from textkit.cli.output import to_json, write_line
-    from textkit.embeddings.evaluation import is_analogies, score_analogies, score_similarity
+    from textkit.evaluation.word_vectors import is_analogies, score_analogies, score_similarity
 
     v = _open(vectors, cache)
     for path in files:

@@ -149,7 +149,7 @@ def vocabulary_vectors(
     >>> rows.tolist()
     [[0.0, 0.0], [0.0, 0.0], [1.0, 2.0], [0.0, 0.0]]
     """
-    from textkit.embeddings.evaluation import find_folded
+    from textkit.evaluation.word_vectors import find_folded
 
     entries = sorted((id_, name) for name, id_ in tokenizer.vocabulary.items())
     ids = np.array([id_ for id_, _ in entries], np.int64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from textkit.data.targets import Task
 from textkit.errors import DataError, require
-from textkit.scores import score
+from textkit.evaluation.task_scores import score
 
 # What the baseline is scored by, in each task.
 BASELINE_SCORES: dict[Task, str] = {"single-label": "accuracy", "multi-label": "micro_f1", "regression": "mae"}

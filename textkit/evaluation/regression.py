@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from textkit.errors import DataError
 from textkit.evaluation.histograms import Field, Histogram
 from textkit.evaluation.intervals import Blocks, Interval, resample_sums
+from textkit.evaluation.ranks import rank
 from textkit.evaluation.worst import MAX_TEXT, Worst
-from textkit.ranks import rank
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from textkit import Vectors
-from textkit.embeddings.evaluation import is_analogies, score_analogies, score_similarity, spearman
 from textkit.errors import DataError, StorageError
+from textkit.evaluation.word_vectors import is_analogies, score_analogies, score_similarity, spearman
 
 
 def test_spearman_is_scipys() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import DataError
-from textkit.ranks import rank
+from textkit.evaluation.ranks import rank
 from textkit.vectors import neighbours
 from textkit.vectors.table import Vectors
 from textkit.vectors.word_files import read_lines
