@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from textkit import encoders
+from textkit.nn import encoders
 
 Run = Callable[[Tensor, Tensor, Tensor], Tensor]
 ROWS, WIDTH, DIM = 32, 40, 128

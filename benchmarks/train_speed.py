@@ -22,11 +22,11 @@ import torch
 from torch.nn import functional
 
 from textkit import tokenizers
-from textkit.collate import collate
 from textkit.data import quickstart
 from textkit.data.batching import plan_batches
 from textkit.history import Watch
-from textkit.network import TextNetwork
+from textkit.nn.collate import collate
+from textkit.nn.network import TextNetwork
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.training import Examples, train_network
 

@@ -18,13 +18,13 @@ from textkit.batch import TokenBatch
 from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
 from textkit.data.splits import split_stratified
 from textkit.data.targets import encode_labels, find_classes
-from textkit.devices import cpu_threads
 from textkit.errors import DataError, UsageError
 from textkit.evaluation.task_scores import fit_thresholds
 from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.history import History, Watch
-from textkit.network import TextNetwork
-from textkit.prediction import predict_outputs
+from textkit.nn.devices import cpu_threads
+from textkit.nn.network import TextNetwork
+from textkit.nn.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts

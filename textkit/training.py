@@ -24,14 +24,14 @@ from textkit.batch import TokenBatch
 from textkit.data.batching import WINDOW_BATCHES, padding_share, plan_batches, plan_token_budget
 from textkit.data.imbalance import balanced_rows
 from textkit.data.rows import Rows
-from textkit.devices import make_accelerator
 from textkit.errors import LimitError, UsageError
 from textkit.evaluation.task_scores import FALLING, chosen_metric, score
 from textkit.history import Epoch, History, Step, Watch
 from textkit.losses import disagreements, row_losses, row_weights
-from textkit.network import Mix, TextNetwork
+from textkit.nn.devices import make_accelerator
+from textkit.nn.network import Mix, TextNetwork
+from textkit.nn.prediction import predict_outputs
 from textkit.optimization import make_optimizer, rate_factor, set_rates
-from textkit.prediction import predict_outputs
 from textkit.processes import any_rank, sum_over_ranks
 from textkit.recipe import Recipe, TrainingSection
 

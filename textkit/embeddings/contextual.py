@@ -20,14 +20,14 @@ from torch import Tensor, nn
 
 from textkit import tokenizers
 from textkit.batch import TokenBatch, offsets_of
-from textkit.collate import PaddedBatch, collate
 from textkit.embeddings.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
 from textkit.embeddings.texts import TextVectors, blocks_of
-from textkit.encoders import pretrained
-from textkit.encoders.pooling import first_pool, last_pool, max_pool, mean_pool
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
 from textkit.features.templates import Template
 from textkit.io import files
+from textkit.nn.collate import PaddedBatch, collate
+from textkit.nn.encoders import pretrained
+from textkit.nn.pooling import first_pool, last_pool, max_pool, mean_pool
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from textkit.encoders.layers import Dropout, Norm, make_activation
 from textkit.errors import DataError, UsageError, unknown_name
+from textkit.nn.layers import Dropout, Norm, make_activation
 
 Positions = Literal["learned", "sinusoidal", "rotary", "none"]
 POSITIONS = ("learned", "sinusoidal", "rotary", "none")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from textkit import tokenizers
-from textkit.embeddings.characters import CharCnnEmbedding, spell_vocabulary
+from textkit.nn.characters import CharCnnEmbedding, spell_vocabulary
 
 VOCABULARY = tokenizers.create("word", vocabulary=["king", "kings", "a", "été", "x" * 40]).vocabulary
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from textkit import Vectors, tokenizers
-from textkit.embeddings.layer import Embedding
 from textkit.errors import UsageError
+from textkit.nn.embedding import Embedding
 from textkit.vectors.fasttext import Ngrams
 
 WORDS = ["king", "kings", "queen", "reign", "reigning", "the"]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from textkit import TextClassifier, Vectors, tokenizers
-from textkit.embeddings.layer import Embedding
 from textkit.errors import UsageError
+from textkit.nn.embedding import Embedding
 from textkit.tokenizers.lookup import add_words
 
 GOOD, BAD = ["good", "great", "fine", "superb", "lovely"], ["bad", "awful", "poor", "dreadful", "nasty"]

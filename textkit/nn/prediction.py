@@ -8,7 +8,7 @@ from torch import Tensor
 
 from textkit.data.batching import plan_sorted
 from textkit.data.rows import Rows
-from textkit.network import TextNetwork
+from textkit.nn.network import TextNetwork
 
 # Padded positions a batch: a batch of short texts holds many, one of long texts few.
 BATCH_TOKENS = 8192

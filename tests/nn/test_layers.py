@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from textkit.encoders.layers import ACTIVATIONS, NORMS, BatchNorm, Dropout, Mlp, Norm, make_activation
 from textkit.errors import UsageError
+from textkit.nn.layers import ACTIVATIONS, NORMS, BatchNorm, Dropout, Mlp, Norm, make_activation
 
 
 def test_batch_norm_sees_real_positions_alone() -> None:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textkit.encoders.cnn import CnnEncoder
-from textkit.encoders.layers import Dropout
-from textkit.encoders.pooling import max_pool
+from textkit.nn.encoders.cnn import CnnEncoder
+from textkit.nn.layers import Dropout
+from textkit.nn.pooling import max_pool
 from textkit.tokenizers.base import PAD, UNKNOWN
 
 _PAD, _START, _END, _UNKNOWN, _FIRST = 0, 1, 2, 3, 4

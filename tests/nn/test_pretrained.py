@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from textkit import encoders
-from textkit.encoders.pretrained import PretrainedEncoder
 from textkit.errors import ArtifactError, DataError, UsageError
-from textkit.network import TextNetwork
+from textkit.nn import encoders
+from textkit.nn.encoders.pretrained import PretrainedEncoder
+from textkit.nn.network import TextNetwork
 from textkit.optimization import make_optimizer
 from textkit.recipe import TrainingSection, make_recipe
 

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from textkit import encoders
 from textkit.batch import TokenBatch
-from textkit.collate import PaddedBatch, collate
-from textkit.embeddings.layer import Embedding
-from textkit.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
-from textkit.encoders.layers import Mlp
 from textkit.errors import UsageError
+from textkit.nn import encoders
+from textkit.nn.collate import PaddedBatch, collate
+from textkit.nn.embedding import Embedding
+from textkit.nn.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
+from textkit.nn.layers import Mlp
 from textkit.recipe import Recipe
 
 
@@ -161,6 +161,6 @@ def _make_embedding(recipe: Recipe, *, n_tokens: int, n_fixed: int, vocabulary: 
     section = recipe.embedding
     if section.name == "table":
         return Embedding(n_tokens=n_tokens, n_fixed=n_fixed, dim=section.dim, dropout=section.dropout)
-    from textkit.embeddings.characters import CharCnnEmbedding
+    from textkit.nn.characters import CharCnnEmbedding
 
     return CharCnnEmbedding(vocabulary=vocabulary or {}, dim=section.dim, dropout=section.dropout)

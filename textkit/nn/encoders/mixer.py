@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from textkit.encoders.layers import Dropout, Mlp, Norm, make_activation
-from textkit.encoders.transformer import sinusoids
+from textkit.nn.encoders.transformer import sinusoids
+from textkit.nn.layers import Dropout, Mlp, Norm, make_activation
 
 _NORMS = ("layer", "rms")
 

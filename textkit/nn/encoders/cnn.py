@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from textkit.encoders.layers import Dropout, Norm, make_activation
 from textkit.errors import UsageError
+from textkit.nn.layers import Dropout, Norm, make_activation
 
 
 class CnnEncoder(nn.Module):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from textkit import encoders
-from textkit.encoders.transformer import rotary_angles, rotate, sinusoids
 from textkit.errors import DataError, UsageError
+from textkit.nn import encoders
+from textkit.nn.encoders.transformer import rotary_angles, rotate, sinusoids
 
 LENGTHS = [5, 1, 2, 7]
 
@@ -138,7 +138,7 @@ def test_no_mask_is_built_where_no_row_is_padded(monkeypatch: pytest.MonkeyPatch
         masks.append(attn_mask)
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=attn_mask)
 
-    monkeypatch.setattr("textkit.encoders.transformer.scaled_dot_product_attention", spy)
+    monkeypatch.setattr("textkit.nn.encoders.transformer.scaled_dot_product_attention", spy)
     encoder = make("transformer", in_dim=3, dim=8, heads=2, layers=1)
     states, mask, lengths = rows_of(3)
     encoder(states, torch.ones_like(mask), torch.full_like(lengths, 7))

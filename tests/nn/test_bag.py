@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from textkit import TextClassifier, encoders
+from textkit import TextClassifier
 from textkit.batch import TokenBatch
-from textkit.collate import collate
-from textkit.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
-from textkit.network import TextNetwork
+from textkit.nn import encoders
+from textkit.nn.collate import collate
+from textkit.nn.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
+from textkit.nn.network import TextNetwork
 from textkit.recipe import complete_recipe, make_recipe
 
 ROWS = [[5, 6, 7, 8, 9], [], [3], [4, 4], [], [9, 8, 7, 6, 5, 4, 3, 0]]

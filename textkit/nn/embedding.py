@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from textkit.encoders.layers import Dropout
 from textkit.errors import UsageError, unknown_name
+from textkit.nn.layers import Dropout
 
 if TYPE_CHECKING:
     from textkit.tokenizers import Tokenizer

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from textkit.encoders.layers import Dropout, Norm
+from textkit.nn.layers import Dropout, Norm
 
 
 class RecurrentEncoder(nn.Module):

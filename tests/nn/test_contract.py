@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from textkit import encoders, registry
+from textkit import registry
 from textkit.batch import TokenBatch
-from textkit.collate import collate
 from textkit.errors import UsageError
-from textkit.network import TextNetwork
+from textkit.nn import encoders
+from textkit.nn.collate import collate
+from textkit.nn.network import TextNetwork
 from textkit.recipe import complete_recipe, make_recipe
 
 POOLINGS = registry.names("pooling")

@@ -1,0 +1,1 @@
+"""The layers, from ids to outputs; torch begins here."""
