@@ -24,11 +24,11 @@ from torch.nn import functional
 from textkit import tokenizers
 from textkit.data import quickstart
 from textkit.data.batching import plan_batches
-from textkit.history import Watch
 from textkit.nn.collate import collate
 from textkit.nn.network import TextNetwork
 from textkit.recipe import Recipe, complete_recipe, make_recipe
-from textkit.training import Examples, train_network
+from textkit.training.loop import Examples, train_network
+from textkit.watch import Watch
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "train_dev"
 

@@ -12,7 +12,7 @@ import torch
 
 from textkit import TextClassifier
 from textkit.errors import ArtifactError, DataError, LimitError, UsageError
-from textkit.history import Watch
+from textkit.watch import Watch
 
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
 TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]

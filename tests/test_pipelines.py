@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from textkit import TextClassifier
-from textkit.history import Watch
 from textkit.recipe import read_recipe, recipe_schema
+from textkit.watch import Watch
 
 FOLDER = Path(__file__).parents[1] / "pipelines"
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.toml"))

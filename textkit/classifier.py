@@ -21,14 +21,14 @@ from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import DataError, UsageError
 from textkit.evaluation.task_scores import fit_thresholds
 from textkit.features.text_input import TextInput, make_tokenizer
-from textkit.history import History, Watch
 from textkit.nn.devices import cpu_threads
 from textkit.nn.network import TextNetwork
 from textkit.nn.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
-from textkit.training import Examples, train_network
+from textkit.training.loop import Examples, train_network
+from textkit.watch import History, Watch
 
 if TYPE_CHECKING:
     from textkit.vectors.coverage import Coverage

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from textkit.errors import DataError, LimitError
 from textkit.evaluation.figures import new_figure
-from textkit.history import Step, Watch
 from textkit.io import files
 from textkit.recipe import Recipe, make_recipe
+from textkit.watch import Step, Watch
 
 HIGHEST, STEPS = 1.0, 120
 # The loss of single batches is noise; this running average shows its course.

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textkit.curves import draw_curves, read_metrics
 from textkit.errors import DataError, StorageError
 from textkit.evaluation import (
     Comparison,
@@ -28,6 +27,7 @@ from textkit.evaluation import (
 )
 from textkit.evaluation.drawings import MAX_CLASSES
 from textkit.evaluation.figures import draw_labels, draw_regression, draw_reliability
+from textkit.training.curves import draw_curves, read_metrics
 
 NASTY = ["<script>alert(1)</script>", "a & b", 'quote " $x_$', "日本語"]
 

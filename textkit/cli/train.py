@@ -161,9 +161,10 @@ def _train_rows(
     init_from: Path | None,
     files: tuple[Path, Path | None, dict[str, Any]] | None,
 ) -> None:
-    from textkit import TextClassifier, processes, runs
-    from textkit.board import Board
-    from textkit.history import Epoch, Step, Watch
+    from textkit import TextClassifier, runs
+    from textkit.training import processes
+    from textkit.training.board import Board
+    from textkit.watch import Epoch, Step, Watch
 
     lines: list[dict[str, Any]] = []
     board = Board(run / "tensorboard") if tensorboard and is_main() else None
@@ -226,8 +227,8 @@ def _finish(
     """Write run.json and the curves, and say what came out, the baseline beside it."""
     import textkit
     from textkit import runs
-    from textkit.curves import draw_curves
     from textkit.io import files
+    from textkit.training.curves import draw_curves
 
     history = model.history_
     n_weights = sum(weight.numel() for weight in model.network_.parameters())

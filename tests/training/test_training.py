@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 
-from textkit import TextClassifier, checkpoints
+from textkit import TextClassifier
 from textkit.errors import DataError, LimitError, UsageError
-from textkit.history import Epoch, Watch
-from textkit.losses import disagreements, row_losses, row_weights
-from textkit.optimization import plateau_factor, rate_factor
 from textkit.recipe import TrainingSection, make_recipe
+from textkit.training import checkpoints
+from textkit.training.losses import disagreements, row_losses, row_weights
+from textkit.training.optimization import plateau_factor, rate_factor
+from textkit.watch import Epoch, Watch
 
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
 TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]
@@ -182,7 +183,7 @@ def test_a_run_is_only_resumed_on_its_own_file() -> None:
 PARALLEL = """
 import json, sys
 from textkit import TextClassifier
-from textkit.processes import is_several
+from textkit.training.processes import is_several
 texts, labels, options = json.load(open("rows.json"))
 model = TextClassifier(**options).fit(texts, labels)
 from accelerate import PartialState

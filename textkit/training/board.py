@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textkit.errors import require
-from textkit.history import Epoch, Step
+from textkit.watch import Epoch, Step
 
 
 class Board:

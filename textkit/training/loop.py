@@ -19,21 +19,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from textkit import checkpoints
 from textkit.batch import TokenBatch
 from textkit.data.batching import WINDOW_BATCHES, padding_share, plan_batches, plan_token_budget
 from textkit.data.imbalance import balanced_rows
 from textkit.data.rows import Rows
 from textkit.errors import LimitError, UsageError
 from textkit.evaluation.task_scores import FALLING, chosen_metric, score
-from textkit.history import Epoch, History, Step, Watch
-from textkit.losses import disagreements, row_losses, row_weights
 from textkit.nn.devices import make_accelerator
 from textkit.nn.network import Mix, TextNetwork
 from textkit.nn.prediction import predict_outputs
-from textkit.optimization import make_optimizer, rate_factor, set_rates
-from textkit.processes import any_rank, sum_over_ranks
 from textkit.recipe import Recipe, TrainingSection
+from textkit.training import checkpoints
+from textkit.training.losses import disagreements, row_losses, row_weights
+from textkit.training.optimization import make_optimizer, rate_factor, set_rates
+from textkit.training.processes import any_rank, sum_over_ranks
+from textkit.watch import Epoch, History, Step, Watch
 
 
 @dataclass(frozen=True)
