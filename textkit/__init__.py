@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textkit.batch import TokenBatch
     from textkit.classifier import TextClassifier
-    from textkit.embeddings.text_embedder import TextEmbedder
+    from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import TextkitError
     from textkit.vectors.table import Vectors
 
@@ -19,7 +19,7 @@ __all__ = ["TextClassifier", "TextEmbedder", "TextkitError", "TokenBatch", "Vect
 
 _HOMES = {
     "TextClassifier": "textkit.classifier",
-    "TextEmbedder": "textkit.embeddings.text_embedder",
+    "TextEmbedder": "textkit.embedders.embedder",
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",
     "Vectors": "textkit.vectors.table",

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.embeddings.text_embedder import TextEmbedder
-from textkit.embeddings.texts import StaticTexts, TextVectors, fingerprint
+from textkit.embedders.embedder import TextEmbedder
+from textkit.embedders.static import StaticTexts, TextVectors, fingerprint
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.bulk import Part, check_kept, part_name
@@ -96,7 +96,7 @@ def start_worker(source: str, tokenizer: str | None, options: dict[str, Any], pl
     from dataclasses import replace
 
     from textkit.cli.tokenize import open_tokenizer
-    from textkit.embeddings.texts import open_static
+    from textkit.embedders.static import open_static
 
     chosen = None if tokenizer is None else open_tokenizer(tokenizer)
     backend = open_static(Vectors.open(source), tokenizer=chosen)

@@ -14,7 +14,7 @@ from textkit.cli.tokenize import OnBad
 
 if TYPE_CHECKING:
     from textkit.embedded import Plan
-    from textkit.embeddings.text_embedder import TextEmbedder
+    from textkit.embedders.embedder import TextEmbedder
     from textkit.io.bulk import Inputs
 
 app = typer.Typer(rich_markup_mode=None)
@@ -104,7 +104,7 @@ def embed(
     from textkit.cli.output import note
     from textkit.cli.tokenize import open_tokenizer
     from textkit.embedded import Plan
-    from textkit.embeddings.text_embedder import TextEmbedder
+    from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import UsageError
     from textkit.io.bulk import Inputs
 
@@ -164,7 +164,7 @@ def _open_words(spec: str, unknown: str | None) -> TextEmbedder:
     """Open vectors whose words are the rows."""
     from textkit import Vectors
     from textkit.embedded import WordRows
-    from textkit.embeddings.text_embedder import TextEmbedder, find_kind
+    from textkit.embedders.embedder import TextEmbedder, find_kind
     from textkit.errors import UsageError
 
     kind, place = find_kind(spec)
@@ -191,8 +191,8 @@ def _worker_arguments(
 ) -> tuple[Any, ...]:
     """Make this process ready, and give what a worker process needs to be so."""
     from textkit.embedded import use_embedder, worker_options
-    from textkit.embeddings.text_embedder import find_kind
-    from textkit.embeddings.texts import StaticTexts
+    from textkit.embedders.embedder import find_kind
+    from textkit.embedders.static import StaticTexts
     from textkit.errors import UsageError
 
     use_embedder(embedder, plan)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from textkit.embeddings.texts import Pooling, StaticTexts, TextVectors, open_static
+from textkit.embedders.static import Pooling, StaticTexts, TextVectors, open_static
 from textkit.errors import ArtifactError, MissingExtraError, UsageError, require
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
@@ -202,7 +202,7 @@ def _fetch(name: str) -> Path:
 
 def _import_contextual(spec: str | Path) -> Any:
     require("torch", needed_by=f"model '{spec}'")
-    from textkit.embeddings import contextual
+    from textkit.embedders import contextual
 
     return contextual
 

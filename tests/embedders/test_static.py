@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from textkit import TextEmbedder, Vectors, tokenizers
-from textkit.embeddings.texts import fingerprint, open_static, unit_rows
+from textkit.embedders.static import fingerprint, open_static, unit_rows
 from textkit.errors import TextkitError, UsageError
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.words import ByteWords, WordIndex
@@ -50,7 +50,7 @@ def test_pooling_equals_a_naive_loop(how: Any, dtype: Any) -> None:
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    from textkit.embeddings import texts
+    from textkit.embedders import static as texts
 
     embedder = open_static(make_vectors())
     whole = embedder.embed(TEXTS * 9).vectors

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from textkit import tokenizers
 from textkit.batch import TokenBatch, offsets_of
-from textkit.embeddings.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
-from textkit.embeddings.texts import TextVectors, blocks_of
+from textkit.embedders.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
+from textkit.embedders.static import TextVectors, blocks_of
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
 from textkit.features.templates import Template
 from textkit.io import files

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from textkit import TextClassifier, TextEmbedder, tokenizers
-from textkit.embeddings.contextual import choose_precision, open_transformer, plan_budget, template_of
-from textkit.embeddings.sentence_folder import read_sentence_folder
-from textkit.embeddings.text_embedder import find_kind
+from textkit.embedders.contextual import choose_precision, open_transformer, plan_budget, template_of
+from textkit.embedders.embedder import find_kind
+from textkit.embedders.sentence_folder import read_sentence_folder
 from textkit.errors import ArtifactError, TextkitError, UsageError
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")

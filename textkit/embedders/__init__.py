@@ -1,0 +1,1 @@
+"""Texts -> vectors, by vectors of words or by a model."""

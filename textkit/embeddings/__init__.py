@@ -1,1 +1,0 @@
-"""Embeddings: the layer that turns ids into vectors."""
