@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textkit.batch import TokenBatch
-    from textkit.classifier import TextClassifier
+    from textkit.classify.classifier import TextClassifier
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import TextkitError
     from textkit.vectors.table import Vectors
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["TextClassifier", "TextEmbedder", "TextkitError", "TokenBatch", "Vectors", "__version__"]
 
 _HOMES = {
-    "TextClassifier": "textkit.classifier",
+    "TextClassifier": "textkit.classify.classifier",
     "TextEmbedder": "textkit.embedders.embedder",
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",

@@ -438,7 +438,7 @@ def test_scikit_learns_searches_work() -> None:
 
 
 def test_a_rate_sweep_draws_a_curve() -> None:
-    from textkit.lr_finder import find_rate
+    from textkit.classify.lr_finder import find_rate
 
     found = find_rate(TEXTS, LABELS, make_recipe(**SMALL))
     assert (np.diff(found.rates) >= 0).all() and 1e-6 < found.suggested < 1

@@ -18,8 +18,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Write one line of JSON.")] = False,
 ) -> None:
     """Verify a model folder and say what is in it; torch is not needed."""
+    from textkit.classify.model_config import FORMAT, KIND, check
     from textkit.io import files
-    from textkit.model_config import FORMAT, KIND, check
 
     config = check(model)
     manifest = files.check_manifest(model, kind=KIND, format=FORMAT)

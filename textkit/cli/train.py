@@ -137,7 +137,7 @@ def train(
 
 def _sweep(rows: list[corpus.Row], recipe: Any, run: Path) -> None:
     """Find a learning rate; write its picture and say how to use it."""
-    from textkit.lr_finder import find_rate
+    from textkit.classify.lr_finder import find_rate
 
     found = find_rate([row.text for row in rows], read_labels(rows, recipe.head.task), recipe)
     found.save_png(run / "lr.png")
@@ -270,7 +270,7 @@ def _finish(
 
 def _baseline(rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, recipe: Any) -> tuple[str, float]:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
-    from textkit.classifier import split_validation
+    from textkit.classify.classifier import split_validation
     from textkit.data.targets import encode_labels, find_classes
     from textkit.evaluation.baseline import BASELINE_SCORES, score_baseline
 

@@ -202,7 +202,7 @@ def open_classifier(
     batch_tokens: int | None = None,
 ) -> ContextualTexts:
     """Open a model folder that textkit trained: the vectors that its classifier sees, pooled as it pools."""
-    from textkit.classifier import TextClassifier
+    from textkit.classify.classifier import TextClassifier
 
     classifier = TextClassifier.load(folder)
     where = choose_device(device)

@@ -308,7 +308,7 @@ class TextClassifier:
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder: config.json, model.safetensors, the tokenizer's files and a manifest."""
-        from textkit import model_folder
+        from textkit.classify import model_folder
 
         self._check_fitted()
         model_folder.save(self, folder)
@@ -316,7 +316,7 @@ class TextClassifier:
     @classmethod
     def load(cls, folder: str | Path) -> TextClassifier:
         """Open a model folder; what is changed, missing, newer or foreign raises ArtifactError naming the file."""
-        from textkit import model_folder
+        from textkit.classify import model_folder
 
         return model_folder.load(folder)
 

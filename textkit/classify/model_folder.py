@@ -17,15 +17,15 @@ from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
 import textkit
+from textkit.classify.model_config import CONFIG, FORMAT, KIND, check
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
 from textkit.io import files
-from textkit.model_config import CONFIG, FORMAT, KIND, check
 from textkit.recipe import check_recipe
 from textkit.tokenizers import formats
 
 if TYPE_CHECKING:
-    from textkit.classifier import TextClassifier
+    from textkit.classify.classifier import TextClassifier
 
 WEIGHTS = "model.safetensors"
 # Beside the weights: the buckets of hashed n-grams that the model numbers.
@@ -56,7 +56,7 @@ def load(folder: str | Path) -> TextClassifier:
 
     Raises ArtifactError that names the file which is missing, changed, of a newer format or not textkit's.
     """
-    from textkit.classifier import TextClassifier, make_network
+    from textkit.classify.classifier import TextClassifier, make_network
 
     folder = Path(folder)
     config = check(folder)

@@ -55,7 +55,7 @@ def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> Ra
 
     Raises DataError when the data are too few for a curve.
     """
-    from textkit.classifier import TextClassifier
+    from textkit.classify.classifier import TextClassifier
 
     # Rows for STEPS steps, as many passes as that takes.
     rows = np.random.default_rng([recipe.seed, 0xF1]).permutation(len(texts))[: STEPS * recipe.training.batch_size * 2]

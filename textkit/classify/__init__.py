@@ -1,0 +1,1 @@
+"""Text classifiers: fitting one, using it, keeping it in a folder."""
