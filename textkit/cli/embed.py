@@ -13,9 +13,9 @@ import typer
 from textkit.cli.tokenize import OnBad
 
 if TYPE_CHECKING:
-    from textkit.embedded import Plan
     from textkit.embedders.embedder import TextEmbedder
     from textkit.io.bulk import Inputs
+    from textkit.jobs.embedded import Plan
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -103,10 +103,10 @@ def embed(
     """Turn each row of text files into a vector, one row out for each row in."""
     from textkit.cli.output import note
     from textkit.cli.tokenize import open_tokenizer
-    from textkit.embedded import Plan
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import UsageError
     from textkit.io.bulk import Inputs
+    from textkit.jobs.embedded import Plan
 
     kept = tuple(keep or ())
     plan = Plan(to, output=output.value, dtype=dtype.value, keep=kept)
@@ -163,9 +163,9 @@ def embed(
 def _open_words(spec: str, unknown: str | None) -> TextEmbedder:
     """Open vectors whose words are the rows."""
     from textkit import Vectors
-    from textkit.embedded import WordRows
     from textkit.embedders.embedder import TextEmbedder, find_kind
     from textkit.errors import UsageError
+    from textkit.jobs.embedded import WordRows
 
     kind, place = find_kind(spec)
     if kind != "vectors":
@@ -190,10 +190,10 @@ def _worker_arguments(
     embedder: TextEmbedder, plan: Plan, *, model: str, tokenizer: str | None, workers: int
 ) -> tuple[Any, ...]:
     """Make this process ready, and give what a worker process needs to be so."""
-    from textkit.embedded import use_embedder, worker_options
     from textkit.embedders.embedder import find_kind
     from textkit.embedders.static import StaticTexts
     from textkit.errors import UsageError
+    from textkit.jobs.embedded import use_embedder, worker_options
 
     use_embedder(embedder, plan)
     if workers == 1:
@@ -216,8 +216,8 @@ def _write_parts(
 ) -> None:
     """Make the parts of a job that are missing, and close the job with the counts of its rows."""
     from textkit.cli.output import Progress, note
-    from textkit.embedded import embed_part, start_worker
     from textkit.io import bulk
+    from textkit.jobs.embedded import embed_part, start_worker
 
     description = {"kind": "embed", "model": embedder.describe(), "output": plan.output, "dtype": plan.dtype}
     job = bulk.Job.open(

@@ -19,7 +19,7 @@ from textkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from textkit.io.bulk import Inputs
-    from textkit.tokenized import Counts, Plan
+    from textkit.jobs.tokenized import Counts, Plan
     from textkit.tokenizers import Tokenizer
 
 app = typer.Typer(rich_markup_mode=None)
@@ -88,7 +88,7 @@ def tokenize(
 ) -> None:
     """Turn text files into tokens, one row out for each row in."""
     from textkit.io.bulk import Inputs
-    from textkit.tokenized import Plan
+    from textkit.jobs.tokenized import Plan
 
     tok = open_tokenizer(tokenizer)
     options: dict[str, Any] = {
@@ -136,7 +136,7 @@ def open_tokenizer(source: str) -> Tokenizer:
 def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: bool) -> tuple[Counts, float]:
     """Tokenize part after part to standard output, or only count."""
     from textkit.io.bulk import cut_parts, map_parts
-    from textkit.tokenized import Counts, tokenize_part, use_tokenizer
+    from textkit.jobs.tokenized import Counts, tokenize_part, use_tokenizer
 
     counts, failures, started = Counts(), [], time.perf_counter()
     parts = cut_parts(source, n_rows=_STREAM_ROWS, n_characters=_STREAM_CHARACTERS)
@@ -155,7 +155,7 @@ def _stream(tok: Tokenizer, source: Inputs, plan: Plan, *, workers: int, quiet: 
 def _colour(tok: Tokenizer, source: Inputs, max_length: int | None) -> tuple[Counts, float]:
     from textkit.cli.colours import colour_rows
     from textkit.io.bulk import cut_parts
-    from textkit.tokenized import Counts
+    from textkit.jobs.tokenized import Counts
 
     counts, started = Counts(), time.perf_counter()
     # A person who types wants each line back at once.
@@ -187,7 +187,7 @@ def _write_parts(
     """Make the parts of a job that are missing, each a whole file, and close the job."""
     from textkit.cli.output import Progress, note
     from textkit.io import bulk
-    from textkit.tokenized import Counts, tokenize_part, use_tokenizer
+    from textkit.jobs.tokenized import Counts, tokenize_part, use_tokenizer
 
     assert plan.folder is not None
     description = {

@@ -1,6 +1,6 @@
 """`textkit train`: a file of texts and labels in, a run folder out.
 
-The run folder is described in textkit/runs.py. Ctrl-C or SIGTERM stops after the present step, keeps the best model so
+The run folder is described in textkit/jobs/runs.py. Ctrl-C or SIGTERM stops after the present step, keeps the best model so
 far and a checkpoint; `--resume` goes on from there, also after a kill.
 """
 
@@ -90,7 +90,7 @@ def train(
     ] = False,
 ) -> None:
     """Train a text classifier; the columns are guessed by their names, and the guess is said."""
-    from textkit import runs
+    from textkit.jobs import runs
     from textkit.recipe import complete_recipe, read_recipe
 
     require("torch", "accelerate", "matplotlib", *(["sklearn"] if baseline else []), needed_by="training")
@@ -161,7 +161,8 @@ def _train_rows(
     init_from: Path | None,
     files: tuple[Path, Path | None, dict[str, Any]] | None,
 ) -> None:
-    from textkit import TextClassifier, runs
+    from textkit import TextClassifier
+    from textkit.jobs import runs
     from textkit.training import processes
     from textkit.training.board import Board
     from textkit.watch import Epoch, Step, Watch
@@ -226,8 +227,8 @@ def _finish(
 ) -> None:
     """Write run.json and the curves, and say what came out, the baseline beside it."""
     import textkit
-    from textkit import runs
     from textkit.io import files
+    from textkit.jobs import runs
     from textkit.training.curves import draw_curves
 
     history = model.history_

@@ -22,7 +22,7 @@ import tokenizers as hf
 
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.io import files
-from textkit.tokenized import has_ids
+from textkit.jobs.tokenized import has_ids
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import PipelineTokenizer
 from textkit.tokenizers.counting import split_pieces
