@@ -1,9 +1,11 @@
 """Use an installed core-only textkit as its users do: check_wheel.sh runs this outside the checkout, by a fresh python.
 
-In: the wheel and the checkout that it was built from. Out: exit code 0, or a list of what failed and 1. Three parts:
+In: the wheel and the checkout that it was built from. Out: exit code 0, or a list of what failed
+and 1. Three parts:
 1. The wheel holds every file of textkit/ and nothing else.
 2. What the core promises works: tokenizers in Python, and every verb that needs no extra.
-3. Whatever needs an extra exits with 2 and one line that gives its pip command, and leaves nothing on the disk.
+3. Whatever needs an extra exits with 2 and one line that gives its pip command, and leaves
+   nothing on the disk.
 """
 
 from __future__ import annotations

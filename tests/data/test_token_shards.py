@@ -26,7 +26,7 @@ from textkit.features.ngrams import HashedNgrams
 from textkit.features.text_input import TextInput
 from textkit.recipe import complete_recipe, make_recipe
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ROWS = [("the cat sat", "animal"), ("", "none"), ("a dog", "animal"), ("stocks fell again today", "money")]
 WORDS = tokenizers.train("word", [text for text, _ in ROWS])
 

@@ -6,8 +6,8 @@ import random
 
 import numpy as np
 import pytest
-from tests.tokenizers.test_templates import naive_ids
 
+from tests.features.test_templates import naive_ids
 from textkit import tokenizers
 from textkit.errors import UsageError
 from textkit.features import ngrams

@@ -127,7 +127,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 
 
 CLI = ["--no-baseline", "--epochs", "6", "--device", "cpu", "-s", "training.threads=1", "-s", "training.patience=6"]

@@ -98,7 +98,7 @@ def _deal_groups(groups: Codes, codes: Codes | None, shares: NDArray[np.float64]
     weights = member_counts / np.bincount(class_of, minlength=n_classes)[classes]
 
     order = np.random.default_rng([seed, _STREAM]).permutation(n_groups)
-    # By summed squares of class shares: the worst share is off by .005, scikit-learn's by .014 (tests/test_splits.py).
+    # By summed squares of class shares: the worst share is off by .005, scikit-learn's by .014 (tests/data/test_splits.py).
     sizes = np.bincount(members // n_classes, weights=weights**2, minlength=n_groups)
     order = order[np.argsort(-sizes[order], kind="stable")]
     missing = np.repeat(shares[:, None], n_classes, axis=1)  # (n_parts, n_classes) of each class, still to come

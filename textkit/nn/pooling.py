@@ -1,6 +1,6 @@
 """Poolings: states (batch, time, dim) and mask (batch, time) -> (batch, out_dim); an empty row gives zeros.
 
-Each is an nn.Module made by `textkit.encoders.create_pooling(name, dim=...)`. States at padding may hold anything.
+Each is an nn.Module made by `textkit.nn.encoders.create_pooling(name, dim=...)`. States at padding may hold anything.
 """
 
 from __future__ import annotations
