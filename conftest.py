@@ -1,7 +1,7 @@
 """Every test and doctest runs in a scratch folder of its own, and draws the same numbers on every run.
 
-The property tests draw 50 fixed examples each, whatever ran before them. TEXTKIT_SEARCH=2000 looks for so many new ones
-instead (`make fuzz`); what it finds becomes an `@example` of the test.
+The property tests draw 50 fixed examples each, whatever ran before them. TEXTKIT_SEARCH=2000 looks
+for so many new ones instead (`make fuzz`); what it finds becomes an `@example` of the test.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ settings.register_profile(
 )
 settings.load_profile("search" if SEARCH else "fixed")
 if not SEARCH:
-    # Hypothesis mixes in the constants of the modules that happen to be loaded; "derandomize" does not stop that.
+    # Hypothesis mixes in the constants of the modules that happen to be loaded; "derandomize" does
+    # not stop that.
     providers._get_local_constants = lambda: providers._local_constants
 
 

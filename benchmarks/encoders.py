@@ -1,8 +1,10 @@
-"""How long a training step of each encoder takes, beside torch's own layers of the same size, in one run.
+"""How long a training step of each encoder takes, beside torch's own layers of the same size, in
+one run.
 
-Forward and backward over 32 rows of 36 to 40 tokens, 128 wide, as length buckets give them, on one thread; rounds go
-through all of them in turn, and the best of each is printed. `lstm` and `gru` have torch's packed bidirectional layers
-beside them, `cnn` Conv1d, `transformer` nn.TransformerEncoder (pre-norm).
+Forward and backward over 32 rows of 36 to 40 tokens, 128 wide, as length buckets give them, on one
+thread; rounds go through all of them in turn, and the best of each is printed. `lstm` and `gru`
+have torch's packed bidirectional layers beside them, `cnn` Conv1d, `transformer`
+nn.TransformerEncoder (pre-norm).
 """
 
 from __future__ import annotations
@@ -25,17 +27,25 @@ def peers() -> Iterator[tuple[str, nn.Module, Run]]:
     for name, cell in (("lstm", nn.LSTM), ("gru", nn.GRU), ("rnn", nn.RNN)):
         layer = cell(DIM, 64, batch_first=True, bidirectional=True)
         yield f"{name}: torch, packed", layer, packed(layer)
-    convolutions = nn.ModuleList(nn.Conv1d(DIM, 100, width, padding=width // 2) for width in (3, 4, 5))
+    convolutions = nn.ModuleList(
+        nn.Conv1d(DIM, 100, width, padding=width // 2) for width in (3, 4, 5)
+    )
     yield "cnn: torch's Conv1d", convolutions, convolved(convolutions)
     layer = nn.TransformerEncoderLayer(DIM, 4, 512, 0.1, "gelu", batch_first=True, norm_first=True)
     stack = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-    yield "transformer: torch's", stack, lambda states, mask, lengths: stack(states, src_key_padding_mask=~mask)
+    yield (
+        "transformer: torch's",
+        stack,
+        lambda states, mask, lengths: stack(states, src_key_padding_mask=~mask),
+    )
 
 
 def packed(layer: nn.RNNBase) -> Run:
     def run(states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         rows = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(layer(rows)[0], batch_first=True, total_length=states.shape[1])[0]
+        return pad_packed_sequence(layer(rows)[0], batch_first=True, total_length=states.shape[1])[
+            0
+        ]
 
     return run
 
@@ -75,7 +85,10 @@ def main() -> None:
     n_tokens = int(lengths.sum())
     for name, module, _ in sorted(chosen, key=lambda row: row[0]):
         size = sum(value.numel() for value in module.parameters())
-        print(f"{name:24} {1000 * best[name]:7.1f} ms {n_tokens / best[name]:9,.0f} tokens/s {size:9,} parameters")
+        print(
+            f"{name:24} {1000 * best[name]:7.1f} ms {n_tokens / best[name]:9,.0f} tokens/s"
+            f" {size:9,} parameters"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Padding share of batches on IMDb reviews cut at 512 tokens: random batches, transformers' length groups, our plans.
+"""Padding share of batches on IMDb reviews cut at 512 tokens: random batches, transformers' length
+groups, our plans.
 
-Usage: python benchmarks/padding.py [--rows 49358]. The share of padded positions that hold no token, mean of three
-epochs; lower is better. Lengths are those of the word tokenizer. Plans by size have 32 rows a batch; the plan by budget
-has as many padded positions as 32 rows of the mean length, and --budget positions.
+Usage: python benchmarks/padding.py [--rows 49358]. The share of padded positions that hold no
+token, mean of three epochs; lower is better. Lengths are those of the word tokenizer. Plans by size
+have 32 rows a batch; the plan by budget has as many padded positions as 32 rows of the mean length,
+and --budget positions.
 """
 
 from __future__ import annotations
@@ -61,16 +63,23 @@ def main() -> None:
         print("no ../shared/data beside the project: nothing to measure on")
         return
     lengths = read_lengths(path, options.rows)
-    print(f"{len(lengths):,} reviews, {lengths.mean():.0f} tokens a row, {(lengths == MAX_LENGTH).mean():.1%} cut")
+    print(
+        f"{len(lengths):,} reviews, {lengths.mean():.0f} tokens a row,"
+        f" {(lengths == MAX_LENGTH).mean():.1%} cut"
+    )
     plans: dict[str, Plan] = {
         "random batches of 32": lambda epoch: random_batches(lengths, epoch),
         "transformers group_by_length": lambda epoch: length_groups(lengths, epoch),
-        "textkit plan_batches, 32 rows": lambda epoch: plan_batches(lengths, batch_size=32, seed=0, epoch=epoch),
+        "textkit plan_batches, 32 rows": lambda epoch: plan_batches(
+            lengths, batch_size=32, seed=0, epoch=epoch
+        ),
     }
     budgets = (round(BATCH_ROWS * float(lengths.mean())), options.budget)
     for budget in budgets:
-        plans[f"textkit plan_token_budget, {budget:,}"] = lambda epoch, budget=budget: plan_token_budget(  # type: ignore[misc]
-            lengths, batch_tokens=budget, seed=0, epoch=epoch
+        plans[f"textkit plan_token_budget, {budget:,}"] = lambda epoch, budget=budget: (
+            plan_token_budget(  # type: ignore[misc]
+                lengths, batch_tokens=budget, seed=0, epoch=epoch
+            )
         )
     for name, plan in plans.items():
         started = time.perf_counter()
@@ -79,7 +88,8 @@ def main() -> None:
         shares = [padding_share(lengths, planned) for planned in batches]
         rows = sum(map(len, batches[0])) / len(batches[0])
         print(
-            f"  {name:34} padding {np.mean(shares):6.2%}   {rows:5.1f} rows a batch   {seconds:6.3f} s an epoch to plan"
+            f"  {name:34} padding {np.mean(shares):6.2%}   {rows:5.1f} rows a batch  "
+            f" {seconds:6.3f} s an epoch to plan"
         )
 
 

@@ -1,12 +1,15 @@
-"""Every recipe of pipelines/ on five data sets and the quick-start data, TF-IDF + LinearSVC and fastText beside it.
+"""Every recipe of pipelines/ on five data sets and the quick-start data, TF-IDF + LinearSVC and
+fastText beside it.
 
-    python benchmarks/recipes.py [--recipes word-glove-lstm,ngram-bag] [--sets trec6,sst2] [--seeds 0,1,2] [--threads 2]
+    python benchmarks/recipes.py [--recipes word-glove-lstm,ngram-bag] [--sets trec6,sst2]
+        [--seeds 0,1,2] [--threads 2]
     python benchmarks/recipes.py --recipes word-glove-lstm --sets ag-news --set training.epochs=6
-    python benchmarks/recipes.py --recipes pretrained-finetune --sets sst2 --model FOLDER --valid sst2_dev.csv
+    python benchmarks/recipes.py --recipes pretrained-finetune --sets sst2 --model FOLDER
+        --valid sst2_dev.csv
 
-Official test files; a recipe is chosen by its validation accuracy, which stands beside the test accuracy. Seconds are
-those of TextClassifier.fit (tokenizer, encoding, training, validation) in one process. Results go to standard output as
-a table, and a line of JSON each to --log.
+Official test files; a recipe is chosen by its validation accuracy, which stands beside the test
+accuracy. Seconds are those of TextClassifier.fit (tokenizer, encoding, training, validation) in one
+process. Results go to standard output as a table, and a line of JSON each to --log.
 """
 
 from __future__ import annotations
@@ -46,37 +49,65 @@ Rows = tuple[list[str], list[str]]
 
 def main() -> None:
     """Run what was asked for and print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     known = sorted(path.stem for path in (ROOT / "pipelines").glob("*.toml"))
     usual = [name for name in known if name not in ("multilabel-bag", "pretrained-finetune")]
     parser.add_argument("--recipes", default=",".join(usual))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as textkit train takes it")
-    parser.add_argument("--valid", help="file beside the sets whose rows validate, instead of held-out ones")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="as textkit train takes it"
+    )
+    parser.add_argument(
+        "--valid", help="file beside the sets whose rows validate, instead of held-out ones"
+    )
     parser.add_argument("--model", help="folder of the pretrained model, for pretrained-finetune")
     parser.add_argument("--log", type=Path, default=Path("recipes.jsonl"))
     parser.add_argument("--no-peers", action="store_true")
     options = parser.parse_args()
     if not DATA.exists():
-        raise SystemExit("the data sets are not beside the project (../shared/data/train_dev): nothing to measure")
-    print(f"{'data':10} {'model':24} {'valid':>6} {'test':>6} {'F1':>6} {'s':>7} {'weights':>11} {'tokens/s':>9}")
+        raise SystemExit(
+            "the data sets are not beside the project (../shared/data/train_dev): nothing to"
+            " measure"
+        )
+    print(
+        f"{'data':10} {'model':24} {'valid':>6} {'test':>6} {'F1':>6} {'s':>7} {'weights':>11}"
+        f" {'tokens/s':>9}"
+    )
     for name in options.sets.split(","):
         train, test = (read_rows(file) for file in SETS[name])
         if not options.no_peers:
             say(options.log, name, "TF-IDF + LinearSVC", [baseline(train, test)])
-            say(options.log, name, "fastText, tuned", [fasttext(train, test, threads=options.threads)])
+            say(
+                options.log,
+                name,
+                "fastText, tuned",
+                [fasttext(train, test, threads=options.threads)],
+            )
         for recipe in filter(None, options.recipes.split(",")):
             seeds = [int(seed) for seed in options.seeds.split(",")]
-            say(options.log, name, recipe, [run(recipe, train, test, seed, options) for seed in seeds])
+            say(
+                options.log,
+                name,
+                recipe,
+                [run(recipe, train, test, seed, options) for seed in seeds],
+            )
 
 
 def say(log: Path, data: str, model: str, runs: list[dict[str, Any]]) -> None:
     """Print the mean of the runs, and keep each of them."""
     with log.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps({"data": data, "model": model, **found}) + "\n" for found in runs)
-    mean = {key: float(np.mean([found.get(key, np.nan) for found in runs])) for key in runs[0] if key != "seed"}
+        file.writelines(
+            json.dumps({"data": data, "model": model, **found}) + "\n" for found in runs
+        )
+    mean = {
+        key: float(np.mean([found.get(key, np.nan) for found in runs]))
+        for key in runs[0]
+        if key != "seed"
+    }
     columns = [f"{mean.get(key, np.nan):6.3f}" for key in ("valid", "test", "f1")]
     columns += [
         f"{mean['seconds']:7.1f}",
@@ -86,7 +117,9 @@ def say(log: Path, data: str, model: str, runs: list[dict[str, Any]]) -> None:
     print(f"{data:10} {model:24} " + " ".join(columns), flush=True)
 
 
-def run(name: str, train: Rows, test: Rows, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def run(
+    name: str, train: Rows, test: Rows, seed: int, options: argparse.Namespace
+) -> dict[str, Any]:
     """Train one recipe with one seed."""
     recipe = read_recipe(ROOT / "pipelines" / f"{name}.toml", options.set)
     changes: dict[str, Any] = {"seed": seed, "training__threads": options.threads}
@@ -114,7 +147,11 @@ def baseline(train: Rows, test: Rows) -> dict[str, Any]:
     started = time.perf_counter()
     predicted = predict_baseline(*train, test[0])
     result = evaluate(test[1], predicted, classes=sorted(set(train[1])))
-    return {"test": result.accuracy, "f1": result.macro_f1, "seconds": time.perf_counter() - started}
+    return {
+        "test": result.accuracy,
+        "f1": result.macro_f1,
+        "seconds": time.perf_counter() - started,
+    }
 
 
 def fasttext(train: Rows, test: Rows, *, threads: int) -> dict[str, Any]:
@@ -124,11 +161,23 @@ def fasttext(train: Rows, test: Rows, *, threads: int) -> dict[str, Any]:
     names = {label: f"__label__{i}" for i, label in enumerate(sorted(set(train[1])))}
     with tempfile.TemporaryDirectory() as folder:
         for file, (texts, labels) in (("train", train), ("test", test)):
-            lines = [f"{names[y]} {' '.join(x.lower().split())}\n" for x, y in zip(texts, labels, strict=True)]
+            lines = [
+                f"{names[y]} {' '.join(x.lower().split())}\n"
+                for x, y in zip(texts, labels, strict=True)
+            ]
             Path(folder, file).write_text("".join(lines), encoding="utf-8")
         started = time.perf_counter()
-        command = ["fasttext", "supervised", "-input", f"{folder}/train", "-output", f"{folder}/model"]
-        subprocess.run([*command, *FASTTEXT, "-thread", str(threads)], check=True, capture_output=True)
+        command = [
+            "fasttext",
+            "supervised",
+            "-input",
+            f"{folder}/train",
+            "-output",
+            f"{folder}/model",
+        ]
+        subprocess.run(
+            [*command, *FASTTEXT, "-thread", str(threads)], check=True, capture_output=True
+        )
         seconds = time.perf_counter() - started
         predict = ["fasttext", "predict", f"{folder}/model.bin", f"{folder}/test"]
         found = subprocess.run(predict, check=True, capture_output=True, text=True).stdout.split()

@@ -1,7 +1,9 @@
-"""File to Parquet: `textkit tokenize` beside `datasets.map(batched=True)` with the same tokenizer, in one run.
+"""File to Parquet: `textkit tokenize` beside `datasets.map(batched=True)` with the same tokenizer,
+in one run.
 
-Each runs in a process of its own on the same text file (IMDb reviews from ../shared/data, 65 MB; --rows cuts it); ids
-of both are compared before the times are printed. Time and peak memory are the whole process's, imports included.
+Each runs in a process of its own on the same text file (IMDb reviews from ../shared/data, 65 MB;
+--rows cuts it); ids of both are compared before the times are printed. Time and peak memory are the
+whole process's, imports included.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from transformers import PreTrainedTokenizerFast
 source, tokenizer, target, cache = sys.argv[1:]
 tok = PreTrainedTokenizerFast(tokenizer_file=tokenizer)
 rows = load_dataset("text", data_files=source, split="train", cache_dir=cache)
-encode = lambda batch: {"ids": tok(batch["text"], add_special_tokens=False, return_attention_mask=False,
+encode = lambda batch: {"ids": tok(batch["text"], add_special_tokens=False,
+                                    return_attention_mask=False,
                                     return_token_type_ids=False, verbose=False)["input_ids"]}
 started = time.perf_counter()
 rows.map(encode, batched=True, remove_columns=["text"]).to_parquet(target)
@@ -37,7 +40,9 @@ def run(arguments: list[str]) -> tuple[float, float, str]:
     """Run a command; give its wall time in seconds, its peak memory in MiB and what it printed."""
     environment = {**os.environ, "HF_DATASETS_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
     started = time.perf_counter()
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True)
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True
+    )
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -58,25 +63,45 @@ def main() -> None:
             (folder / "a.txt").write_bytes(b"".join(itertools.islice(file, n_rows)))
         textkit = [sys.executable, "-m", "textkit"]
         kinds = ("bpe", "wordpiece")
-        # All are measured before the first ids are compared: a child's peak memory begins at what its parent holds.
+        # All are measured before the first ids are compared: a child's peak memory begins at what
+        # its parent holds.
         measured = [measure(kind, folder, textkit) for kind in kinds]
         for kind, figures in zip(kinds, measured, strict=True):
             compare(kind, folder, *figures)
 
 
-def measure(kind: str, folder: Path, textkit: list[str]) -> tuple[tuple[float, float, str], tuple[float, float, str]]:
-    """Train a tokenizer on the first rows, then tokenize all with it, by textkit and by datasets."""
+def measure(
+    kind: str, folder: Path, textkit: list[str]
+) -> tuple[tuple[float, float, str], tuple[float, float, str]]:
+    """Train a tokenizer on the first rows, then tokenize all with it, by textkit and by
+    datasets.
+    """
     source, sample, tok = folder / "a.txt", folder / "sample.txt", folder / f"tok-{kind}"
     with source.open("rb") as file:
         sample.write_bytes(b"".join(itertools.islice(file, 5000)))
-    run([*textkit, "tokenizer", "train", str(sample), "-k", kind, "--size", "16000", "-o", str(tok)])
+    run(
+        [*textkit, "tokenizer", "train", str(sample), "-k", kind, "--size", "16000", "-o", str(tok)]
+    )
     plain = ["--no-spans", "--no-tokens"]
-    ours = run([*textkit, "tokenize", str(source), "-t", str(tok), "-o", str(folder / f"ours-{kind}"), *plain])
+    ours = run(
+        [
+            *textkit,
+            "tokenize",
+            str(source),
+            "-t",
+            str(tok),
+            "-o",
+            str(folder / f"ours-{kind}"),
+            *plain,
+        ]
+    )
     names = [tok / "tokenizer.json", folder / f"theirs-{kind}.parquet", folder / f"cache-{kind}"]
     return ours, run([sys.executable, "-c", PEER, str(source), *map(str, names)])
 
 
-def compare(kind: str, folder: Path, ours: tuple[float, float, str], theirs: tuple[float, float, str]) -> None:
+def compare(
+    kind: str, folder: Path, ours: tuple[float, float, str], theirs: tuple[float, float, str]
+) -> None:
     """Check that the ids are equal, then say what was measured."""
     from pyarrow import parquet
 

@@ -1,8 +1,10 @@
-"""Tokenizer speed, textkit beside its peers in one run: list of str -> padded int64 matrix and mask, batches of 256.
+"""Tokenizer speed, textkit beside its peers in one run: list of str -> padded int64 matrix and
+mask, batches of 256.
 
-Usage: python benchmarks/tokenize_texts.py [--threads 1]. Texts are AG News from ../shared/data (13,127 rows), warm. Ids
-are checked equal before any time is taken; each contender then runs in turn, five rounds, and the best round counts.
-Columns: MB of UTF-8 a second, ratio to transformers' tokenizer call. A second table does the same with spans.
+Usage: python benchmarks/tokenize_texts.py [--threads 1]. Texts are AG News from ../shared/data
+(13,127 rows), warm. Ids are checked equal before any time is taken; each contender then runs in
+turn, five rounds, and the best round counts. Columns: MB of UTF-8 a second, ratio to transformers'
+tokenizer call. A second table does the same with spans.
 """
 
 from __future__ import annotations
@@ -64,7 +66,10 @@ def measure(jobs: dict[str, Job], texts: list[str], *, baseline: str) -> None:
             in_batches(job)(texts)
             best[name] = min(best[name], time.perf_counter() - started)
     for name, seconds in best.items():
-        print(f"  {name:44} {n_bytes / seconds / 1e6:8.1f} MB/s {best[baseline] / seconds:7.1f} x {baseline}")
+        print(
+            f"  {name:44} {n_bytes / seconds / 1e6:8.1f} MB/s {best[baseline] / seconds:7.1f} x"
+            f" {baseline}"
+        )
 
 
 def load_tokenizers() -> dict[str, Any]:
@@ -88,7 +93,9 @@ def subword_table(name: str, tok: Any, texts: list[str]) -> None:
 
     backend = hf.Tokenizer.from_str(tok.json)
     backend.encode_special_tokens = True
-    fast = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]" if name == "WordPiece" else None)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="[PAD]" if name == "WordPiece" else None
+    )
     if fast.pad_token is None:
         fast.pad_token = fast.convert_ids_to_tokens(0)
     raw = splintr.from_json_bytes(tok.json.encode())
@@ -97,18 +104,30 @@ def subword_table(name: str, tok: Any, texts: list[str]) -> None:
 
     def run_raw(batch: list[str]) -> Any:
         ids, offsets = raw.encode_batch_flat(batch)
-        return pad_flat(np.frombuffer(ids, np.uint32), np.frombuffer(offsets, np.uint64).astype(np.int64))
+        return pad_flat(
+            np.frombuffer(ids, np.uint32), np.frombuffer(offsets, np.uint64).astype(np.int64)
+        )
 
     def run_fast(batch: list[str]) -> Any:
-        return fast(batch, padding=True, add_special_tokens=False, return_tensors="np", return_token_type_ids=False)
+        return fast(
+            batch,
+            padding=True,
+            add_special_tokens=False,
+            return_tensors="np",
+            return_token_type_ids=False,
+        )
 
     def run_hf(batch: list[str]) -> Any:
-        return pad_lists([row.ids for row in backend.encode_batch_fast(batch, add_special_tokens=False)])
+        return pad_lists(
+            [row.ids for row in backend.encode_batch_fast(batch, add_special_tokens=False)]
+        )
 
     expected = [row.ids for row in backend.encode_batch_fast(texts, add_special_tokens=False)]
     assert [row.tolist() for row in tok.encode(texts)] == expected
     assert [row.tolist() for row in slow.encode(texts)] == expected
-    assert [row.tolist() for row in table.encode(texts)] == expected and table.engine_for(texts) == "table"
+    assert [row.tolist() for row in table.encode(texts)] == expected and table.engine_for(
+        texts
+    ) == "table"
     print(f"{name}: ids equal on {len(texts):,} texts; textkit's engine: {tok.engine_for(texts)}")
     jobs = {
         "transformers __call__": run_fast,
@@ -145,21 +164,34 @@ def peer_table(texts: list[str]) -> None:
 
     folder = SHARED / "conformance/tokenizers"
     lines = gzip.decompress((folder / "cl100k_base.tiktoken.gz").read_bytes()).split(b"\n")
-    ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines if line)}
-    tik = tiktoken.Encoding("cl100k", pat_str=SPLITS["cl100k"], mergeable_ranks=ranks, special_tokens={})
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece_test_model.model"))
+    ranks = {
+        base64.b64decode(token): int(rank)
+        for token, rank in (line.split() for line in lines if line)
+    }
+    tik = tiktoken.Encoding(
+        "cl100k", pat_str=SPLITS["cl100k"], mergeable_ranks=ranks, special_tokens={}
+    )
+    pieces = sentencepiece.SentencePieceProcessor(
+        model_file=str(folder / "sentencepiece_test_model.model")
+    )
     peers = {
         "tiktoken encode_ordinary_batch": (tik.encode_ordinary_batch, "cl100k_base.tiktoken.gz"),
         "sentencepiece encode": (pieces.encode, "sentencepiece_test_model.model"),
     }
     for name, (encode, file) in peers.items():
         tok = tokenizers.load(folder / file)
-        equal = sum(row.tolist() == ids for row, ids in zip(tok.encode(texts), encode(texts), strict=True))
+        equal = sum(
+            row.tolist() == ids for row, ids in zip(tok.encode(texts), encode(texts), strict=True)
+        )
         assert equal == len(texts), f"{name}: {len(texts) - equal:,} texts differ"
-        print(f"{file}: ids equal on {len(texts):,} texts; textkit's engine: {tok.engine_for(texts)}")
+        print(
+            f"{file}: ids equal on {len(texts):,} texts; textkit's engine: {tok.engine_for(texts)}"
+        )
         run_peer: Job = lambda batch, encode=encode: pad_lists(encode(batch))  # noqa: E731
         run_ours: Job = lambda batch, tok=tok: tok.encode(batch).pad()  # noqa: E731
-        measure({f"{name} + numpy": run_peer, "textkit": run_ours}, texts, baseline=f"{name} + numpy")
+        measure(
+            {f"{name} + numpy": run_peer, "textkit": run_ours}, texts, baseline=f"{name} + numpy"
+        )
 
 
 def word_table(texts: list[str]) -> None:
@@ -177,12 +209,20 @@ def word_table(texts: list[str]) -> None:
     sample = texts[:500]
     expected = [row.offsets for row in backend.encode_batch(sample)]
     found = word.encode(sample, spans=True)
-    assert [[tuple(span) for span in found.row_spans(i).tolist()] for i in range(len(sample))] == expected
+    assert [
+        [tuple(span) for span in found.row_spans(i).tolist()] for i in range(len(sample))
+    ] == expected
     print("words to ids with spans (500 texts checked against tokenizers with the same file)")
     jobs = {
-        "spaCy tokenizer.pipe": lambda batch: [[t.orth for t in doc] for doc in nlp.tokenizer.pipe(batch)],
-        "re.findall alone, no ids, no spans": lambda batch: [simple.findall(text) for text in batch],
-        "tokenizers encode_batch, offsets": lambda batch: [row.offsets for row in backend.encode_batch(batch)],
+        "spaCy tokenizer.pipe": lambda batch: [
+            [t.orth for t in doc] for doc in nlp.tokenizer.pipe(batch)
+        ],
+        "re.findall alone, no ids, no spans": lambda batch: [
+            simple.findall(text) for text in batch
+        ],
+        "tokenizers encode_batch, offsets": lambda batch: [
+            row.offsets for row in backend.encode_batch(batch)
+        ],
         "textkit unicode": lambda batch: word.encode(batch, spans=True),
         r"textkit regex \w+|[^\w\s]": lambda batch: pattern.encode(batch, spans=True),
     }
@@ -201,12 +241,18 @@ def main() -> None:
         print("no ../shared/data beside the project: nothing to measure on")
         return
     texts = read_texts()
-    print(f"{threads} thread(s), {len(texts):,} texts, {sum(len(t.encode()) for t in texts) / 1e6:.1f} MB")
+    print(
+        f"{threads} thread(s), {len(texts):,} texts,"
+        f" {sum(len(t.encode()) for t in texts) / 1e6:.1f} MB"
+    )
     for name, tok in load_tokenizers().items():
         subword_table(name, tok, texts)
     peer_table(texts)
     word_table(texts)
-    print(f"peak memory of all of this: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    print(
+        "peak memory of all of this:"
+        f" {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Train the LSTM recipe beside transformers' Trainer and beside a bare PyTorch loop, in one run.
 
-The same network, the same encoded texts, AdamW, one epoch. `Trainer`: random batches of 32 padded to their longest row,
-as people use it. `bare`: zero_grad, forward, backward, clip, step over textkit's own batches, nothing else. Rounds are
-interleaved and the best of each counts. Real tokens a second: padding does not count.
+The same network, the same encoded texts, AdamW, one epoch. `Trainer`: random batches of 32 padded
+to their longest row, as people use it. `bare`: zero_grad, forward, backward, clip, step over
+textkit's own batches, nothing else. Rounds are interleaved and the best of each counts. Real tokens
+a second: padding does not count.
 
     python benchmarks/train_speed.py [--rows N] [--rounds N] [--threads N]
 """
@@ -35,7 +36,9 @@ SHARED = Path(__file__).parents[2] / "shared" / "data" / "train_dev"
 
 def main() -> None:
     """Run the rounds and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -43,7 +46,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     texts, labels = read_rows(options.rows)
     recipe = complete_recipe(
-        make_recipe(training__epochs=1, training__device="cpu", training__threads=options.threads, encoder__dim=128)
+        make_recipe(
+            training__epochs=1,
+            training__device="cpu",
+            training__threads=options.threads,
+            encoder__dim=128,
+        )
     )
     tokenizer = tokenizers.train("word", texts, lowercase=True)
     tokens = tokenizer.encode(texts, max_length=512)
@@ -51,7 +59,9 @@ def main() -> None:
     train = Examples(tokens, codes.astype(np.int64))
     valid = Examples(tokens.take(np.arange(64)), train.targets[:64])
     torch.manual_seed(0)
-    network = TextNetwork(recipe, n_tokens=len(tokenizer.vocabulary), n_outputs=int(codes.max()) + 1)
+    network = TextNetwork(
+        recipe, n_tokens=len(tokenizer.vocabulary), n_outputs=int(codes.max()) + 1
+    )
     contenders: dict[str, Callable[[TextNetwork], float]] = {
         "textkit": lambda net: time_textkit(net, train, valid, recipe),
         "bare loop, the same batches": lambda net: time_bare(net, train, recipe),
@@ -62,10 +72,16 @@ def main() -> None:
         for name, run in contenders.items():
             best[name] = min(best[name], run(copy.deepcopy(network)))
     n_tokens = len(tokens.ids)
-    print(f"{len(texts):,} texts, {n_tokens / len(texts):.0f} tokens a text, {options.threads} threads")
+    print(
+        f"{len(texts):,} texts, {n_tokens / len(texts):.0f} tokens a text, {options.threads}"
+        f" threads"
+    )
     for name, seconds in best.items():
         ratio = best[name] / best["textkit"]
-        print(f"{name:38} {seconds:6.2f} s {n_tokens / seconds:10,.0f} tokens/s   textkit is {ratio:.2f} x as fast")
+        print(
+            f"{name:38} {seconds:6.2f} s {n_tokens / seconds:10,.0f} tokens/s   textkit is"
+            f" {ratio:.2f} x as fast"
+        )
 
 
 def read_rows(n_rows: int) -> tuple[list[str], list[str]]:

@@ -1,9 +1,10 @@
 """Opening word vectors and finding neighbours: textkit beside gensim and usearch, in one run.
 
-Opening: a made table of --gigabytes (300 wide) in textkit's folder, and the same table as gensim's native file with
-mmap="r"; each is opened, and one word looked up, in a process of its own, best of three. Neighbours: GloVe 6B 50d
-(--words of it), the ten nearest of 1,000 words, exact beside gensim's most_similar, and by an index with its recall.
-Everything is made in a scratch folder and removed.
+Opening: a made table of --gigabytes (300 wide) in textkit's folder, and the same table as gensim's
+native file with mmap="r"; each is opened, and one word looked up, in a process of its own, best of
+three. Neighbours: GloVe 6B 50d (--words of it), the ten nearest of 1,000 words, exact beside
+gensim's most_similar, and by an index with its recall. Everything is made in a scratch folder and
+removed.
 """
 
 from __future__ import annotations
@@ -75,12 +76,18 @@ def measure_opening(scratch: Path, gigabytes: float) -> None:
     for which, path in (("textkit", ours), ("gensim", theirs)):
         runs = [
             json.loads(
-                subprocess.run([sys.executable, "-c", OPEN, which, str(path)], capture_output=True, check=True).stdout
+                subprocess.run(
+                    [sys.executable, "-c", OPEN, which, str(path)], capture_output=True, check=True
+                ).stdout
             )
             for _ in range(3)
         ]
         seconds, before, after = min(runs)
-        print(f"  {which:8} {seconds:6.3f} s, {after:5.0f} MB at most, {before:.0f} MB of them its imports", flush=True)
+        print(
+            f"  {which:8} {seconds:6.3f} s, {after:5.0f} MB at most, {before:.0f} MB of them its"
+            f" imports",
+            flush=True,
+        )
 
 
 def best_of(rounds: int, *contenders: Callable[[], object]) -> list[float]:
@@ -109,11 +116,14 @@ def measure_neighbours(scratch: Path, n_words: int) -> None:
     print(f"ten nearest in {len(v):,} x {v.dim}:")
     print(f"  one word: textkit {one[0] * 1e3:.1f} ms, gensim {one[1] * 1e3:.1f} ms")
     # gensim has no batches: it is asked 100 times.
-    many = best_of(3, lambda: v.nearest(asked), lambda: [peer.most_similar(word) for word in asked[:100]])
+    many = best_of(
+        3, lambda: v.nearest(asked), lambda: [peer.most_similar(word) for word in asked[:100]]
+    )
     print(f"  a word of 1,000: textkit {many[0]:.2f} ms, gensim {many[1] * 10:.2f} ms")
     theirs = [{word for word, _ in peer.most_similar(word)} for word in asked[:100]]
     same = sum(
-        len({word for word, _ in row} & other) for row, other in zip(v.nearest(asked[:100]), theirs, strict=True)
+        len({word for word, _ in row} & other)
+        for row, other in zip(v.nearest(asked[:100]), theirs, strict=True)
     )
     print(f"  in common with gensim: {same / 1000:.1%}", flush=True)
 
@@ -123,8 +133,13 @@ def measure_neighbours(scratch: Path, n_words: int) -> None:
     index = open_index(scratch / "index")
     found = best_of(3, lambda: v.nearest(asked, index=index))
     exact, near = v.nearest(asked), v.nearest(asked, index=index)
-    recall = sum(len({w for w, _ in a} & {w for w, _ in b}) for a, b in zip(exact, near, strict=True)) / 10_000
-    print(f"  by an index: {found[0]:.2f} ms, recall {recall:.1%}, built in {built:.0f} s", flush=True)
+    recall = (
+        sum(len({w for w, _ in a} & {w for w, _ in b}) for a, b in zip(exact, near, strict=True))
+        / 10_000
+    )
+    print(
+        f"  by an index: {found[0]:.2f} ms, recall {recall:.1%}, built in {built:.0f} s", flush=True
+    )
 
 
 def main() -> None:

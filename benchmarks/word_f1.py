@@ -1,7 +1,8 @@
-"""Word tokenization against gold: UD English EWT test, surface tokens, beside spaCy's own tokenizer, in one run.
+"""Word tokenization against gold: UD English EWT test, surface tokens, beside spaCy's own
+tokenizer, in one run.
 
-A token counts as right when its span is a gold token's span. UAX 29 keeps "don't" whole where the gold cuts it in two,
-so its F1 measures a difference of convention as much as of quality.
+A token counts as right when its span is a gold token's span. UAX 29 keeps "don't" whole where the
+gold cuts it in two, so its F1 measures a difference of convention as much as of quality.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ Spans = set[tuple[int, int]]
 
 
 def gold_spans(row: dict[str, object]) -> Spans | None:
-    """Find each gold token in its text, from left to right; None where the tokens do not join back to it."""
+    """Find each gold token in its text, from left to right.
+
+    None where the tokens do not join back to it.
+    """
     text, at, spans = str(row["text"]), 0, set()
     for token in row["tokens"]:  # type: ignore[attr-defined]
         at = text.find(token, at)
@@ -30,7 +34,11 @@ def gold_spans(row: dict[str, object]) -> Spans | None:
 def score(found: Iterable[Spans], gold: list[Spans]) -> tuple[float, float, float]:
     right = n_found = n_gold = 0
     for spans, expected in zip(found, gold, strict=True):
-        right, n_found, n_gold = right + len(spans & expected), n_found + len(spans), n_gold + len(expected)
+        right, n_found, n_gold = (
+            right + len(spans & expected),
+            n_found + len(spans),
+            n_gold + len(expected),
+        )
     precision, recall = right / n_found, right / n_gold
     return precision, recall, 2 * precision * recall / (precision + recall)
 
@@ -52,11 +60,17 @@ def main() -> None:
 
     def ours(kind: str) -> Callable[[], list[Spans]]:
         batch = tokenizers.create(kind).encode(texts, spans=True)
-        return lambda: [{(a, b) for a, b in batch.row_spans(row).tolist()} for row in range(len(texts))]
+        return lambda: [
+            {(a, b) for a, b in batch.row_spans(row).tolist()} for row in range(len(texts))
+        ]
 
     contenders = {
         "spaCy, tokenizer of en": lambda: [
-            {(token.idx, token.idx + len(token)) for token in nlp.make_doc(text) if not token.is_space}
+            {
+                (token.idx, token.idx + len(token))
+                for token in nlp.make_doc(text)
+                if not token.is_space
+            }
             for text in texts
         ],
         "textkit spacy": ours("spacy"),

@@ -14,6 +14,8 @@ print(f"accuracy {model.score(*zip(*test, strict=True)):.3f}")
 model.save("docstring-model")
 again = TextClassifier.load("docstring-model")
 for text in ("Open a socket to the server.", "Return the median of the sample."):
-    probabilities = dict(zip(again.classes_.tolist(), again.predict_proba([text])[0].tolist(), strict=True))
+    probabilities = dict(
+        zip(again.classes_.tolist(), again.predict_proba([text])[0].tolist(), strict=True)
+    )
     best = max(probabilities, key=probabilities.get)
     print(f"{text:40} {best} {probabilities[best]:.2f}")

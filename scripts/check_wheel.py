@@ -1,4 +1,5 @@
-"""Use an installed core-only textkit as its users do: check_wheel.sh runs this outside the checkout, by a fresh python.
+"""Use an installed core-only textkit as its users do: check_wheel.sh runs this outside the
+checkout, by a fresh python.
 
 In: the wheel and the checkout that it was built from. Out: exit code 0, or a list of what failed
 and 1. Three parts:
@@ -73,7 +74,8 @@ NEEDS_IN_PYTHON = {
     "from textkit import tokenizers; tokenizers.create('spacy')": "spacy",
 }
 
-# Verbs that need no extra in some form or other are in WORKS; these need a model folder, which the core cannot make.
+# Verbs that need no extra in some form or other are in WORKS; these need a model folder, which the
+# core cannot make.
 UNTRIED = {"info"}
 
 
@@ -91,7 +93,10 @@ def main(wheel: Path, checkout: Path) -> int:
         check_missing(arguments, run("textkit", *arguments.split()), extra, code=2)
     for program, extra in NEEDS_IN_PYTHON.items():
         check_missing(program, run("python", "-I", "-c", program), extra, code=1)
-    check_verbs({line.split()[0] for line in WORKS.split("\n")[1:-1]} | {line.split()[0] for _, line in needs})
+    check_verbs(
+        {line.split()[0] for line in WORKS.split("\n")[1:-1]}
+        | {line.split()[0] for _, line in needs}
+    )
     for failure in failures:
         print(f"check_wheel: {failure}", file=sys.stderr)
     print(f"check_wheel: {wheel.name}: {len(failures)} failures")
@@ -114,12 +119,17 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def textkit(line: str) -> str:
     """Run what must work; give its standard output."""
     done = run("textkit", *line.split())
-    check(done.returncode == 0, f"textkit {line}: exit code {done.returncode}: {done.stderr.strip()[-300:]}")
+    check(
+        done.returncode == 0,
+        f"textkit {line}: exit code {done.returncode}: {done.stderr.strip()[-300:]}",
+    )
     return done.stdout
 
 
 def check_contents(wheel: Path, checkout: Path) -> None:
-    """Compare the wheel with the package in the checkout, file by file: reports, pages and py.typed are in it too."""
+    """Compare the wheel with the package in the checkout, file by file: reports, pages and
+    py.typed are in it too.
+    """
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     package = {
         path.relative_to(checkout).as_posix()
@@ -129,39 +139,56 @@ def check_contents(wheel: Path, checkout: Path) -> None:
     check(package <= inside, f"the wheel lacks {', '.join(sorted(package - inside))}")
     check(inside <= package, f"the wheel should not hold {', '.join(sorted(inside - package))}")
     pages = [name for name in package if name.endswith(".html")]
-    check(bool(pages) and "textkit/py.typed" in package, "the package holds no page, or no py.typed")
+    check(
+        bool(pages) and "textkit/py.typed" in package, "the package holds no page, or no py.typed"
+    )
 
 
 def check_is_core() -> None:
-    """See that textkit comes from this environment, and that no extra is in it: else the rest would prove nothing."""
+    """See that textkit comes from this environment, and that no extra is in it: else the rest
+    would prove nothing.
+    """
     import textkit
     from textkit.errors import OPTIONAL
 
-    check(str(textkit.__file__).startswith(sys.prefix), f"textkit was imported from {textkit.__file__}")
+    check(
+        str(textkit.__file__).startswith(sys.prefix),
+        f"textkit was imported from {textkit.__file__}",
+    )
     present = [package for package in OPTIONAL if importlib.util.find_spec(package) is not None]
     check(not present, f"not a core-only environment: {', '.join(present)} can be imported")
 
 
 def write_inputs() -> None:
-    """Write four word vectors, pairs of words with a score, and two folders that say they hold a model."""
+    """Write four word vectors, pairs of words with a score, and two folders that say they hold a
+    model.
+    """
     words = {"king": "1 0", "queen": "0 1", "man": ".5 .5", "woman": ".1 .9"}
     lines = [f"{len(words)} 2", *(f"{word} {numbers}" for word, numbers in words.items())]
     Path("words.vec").write_text("\n".join(lines) + "\n", encoding="utf-8")
     Path("pairs.txt").write_text("king queen 7\nman woman 8\nking man 5\n", encoding="utf-8")
     for folder, model_type in (("model", "textkit"), ("bert", "bert")):
         Path(folder).mkdir()
-        (Path(folder) / "config.json").write_text(json.dumps({"model_type": model_type}), encoding="utf-8")
+        (Path(folder) / "config.json").write_text(
+            json.dumps({"model_type": model_type}), encoding="utf-8"
+        )
 
 
 def check_tokens() -> None:
     """See that JSON lines and Parquet hold the same ids, a row for each row."""
     from pyarrow import parquet
 
-    rows = [json.loads(line) for line in textkit("tokenize data/test.csv -t bpe --to jsonl").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in textkit("tokenize data/test.csv -t bpe --to jsonl").splitlines()
+    ]
     textkit("tokenize data/test.csv -t bpe -o parts")
     table = parquet.read_table(sorted(Path("parts").glob("*.parquet")))
     check(len(rows) > 500, f"textkit tokenize gave {len(rows)} rows")
-    check(table.column("ids").to_pylist() == [row["ids"] for row in rows], "Parquet and JSON lines hold other ids")
+    check(
+        table.column("ids").to_pylist() == [row["ids"] for row in rows],
+        "Parquet and JSON lines hold other ids",
+    )
 
 
 def check_python() -> None:
@@ -173,14 +200,27 @@ def check_python() -> None:
     batch = trained.encode(texts, spans=True)
     trained.save("saved")
     loaded = tokenizers.load("saved")
-    check(loaded.fingerprint == trained.fingerprint, "a tokenizer has another fingerprint after save and load")
-    check(loaded.encode(texts).ids.tolist() == batch.ids.tolist(), "a tokenizer gives other ids after save and load")
-    check([loaded.decode(batch[row]) for row in range(len(texts))] == texts, "decode does not give the texts back")
+    check(
+        loaded.fingerprint == trained.fingerprint,
+        "a tokenizer has another fingerprint after save and load",
+    )
+    check(
+        loaded.encode(texts).ids.tolist() == batch.ids.tolist(),
+        "a tokenizer gives other ids after save and load",
+    )
+    check(
+        [loaded.decode(batch[row]) for row in range(len(texts))] == texts,
+        "decode does not give the texts back",
+    )
     check("torch" not in sys.modules, "the tokenizers import torch")
 
 
-def check_missing(what: str, done: subprocess.CompletedProcess[str], extra: str, *, code: int) -> None:
-    """See that a missing extra is the exit code, one last line with the pip command, and nothing else."""
+def check_missing(
+    what: str, done: subprocess.CompletedProcess[str], extra: str, *, code: int
+) -> None:
+    """See that a missing extra is the exit code, one last line with the pip command, and nothing
+    else.
+    """
     told = [line for line in done.stderr.splitlines() if "is not installed" in line]
     said = f"exit code {done.returncode}, stderr {done.stderr.strip()[-300:]!r}"
     check(done.returncode == code, f"{what}: expected exit code {code}: {said}")

@@ -1,7 +1,9 @@
-"""Write textkit/tokenizers/engine_differences.py: code points on which splintr and tokenizers differ.
+"""Write textkit/tokenizers/engine_differences.py: code points on which splintr and tokenizers
+differ.
 
-Usage: python scripts/make_engine_differences.py; about three minutes. The two engines carry tables of different Unicode
-versions. Run it again when either is upgraded; `make fuzz` fails when a difference is missing from the table.
+Usage: python scripts/make_engine_differences.py; about three minutes. The two engines carry tables
+of different Unicode versions. Run it again when either is upgraded; `make fuzz` fails when a
+difference is missing from the table.
 """
 
 from __future__ import annotations
@@ -43,9 +45,17 @@ def find_differences(kind: str, options: dict[str, Any]) -> set[int]:
     for start in range(0, len(codes), BLOCK):
         block = [chr(code) for code in codes[start : start + BLOCK]]
         for texts in (block, [f"a{char}b" for char in block]):
-            mine, theirs = fast.encode_plain(texts, spans=False), reference.encode(texts, spans=False)
-            if not (np.array_equal(mine.ids, theirs.ids) and np.array_equal(mine.offsets, theirs.offsets)):
-                found |= {ord(c) for i, c in enumerate(block) if mine[i].tolist() != theirs[i].tolist()}
+            mine, theirs = (
+                fast.encode_plain(texts, spans=False),
+                reference.encode(texts, spans=False),
+            )
+            if not (
+                np.array_equal(mine.ids, theirs.ids)
+                and np.array_equal(mine.offsets, theirs.offsets)
+            ):
+                found |= {
+                    ord(c) for i, c in enumerate(block) if mine[i].tolist() != theirs[i].tolist()
+                }
     return found
 
 
@@ -64,8 +74,10 @@ def main() -> None:
     parts = [f"\\U{a:08x}" if a == b else f"\\U{a:08x}-\\U{b:08x}" for a, b in ranges]
     lines = "\n".join(f'    "{"".join(parts[i : i + 4])}"' for i in range(0, len(parts), 4))
     TARGET.write_text(
-        '"""Code points that splintr 0.22 and tokenizers 0.23 normalise or split differently, inside a regex class.\n'
-        "\nMade by scripts/make_engine_differences.py; do not edit. Rows that hold one go to the reference engine.\n"
+        '"""Code points that splintr 0.22 and tokenizers 0.23 normalise or split differently,'
+        " inside a regex class.\n"
+        "\nMade by scripts/make_engine_differences.py; do not edit. Rows that hold one go to the"
+        " reference engine.\n"
         f'"""\n\nDIFFERENCES = (\n{lines}\n)\n',
         encoding="utf-8",
     )

@@ -1,8 +1,8 @@
 """Write textkit/tokenizers/unicode_tables.py from the Unicode Character Database.
 
-Usage: python scripts/make_unicode_tables.py FOLDER, where FOLDER holds auxiliary/WordBreakProperty.txt,
-auxiliary/GraphemeBreakProperty.txt, emoji/emoji-data.txt and PropList.txt of one Unicode version (Debian's package
-unicode-data lays them out so).
+Usage: python scripts/make_unicode_tables.py FOLDER, where FOLDER holds
+auxiliary/WordBreakProperty.txt, auxiliary/GraphemeBreakProperty.txt, emoji/emoji-data.txt and
+PropList.txt of one Unicode version (Debian's package unicode-data lays them out so).
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import sys
 from pathlib import Path
 
 TARGET = Path(__file__).parents[1] / "textkit" / "tokenizers" / "unicode_tables.py"
-WORD = "ALetter CR Double_Quote Extend ExtendNumLet Format Hebrew_Letter Katakana LF MidLetter MidNum MidNumLet Newline"
+WORD = (
+    "ALetter CR Double_Quote Extend ExtendNumLet Format Hebrew_Letter Katakana LF MidLetter"
+    " MidNum MidNumLet Newline"
+)
 WORD += " Numeric Regional_Indicator Single_Quote WSegSpace ZWJ"
 GRAPHEME = "CR Control Extend L LF LV LVT Prepend Regional_Indicator SpacingMark T V ZWJ"
-HEADER = '''"""Character classes of Unicode {version}, as ranges for the inside of a regex character class.
+HEADER = '''"""Character classes of Unicode {version}, as ranges for the inside of a regex class.
 
-Made by scripts/make_unicode_tables.py from the Unicode Character Database; do not edit. WORD: Word_Break (UAX 29,
-table 3); GRAPHEME: Grapheme_Cluster_Break (table 2); PICTOGRAPHIC: Extended_Pictographic (UTS 51); WHITE_SPACE
-(PropList). This file is long because it is data.
+Made by scripts/make_unicode_tables.py from the Unicode Character Database; do not edit. WORD:
+Word_Break (UAX 29, table 3); GRAPHEME: Grapheme_Cluster_Break (table 2); PICTOGRAPHIC:
+Extended_Pictographic (UTS 51); WHITE_SPACE (PropList). This file is long because it is data.
 """
 
 UNICODE_VERSION = "{version}"
@@ -53,8 +56,16 @@ def to_class(ranges: list[tuple[int, int]]) -> str:
 
 
 def escape(code: int) -> str:
-    """Write a code point for a Python literal: ASCII stays an escape in the regex too, the rest becomes a character."""
-    return f"\\\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    """Write a code point for a Python literal: ASCII stays an escape in the regex too, the rest
+    becomes a character.
+    """
+    return (
+        f"\\\\x{code:02x}"
+        if code < 0x80
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
 def write_table(name: str, values: dict[str, str]) -> str:
@@ -80,7 +91,9 @@ def main(folder: Path) -> None:
     word = read_property(folder / "auxiliary" / "WordBreakProperty.txt")
     grapheme = read_property(folder / "auxiliary" / "GraphemeBreakProperty.txt")
     grapheme["Control"] = [r for r in grapheme["Control"] if r != (0xD800, 0xDFFF)]
-    first = (folder / "auxiliary" / "WordBreakProperty.txt").read_text(encoding="utf-8").splitlines()[0]
+    first = (
+        (folder / "auxiliary" / "WordBreakProperty.txt").read_text(encoding="utf-8").splitlines()[0]
+    )
     version = re.search(r"(\d+\.\d+)\.\d+", first)[1]  # type: ignore[index]
     single = {
         "PICTOGRAPHIC": read_property(folder / "emoji" / "emoji-data.txt")["Extended_Pictographic"],

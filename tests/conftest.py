@@ -1,4 +1,6 @@
-"""What all tests share: a scratch folder as the working directory, and the public data beside the project."""
+"""What all tests share: a scratch folder as the working directory, and the public data beside
+the project.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ def test_pad_matches_naive_loop(rows: list[list[int]]) -> None:
     padded = TokenBatch.from_rows(rows).pad(pad_id=-1)
     width = max(map(len, rows), default=0)
     assert padded.ids.tolist() == [row + [-1] * (width - len(row)) for row in rows]
-    assert padded.mask.tolist() == [[True] * len(row) + [False] * (width - len(row)) for row in rows]
+    assert padded.mask.tolist() == [
+        [True] * len(row) + [False] * (width - len(row)) for row in rows
+    ]
     assert padded.lengths.tolist() == [len(row) for row in rows]
 
 

@@ -1,4 +1,6 @@
-"""The pages do what they say: every python block of README.md and docs/*.md runs, page by page, in a scratch folder."""
+"""The pages do what they say: every python block of README.md and docs/*.md runs, page by page,
+in a scratch folder.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def python_blocks(page: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(
+        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -27,13 +27,21 @@ ROOT = Path(__file__).parents[1]
 )
 def test_exit_codes_are_the_documented_ones(kind: type[errors.TextkitError], code: int) -> None:
     error = kind("what", where="here")
-    assert (error.exit_code, str(error), error.message, error.where) == (code, "here: what", "what", "here")
+    assert (error.exit_code, str(error), error.message, error.where) == (
+        code,
+        "here: what",
+        "what",
+        "here",
+    )
     assert isinstance(error, errors.TextkitError)
 
 
 def test_missing_extra_says_what_to_install() -> None:
     error = errors.MissingExtraError("spaCy", needed_by="tokenizer 'spacy'", extra="spacy")
-    assert str(error) == "spaCy is not installed, tokenizer 'spacy' needs it: pip install 'textkit-nlp[spacy]'"
+    assert (
+        str(error)
+        == "spaCy is not installed, tokenizer 'spacy' needs it: pip install 'textkit-nlp[spacy]'"
+    )
     assert error.exit_code == 2
 
 
@@ -42,21 +50,31 @@ def test_a_far_name_gets_no_guess() -> None:
 
 
 @pytest.mark.parametrize("package", ["torch", "accelerate"])
-def test_a_classifier_without_its_extra_says_what_to_install(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_without_its_extra_says_what_to_install(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    line = f"{package} is not installed, a text classifier needs it: pip install 'textkit-nlp[train]'"
+    line = (
+        f"{package} is not installed, a text classifier needs it: pip install 'textkit-nlp[train]'"
+    )
     with pytest.raises(errors.MissingExtraError, match=re.escape(line)):
         from textkit import TextClassifier  # noqa: F401
 
 
 def test_an_encoder_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(errors.MissingExtraError, match="torch is not installed, encoder 'lstm' needs it: pip install"):
+    with pytest.raises(
+        errors.MissingExtraError,
+        match="torch is not installed, encoder 'lstm' needs it: pip install",
+    ):
         registry.resolve("encoder", "lstm")
 
 
 def test_what_is_installed_is_not_imported_by_asking_for_it() -> None:
-    program = "import sys, textkit.errors as e; e.require('torch', needed_by='x'); sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys, textkit.errors as e; e.require('torch', needed_by='x');"
+        " sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
@@ -70,14 +88,27 @@ OPTIONAL_IMPORTS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "package"), OPTIONAL_IMPORTS, ids=lambda value: getattr(value, "stem", value))
-def test_a_module_requires_the_optional_packages_that_its_functions_import(path: Path, package: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "package"), OPTIONAL_IMPORTS, ids=lambda value: getattr(value, "stem", value)
+)
+def test_a_module_requires_the_optional_packages_that_its_functions_import(
+    path: Path, package: str
+) -> None:
     text = path.read_text(encoding="utf-8")
-    by_itself = package == "sklearn" and "def __sklearn_tags__" in text  # which scikit-learn alone calls
-    assert by_itself or re.search(rf'require\("{package}"', text), f"{path} imports {package} without require()"
+    by_itself = (
+        package == "sklearn" and "def __sklearn_tags__" in text
+    )  # which scikit-learn alone calls
+    assert by_itself or re.search(rf'require\("{package}"', text), (
+        f"{path} imports {package} without require()"
+    )
 
 
 def test_every_extra_that_an_error_names_brings_its_package() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
     for name, extra in errors.OPTIONAL.values():
-        assert any(re.match(rf"{name}\b", wanted, re.IGNORECASE) for wanted in extras[extra]), (name, extra)
+        assert any(re.match(rf"{name}\b", wanted, re.IGNORECASE) for wanted in extras[extra]), (
+            name,
+            extra,
+        )

@@ -15,13 +15,19 @@ ROOT = Path(__file__).parents[1]
 def run_script(path: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, str(path), *arguments], capture_output=True, env=environment, timeout=300, text=True
+        [sys.executable, str(path), *arguments],
+        capture_output=True,
+        env=environment,
+        timeout=300,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+)
 def test_example_runs(path: Path) -> None:
     said = run_script(path)
     assert said

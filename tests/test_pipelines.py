@@ -1,4 +1,7 @@
-"""The shipped recipes: each is valid, trains two steps and predicts; the schema beside them is the code's own."""
+"""The shipped recipes: each is valid, trains two steps and predicts.
+
+The schema beside them is the code's own.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ from textkit.watch import Watch
 
 FOLDER = Path(__file__).parents[1] / "pipelines"
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.toml"))
-TEXTS = [f"{side} {noun} of {i}" for i in range(10) for side in ("a good", "a bad") for noun in ("film", "book")]
+TEXTS = [
+    f"{side} {noun} of {i}"
+    for i in range(10)
+    for side in ("a good", "a bad")
+    for noun in ("film", "book")
+]
 LABELS = ["pos" if "good" in text else "neg" for text in TEXTS]
 # What the issue asks for by name.
 EXPECTED = {
@@ -35,7 +43,11 @@ def test_every_recipe_is_there() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains_two_steps(name: str) -> None:
-    options: dict[str, Any] = {"training__batch_size": 8, "training__threads": 1, "training__device": "cpu"}
+    options: dict[str, Any] = {
+        "training__batch_size": 8,
+        "training__threads": 1,
+        "training__device": "cpu",
+    }
     recipe = read_recipe(FOLDER / f"{name}.toml", [])
     if name == "pretrained-finetune":
         make_bert("bert")

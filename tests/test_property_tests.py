@@ -1,4 +1,6 @@
-"""Property tests draw the same examples on every run of `make test`, whatever else the process has loaded."""
+"""Property tests draw the same examples on every run of `make test`, whatever else the process
+has loaded.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def test_examples_are_the_same_whatever_modules_are_loaded(monkeypatch: pytest.M
     draw()
     first = drawn.copy()
     drawn.clear()
-    Path("fresh.py").write_text(f"NUMBERS = {list(range(1000, 2000, 7))}\nWORDS = ['one', 'two', 'three']\n")
+    Path("fresh.py").write_text(
+        f"NUMBERS = {list(range(1000, 2000, 7))}\nWORDS = ['one', 'two', 'three']\n"
+    )
     spec = importlib.util.spec_from_file_location("fresh", Path("fresh.py").resolve())
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -21,7 +21,13 @@ def test_a_written_recipe_reads_back_equal() -> None:
 
 def test_a_completed_recipe_holds_every_option() -> None:
     recipe = complete_recipe(Recipe())
-    assert recipe.encoder.options == {"dim": 64, "layers": 1, "bidirectional": True, "norm": "none", "dropout": 0.0}
+    assert recipe.encoder.options == {
+        "dim": 64,
+        "layers": 1,
+        "bidirectional": True,
+        "norm": "none",
+        "dropout": 0.0,
+    }
     assert recipe.tokenizer.options["lowercase"] is True
 
 
@@ -35,7 +41,9 @@ def test_every_problem_is_named_with_the_nearest_key() -> None:
 
 
 def test_misspelt_encoder_option_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown option of encoder 'lstm' 'dims'; did you mean 'dim'"):
+    with pytest.raises(
+        UsageError, match="unknown option of encoder 'lstm' 'dims'; did you mean 'dim'"
+    ):
         complete_recipe(make_recipe(encoder__dims=3))
 
 

@@ -33,6 +33,8 @@ def test_an_entry_point_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import EntryPoint, EntryPoints
 
     point = EntryPoint(name="mine", value="collections:Counter", group="textkit.encoders")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda **select: EntryPoints([point]).select(**select))
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda **select: EntryPoints([point]).select(**select)
+    )
     assert registry.resolve("encoder", "mine").__name__ == "Counter"
     assert "mine" in registry.names("encoder")

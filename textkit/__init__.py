@@ -1,6 +1,7 @@
 """textkit: raw text in; a trained, measured, served model out; every stage can be swapped.
 
-Importing this package imports nothing heavy: `TextClassifier` brings torch in when it is first named.
+Importing this package imports nothing heavy: `TextClassifier` brings torch in when it is first
+named.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """TokenBatch: the ragged columns that every tokenizer gives and every later stage takes.
 
-In: rows of ids. Out: one flat `ids` column with row `offsets`, the layout of an Arrow ListArray, plus optional `spans`
-and the number of tokens `truncated` from each row; and `pad()`, a rectangular copy with its mask. numpy only.
+In: rows of ids. Out: one flat `ids` column with row `offsets`, the layout of an Arrow ListArray,
+plus optional `spans` and the number of tokens `truncated` from each row; and `pad()`, a rectangular
+copy with its mask. numpy only.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ IntArray = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Padded:
-    """A rectangle: `ids` (rows, width) int64, `mask` (rows, width) bool, True = real, `lengths` (rows,) int64."""
+    """A rectangle: `ids` (rows, width) int64, `mask` (rows, width) bool, True = real, `lengths`
+    (rows,) int64.
+    """
 
     ids: NDArray[np.int64]
     mask: NDArray[np.bool_]
@@ -34,10 +37,10 @@ class Padded:
 class TokenBatch:
     """Ragged rows of token ids.
 
-    ids: (n_tokens,) int32. offsets: (n_rows + 1,) int64, from 0, non-decreasing; row i is ids[offsets[i]:offsets[i+1]].
-    spans: (n_tokens, 2) int32 (start, end) in the caller's own text, end-exclusive, or None.
-    truncated: (n_rows,) int32, tokens cut from each row.
-    sources: (n_rows,) int64, the input row of each row where rows were cut into windows, else None: they are the same.
+    ids: (n_tokens,) int32. offsets: (n_rows + 1,) int64, from 0, non-decreasing; row i is
+    ids[offsets[i]:offsets[i+1]]. spans: (n_tokens, 2) int32 (start, end) in the caller's own text,
+    end-exclusive, or None. truncated: (n_rows,) int32, tokens cut from each row. sources: (n_rows,)
+    int64, the input row of each row where rows were cut into windows, else None: they are the same.
     n_replaced: lone surrogates that became U+FFFD.
 
     >>> batch = TokenBatch.from_rows([[4, 5, 6], [], [7]])
@@ -55,7 +58,9 @@ class TokenBatch:
     n_replaced: int = 0
 
     @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[int]], spans: Sequence[Sequence[Any]] | None = None) -> TokenBatch:
+    def from_rows(
+        cls, rows: Sequence[Sequence[int]], spans: Sequence[Sequence[Any]] | None = None
+    ) -> TokenBatch:
         """Build a batch from lists: ids per row and, if given, (start, end) pairs per row."""
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         offsets = offsets_of(lengths)
@@ -83,7 +88,9 @@ class TokenBatch:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Number of tokens in each row: (n_rows,) int64."""
-        return self.offsets[1:] - self.offsets[:-1]  # np.diff takes three times as long for a small batch
+        return (
+            self.offsets[1:] - self.offsets[:-1]
+        )  # np.diff takes three times as long for a small batch
 
     def __getitem__(self, row: int) -> NDArray[np.int32]:
         """Give the ids of one row, as a view."""
@@ -96,7 +103,10 @@ class TokenBatch:
         return (self[row] for row in range(len(self)))
 
     def row_spans(self, row: int) -> NDArray[np.int32]:
-        """Give the spans of one row, (n, 2), as a view; an error when the batch was made without spans."""
+        """Give the spans of one row, (n, 2), as a view.
+
+        An error when the batch was made without spans.
+        """
         if self.spans is None:
             raise UsageError("this batch has no spans; encode with spans=True")
         return self.spans[self.offsets[row] : self.offsets[row + 1]]
@@ -121,7 +131,10 @@ class TokenBatch:
 
     @staticmethod
     def concatenate(batches: Sequence[TokenBatch]) -> TokenBatch:
-        """Put batches one after the other; spans are kept when every batch has them, sources are not."""
+        """Put batches one after the other.
+
+        Spans are kept when every batch has them, sources are not.
+        """
         if not batches:
             return TokenBatch.from_rows([])
         lengths = np.concatenate([batch.lengths for batch in batches])
@@ -152,9 +165,11 @@ class TokenBatch:
         )
 
     def windows(self, max_length: int, *, stride: int) -> TokenBatch:
-        """Cut each row into windows of at most `max_length` tokens, each starting `stride` tokens after the one before.
+        """Cut each row into windows of at most `max_length` tokens, each starting `stride` tokens
+        after the one before.
 
-        An empty row stays one empty window. `sources` of the result says which row each window is from.
+        An empty row stays one empty window. `sources` of the result says which row each window is
+        from.
 
         >>> batch = TokenBatch.from_rows([[1, 2, 3, 4, 5], [6]]).windows(3, stride=2)
         >>> [row.tolist() for row in batch], batch.sources.tolist()
@@ -175,12 +190,19 @@ class TokenBatch:
         return TokenBatch(self.ids[positions], offsets, spans, truncated, sources, self.n_replaced)
 
     def pad(self, *, pad_id: int = 0, min_width: int = 0) -> Padded:
-        """Copy the rows into a rectangle as wide as the longest row, or `min_width`; one vectorised scatter."""
+        """Copy the rows into a rectangle as wide as the longest row, or `min_width`.
+
+        One vectorised scatter.
+        """
         lengths = self.lengths
         width = max(min_width, int(lengths.max(initial=0)))
         mask = np.arange(width) < lengths[:, None]
         # Fresh zero pages from the system cost less than filling them.
-        ids = np.zeros((len(self), width), np.int64) if pad_id == 0 else np.full((len(self), width), pad_id, np.int64)
+        ids = (
+            np.zeros((len(self), width), np.int64)
+            if pad_id == 0
+            else np.full((len(self), width), pad_id, np.int64)
+        )
         ids[mask] = self.ids
         return Padded(ids, mask, lengths)
 
@@ -188,7 +210,9 @@ class TokenBatch:
         """Give the ids as an Arrow LargeListArray that shares this batch's memory."""
         import pyarrow
 
-        return pyarrow.LargeListArray.from_arrays(pyarrow.array(self.offsets), pyarrow.array(self.ids))
+        return pyarrow.LargeListArray.from_arrays(
+            pyarrow.array(self.offsets), pyarrow.array(self.ids)
+        )
 
 
 def offsets_of(lengths: IntArray) -> NDArray[np.int64]:

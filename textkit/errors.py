@@ -1,7 +1,8 @@
 """The error family: every failure that a user can cause or meet is a TextkitError.
 
-A message says what happened with the values, what was expected and what to do; `where` says where (file:line, a
-column, a config path). The command line prints `error: WHERE: MESSAGE` on one line and exits with `exit_code`.
+A message says what happened with the values, what was expected and what to do; `where` says where
+(file:line, a column, a config path). The command line prints `error: WHERE: MESSAGE` on one line
+and exits with `exit_code`.
 """
 
 from __future__ import annotations
@@ -60,10 +61,13 @@ class MissingExtraError(TextkitError, ImportError):
     exit_code = 2
 
     def __init__(self, package: str, *, needed_by: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed, {needed_by} needs it: pip install 'textkit-nlp[{extra}]'")
+        super().__init__(
+            f"{package} is not installed, {needed_by} needs it: pip install 'textkit-nlp[{extra}]'"
+        )
 
 
-# Optional package, as it is imported -> its name on the package index, and the extra that brings it.
+# Optional package, as it is imported -> its name on the package index, and the extra that brings
+# it.
 OPTIONAL = {
     "accelerate": ("accelerate", "train"),
     "gensim": ("gensim", "vectors"),
@@ -84,8 +88,8 @@ OPTIONAL = {
 def require(*packages: str, needed_by: str, extra: str | None = None) -> None:
     """Refuse to go on where an optional package is not installed; it is looked for, not imported.
 
-    packages: names in OPTIONAL. extra: another extra that brings the package too and is smaller for this work. Raises
-    MissingExtraError for the first one that is missing.
+    packages: names in OPTIONAL. extra: another extra that brings the package too and is smaller for
+    this work. Raises MissingExtraError for the first one that is missing.
 
     >>> require("regex", needed_by="a pattern that looks ahead")
     """

@@ -1,8 +1,8 @@
 """Recipes: every choice of a training run as checked data.
 
-In: a TOML file, `section.key=value` overrides or keyword options. Out: a Recipe with nothing left to default, which is
-written into the run's folder and repeats the run alone. Unknown keys are refused with the nearest known one, and all
-problems are reported at once.
+In: a TOML file, `section.key=value` overrides or keyword options. Out: a Recipe with nothing left
+to default, which is written into the run's folder and repeats the run alone. Unknown keys are
+refused with the nearest known one, and all problems are reported at once.
 """
 
 from __future__ import annotations
@@ -41,9 +41,11 @@ class OpenSection(Section):
 
 
 class TokenizerSection(OpenSection):
-    """Which tokenizer: a registered kind that is trained on the training texts, or `path` of a saved one.
+    """Which tokenizer: a registered kind that is trained on the training texts, or `path` of a
+    saved one.
 
-    special: put the tokenizer's own [CLS] and [SEP], or <s> and </s>, around each text, as pretrained encoders want.
+    special: put the tokenizer's own [CLS] and [SEP], or <s> and </s>, around each text, as
+    pretrained encoders want.
     """
 
     name: str = "word"
@@ -68,9 +70,10 @@ class NgramsSection(Section):
 class EmbeddingSection(Section):
     """The embedding layer: a table a token, or `char-cnn` over the characters of each word.
 
-    vectors: what Vectors.open takes, such as "glove"; the table starts from them, `missing` words from what it says.
-    extend: how many of the vectors' words, from the first (most frequent) on, join the words of the training texts, so
-    that a word which training never saw still has its vector.
+    vectors: what Vectors.open takes, such as "glove"; the table starts from them, `missing` words
+    from what it says. extend: how many of the vectors' words, from the first (most frequent) on,
+    join the words of the training texts, so that a word which training never saw still has its
+    vector.
     """
 
     name: Literal["table", "char-cnn"] = "table"
@@ -85,8 +88,9 @@ class EmbeddingSection(Section):
 class EncoderSection(OpenSection):
     """Which encoder, with its own options such as `dim`, `layers`, `bidirectional`, `dropout`.
 
-    members: an ensemble of so many encoders on one embedding, each with poolings and a head of its own. Each learns
-    alone, from other first weights and with other dropout; their mean predicts. A step takes as many times the time.
+    members: an ensemble of so many encoders on one embedding, each with poolings and a head of its
+    own. Each learns alone, from other first weights and with other dropout; their mean predicts. A
+    step takes as many times the time.
     """
 
     name: str = "lstm"
@@ -94,10 +98,11 @@ class EncoderSection(OpenSection):
 
 
 class HeadSection(Section):
-    """What is learnt, poolings (joined when there are several), hidden layers, and the last linear layer.
+    """What is learnt, poolings (joined when there are several), hidden layers, and the last linear
+    layer.
 
-    task: one label a text, any number of labels, or numbers. thresholds: for multi-label, one a label chosen on the
-    validation rows for the best F1 ("fit"), or a number for all.
+    task: one label a text, any number of labels, or numbers. thresholds: for multi-label, one a
+    label chosen on the validation rows for the best F1 ("fit"), or a number for all.
     """
 
     task: Literal["single-label", "multi-label", "regression"] = "single-label"
@@ -112,11 +117,12 @@ class HeadSection(Section):
 class TrainingSection(Section):
     """Optimisation, validation, early stopping and the machine.
 
-    batch_tokens: padded positions a batch, instead of a number of rows. accumulate: batches a step. r_drop: weight of
-    R-Drop (Liang et al. 2021): each row passes twice, with other dropout, and both passes are to agree; a step takes
-    twice the time. metric: what early stopping watches; "auto" is accuracy, micro F1 or the loss, by the task. average:
-    decay of a running average of the weights that validates and is kept, 0 for none. calibrate: fit a temperature on
-    the validation rows.
+    batch_tokens: padded positions a batch, instead of a number of rows. accumulate: batches a step.
+    r_drop: weight of R-Drop (Liang et al. 2021): each row passes twice, with other dropout, and
+    both passes are to agree; a step takes twice the time. metric: what early stopping watches;
+    "auto" is accuracy, micro F1 or the loss, by the task. average: decay of a running average of
+    the weights that validates and is kept, 0 for none. calibrate: fit a temperature on the
+    validation rows.
     """
 
     epochs: Positive = 12
@@ -127,7 +133,8 @@ class TrainingSection(Section):
     lr: Annotated[float, Field(gt=0)] = 4e-3
     # For `pretrained`: the rate of the encoder, where the head's would destroy what it knows.
     encoder_lr: Annotated[float, Field(gt=0)] | None = None
-    # For `pretrained`: each layer's rate is the rate of the layer above it times this (Howard & Ruder 2018).
+    # For `pretrained`: each layer's rate is the rate of the layer above it times this (Howard &
+    # Ruder 2018).
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     momentum: Share = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
@@ -151,13 +158,16 @@ class TrainingSection(Section):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    # Threads of CPU arithmetic. Part of the recipe and not of the machine, because the order of a sum, and so the last
-    # bits of every weight, depends on it: a run with 2 threads gives the same bytes on 1 core and on 64.
+    # Threads of CPU arithmetic. Part of the recipe and not of the machine, because the order of a
+    # sum, and so the last bits of every weight, depends on it: a run with 2 threads gives the same
+    # bytes on 1 core and on 64.
     threads: Positive = 2
 
 
 class AugmentSection(Section):
-    """Seeded changes of training rows, new in every epoch: shares of words and characters, and mixup's alpha."""
+    """Seeded changes of training rows, new in every epoch: shares of words and characters, and
+    mixup's alpha.
+    """
 
     word_dropout: Share = 0.1
     swap: Share = 0.0
@@ -191,7 +201,8 @@ class Recipe(Section):
 
 
 def make_recipe(base: Recipe | dict[str, Any] | None = None, **options: Any) -> Recipe:
-    """Build a recipe from a base and options: sections as dicts, a bare name, or `section__key=value`.
+    """Build a recipe from a base and options: sections as dicts, a bare name, or
+    `section__key=value`.
 
     Raises UsageError that lists every problem.
 
@@ -227,20 +238,30 @@ def read_recipe(path: str | Path | None, overrides: list[str]) -> Recipe:
 
 
 def complete_recipe(recipe: Recipe) -> Recipe:
-    """Write out the defaults of the tokenizer's trainer and of the encoder, and check the options against them.
+    """Write out the defaults of the tokenizer's trainer and of the encoder, and check the options
+    against them.
 
-    A saved recipe then repeats its run even when a default changes later. Imports the encoder, and so torch.
+    A saved recipe then repeats its run even when a default changes later. Imports the encoder, and
+    so torch.
 
     >>> complete_recipe(Recipe()).encoder.options["bidirectional"]
     True
     """
     values = recipe.model_dump()
     encoder = registry.resolve("encoder", recipe.encoder.name)
-    registry.check_options(encoder, {"in_dim": 1, **recipe.encoder.options}, what=f"encoder '{recipe.encoder.name}'")
-    values["encoder"] = {"name": recipe.encoder.name, **registry.default_options(encoder), **values["encoder"]}
+    registry.check_options(
+        encoder, {"in_dim": 1, **recipe.encoder.options}, what=f"encoder '{recipe.encoder.name}'"
+    )
+    values["encoder"] = {
+        "name": recipe.encoder.name,
+        **registry.default_options(encoder),
+        **values["encoder"],
+    }
     if recipe.tokenizer.path is None:
         train = registry.resolve("tokenizer", recipe.tokenizer.name).train
-        registry.check_options(train, recipe.tokenizer.options, what=f"tokenizer '{recipe.tokenizer.name}'")
+        registry.check_options(
+            train, recipe.tokenizer.options, what=f"tokenizer '{recipe.tokenizer.name}'"
+        )
         # For a classifier's own words: fold case, and learn no vector from a single occurrence.
         preset = {"lowercase": True, "min_frequency": 2} if recipe.tokenizer.name == "word" else {}
         values["tokenizer"] = {
@@ -280,7 +301,9 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= (
+            flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
     return flat
 
 
@@ -313,5 +336,7 @@ def _explain(problem: Any) -> str:
         for part in path[:-1]:
             section = section.model_fields[part].annotation
             section = next((kind for kind in get_args(section) if kind is not type(None)), section)
-        return unknown_name("recipe key", where, [".".join([*path[:-1], name]) for name in section.model_fields])
+        return unknown_name(
+            "recipe key", where, [".".join([*path[:-1], name]) for name in section.model_fields]
+        )
     return f"{where} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -1,7 +1,8 @@
 """Names -> classes: the built-in table first, then entry points, then `package.module:Name`.
 
-Nothing is imported until a name is asked for. A plug-in package registers under the entry-point group
-`textkit.encoders` (or `textkit.tokenizers`, ...) and then passes the same contract tests as the built-in names.
+Nothing is imported until a name is asked for. A plug-in package registers under the entry-point
+group `textkit.encoders` (or `textkit.tokenizers`, ...) and then passes the same contract tests as
+the built-in names.
 """
 
 from __future__ import annotations
@@ -69,9 +70,11 @@ def check_options(function: Callable[..., Any], options: dict[str, Any], *, what
 
     >>> check_options(sorted, {"revers": True}, what="sorted")
     Traceback (most recent call last):
-    textkit.errors.UsageError: unknown option of sorted 'revers'; did you mean 'reverse'? known: key, reverse
+    textkit.errors.UsageError: unknown option of sorted 'revers'; did you mean 'reverse'? ...
     """
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    parameters = [
+        p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
     known = [p.name for p in parameters]
     for name in options:
         if name not in known:
@@ -82,20 +85,23 @@ def check_options(function: Callable[..., Any], options: dict[str, Any], *, what
 
 
 def default_options(function: Callable[..., Any]) -> dict[str, Any]:
-    """Give the keyword options of a function that have a default other than None, with that default.
+    """Give the keyword options of a function that have a default other than None, with that
+    default.
 
     >>> default_options(sorted)
     {'reverse': False}
     """
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    parameters = [
+        p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
     return {p.name: p.default for p in parameters if p.default not in (p.empty, None)}
 
 
 def resolve(kind: str, name: str) -> Any:
     """Import what a name stands for: a built-in, a plug-in, or `package.module:Name`.
 
-    Raises UsageError for an unknown name, with the nearest known one; MissingExtraError for parts of a network where
-    torch is not installed.
+    Raises UsageError for an unknown name, with the nearest known one; MissingExtraError for parts
+    of a network where torch is not installed.
 
     >>> resolve("pooling", "attention").__name__
     'AttentionPooling'

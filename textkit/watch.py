@@ -54,13 +54,17 @@ class Epoch:
     def from_dict(values: dict[str, Any]) -> Epoch:
         """Read what to_dict gave."""
         own = ("epoch", "train_loss", "valid_loss", "padding_share", "lr")
-        scores = {name.removeprefix("valid_"): value for name, value in values.items() if name not in own}
+        scores = {
+            name.removeprefix("valid_"): value for name, value in values.items() if name not in own
+        }
         return Epoch(**{name: values[name] for name in own}, scores=scores)
 
 
 @dataclass
 class History:
-    """What a training did: its epochs, which was best, why it ended, how long it took and how fast it ran."""
+    """What a training did: its epochs, which was best, why it ended, how long it took and how
+    fast it ran.
+    """
 
     epochs: list[Epoch] = field(default_factory=list)
     best: Epoch | None = None
@@ -74,7 +78,9 @@ class History:
 
 @dataclass(frozen=True)
 class Watch:
-    """Callbacks of a training: each step, each epoch, notes to the user, and a question before every step: stop now?"""
+    """Callbacks of a training: each step, each epoch, notes to the user, and a question before
+    every step: stop now?
+    """
 
     step: Callable[[Step], None] = lambda step: None
     epoch: Callable[[Epoch], None] = lambda epoch: None

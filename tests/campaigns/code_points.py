@@ -1,8 +1,10 @@
-"""All 1,112,064 code points in several surroundings through every kind: ids and spans as the reference's.
+"""All 1,112,064 code points in several surroundings through every kind: ids and spans as the
+reference's.
 
-Usage: python tests/campaigns/code_points.py [KIND ...]. Not part of `make test`: run by `make fuzz`. Exits 1 and names
-the first code points that differ. The kind "nmt_nfkc" is a model of sentencepiece, whose table of characters removes
-some and makes spaces of others; it and "unigram" go through the table of words.
+Usage: python tests/campaigns/code_points.py [KIND ...]. Not part of `make test`: run by `make
+fuzz`. Exits 1 and names the first code points that differ. The kind "nmt_nfkc" is a model of
+sentencepiece, whose table of characters removes some and makes spaces of others; it and "unigram"
+go through the table of words.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "regex": {"pattern": r"[a-z]+|[^a-z]"},
 }
 VARIANTS: list[dict[str, Any]] = [{}, {"lowercase": True}]
-# ? is the code point: alone, within a word, at the ends of a text and of words, behind white space that is no space.
+# ? is the code point: alone, within a word, at the ends of a text and of words, behind white space
+# that is no space.
 SURROUNDINGS = ["?", "a?b", "a? ?b  c", "?1 b", "a\u2003? b", "\x1c?1 ?"]
 BLOCK = 1 << 14
 
@@ -39,13 +42,19 @@ def blocks() -> list[list[str]]:
     return [[chr(code) for code in codes[i : i + BLOCK]] for i in range(0, len(codes), BLOCK)]
 
 
-def compare(tokenizer: PipelineTokenizer, reference: PipelineTokenizer, texts: list[str]) -> list[str]:
+def compare(
+    tokenizer: PipelineTokenizer, reference: PipelineTokenizer, texts: list[str]
+) -> list[str]:
     """Give the texts on which ids, with and without spans, or spans differ."""
     plain, found = tokenizer.encode(texts), tokenizer.encode(texts, spans=True)
     expected = reference.encode(texts, spans=True)
     assert found.spans is not None and expected.spans is not None
     same = np.array_equal(found.ids, expected.ids) and np.array_equal(plain.ids, expected.ids)
-    if same and np.array_equal(found.spans, expected.spans) and np.array_equal(found.offsets, expected.offsets):
+    if (
+        same
+        and np.array_equal(found.spans, expected.spans)
+        and np.array_equal(found.offsets, expected.offsets)
+    ):
         return []
     return [
         text
@@ -58,10 +67,15 @@ def compare(tokenizer: PipelineTokenizer, reference: PipelineTokenizer, texts: l
 
 def train(kind: str, options: dict[str, Any]) -> tuple[PipelineTokenizer, PipelineTokenizer]:
     """Give a tokenizer with the engine that is to be tried, and the same with the reference."""
-    made = train_sentencepiece() if kind == "nmt_nfkc" else tokenizers.train(kind, TRAINING, **options)
+    made = (
+        train_sentencepiece() if kind == "nmt_nfkc" else tokenizers.train(kind, TRAINING, **options)
+    )
     assert isinstance(made, PipelineTokenizer)
     tried = "table" if kind in ("nmt_nfkc", "unigram") else "auto"
-    pair = [PipelineTokenizer(hf.Tokenizer.from_str(made.json), kind=made.kind, engine=e) for e in (tried, "reference")]
+    pair = [
+        PipelineTokenizer(hf.Tokenizer.from_str(made.json), kind=made.kind, engine=e)
+        for e in (tried, "reference")
+    ]
     return pair[0], pair[1]
 
 
@@ -70,7 +84,11 @@ def train_sentencepiece() -> tokenizers.Tokenizer:
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TRAINING), model_writer=model, vocab_size=60, hard_vocab_limit=False, minloglevel=2
+        sentence_iterator=iter(TRAINING),
+        model_writer=model,
+        vocab_size=60,
+        hard_vocab_limit=False,
+        minloglevel=2,
     )
     with TemporaryDirectory() as folder:
         path = Path(folder, "spm.model")
@@ -79,7 +97,9 @@ def train_sentencepiece() -> tokenizers.Tokenizer:
 
 
 def main() -> int:
-    word_table.TRIAL = 1 << 60  # here no word comes again, and the table is to be tried all the same
+    word_table.TRIAL = (
+        1 << 60
+    )  # here no word comes again, and the table is to be tried all the same
     failed = 0
     for kind in sys.argv[1:] or [*registry.names("tokenizer"), "nmt_nfkc"]:
         if kind in ("spacy", "unicode"):
@@ -90,10 +110,15 @@ def main() -> int:
             wrong: list[str] = []
             for block in blocks():
                 for surrounding in SURROUNDINGS:
-                    wrong += compare(made, reference, [surrounding.replace("?", char) for char in block])
+                    wrong += compare(
+                        made, reference, [surrounding.replace("?", char) for char in block]
+                    )
             engine = f"{made.engine_for(['a'])}, {made.engine_for(['a'], spans=True)} with spans"
             seconds = time.perf_counter() - started
-            print(f"{kind:12} {variant!s:22} {engine:34} {len(wrong):6,} differ  {seconds:5.1f} s", flush=True)
+            print(
+                f"{kind:12} {variant!s:22} {engine:34} {len(wrong):6,} differ  {seconds:5.1f} s",
+                flush=True,
+            )
             if wrong:
                 failed += 1
                 print("  ", " ".join(ascii(text) for text in wrong[:12]))

@@ -1,6 +1,7 @@
 """Time is linear: doubling a run of any repeated character costs at most 2.5 times, for every kind.
 
-Not part of `make test`: timings belong to campaigns. Run by `make fuzz`; exits 1 where a kind is slower than that.
+Not part of `make test`: timings belong to campaigns. Run by `make fuzz`; exits 1 where a kind is
+slower than that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,26 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "bpe-char": {"size": 120},
     "regex": {"pattern": r"[a-z]+|[^a-z]"},
 }
-UNITS = ["a", " ", "1", "'", "_", ".", "\u0308", "🙂", "\u200d", "🇩", "א", "カ", "漢", "\n", "\0", "ﬁ", "ab ", "a'"]
+UNITS = [
+    "a",
+    " ",
+    "1",
+    "'",
+    "_",
+    ".",
+    "\u0308",
+    "🙂",
+    "\u200d",
+    "🇩",
+    "א",
+    "カ",
+    "漢",
+    "\n",
+    "\0",
+    "ﬁ",
+    "ab ",
+    "a'",
+]
 SIZES = (10_000, 20_000, 40_000)
 
 
@@ -39,11 +59,19 @@ def main() -> int:
         worst = (0.0, "")
         for unit in UNITS:
             for spans in (False, True):
-                seconds = [best_seconds(made, unit * (size // len(unit)), spans=spans) for size in SIZES]
+                seconds = [
+                    best_seconds(made, unit * (size // len(unit)), spans=spans) for size in SIZES
+                ]
                 ratio = seconds[2] / seconds[1]
                 # Below 20 ms the clock is noise; a ratio counts only when both doublings show it.
                 if seconds[2] > 0.02 and seconds[1] / seconds[0] > 2.5:
-                    worst = max(worst, (ratio, f"{unit!r}, spans={spans}: {seconds[1]:.3f} s -> {seconds[2]:.3f} s"))
+                    worst = max(
+                        worst,
+                        (
+                            ratio,
+                            f"{unit!r}, spans={spans}: {seconds[1]:.3f} s -> {seconds[2]:.3f} s",
+                        ),
+                    )
         print(f"{kind:12} worst doubling {worst[0]:.2f} x  {worst[1]}", flush=True)
         failed += worst[0] > 2.5
     return 1 if failed else 0

@@ -24,7 +24,9 @@ SMALL: dict[str, Any] = {
 }
 
 
-def fit(texts: list[str] | None = None, labels: list[Any] | None = None, **options: Any) -> TextClassifier:
+def fit(
+    texts: list[str] | None = None, labels: list[Any] | None = None, **options: Any
+) -> TextClassifier:
     model = TextClassifier(**{**SMALL, "seed": 1, **options})
     return model.fit(texts or TEXTS, labels or LABELS)
 
@@ -67,7 +69,9 @@ def test_reload_gives_bit_equal_logits(model: TextClassifier) -> None:
     assert loaded.recipe_ == model.recipe_
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(model: TextClassifier) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
+    model: TextClassifier,
+) -> None:
     model.save("a")
     torch.manual_seed(99)  # the state of the global generator must not matter
     fit().save("b")
@@ -80,9 +84,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(model: Tex
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_number_of_threads_does_not_change_the_bytes(threads: int) -> None:
-    """60 wide rows make matrix products that torch does split: without the recipe's own number this test fails."""
+    """60 wide rows make matrix products that torch does split: without the recipe's own number
+    this test fails.
+    """
     texts = [" ".join(f"w{(7 * row + 3 * i) % 50}" for i in range(row)) for row in range(60)]
-    options: dict[str, Any] = {"training": {"epochs": 1, "device": "cpu", "batch_size": 30}, "seed": 1}
+    options: dict[str, Any] = {
+        "training": {"epochs": 1, "device": "cpu", "batch_size": 30},
+        "seed": 1,
+    }
     before = torch.get_num_threads()
     TextClassifier(**options).fit(texts, ["a", "b"] * 30).save("default")
     try:
@@ -91,7 +100,10 @@ def test_the_number_of_threads_does_not_change_the_bytes(threads: int) -> None:
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    assert Path("default/model.safetensors").read_bytes() == Path("other/model.safetensors").read_bytes()
+    assert (
+        Path("default/model.safetensors").read_bytes()
+        == Path("other/model.safetensors").read_bytes()
+    )
 
 
 def test_the_callers_generator_stays_as_it_was() -> None:
@@ -111,11 +123,15 @@ def test_integer_labels_stay_integers() -> None:
 
 def test_the_best_epoch_is_restored() -> None:
     seen: list[Any] = []
-    model = TextClassifier(**SMALL, seed=3, training__lr=0.05).fit(TEXTS, LABELS, watch=Watch(epoch=seen.append))
+    model = TextClassifier(**SMALL, seed=3, training__lr=0.05).fit(
+        TEXTS, LABELS, watch=Watch(epoch=seen.append)
+    )
     best = model.history_.best
     assert best is not None
     assert best.valid_accuracy == max(epoch.valid_accuracy for epoch in seen)
-    again = TextClassifier(**SMALL, seed=3, training__lr=0.05, training__epochs=best.epoch).fit(TEXTS, LABELS)
+    again = TextClassifier(**SMALL, seed=3, training__lr=0.05, training__epochs=best.epoch).fit(
+        TEXTS, LABELS
+    )
     assert (again.predict_logits(TEXTS) == model.predict_logits(TEXTS)).all()
 
 
@@ -127,13 +143,17 @@ def test_training_ends_early_when_nothing_improves() -> None:
 
 def test_a_stopped_training_leaves_a_usable_model() -> None:
     calls = iter(range(1000))
-    model = TextClassifier(**SMALL).fit(TEXTS, LABELS, watch=Watch(should_stop=lambda: next(calls) >= 1))
+    model = TextClassifier(**SMALL).fit(
+        TEXTS, LABELS, watch=Watch(should_stop=lambda: next(calls) >= 1)
+    )
     assert (model.history_.ended, model.history_.best) == ("stopped", None)
     assert model.predict_proba(["good"]).shape == (1, 2)
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step() -> None:
-    with pytest.raises(LimitError, match=r"loss is (nan|inf) at epoch \d+, step \d+; lower training.lr"):
+    with pytest.raises(
+        LimitError, match=r"loss is (nan|inf) at epoch \d+, step \d+; lower training.lr"
+    ):
         fit(training__lr=1e30, training__epochs=9)
 
 
@@ -160,7 +180,9 @@ def test_truncated_rows_are_counted() -> None:
         (["a", "b"], ["x", "y"], "all 2 labels differ; is the label column the right one?"),
     ],
 )
-def test_rows_that_cannot_be_learnt_from_are_refused(texts: list[str], labels: list[str], message: str) -> None:
+def test_rows_that_cannot_be_learnt_from_are_refused(
+    texts: list[str], labels: list[str], message: str
+) -> None:
     with pytest.raises(DataError, match=message.replace("?", r"\?")):
         TextClassifier().fit(texts, labels)
 
@@ -171,14 +193,20 @@ def test_use_before_fit_and_misspelt_options_are_refused() -> None:
     with pytest.raises(UsageError, match=r"did you mean 'training\.epochs'"):
         TextClassifier(training__epoch=3)
     if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match="device 'cuda' is not available on this machine; found"):
+        with pytest.raises(
+            UsageError, match="device 'cuda' is not available on this machine; found"
+        ):
             fit(training__device="cuda")
 
 
 def test_params_are_scikit_learns() -> None:
     model = TextClassifier(seed=3)
     assert model.get_params() == {"recipe": None, "seed": 3}
-    assert model.set_params(seed=4, encoder="gru").get_params() == {"recipe": None, "seed": 4, "encoder": "gru"}
+    assert model.set_params(seed=4, encoder="gru").get_params() == {
+        "recipe": None,
+        "seed": 4,
+        "encoder": "gru",
+    }
 
 
 def test_a_saved_tokenizer_is_used() -> None:
@@ -209,7 +237,9 @@ def edit(folder: Path, name: str, old: str, new: str, *, reseal: bool = True) ->
         files.write_manifest(folder, kind="model", format=2)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+)
 def test_one_changed_byte_is_refused_by_name(model: TextClassifier, name: str) -> None:
     model.save("model")
     path = Path("model", name)
@@ -220,7 +250,9 @@ def test_one_changed_byte_is_refused_by_name(model: TextClassifier, name: str) -
         TextClassifier.load("model")
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+)
 def test_a_missing_file_is_refused_by_name(model: TextClassifier, name: str) -> None:
     model.save("model")
     Path("model", name).unlink()
@@ -249,11 +281,16 @@ def test_a_folder_of_format_1_is_read(model: TextClassifier) -> None:
 def test_newer_foreign_and_broken_folders_are_refused(model: TextClassifier) -> None:
     model.save("model")
     edit(Path("model"), "manifest.json", '"format": 2', '"format": 3', reseal=False)
-    with pytest.raises(ArtifactError, match=r"^model/manifest.json: format 3 is newer than this textkit reads \(2\)"):
+    with pytest.raises(
+        ArtifactError,
+        match=r"^model/manifest.json: format 3 is newer than this textkit reads \(2\)",
+    ):
         TextClassifier.load("model")
     Path("bert").mkdir()
     Path("bert/config.json").write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"^bert/config.json: model_type is 'bert', expected 'textkit'"):
+    with pytest.raises(
+        ArtifactError, match=r"^bert/config.json: model_type is 'bert', expected 'textkit'"
+    ):
         TextClassifier.load("bert")
     model.save("other")
     edit(Path("other"), "config.json", '"model_type": "textkit"', '"model_type": "bert"')
@@ -261,7 +298,9 @@ def test_newer_foreign_and_broken_folders_are_refused(model: TextClassifier) -> 
         TextClassifier.load("other")
     model.save("wide")
     edit(Path("wide"), "config.json", '"dim": 12', '"dim": 13')
-    with pytest.raises(ArtifactError, match=r"^wide/model.safetensors: weights do not fit the config"):
+    with pytest.raises(
+        ArtifactError, match=r"^wide/model.safetensors: weights do not fit the config"
+    ):
         TextClassifier.load("wide")
     model.save("odd")
     edit(Path("odd"), "config.json", '"patience"', '"patiense"')

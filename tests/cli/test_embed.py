@@ -1,4 +1,6 @@
-"""`textkit embed`: every row once, the same bytes after a kill, shards, formats, one line for what goes wrong."""
+"""`textkit embed`: every row once, the same bytes after a kill, shards, formats, one line for
+what goes wrong.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,14 @@ def read_vectors(folder: str) -> Any:
     return np.array(parquet.read_table(folder)["vector"].to_pylist(), np.float32)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.parquet", "a.txt.gz", "a.jsonl.zst"])
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a.csv", "a.jsonl", "a.parquet", "a.txt.gz", "a.jsonl.zst"]
+)
 def test_a_row_out_for_each_row_in(vectors: str, name: str) -> None:
     keep = [] if ".txt" in name else ["--keep", "id"]
-    done = run("embed", write_corpus(name, TEXTS), "-m", vectors, "--to", "out", "--part-rows", "4", *keep)
+    done = run(
+        "embed", write_corpus(name, TEXTS), "-m", vectors, "--to", "out", "--part-rows", "4", *keep
+    )
     assert done.returncode == 0, done.stderr.decode()
     table = parquet.read_table("out")
     assert table["row"].to_pylist() == list(range(6))
@@ -54,12 +60,30 @@ def test_a_row_out_for_each_row_in(vectors: str, name: str) -> None:
 
 def test_npy_and_float16(vectors: str) -> None:
     write_corpus("a.txt", TEXTS)
-    check("embed", "a.txt", "-m", vectors, "--to", "n", "--as", "npy", "--part-rows", "4", "--dtype", "float16")
+    check(
+        "embed",
+        "a.txt",
+        "-m",
+        vectors,
+        "--to",
+        "n",
+        "--as",
+        "npy",
+        "--part-rows",
+        "4",
+        "--dtype",
+        "float16",
+    )
     parts = [np.load(path) for path in sorted(Path("n").glob("part-*.npy"))]
-    assert [(part.dtype.name, part.shape) for part in parts] == [("float16", (4, 3)), ("float16", (2, 3))]
+    assert [(part.dtype.name, part.shape) for part in parts] == [
+        ("float16", (4, 3)),
+        ("float16", (2, 3)),
+    ]
     check("embed", "a.txt", "-m", vectors, "--to", "p", "--dtype", "float16")
     np.testing.assert_array_equal(np.concatenate(parts).astype(np.float32), read_vectors("p"))
-    np.testing.assert_allclose(read_vectors("p"), TextEmbedder.open(vectors).encode(TEXTS), rtol=1e-3)
+    np.testing.assert_allclose(
+        read_vectors("p"), TextEmbedder.open(vectors).encode(TEXTS), rtol=1e-3
+    )
 
 
 def test_words_are_looked_up_whole(vectors: str) -> None:
@@ -68,10 +92,16 @@ def test_words_are_looked_up_whole(vectors: str) -> None:
     v = Vectors.open(vectors)
     np.testing.assert_array_equal(read_vectors("zero"), [v["king"], [0] * 3, v["tree"], [0] * 3])
     check("embed", "w.txt", "-m", vectors, "--words", "--unknown", "mean", "--to", "mean")
-    np.testing.assert_array_equal(read_vectors("mean"), v.lookup(["king", "the king", "tree", "King"], "mean"))
-    said = fails(3, "embed", "w.txt", "-m", vectors, "--words", "--unknown", "error", "--to", "error")
+    np.testing.assert_array_equal(
+        read_vectors("mean"), v.lookup(["king", "the king", "tree", "King"], "mean")
+    )
+    said = fails(
+        3, "embed", "w.txt", "-m", vectors, "--words", "--unknown", "error", "--to", "error"
+    )
     assert said.startswith("error: 'the king' is not among the 5 words of")
-    assert "--unknown goes with --words" in fails(2, "embed", "w.txt", "-m", vectors, "--unknown", "mean", "--to", "x")
+    assert "--unknown goes with --words" in fails(
+        2, "embed", "w.txt", "-m", vectors, "--unknown", "mean", "--to", "x"
+    )
     assert "--pooling is for texts" in fails(
         2, "embed", "w.txt", "-m", vectors, "--words", "--pooling", "max", "-o", "x"
     )
@@ -79,7 +109,18 @@ def test_words_are_looked_up_whole(vectors: str) -> None:
 
 def test_workers_and_shards_give_the_same_bytes(vectors: str) -> None:
     write_corpus("a.csv", TEXTS * 5)
-    arguments = ["embed", "a.csv", "-m", vectors, "--part-rows", "7", "--keep", "id", "--pooling", "sif"]
+    arguments = [
+        "embed",
+        "a.csv",
+        "-m",
+        vectors,
+        "--part-rows",
+        "7",
+        "--keep",
+        "id",
+        "--pooling",
+        "sif",
+    ]
     check(*arguments, "--to", "one")
     check(*arguments, "--to", "two", "--workers", "2")
     assert folder_bytes("one") == folder_bytes("two")
@@ -94,12 +135,17 @@ def test_workers_and_shards_give_the_same_bytes(vectors: str) -> None:
 
 def test_sif_is_fitted_to_the_first_rows(vectors: str) -> None:
     write_corpus("a.txt", TEXTS * 3)
-    done = run("embed", "a.txt", "-m", vectors, "--pooling", "sif", "--fit-rows", "5", "--to", "out")
+    done = run(
+        "embed", "a.txt", "-m", vectors, "--pooling", "sif", "--fit-rows", "5", "--to", "out"
+    )
     assert "from the first 5 rows" in done.stderr.decode() and "Zipf" not in done.stderr.decode()
     wanted = TextEmbedder.open(vectors, pooling="sif").fit(TEXTS[:5]).encode(TEXTS * 3)
     np.testing.assert_array_equal(read_vectors("out"), wanted)
     assert (
-        "Zipf" in run("embed", "a.txt", "-m", vectors, "--pooling", "sif", "--fit-rows", "0", "-o", "z").stderr.decode()
+        "Zipf"
+        in run(
+            "embed", "a.txt", "-m", vectors, "--pooling", "sif", "--fit-rows", "0", "-o", "z"
+        ).stderr.decode()
     )
 
 
@@ -112,7 +158,9 @@ def test_a_killed_job_resumes_to_the_same_bytes(vectors: str) -> None:
     while True:
         resume = ["--resume"] if Path("killed/_job.json").exists() else []
         process = subprocess.Popen(
-            command(*arguments, "--to", "killed", *resume), stderr=subprocess.PIPE, env=environment()
+            command(*arguments, "--to", "killed", *resume),
+            stderr=subprocess.PIPE,
+            env=environment(),
         )
         deadline = time.monotonic() + 60
         ready = len(list(Path("killed").glob("part-*"))) + generator.randrange(15, 45)
@@ -137,10 +185,14 @@ def test_a_job_is_resumed_only_as_it_was(vectors: str) -> None:
     assert "pass --resume" in fails(5, "embed", "a.txt", "-m", vectors, "--to", "out")
     before = Path("out/part-00000.parquet").stat().st_ino
     check("embed", "a.txt", "-m", vectors, "--to", "out", "--resume")
-    assert Path("out/part-00000.parquet").stat().st_ino == before  # what is finished is not made again
+    assert (
+        Path("out/part-00000.parquet").stat().st_ino == before
+    )  # what is finished is not made again
     said = fails(4, "embed", "a.txt", "-m", vectors, "--to", "out", "--resume", "--pooling", "max")
     assert said.startswith("error: out/_job.json: model was ")
-    assert "dtype was" in fails(4, "embed", "a.txt", "-m", vectors, "--to", "out", "--resume", "--dtype", "float16")
+    assert "dtype was" in fails(
+        4, "embed", "a.txt", "-m", vectors, "--to", "out", "--resume", "--dtype", "float16"
+    )
     Vectors(WORDS, np.ones((5, 3), np.float32)).save("other")
     assert "model was" in fails(4, "embed", "a.txt", "-m", "other", "--to", "out", "--resume")
 
@@ -171,12 +223,18 @@ def test_what_goes_wrong_is_one_line(vectors: str) -> None:
     more = ["embed", "a.txt", "-m", vectors, "--to", "x", "--keep"]
     assert ".npy holds vectors alone" in fails(2, *more, "id", "--as", "npy")
     assert "column 'vector' of its own" in fails(2, *more, "vector")
-    assert "unknown pooling 'meen'" in fails(2, "embed", "a.txt", "-m", vectors, "--to", "x", "--pooling", "meen")
-    assert "option prompt is not for vectors" in fails(2, "embed", "a.txt", "-m", vectors, "--to", "x", "--prompt", "q")
+    assert "unknown pooling 'meen'" in fails(
+        2, "embed", "a.txt", "-m", vectors, "--to", "x", "--pooling", "meen"
+    )
+    assert "option prompt is not for vectors" in fails(
+        2, "embed", "a.txt", "-m", vectors, "--to", "x", "--prompt", "q"
+    )
     assert "name files" in fails(2, "embed", "-", "-m", vectors, "--to", "x", input=b"a")
     Path("tok").mkdir()
     check("tokenizer", "train", "a.txt", "-k", "char", "-o", "t")
-    assert "a tokenizer, which makes no vectors" in fails(4, "embed", "a.txt", "-m", "t", "--to", "x")
+    assert "a tokenizer, which makes no vectors" in fails(
+        4, "embed", "a.txt", "-m", "t", "--to", "x"
+    )
     Path("empty.csv").touch()
     assert "empty.csv: file is empty" in fails(3, "embed", "empty.csv", "-m", vectors, "--to", "e")
     Path("empty.txt").touch()
@@ -189,25 +247,36 @@ def test_what_goes_wrong_is_one_line(vectors: str) -> None:
 
 def test_memory_does_not_grow_with_the_corpus(vectors: str) -> None:
     measure = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL);"
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True,"
+        " stderr=subprocess.DEVNULL);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     peaks = []
     for n_rows in (10_000, 80_000):
         write_corpus("a.txt", [TEXTS[0]] * n_rows)
-        arguments = command("embed", "a.txt", "-m", vectors, "--to", f"o{n_rows}", "--part-rows", "2000")
-        made = subprocess.run([arguments[0], "-c", measure, *arguments], capture_output=True, env=environment())
+        arguments = command(
+            "embed", "a.txt", "-m", vectors, "--to", f"o{n_rows}", "--part-rows", "2000"
+        )
+        made = subprocess.run(
+            [arguments[0], "-c", measure, *arguments], capture_output=True, env=environment()
+        )
         peaks.append(int(made.stdout))
     assert peaks[1] < peaks[0] * 1.15 + 4096, peaks
 
 
-def test_a_transformer_embeds_and_resumes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_transformer_embeds_and_resumes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
     from tests.vectors.test_contextual import save_bert
     from textkit.cli import app
 
     def embed(*options: str) -> None:  # in this process, which has imported transformers already
-        app(args=["embed", "a.txt", "-m", str(folder), *options], prog_name="textkit", standalone_mode=False)
+        app(
+            args=["embed", "a.txt", "-m", str(folder), *options],
+            prog_name="textkit",
+            standalone_mode=False,
+        )
 
     folder = save_bert(tmp_path / "bert")
     write_corpus("a.txt", ["the king and the queen", "", "tree " * 90, "a tree"] * 6)

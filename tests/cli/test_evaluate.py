@@ -20,7 +20,11 @@ from textkit.io import corpus
 
 ROOT = Path(__file__).parents[2]
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
-ROWS = [(f"{word} {noun}", label) for word, label in (("good", "pos x"), ("bad", "neg")) for noun in NOUNS]
+ROWS = [
+    (f"{word} {noun}", label)
+    for word, label in (("good", "pos x"), ("bad", "neg"))
+    for noun in NOUNS
+]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -48,14 +52,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     from textkit import TextClassifier
 
     folder = tmp_path_factory.mktemp("run") / "model"
-    options: dict[str, Any] = {"encoder__dim": 8, "embedding__dim": 8, "training__device": "cpu", "seed": 1}
+    options: dict[str, Any] = {
+        "encoder__dim": 8,
+        "embedding__dim": 8,
+        "training__device": "cpu",
+        "seed": 1,
+    }
     texts, labels = zip(*ROWS * 4, strict=True)
     TextClassifier(**options, training__epochs=3).fit(texts, labels).save(folder)
     return str(folder)
 
 
 class Fake:
-    """A classifier whose probabilities follow from the text, `P text`; it remembers the size of its chunks."""
+    """A classifier whose probabilities follow from the text, `P text`.
+
+    It remembers the size of its chunks.
+    """
 
     task_ = "single-label"
 
@@ -81,7 +93,17 @@ def test_a_model_is_measured_compared_and_reported(model: str) -> None:
     write_rows("train.csv", ROWS * 3)
     write_rows("test.csv", [*ROWS, ("odd", "new <b>")])
     Path("other.tsv").write_text("pos x\t0.9\n" * 20 + "neg\t0.8\n", encoding="utf-8")
-    arguments = ["evaluate", model, "test.csv", "--compare", "other.tsv", "--compare", model, "--baseline", "train.csv"]
+    arguments = [
+        "evaluate",
+        model,
+        "test.csv",
+        "--compare",
+        "other.tsv",
+        "--compare",
+        model,
+        "--baseline",
+        "train.csv",
+    ]
     done = run(*arguments, "--json", "--html", "report.html", "--png", "c.png")
     assert done.returncode == 0, done.stderr.decode()
     report = json.loads(done.stdout)
@@ -94,8 +116,15 @@ def test_a_model_is_measured_compared_and_reported(model: str) -> None:
     assert low <= report["accuracy"] <= high
     assert sum(report["reliability"]["rows"]) == 21
     said = done.stderr.decode()
-    assert "test.csv: 1 labels are unknown to the model and count as wrong: new <b> (1 of 21 rows)" in said
-    assert "picture: c.png" in said and "picture: c-reliability.png" in said and "report: report.html" in said
+    assert (
+        "test.csv: 1 labels are unknown to the model and count as wrong: new <b> (1 of 21 rows)"
+        in said
+    )
+    assert (
+        "picture: c.png" in said
+        and "picture: c-reliability.png" in said
+        and "report: report.html" in said
+    )
     for name in ("c.png", "c-reliability.png"):
         assert Path(name).read_bytes().startswith(b"\x89PNG")
     page = Path("report.html").read_text(encoding="utf-8")
@@ -126,7 +155,8 @@ def test_the_file_is_read_and_predicted_in_chunks() -> None:
     rows = [(f"{(i % 90 + 5) / 100} text", "ab"[i % 3 == 0]) for i in range(2500)]
     fake, other = Fake("a", "b"), Fake("b", "a")
     rival = measure.Rival(
-        "other", lambda texts: other.classes_[other.predict_proba(list(texts)).argmax(axis=1)].tolist()
+        "other",
+        lambda texts: other.classes_[other.predict_proba(list(texts)).argmax(axis=1)].tolist(),
     )
     reader = corpus.RowReader(write_rows("test.csv", rows), labelled=True)
     stream, comparisons = measure.measure_labels(fake, reader, [rival], n_mistakes=5)
@@ -140,14 +170,19 @@ def test_the_file_is_read_and_predicted_in_chunks() -> None:
 
 def test_numbers_are_measured_as_numbers() -> None:
     path = write_rows("test.csv", [(str(i), str(i * 1.0)) for i in range(1500)])
-    streams = measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2)
+    streams = measure.measure_numbers(
+        FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2
+    )
     result = streams["value"].result()
     assert (result.n_rows, result.mae, result.spearman) == (1500, 1.0, pytest.approx(1.0))
     assert [mistake.row for mistake in streams["value"].mistakes()] == [1, 2]
     text = verb.render_numbers({"value": result})
     assert "mean absolute error              1   95 %: 1 to 1" in text
     path = write_rows("words.csv", [("1", "2"), ("3", "good")])
-    with pytest.raises(DataError, match=r"words\.csv:3: the label 'good' is no number, and the model predicts numbers"):
+    with pytest.raises(
+        DataError,
+        match=r"words\.csv:3: the label 'good' is no number, and the model predicts numbers",
+    ):
         measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2)
 
 
@@ -169,7 +204,10 @@ def test_sets_of_labels_are_measured_as_sets() -> None:
     assert result.unseen == {"new": 400}
     assert result.subset_accuracy == 0.25
     assert result.bins is not None and result.bins.rows.sum() == 2 * 1600
-    assert [(mistake.row, mistake.missed) for mistake in stream.mistakes()] == [(2, {"a": 0.2}), (6, {"a": 0.2})]
+    assert [(mistake.row, mistake.missed) for mistake in stream.mistakes()] == [
+        (2, {"a": 0.2}),
+        (6, {"a": 0.2}),
+    ]
     text = verb.render_label_sets(result)
     assert "micro F1" in text and "new" in text and "1,600" in text
     Path("test.jsonl").write_text('{"text": "0.9 x", "label": ["a", "b"]}\n', encoding="utf-8")
@@ -177,10 +215,16 @@ def test_sets_of_labels_are_measured_as_sets() -> None:
     stream = measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|", n_mistakes=2)
     assert stream.result().hits.tolist() == [1, 0]
     reader = corpus.RowReader(write_rows("other.csv", [("0.1 x", "c|d")]), labelled=True)
-    with pytest.raises(DataError, match=r"^other\.csv: the model knows none of the labels, as 'c'; it knows a, b;"):
+    with pytest.raises(
+        DataError, match=r"^other\.csv: the model knows none of the labels, as 'c'; it knows a, b;"
+    ):
         measure.measure_label_sets(FakeSets("a", "b"), reader, separator="|", n_mistakes=2)
-    with pytest.raises(DataError, match=r"^test\.jsonl:1: the row has several labels, and the model gives one"):
-        measure.measure_labels(Fake("a", "b"), corpus.RowReader("test.jsonl", labelled=True), [], n_mistakes=1)
+    with pytest.raises(
+        DataError, match=r"^test\.jsonl:1: the row has several labels, and the model gives one"
+    ):
+        measure.measure_labels(
+            Fake("a", "b"), corpus.RowReader("test.jsonl", labelled=True), [], n_mistakes=1
+        )
 
 
 @pytest.mark.parametrize(
@@ -190,7 +234,8 @@ def test_sets_of_labels_are_measured_as_sets() -> None:
         ([("0.5 x", "a"), ("0.5 y", "")], "test.csv:3: the label is empty"),
         (
             [("0.5 x", "u"), ("0.5 y", "v")],
-            "test.csv: the model knows none of the labels, as 'u'; it knows a, b; is 'label' the right column?",
+            "test.csv: the model knows none of the labels, as 'u'; it knows a, b; is 'label' the"
+            " right column?",
         ),
     ],
 )
@@ -215,7 +260,9 @@ def test_failures_are_one_line(model: str) -> None:
 def test_an_empty_file_is_refused() -> None:
     Path("empty.csv").touch()
     with pytest.raises(DataError, match=r"^empty\.csv: file is empty"):
-        measure.measure_labels(Fake("a", "b"), corpus.RowReader("empty.csv", labelled=True), [], n_mistakes=5)
+        measure.measure_labels(
+            Fake("a", "b"), corpus.RowReader("empty.csv", labelled=True), [], n_mistakes=5
+        )
 
 
 @pytest.mark.parametrize(
@@ -223,7 +270,11 @@ def test_an_empty_file_is_refused() -> None:
     [
         ("neg\npos x\n", ["neg", "pos x"]),
         ("neg\t0.9\tpos x\t0.1\r\npos x\t1\n", ["neg", "pos x"]),
-        ('{"labels": [{"label": "neg", "probability": 1}]}\n{"labels": [{"label": 3}, {"label": 1}]}\n', ["neg", "3"]),
+        (
+            '{"labels": [{"label": "neg", "probability": 1}]}\n{"labels": [{"label": 3}, {"label":'
+            " 1}]}\n",
+            ["neg", "3"],
+        ),
     ],
 )
 def test_predictions_are_read_as_predict_writes_them(content: str, labels: list[str]) -> None:

@@ -1,4 +1,6 @@
-"""What `textkit tokenizer train` says while a library learns, and that Ctrl-C ends it in native code."""
+"""What `textkit tokenizer train` says while a library learns, and that Ctrl-C ends it in native
+code.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,13 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 TRAIN = [sys.executable, "-m", "textkit", "tokenizer", "train"]
 
 
-@pytest.mark.parametrize("options", [["-k", "bpe"], ["-k", "wordpiece"], ["-k", "bpe", "--memory", "1M"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [["-k", "bpe"], ["-k", "wordpiece"], ["-k", "bpe", "--memory", "1M"]], ids=" ".join
+)
 def test_ctrl_c_ends_a_training_that_waits_for_texts(options: list[str]) -> None:
-    """bpe reads its texts in the library, where Python hears no signal: without a watch this would wait for ever."""
+    """bpe reads its texts in the library, where Python hears no signal: without a watch this
+    would wait for ever.
+    """
     child = subprocess.Popen(
         [*TRAIN, "-", *options, "-o", "tok"],
         stdin=subprocess.PIPE,
@@ -31,7 +37,9 @@ def test_ctrl_c_ends_a_training_that_waits_for_texts(options: list[str]) -> None
     )
     assert child.stdin and child.stdout and child.stderr
     try:
-        child.stdin.write(b"low lower lowest\n" * 400_000)  # more than any buffer holds: the training reads
+        child.stdin.write(
+            b"low lower lowest\n" * 400_000
+        )  # more than any buffer holds: the training reads
         child.stdin.flush()
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=60) == 130
@@ -45,7 +53,9 @@ def test_ctrl_c_ends_a_training_that_waits_for_texts(options: list[str]) -> None
     assert not list(Path().iterdir())
 
 
-def test_lines_come_while_a_library_learns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_come_while_a_library_learns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(output, "LINE_EVERY_SECONDS", 0.01)
     before = signal.getsignal(signal.SIGINT)
     with learning.Watch("wordpiece") as watch:
@@ -69,6 +79,10 @@ def test_an_interrupt_that_python_answers_is_an_exception() -> None:
 def test_the_command_learns_what_the_library_learns() -> None:
     texts = ["low lower lowest newer"] * 50
     Path("a.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
-    done = subprocess.run([*TRAIN, "a.txt", "--size", "300", "-o", "tok"], env=ENVIRONMENT, capture_output=True)
+    done = subprocess.run(
+        [*TRAIN, "a.txt", "--size", "300", "-o", "tok"], env=ENVIRONMENT, capture_output=True
+    )
     assert (done.returncode, done.stdout) == (0, b"")
-    assert tokenizers.load("tok").fingerprint == tokenizers.train("bpe", texts, size=300).fingerprint
+    assert (
+        tokenizers.load("tok").fingerprint == tokenizers.train("bpe", texts, size=300).fingerprint
+    )

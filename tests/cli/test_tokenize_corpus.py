@@ -1,4 +1,6 @@
-"""`textkit tokenize` on a corpus: every format in, every format out, resumable to the same bytes."""
+"""`textkit tokenize` on a corpus: every format in, every format out, resumable to the same
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def write_corpus(name: str, texts: list[str] = TEXTS) -> str:
             writer.write_table(table)
         return name
     if bare.endswith("jsonl"):
-        data = "".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(texts))
+        data = "".join(
+            json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(texts)
+        )
     elif bare.endswith("txt"):
         data = "".join(text + "\n" for text in texts)
     else:
@@ -48,10 +52,24 @@ def write_corpus(name: str, texts: list[str] = TEXTS) -> str:
 
 
 def folder_bytes(folder: str, *, but: tuple[str, ...] = ()) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name not in but}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(Path(folder).iterdir())
+        if path.name not in but
+    }
 
 
-NAMES = ["a.txt", "a.csv", "a.jsonl", "a.parquet", "a.arrow", "a.txt.gz", "a.csv.gz", "a.jsonl.zst", "a.txt.zst"]
+NAMES = [
+    "a.txt",
+    "a.csv",
+    "a.jsonl",
+    "a.parquet",
+    "a.arrow",
+    "a.txt.gz",
+    "a.csv.gz",
+    "a.jsonl.zst",
+    "a.txt.zst",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,7 +95,9 @@ def test_folders_globs_and_stdin_are_read_in_order() -> None:
     Path("in/picture.png").write_bytes(b"\x89PNG")
     for arguments in (["in"], ["in/a.jsonl", "in/*.txt"], ["in/*.[jt]*"]):
         assert check("tokenize", *arguments, "--to", "text") == "first\nsecond\n"
-    assert check("tokenize", "-", "in/b.txt", "--to", "text", input=b"zeroth\n") == "zeroth\nsecond\n"
+    assert (
+        check("tokenize", "-", "in/b.txt", "--to", "text", input=b"zeroth\n") == "zeroth\nsecond\n"
+    )
     assert fails(5, "tokenize", "in/*.csv") == "error: in/*.csv: no file matches"
     Path("empty").mkdir()
     assert fails(5, "tokenize", "empty").startswith("error: empty: no files to read in this folder")
@@ -88,7 +108,18 @@ def test_parts_hold_every_row_once_whatever_the_workers(output: str) -> None:
     write_corpus("a.csv", TEXTS * 5)
     for workers, folder in (("1", "one"), ("2", "two")):
         check(
-            "tokenize", "a.csv", "-o", folder, "--to", output, "--part-rows", "7", "--workers", workers, "--keep", "id"
+            "tokenize",
+            "a.csv",
+            "-o",
+            folder,
+            "--to",
+            output,
+            "--part-rows",
+            "7",
+            "--workers",
+            workers,
+            "--keep",
+            "id",
         )
     assert folder_bytes("one") == folder_bytes("two")
     assert len(list(Path("one").glob(f"part-*.{output}"))) == 5
@@ -97,7 +128,18 @@ def test_parts_hold_every_row_once_whatever_the_workers(output: str) -> None:
 def test_spacys_words_come_from_workers_too() -> None:
     write_corpus("a.csv", TEXTS * 2)
     for workers, folder in (("1", "one"), ("2", "two")):
-        check("tokenize", "a.csv", "-t", "spacy", "-o", folder, "--part-rows", "7", "--workers", workers)
+        check(
+            "tokenize",
+            "a.csv",
+            "-t",
+            "spacy",
+            "-o",
+            folder,
+            "--part-rows",
+            "7",
+            "--workers",
+            workers,
+        )
     assert folder_bytes("one") == folder_bytes("two")
 
 
@@ -108,10 +150,16 @@ def test_a_table_holds_ids_spans_tokens_and_kept_columns() -> None:
     check("tokenize", "b.csv", "-t", "tok", "-o", "out", "--keep", "id")
     table = parquet.read_table("out/part-00000.parquet")
     assert table.column_names == ["row", "id", "ids", "spans", "tokens"]
-    lines = [json.loads(line) for line in check("tokenize", "b.csv", "-t", "tok", "--keep", "id").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in check("tokenize", "b.csv", "-t", "tok", "--keep", "id").splitlines()
+    ]
     assert table.to_pylist() == [{key: line[key] for key in table.column_names} for line in lines]
     check("tokenize", "b.csv", "-t", "tok", "-o", "bare", "--no-spans", "--no-tokens")
-    assert parquet.read_table("bare").column_names == ["row", "ids"]  # the whole folder is one table
+    assert parquet.read_table("bare").column_names == [
+        "row",
+        "ids",
+    ]  # the whole folder is one table
     assert json.loads(Path("bare/_manifest.json").read_text())["n_rows"] == len(TEXTS)
 
 
@@ -127,7 +175,16 @@ def test_shards_together_are_the_whole() -> None:
     write_corpus("a.jsonl", TEXTS * 5)
     check("tokenize", "a.jsonl", "-o", "whole", "--part-rows", "4")
     for shard in ("1/3", "2/3", "3/3"):
-        check("tokenize", "a.jsonl", "-o", shard.replace("/", "-"), "--part-rows", "4", "--shard", shard)
+        check(
+            "tokenize",
+            "a.jsonl",
+            "-o",
+            shard.replace("/", "-"),
+            "--part-rows",
+            "4",
+            "--shard",
+            shard,
+        )
     parts = {**folder_bytes("1-3"), **folder_bytes("2-3"), **folder_bytes("3-3")}
     whole = folder_bytes("whole")
     assert {name: data for name, data in parts.items() if name.startswith("part")} == {
@@ -160,7 +217,9 @@ def test_a_killed_job_resumes_to_the_same_bytes() -> None:
         kills += 1
     assert kills > 0
     leftovers = [path for path in Path("killed").iterdir() if path.name.endswith(".part")]
-    assert all(path.name.startswith(".") for path in leftovers)  # a half file never has a part's name
+    assert all(
+        path.name.startswith(".") for path in leftovers
+    )  # a half file never has a part's name
     for path in leftovers:
         path.unlink()
     assert folder_bytes("killed") == folder_bytes("whole", but=())
@@ -183,7 +242,9 @@ def test_a_job_is_resumed_only_as_it_was() -> None:
 
 def test_bad_rows_stop_or_are_skipped_and_written_down() -> None:
     Path("a.csv").write_bytes(b"id,text\n1,ok\n2,too,many\n3,caf\xe9\n4,fine\n")
-    assert fails(3, "tokenize", "a.csv", "-o", "out").startswith("error: a.csv:3: expected 2 fields, found 3")
+    assert fails(3, "tokenize", "a.csv", "-o", "out").startswith(
+        "error: a.csv:3: expected 2 fields, found 3"
+    )
     shutil.rmtree("out")
     check("tokenize", "a.csv", "-o", "out", "--on-bad", "skip", "--to", "text")
     assert Path("out/part-00000.text").read_text() == "ok\nfine\n"
@@ -208,7 +269,9 @@ def test_count_says_what_there_is() -> None:
     assert done.stdout == b""
 
 
-def test_check_passes_good_tokenizers_and_catches_a_lossy_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_passes_good_tokenizers_and_catches_a_lossy_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     write_corpus("a.txt")
     for kind in ("word", "char", "grapheme", "byte"):
         check("tokenize", "a.txt", "-t", kind, "--check")
@@ -218,7 +281,9 @@ def test_check_passes_good_tokenizers_and_catches_a_lossy_one(monkeypatch: pytes
 
     tokenizer = tokenizers.create("byte")
     monkeypatch.setattr(PipelineTokenizer, "decode", lambda self, ids: "other")
-    assert check_rows(tokenizer, ["text"], first_row=7) == ["row 7: decoding the ids does not give the text back"]
+    assert check_rows(tokenizer, ["text"], first_row=7) == [
+        "row 7: decoding the ids does not give the text back"
+    ]
 
 
 def test_show_writes_a_page_that_needs_nothing_else() -> None:
@@ -226,7 +291,9 @@ def test_show_writes_a_page_that_needs_nothing_else() -> None:
     check("tokenize", "a.txt", "-t", "byte", "--show", "page.html")
     page = Path("page.html").read_text(encoding="utf-8")
     assert "&lt;" in page and "<b>" not in page and "\x1b" not in page
-    assert 'title="id 241, 15 to 16; id 160, 15 to 16' not in page  # spans are the text's own, not shifted
+    assert (
+        'title="id 241, 15 to 16; id 160, 15 to 16' not in page
+    )  # spans are the text's own, not shifted
     assert "id 241, 14 to 15" in page.replace("id 241, 14 to 15;", "id 241, 14 to 15")
     assert "http" not in page.lower().replace("http-equiv", "")
 
@@ -244,4 +311,6 @@ def test_to_a_table_needs_a_folder_and_a_damaged_table_is_said() -> None:
     write_corpus("a.txt")
     assert "name a folder with -o" in fails(2, "tokenize", "a.txt", "--to", "parquet")
     Path("bad.parquet").write_bytes(b"PAR1 not really")
-    assert fails(3, "tokenize", "bad.parquet").startswith("error: bad.parquet: not a readable parquet file")
+    assert fails(3, "tokenize", "bad.parquet").startswith(
+        "error: bad.parquet: not a readable parquet file"
+    )

@@ -14,15 +14,32 @@ import pytest
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
 TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]
 SIDES = ["pos"] * 20 + ["neg"] * 20
-SMALL = ["--device", "cpu", "-s", "training.threads=1", "-s", "encoder.dim=8", "-s", "training.batch_size=4"]
+SMALL = [
+    "--device",
+    "cpu",
+    "-s",
+    "training.threads=1",
+    "-s",
+    "encoder.dim=8",
+    "-s",
+    "training.batch_size=4",
+]
 SMALL += ["-s", "training.lr=0.02", "-s", "training.patience=9", "--epochs", "8"]
 
 
-def run(*arguments: str, launcher: tuple[str, ...] = (), code: int = 0, input: str = "") -> tuple[str, str]:
+def run(
+    *arguments: str, launcher: tuple[str, ...] = (), code: int = 0, input: str = ""
+) -> tuple[str, str]:
     """Call textkit; give what it wrote and what it said."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, *launcher, "-m", "textkit", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=300, input=input.encode())
+    done = subprocess.run(
+        command, env=environment, capture_output=True, timeout=300, input=input.encode()
+    )
     assert done.returncode == code, done.stderr.decode()
     return done.stdout.decode(), done.stderr.decode()
 
@@ -38,15 +55,30 @@ def write_csv(name: str, labels: list[str]) -> None:
 
 
 def test_several_labels_from_jsonl_to_predictions() -> None:
-    several = [[side, "film"] if "film" in text else [side] for side, text in zip(SIDES, TEXTS, strict=True)]
+    several = [
+        [side, "film"] if "film" in text else [side]
+        for side, text in zip(SIDES, TEXTS, strict=True)
+    ]
     write_jsonl("train.jsonl", several)
-    _, said = run("train", "train.jsonl", "-o", "run", "--task", "multi-label", *SMALL, "-s", "head.thresholds=0.5")
+    _, said = run(
+        "train",
+        "train.jsonl",
+        "-o",
+        "run",
+        "--task",
+        "multi-label",
+        *SMALL,
+        "-s",
+        "head.thresholds=0.5",
+    )
     assert "baseline: TF-IDF + LinearSVC on the same rows, validation micro F1" in said
     assert "best: epoch" in said and "micro f1" in said
     out, _ = run("predict", "run/model", input="good film\nbad walk\n")
     first, second = (line.split("\t")[::2] for line in out.splitlines())
     assert first[0] == "pos" and second == ["neg"]
-    out, said = run("evaluate", "run/model", "train.jsonl", "--json", "--html", "report.html", "--errors", "3")
+    out, said = run(
+        "evaluate", "run/model", "train.jsonl", "--json", "--html", "report.html", "--errors", "3"
+    )
     report = json.loads(out)
     low, high = report["intervals"]["micro_f1"]
     assert low <= report["micro_f1"] <= high
@@ -54,17 +86,24 @@ def test_several_labels_from_jsonl_to_predictions() -> None:
     assert {row["threshold"] for row in report["classes"].values()} == {0.5}
     for name in ("run/labels.png", "run/reliability.png"):
         assert f"picture: {name}" in said and Path(name).read_bytes().startswith(b"\x89PNG")
-    assert "report: report.html" in said and "Subset accuracy" in Path("report.html").read_text(encoding="utf-8")
+    assert "report: report.html" in said and "Subset accuracy" in Path("report.html").read_text(
+        encoding="utf-8"
+    )
     assert (
         "--compare and --baseline are for one label a text"
         in (run("evaluate", "run/model", "train.jsonl", "--compare", "run/model", code=2)[1])
     )
-    assert "several labels; train with --task multi-label" in run("train", "train.jsonl", "-o", "x", code=3)[1]
+    assert (
+        "several labels; train with --task multi-label"
+        in run("train", "train.jsonl", "-o", "x", code=3)[1]
+    )
 
 
 @pytest.mark.parametrize("name", ["train.csv", "train.txt"])
 def test_labels_of_one_row_in_csv_and_txt(name: str) -> None:
-    several = [f"{side}|film" if "film" in text else side for side, text in zip(SIDES, TEXTS, strict=True)]
+    several = [
+        f"{side}|film" if "film" in text else side for side, text in zip(SIDES, TEXTS, strict=True)
+    ]
     if name == "train.csv":
         write_csv(name, several)
     else:
@@ -85,14 +124,18 @@ def test_numbers_from_a_file_to_predictions() -> None:
     out, _ = run("predict", "run/model", input="good film\nbad walk\n")
     high, low = map(float, out.split())
     assert abs(high - 5.5) < 4 and abs(low + 10) < 4
-    out, said = run("evaluate", "run/model", "train.csv", "--json", "--html", "report.html", "--png", "c.png")
+    out, said = run(
+        "evaluate", "run/model", "train.csv", "--json", "--html", "report.html", "--png", "c.png"
+    )
     report = json.loads(out)
     for name in ("mae", "rmse", "r2", "pearson", "bias"):
         low, high = report["intervals"][name]
         assert low <= report[name] <= high
     assert sum(report["residuals"]["rows"]) + report["residuals"]["outside"] == len(TEXTS)
     assert "picture: c.png" in said and Path("c.png").read_bytes().startswith(b"\x89PNG")
-    assert "report: report.html" in said and "Worst errors" in Path("report.html").read_text(encoding="utf-8")
+    assert "report: report.html" in said and "Worst errors" in Path("report.html").read_text(
+        encoding="utf-8"
+    )
     write_csv("bad.csv", [*["1"] * 39, "much"])
     message = run("train", "bad.csv", "-o", "x", "--task", "regression", code=3)[1]
     assert "line 41: the label is 'much'; regression wants a number" in message
@@ -114,7 +157,10 @@ def test_a_streamed_file_and_a_validation_file(monkeypatch: pytest.MonkeyPatch) 
     write_csv("valid.csv", SIDES)
     run("train", "train.csv", "-o", "run", "--stream", "--valid", "valid.csv", *SMALL)
     assert json.loads(Path("run/run.json").read_text(encoding="utf-8"))["n_rows"] == 80
-    assert "--stream goes with neither" in run("train", "train.csv", "-o", "x", "--stream", "--find-lr", code=2)[1]
+    assert (
+        "--stream goes with neither"
+        in run("train", "train.csv", "-o", "x", "--stream", "--find-lr", code=2)[1]
+    )
 
 
 def test_a_rate_is_suggested_and_nothing_is_trained() -> None:
@@ -153,7 +199,9 @@ def test_the_coverage_of_vectors_is_said_and_kept() -> None:
     assert "vectors small.vec: 3 of 14 words have vectors (21.4%)" in said
     coverage = json.loads(Path("run/run.json").read_text(encoding="utf-8"))["coverage"]
     assert (coverage["n_words"], coverage["n_covered"]) == (14, 3) and coverage["missing"]
-    wrong = run("train", "train.csv", "-o", "x", "-s", "embedding.vectors=small.vec", *SMALL, code=2)[1]
+    wrong = run(
+        "train", "train.csv", "-o", "x", "-s", "embedding.vectors=small.vec", *SMALL, code=2
+    )[1]
     assert "vectors have 4 columns but embedding.dim = 100" in wrong
 
 
@@ -161,7 +209,10 @@ def test_a_recipe_is_shown_whole() -> None:
     out, _ = run("recipe", "show", "--set", "encoder.name=gru")
     Path("r.toml").write_text(out, encoding="utf-8")
     assert run("recipe", "show", "r.toml")[0] == out
-    assert "did you mean 'training.epochs'" in run("recipe", "show", "--set", "training.epoch=1", code=2)[1]
+    assert (
+        "did you mean 'training.epochs'"
+        in run("recipe", "show", "--set", "training.epoch=1", code=2)[1]
+    )
 
 
 @pytest.mark.parametrize("text", ["5x", "", "m"])

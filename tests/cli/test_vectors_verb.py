@@ -40,8 +40,16 @@ def fails(code: int, *arguments: str) -> str:
 
 @pytest.fixture
 def vectors() -> str:
-    rows = {"king": "1 0 0", "queen": "1 0.1 0", "man": "0 1 0", "woman": "0 1 0.1", "tree": "0 0 1"}
-    Path("v.txt").write_text("".join(f"{word} {values}\n" for word, values in rows.items()), encoding="utf-8")
+    rows = {
+        "king": "1 0 0",
+        "queen": "1 0.1 0",
+        "man": "0 1 0",
+        "woman": "0 1 0.1",
+        "tree": "0 0 1",
+    }
+    Path("v.txt").write_text(
+        "".join(f"{word} {values}\n" for word, values in rows.items()), encoding="utf-8"
+    )
     return "v.txt"
 
 
@@ -56,9 +64,12 @@ def test_nearest_imports_nothing_heavy(vectors: str) -> None:
     script = (
         "import sys; from textkit.cli import app; "
         f"app(['vectors', 'nearest', {vectors!r}, 'king'], standalone_mode=False); "
-        "print(sorted({'torch', 'gensim', 'pandas', 'matplotlib', 'usearch', 'spacy', 'sklearn'} & sys.modules.keys()))"
+        "print(sorted({'torch', 'gensim', 'pandas', 'matplotlib', 'usearch', 'spacy', 'sklearn'} &"
+        " sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=ENVIRONMENT, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -68,13 +79,17 @@ def test_an_index_answers_as_the_exact_search_does(vectors: str) -> None:
     exact = check("nearest", vectors, "king", "-k", "2")
     assert check("nearest", vectors, "king", "-k", "2", "--index", "i") == exact
     Path("other.txt").write_text("king 1 2 3\nqueen 3 2 1\n", encoding="utf-8")
-    assert "an index of other vectors than other.txt" in fails(4, "nearest", "other.txt", "king", "--index", "i")
+    assert "an index of other vectors than other.txt" in fails(
+        4, "nearest", "other.txt", "king", "--index", "i"
+    )
 
 
 def test_nearest_is_a_table_on_a_terminal(vectors: str) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "textkit", "vectors", "nearest", vectors, "king"]
-    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, env=ENVIRONMENT, timeout=60)
+    done = subprocess.run(
+        command, stdout=theirs, stderr=subprocess.PIPE, env=ENVIRONMENT, timeout=60
+    )
     os.close(theirs)
     shown = os.read(ours, 1 << 16).decode()
     os.close(ours)
@@ -87,9 +102,16 @@ def test_nearest_is_a_table_on_a_terminal(vectors: str) -> None:
 def test_convert_info_and_evaluate(vectors: str) -> None:
     check("convert", vectors, "-o", "own", "--dtype", "float16")
     facts = json.loads(check("info", "own", "--json"))
-    assert (facts["n_words"], facts["dim"], facts["dtype"], facts["verified"]) == (5, 3, "float16", True)
+    assert (facts["n_words"], facts["dim"], facts["dtype"], facts["verified"]) == (
+        5,
+        3,
+        "float16",
+        True,
+    )
     assert "5 words, 3 wide, float16, all files verified" in check("info", "own")
-    Path("pairs.tsv").write_text("king\tqueen\t9\nman\twoman\t9\nking\ttree\t1\nking\tcar\t3\n", encoding="utf-8")
+    Path("pairs.tsv").write_text(
+        "king\tqueen\t9\nman\twoman\t9\nking\ttree\t1\nking\tcar\t3\n", encoding="utf-8"
+    )
     assert "3 of 4 pairs covered; missing: car" in check("evaluate", "own", "pairs.tsv")
     Path("questions.txt").write_text(": family\nman woman king queen\n", encoding="utf-8")
     assert "accuracy 1.000, 1 of 1 covered" in check("evaluate", "own", "questions.txt")
@@ -120,7 +142,9 @@ def test_training_stops_at_a_signal_and_is_resumed_with_the_same_bytes() -> None
     rng = random.Random(0)
     words = [f"w{i}" for i in range(200)]
     rows = (" ".join(rng.choices(words, k=20)) for _ in range(1000))
-    Path("c.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows), encoding="utf-8")
+    Path("c.jsonl").write_text(
+        "".join(json.dumps({"text": row}) + "\n" for row in rows), encoding="utf-8"
+    )
     options = [
         "train",
         "c.jsonl",
@@ -147,7 +171,11 @@ def test_training_stops_at_a_signal_and_is_resumed_with_the_same_bytes() -> None
     assert "pass --resume to go on" in fails(5, *options, "-o", "v")
     check(*options, "-o", "v", "--resume")
     check(*options, "-o", "whole")
-    assert Path("v/vectors.safetensors").read_bytes() == Path("whole/vectors.safetensors").read_bytes()
-    assert Path("v/ngrams.safetensors").read_bytes() == Path("whole/ngrams.safetensors").read_bytes()
+    assert (
+        Path("v/vectors.safetensors").read_bytes() == Path("whole/vectors.safetensors").read_bytes()
+    )
+    assert (
+        Path("v/ngrams.safetensors").read_bytes() == Path("whole/ngrams.safetensors").read_bytes()
+    )
     assert "unknown words have vectors too" in check("info", "v")
     assert check("nearest", "v", "w1w2", "-k", "2").count("\n") == 2

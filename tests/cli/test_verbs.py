@@ -16,9 +16,23 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["--set", "encoder.dim=8", "--set", "embedding.dim=8", "--device", "cpu", "--epochs", "2", "--no-baseline"]
+SMALL = [
+    "--set",
+    "encoder.dim=8",
+    "--set",
+    "embedding.dim=8",
+    "--device",
+    "cpu",
+    "--epochs",
+    "2",
+    "--no-baseline",
+]
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
-ROWS = [(f"{word} {noun}", label) for word, label in (("good", "pos x"), ("bad", "neg")) for noun in NOUNS]
+ROWS = [
+    (f"{word} {noun}", label)
+    for word, label in (("good", "pos x"), ("bad", "neg"))
+    for noun in NOUNS
+]
 
 
 def command(*arguments: str) -> list[str]:
@@ -30,7 +44,9 @@ def environment() -> dict[str, str]:
 
 
 def run(*arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command(*arguments), input=input, capture_output=True, env=environment(), timeout=120)
+    return subprocess.run(
+        command(*arguments), input=input, capture_output=True, env=environment(), timeout=120
+    )
 
 
 def check(*arguments: str, input: bytes = b"") -> str:
@@ -64,23 +80,33 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "run")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["tokenize", "--help"], ["tokenize", "-"], ["data", "docstrings"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["tokenize", "--help"], ["tokenize", "-"], ["data", "docstrings"]]
+)
 def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\nfrom textkit.cli import main\nsys.argv[1:] = " + repr(arguments) + "\n"
         "try: main()\nexcept SystemExit as err: assert not err.code, err.code\n"
-        "heavy = {'torch', 'transformers', 'spacy', 'sklearn', 'gensim', 'matplotlib', 'accelerate', 'pyarrow'}\n"
+        "heavy = {'torch', 'transformers', 'spacy', 'sklearn', 'gensim', 'matplotlib',"
+        " 'accelerate', 'pyarrow'}\n"
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], input=b"a b\n", capture_output=True, env=environment(), timeout=60
+        [sys.executable, "-c", program],
+        input=b"a b\n",
+        capture_output=True,
+        env=environment(),
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr.decode()
 
 
 def test_importing_the_tokenizers_does_not_import_torch() -> None:
     program = "import sys, textkit, textkit.tokenizers; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], env=environment(), timeout=60).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", program], env=environment(), timeout=60).returncode
+        == 0
+    )
 
 
 def test_help_lists_every_verb_and_version_is_said() -> None:
@@ -132,7 +158,10 @@ def test_tokenize_says_what_it_cut_and_colours_on_request() -> None:
 def test_tokenize_to_a_closed_pipe_is_quiet() -> None:
     Path("big.txt").write_text("one two three\n" * 200_000, encoding="utf-8")
     process = subprocess.Popen(
-        command("tokenize", "big.txt"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        command("tokenize", "big.txt"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
@@ -160,7 +189,10 @@ def test_train_leaves_a_whole_run_folder(model: str) -> None:
 def test_the_written_recipe_repeats_the_run(model: str) -> None:
     write_rows("train.csv")
     check("train", "train.csv", "--recipe", f"{model}/recipe.toml", "-o", "again", "--no-baseline")
-    assert Path("again/model/model.safetensors").read_bytes() == Path(model, "model/model.safetensors").read_bytes()
+    assert (
+        Path("again/model/model.safetensors").read_bytes()
+        == Path(model, "model/model.safetensors").read_bytes()
+    )
     assert Path("again/metrics.jsonl").read_bytes() == Path(model, "metrics.jsonl").read_bytes()
 
 
@@ -176,7 +208,9 @@ def test_train_says_the_guess_and_the_baseline() -> None:
 def test_evaluate_prints_numbers_and_draws(model: str) -> None:
     write_rows("test.csv")
     write_rows("train.csv")
-    text = check("evaluate", f"{model}/model", "test.csv", "--png", "c.png", "--baseline", "train.csv")
+    text = check(
+        "evaluate", f"{model}/model", "test.csv", "--png", "c.png", "--baseline", "train.csv"
+    )
     assert text.startswith("accuracy ")
     assert "TF-IDF + LinearSVC on the same files: accuracy 1.000" in text
     assert "pos x" in text and "support" in text
@@ -193,7 +227,9 @@ def test_evaluate_names_labels_that_the_model_lacks(model: str) -> None:
 
 
 def test_predict_gives_one_line_for_each_row(model: str) -> None:
-    lines = check("predict", f"{model}/model", "--top", "2", input=b"good film\n\n\xf0\x9f\x99\x82\n").splitlines()
+    lines = check(
+        "predict", f"{model}/model", "--top", "2", input=b"good film\n\n\xf0\x9f\x99\x82\n"
+    ).splitlines()
     assert len(lines) == 3
     fields = lines[0].split("\t")
     assert {fields[0], fields[2]} == {"pos x", "neg"}
@@ -228,15 +264,27 @@ BAD: list[tuple[int, str, bytes | None, str]] = [
     (3, "a.csv", b"a,b,c\n1,2,3\n", "error: a.csv:1: no text column found"),
     (3, "a.csv", b"text,label\na,b\nc,d,e\n", "error: a.csv:3: expected 2 fields, found 3"),
     (3, "a.csv", b'text,label\na,b\n"c,d\ne,f\n', "error: a.csv:3: a quote opens on this line"),
-    (3, "a.csv", b"text,label\nok,x\ncaf\xe9,x\n", "error: a.csv:3:4: not UTF-8: byte 0xE9 at byte column 4"),
+    (
+        3,
+        "a.csv",
+        b"text,label\nok,x\ncaf\xe9,x\n",
+        "error: a.csv:3:4: not UTF-8: byte 0xE9 at byte column 4",
+    ),
     (3, "a.csv", b"text,label\na,\n", "error: a.csv:2: the label is empty"),
     (3, "a.csv", b"text,label\na,x\nb,x\n", "error: all 2 rows have the label 'x'"),
-    (3, "a.jsonl", b'{"text": 1, "label": 2}\n', "error: a.jsonl:1: 'text' is 1, expected a string"),
+    (
+        3,
+        "a.jsonl",
+        b'{"text": 1, "label": 2}\n',
+        "error: a.jsonl:1: 'text' is 1, expected a string",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("code", "name", "data", "message"), BAD)
-def test_bad_input_is_one_line_and_its_exit_code(code: int, name: str, data: bytes | None, message: str) -> None:
+def test_bad_input_is_one_line_and_its_exit_code(
+    code: int, name: str, data: bytes | None, message: str
+) -> None:
     if data is not None:
         Path(name).write_bytes(data)
     assert fails(code, "train", name, "-o", "run", *SMALL).startswith(message)
@@ -248,18 +296,30 @@ def test_a_folder_a_missing_column_and_a_strange_run_folder() -> None:
     assert fails(5, "train", "folder").startswith("error: folder: is a folder, expected a file")
     write_rows("a.csv")
     message = fails(3, "train", "a.csv", "--text-column", "texd")
-    assert message == "error: a.csv:1: unknown column 'texd'; did you mean 'text'? known: label, text"
+    assert (
+        message == "error: a.csv:1: unknown column 'texd'; did you mean 'text'? known: label, text"
+    )
     Path("folder/photo").write_text("x", encoding="utf-8")
     assert "is no run folder" in fails(2, "train", "a.csv", "-o", "folder")
-    assert fails(2, "train", "a.csv", "--encoder", "lsmt").startswith("error: unknown encoder 'lsmt'; did you mean")
-    assert fails(2, "train", "a.csv", "--set", "training.epoch=1").startswith("error: unknown recipe key")
+    assert fails(2, "train", "a.csv", "--encoder", "lsmt").startswith(
+        "error: unknown encoder 'lsmt'; did you mean"
+    )
+    assert fails(2, "train", "a.csv", "--set", "training.epoch=1").startswith(
+        "error: unknown recipe key"
+    )
     assert fails(4, "predict", "folder", input=b"x").startswith("error: folder: no manifest.json")
-    assert fails(4, "tokenize", "a.csv", "-t", "nowhere").startswith("error: nowhere: no such tokenizer")
-    assert fails(2, "tokenize", "a.csv", "-t", "bpe").startswith("error: a 'bpe' tokenizer must be trained first")
+    assert fails(4, "tokenize", "a.csv", "-t", "nowhere").startswith(
+        "error: nowhere: no such tokenizer"
+    )
+    assert fails(2, "tokenize", "a.csv", "-t", "bpe").startswith(
+        "error: a 'bpe' tokenizer must be trained first"
+    )
 
 
 def test_odd_but_good_input_trains() -> None:
-    """An empty text, a label with spaces, a lone surrogate and a text of 1 MB are data, not errors."""
+    """An empty text, a label with spaces, a lone surrogate and a text of 1 MB are data, not
+    errors.
+    """
     rows = [{"text": text, "label": label} for text, label in ROWS]
     rows += [{"text": "", "label": "neg"}, {"text": "a\ud800b", "label": "pos x"}]
     rows += [{"text": "word " * 200_000, "label": "neg"}]
@@ -274,7 +334,15 @@ def test_odd_but_good_input_trains() -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_during_training_leaves_a_usable_run(number: signal.Signals, code: int) -> None:
     write_rows("train.csv", ROWS * 20)
-    slow = ["--set", "training.patience=9999", "--epochs", "9999", "--set", "encoder.dim=64", "--no-baseline"]
+    slow = [
+        "--set",
+        "training.patience=9999",
+        "--epochs",
+        "9999",
+        "--set",
+        "encoder.dim=64",
+        "--no-baseline",
+    ]
     process = subprocess.Popen(
         command("train", "train.csv", "-o", "run", *slow), stderr=subprocess.PIPE, env=environment()
     )
@@ -286,7 +354,11 @@ def test_a_signal_during_training_leaves_a_usable_run(number: signal.Signals, co
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said.decode()
-    assert said.decode().splitlines()[-1].startswith("error: stopped by a signal; run/model holds the best weights")
+    assert (
+        said.decode()
+        .splitlines()[-1]
+        .startswith("error: stopped by a signal; run/model holds the best weights")
+    )
     assert json.loads(Path("run/run.json").read_text())["ended"] == "stopped"
     check("info", "run/model")
     assert check("predict", "run/model", input=b"good film\n").startswith("pos x\t")
@@ -304,7 +376,9 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -
 
     monkeypatch.setattr(files.os, "fsync", full)
     assert run_guarded(lambda: quickstart.write_docstrings("data"), debug=False) == 5
-    assert capsys.readouterr().err == "error: data/train.csv: cannot write: No space left on device\n"
+    assert (
+        capsys.readouterr().err == "error: data/train.csv: cannot write: No space left on device\n"
+    )
     assert list(Path("data").iterdir()) == []
 
 
@@ -316,7 +390,10 @@ def test_a_bug_is_one_line_and_a_traceback_on_request(capsys: Any) -> None:
 
     assert run_guarded(broken, debug=False) == 70
     said = capsys.readouterr().err
-    assert said.startswith("error: a bug in textkit: RuntimeError: two lines;") and said.count("\n") == 1
+    assert (
+        said.startswith("error: a bug in textkit: RuntimeError: two lines;")
+        and said.count("\n") == 1
+    )
     assert run_guarded(broken, debug=True) == 70
     assert "Traceback" in capsys.readouterr().err
 

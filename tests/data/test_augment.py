@@ -1,4 +1,6 @@
-"""Augmentation: a pure function of (seed, epoch, row), at the rate asked for, that never empties a row."""
+"""Augmentation: a pure function of (seed, epoch, row), at the rate asked for, that never empties
+a row.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,13 @@ def test_a_row_gives_the_same_however_rows_are_batched(
 ) -> None:
     batch = TokenBatch.from_rows(rows, [[(i, i + 1) for i in range(len(row))] for row in rows])
     numbers = np.arange(len(rows)) + 100
-    options = {"seed": seed, "epoch": 2, "dropout": dropout, "swap": swap, "unknown_id": 0 if unknown else None}
+    options = {
+        "seed": seed,
+        "epoch": 2,
+        "dropout": dropout,
+        "swap": swap,
+        "unknown_id": 0 if unknown else None,
+    }
     whole = augment_tokens(batch, numbers, **options)  # type: ignore[arg-type]
     order = np.arange(len(rows))[::-1]
     shuffled = augment_tokens(batch.take(order), numbers[order], **options)  # type: ignore[arg-type]
@@ -54,7 +62,10 @@ def test_rates_are_those_asked_for_and_epochs_differ() -> None:
     assert abs(moved.mean() / 2 - 0.1 / 1.1) < 0.01  # a run of wanted swaps gives every other one
     others = [(1, 2), (2, 1)]
     for seed, epoch in others:
-        assert augment_tokens(batch, numbers, seed=seed, epoch=epoch, dropout=0.2).ids.tolist() != dropped.ids.tolist()
+        assert (
+            augment_tokens(batch, numbers, seed=seed, epoch=epoch, dropout=0.2).ids.tolist()
+            != dropped.ids.tolist()
+        )
     assert len({tuple(row.tolist()) for row in dropped}) == 200
 
 
@@ -64,14 +75,22 @@ def test_nothing_asked_for_changes_nothing_and_the_batch_stays_as_it_was() -> No
     assert augment_tokens(batch, [0, 1, 2], seed=0, epoch=0).ids.tolist() == before
     augment_tokens(batch, [0, 1, 2], seed=0, epoch=0, dropout=0.9, swap=0.9, unknown_id=0)
     assert batch.ids.tolist() == before
-    assert len(augment_tokens(TokenBatch.from_rows([]), [], seed=0, epoch=0, dropout=0.5, swap=0.5)) == 0
+    assert (
+        len(augment_tokens(TokenBatch.from_rows([]), [], seed=0, epoch=0, dropout=0.5, swap=0.5))
+        == 0
+    )
 
 
 @given(TEXTS, RATES, st.integers(0, 9))
-def test_noise_is_a_function_of_the_row_and_empties_no_text(texts: list[str], noise: float, seed: int) -> None:
+def test_noise_is_a_function_of_the_row_and_empties_no_text(
+    texts: list[str], noise: float, seed: int
+) -> None:
     numbers = np.arange(len(texts)) + 7
     whole = augment_texts(texts, numbers, seed=seed, epoch=3, noise=noise)
-    alone = [augment_texts([t], [n], seed=seed, epoch=3, noise=noise)[0] for t, n in zip(texts, numbers, strict=True)]
+    alone = [
+        augment_texts([t], [n], seed=seed, epoch=3, noise=noise)[0]
+        for t, n in zip(texts, numbers, strict=True)
+    ]
     assert whole == alone
     for text, changed in zip(texts, whole, strict=True):
         assert bool(text.strip()) == bool(changed.strip())

@@ -36,7 +36,9 @@ def test_a_budget_is_kept_but_by_a_row_alone(budget: int) -> None:
 
 def test_the_plan_is_a_function_of_seed_and_epoch() -> None:
     def plan(seed: int, epoch: int) -> list[list[int]]:
-        return [batch.tolist() for batch in plan_batches(LENGTHS, batch_size=32, seed=seed, epoch=epoch)]
+        return [
+            batch.tolist() for batch in plan_batches(LENGTHS, batch_size=32, seed=seed, epoch=epoch)
+        ]
 
     assert plan(1, 2) == plan(1, 2)
     assert plan(1, 2) != plan(1, 3)

@@ -1,4 +1,6 @@
-"""The data check: each kind of trouble is planted and found with its count and place, and clean data gives none."""
+"""The data check: each kind of trouble is planted and found with its count and place, and clean
+data gives none.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from hypothesis import strategies as st
 
 from textkit.data.check import Finding, Report, check_files, near_names, normalise
 
-LONG = "the quick brown fox jumps over the lazy dog and runs through the deep dark wood until it meets an old friend"
+LONG = (
+    "the quick brown fox jumps over the lazy dog and runs through the deep dark wood until it"
+    " meets an old friend"
+)
 Row = tuple[str, str]
 
 
@@ -43,7 +48,12 @@ def test_clean_files_give_no_finding() -> None:
 
 
 def test_duplicates_are_counted_once_each_with_the_first_place() -> None:
-    rows = [*clean(30), ("Row 0 of the data!", "x"), ("row 1 of the data", "y"), ("row 1 of the data", "y")]
+    rows = [
+        *clean(30),
+        ("Row 0 of the data!", "x"),
+        ("row 1 of the data", "y"),
+        ("row 1 of the data", "y"),
+    ]
     report = check_files(write("train.csv", rows))
     found = one(report, "duplicates")
     assert found.n == 2
@@ -57,7 +67,9 @@ def test_duplicates_are_counted_once_each_with_the_first_place() -> None:
 
 
 def test_conflicting_labels_show_both() -> None:
-    report = check_files(write("train.csv", [*clean(30), ("ROW 0 of the data", "y"), ("row 2 of the data", "y")]))
+    report = check_files(
+        write("train.csv", [*clean(30), ("ROW 0 of the data", "y"), ("row 2 of the data", "y")])
+    )
     found = one(report, "conflicting-labels")
     assert found.n == 2
     assert (found.examples[0].label, found.examples[0].other_label) == ("y", "x")
@@ -66,7 +78,12 @@ def test_conflicting_labels_show_both() -> None:
 
 def test_leakage_exact_normalised_near_and_contradicting() -> None:
     train = [*clean(30), (LONG, "x")]
-    test = [*clean(10, "t"), ("row 3 of the data", "y"), ("Row  4, of the data", "y"), (LONG + " again", "x")]
+    test = [
+        *clean(10, "t"),
+        ("row 3 of the data", "y"),
+        ("Row  4, of the data", "y"),
+        (LONG + " again", "x"),
+    ]
     report = check_files(write("train.csv", train), write("test.csv", test))
     assert checks(report) == {"leakage", "leakage-normalised", "leakage-conflicts", "leakage-near"}
     for check, here, there in (
@@ -82,25 +99,45 @@ def test_leakage_exact_normalised_near_and_contradicting() -> None:
 
 
 def test_near_duplicates_inside_a_file() -> None:
-    report = check_files(write("train.csv", [*clean(30), (LONG, "x"), (LONG.replace("friend", "mate"), "x")]))
+    report = check_files(
+        write("train.csv", [*clean(30), (LONG, "x"), (LONG.replace("friend", "mate"), "x")])
+    )
     found = one(report, "near-duplicates")
-    assert (found.n, found.examples[0].where, found.examples[0].other) == (1, "train.csv:33", "train.csv:32")
+    assert (found.n, found.examples[0].where, found.examples[0].other) == (
+        1,
+        "train.csv:33",
+        "train.csv:32",
+    )
     assert checks(report) == {"near-duplicates"}
 
 
 def test_labels_tiny_near_equal_empty_and_only_in_test() -> None:
-    train = [*clean(40), ("a text of sports", "Sport"), ("another text of it", "sport "), ("no label here", " ")]
-    report = check_files(write("train.csv", train), write("test.csv", [("never seen", "z"), ("test text", "x")]))
+    train = [
+        *clean(40),
+        ("a text of sports", "Sport"),
+        ("another text of it", "sport "),
+        ("no label here", " "),
+    ]
+    report = check_files(
+        write("train.csv", train), write("test.csv", [("never seen", "z"), ("test text", "x")])
+    )
     assert one(report, "tiny-classes").n == 3
     pair = one(report, "near-equal-labels").examples[0]
-    assert (pair.where, pair.label, pair.other, pair.other_label) == ("train.csv:42", "Sport", "train.csv:43", "sport ")
+    assert (pair.where, pair.label, pair.other, pair.other_label) == (
+        "train.csv:42",
+        "Sport",
+        "train.csv:43",
+        "sport ",
+    )
     assert one(report, "empty-labels").examples[0].where == "train.csv:44"
     only = one(report, "labels-only-in-test", "test.csv")
     assert (only.n, only.examples[0].label, only.examples[0].where) == (1, "z", "test.csv:2")
 
 
 def test_tiny_means_fewer_than_the_number_given() -> None:
-    rows = [(f"text {n} of the data", "nine") for n in range(9)] + [(f"line {n} of it all", "ten") for n in range(10)]
+    rows = [(f"text {n} of the data", "nine") for n in range(9)] + [
+        (f"line {n} of it all", "ten") for n in range(10)
+    ]
     found = one(check_files(write("train.csv", rows)), "tiny-classes")
     assert [(example.label, example.text) for example in found.examples] == [("nine", "9 rows")]
     assert check_files("train.csv", tiny_rows=9).findings == []
@@ -114,7 +151,11 @@ def test_empty_long_and_bad_rows() -> None:
     assert (empty.n, empty.examples[0].where) == (2, "train.csv:32")
     assert one(report, "long-texts").examples[0].where == "train.csv:34"
     assert "expected 2 fields, found 3" in one(report, "bad-rows").examples[0].where
-    assert checks(report) == {"empty-texts", "long-texts", "bad-rows"}  # empty texts are no duplicates
+    assert checks(report) == {
+        "empty-texts",
+        "long-texts",
+        "bad-rows",
+    }  # empty texts are no duplicates
 
 
 def test_rows_with_several_labels_are_shown_with_commas() -> None:
@@ -164,7 +205,10 @@ def test_near_names_against_all_pairs() -> None:
         return int(table[-1])
 
     generator = np.random.default_rng(0)
-    names = ["".join(generator.choice(list("abc"), size=size)) for size in generator.integers(5, 8, size=60)]
+    names = [
+        "".join(generator.choice(list("abc"), size=size))
+        for size in generator.integers(5, 8, size=60)
+    ]
     names = list(dict.fromkeys(names))
     found = set(near_names(names))
     for a in range(len(names)):
@@ -182,5 +226,7 @@ def test_real_data_has_the_leaks_that_a_set_of_its_texts_has(shared: Path) -> No
     for path in files:
         with path.open(encoding="utf-8", newline="") as file:
             texts.append([text for text, _ in list(csv.reader(file))[1:]])
-    assert one(report, "leakage", str(files[1])).n == sum(text in set(texts[0]) for text in texts[1])
+    assert one(report, "leakage", str(files[1])).n == sum(
+        text in set(texts[0]) for text in texts[1]
+    )
     assert one(report, "duplicates", str(files[0])).n == len(texts[0]) - len(set(texts[0]))

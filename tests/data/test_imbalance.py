@@ -1,4 +1,7 @@
-"""Class weights against scikit-learn's; balanced draws: shares, repeats, and a pure function of (seed, epoch)."""
+"""Class weights against scikit-learn's.
+
+Balanced draws: shares, repeats, and a pure function of (seed, epoch).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ def test_weights_are_scikit_learns(codes: np.ndarray) -> None:
 
 
 @given(CODES, st.floats(0, 1))
-def test_the_mean_weight_of_a_row_is_one_and_rarer_classes_weigh_more(codes: np.ndarray, power: float) -> None:
+def test_the_mean_weight_of_a_row_is_one_and_rarer_classes_weigh_more(
+    codes: np.ndarray, power: float
+) -> None:
     weights = class_weights(codes, n_classes=6, power=power)
     assert weights[codes].mean() == pytest.approx(1)
     counts = np.bincount(codes, minlength=6)
@@ -34,7 +39,9 @@ def test_the_mean_weight_of_a_row_is_one_and_rarer_classes_weigh_more(codes: np.
 
 
 @given(CODES, st.integers(0, 5), st.integers(0, 5), st.integers(0, 120))
-def test_balanced_rows_take_every_class_equally_often(codes: np.ndarray, seed: int, epoch: int, n_rows: int) -> None:
+def test_balanced_rows_take_every_class_equally_often(
+    codes: np.ndarray, seed: int, epoch: int, n_rows: int
+) -> None:
     rows = balanced_rows(codes, n_classes=6, seed=seed, epoch=epoch, n_rows=n_rows)
     assert len(rows) == n_rows
     drawn = np.bincount(codes[rows], minlength=6)[np.unique(codes)]
@@ -57,7 +64,9 @@ def test_power_0_is_the_data_itself_and_between_is_between() -> None:
 
 def test_another_epoch_and_seed_draw_other_rows_and_all_come_in_time() -> None:
     codes = np.repeat([0, 1], [400, 20])
-    epochs = [balanced_rows(codes, n_classes=2, seed=0, epoch=epoch).tolist() for epoch in range(12)]
+    epochs = [
+        balanced_rows(codes, n_classes=2, seed=0, epoch=epoch).tolist() for epoch in range(12)
+    ]
     assert len({tuple(rows) for rows in epochs}) == 12
     assert len({row for rows in epochs for row in rows}) == 420
     assert balanced_rows(codes, n_classes=2, seed=1, epoch=0).tolist() != epochs[0]

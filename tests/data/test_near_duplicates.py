@@ -1,4 +1,6 @@
-"""Near duplicates: the estimate against the Jaccard index computed by hand, and what is found against all pairs."""
+"""Near duplicates: the estimate against the Jaccard index computed by hand, and what is found
+against all pairs.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,11 @@ def test_pairs_found_are_those_alike_and_the_estimate_is_near() -> None:
     true = np.array([jaccard(made[a], made[b]) for a, b in pairs])
     assert np.abs(true - likeness).mean() < 0.06
     found = {(int(a), int(b)) for a, b in pairs}
-    rows_alike = {b for a, b in itertools.combinations(range(len(made)), 2) if jaccard(made[a], made[b]) >= 0.85}
+    rows_alike = {
+        b
+        for a, b in itertools.combinations(range(len(made)), 2)
+        if jaccard(made[a], made[b]) >= 0.85
+    }
     assert rows_alike
     missed = rows_alike - {b for _, b in found}
     assert len(missed) <= 0.02 * len(rows_alike)
@@ -59,7 +65,9 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
 
 def test_words_are_told_apart_by_the_order_of_their_letters_and_by_where_they_end() -> None:
     words = "abc cba ab cabc a bcab cbac b acb"
-    signatures, _ = sign([words + " z z", words.replace("ab cabc", "abc abc") + " z z", words + " z z"])
+    signatures, _ = sign(
+        [words + " z z", words.replace("ab cabc", "abc abc") + " z z", words + " z z"]
+    )
     assert signatures[0].tolist() == signatures[2].tolist() != signatures[1].tolist()
     assert MIN_PAIRS < 10
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textkit.data.splits import Split, fold_grouped, fold_stratified, split_grouped, split_stratified
+from textkit.data.splits import (
+    Split,
+    fold_grouped,
+    fold_stratified,
+    split_grouped,
+    split_stratified,
+)
 from textkit.errors import DataError, UsageError
 
 CODES = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
@@ -20,7 +26,9 @@ def assert_all_rows_once(n_rows: int, split: Split) -> None:
 
 
 @given(CODES, st.floats(0.01, 0.99), st.integers(0, 3))
-def test_stratified_split_holds_out_its_share_of_each_class(codes: np.ndarray, share: float, seed: int) -> None:
+def test_stratified_split_holds_out_its_share_of_each_class(
+    codes: np.ndarray, share: float, seed: int
+) -> None:
     train, held = split = split_stratified(codes, share=share, seed=seed)
     assert_all_rows_once(len(codes), split)
     for code in np.unique(codes):
@@ -32,7 +40,9 @@ def test_stratified_split_holds_out_its_share_of_each_class(codes: np.ndarray, s
 
 
 @given(CODES, st.integers(2, 6), st.integers(0, 3))
-def test_stratified_folds_differ_by_a_row_at_most(codes: np.ndarray, n_folds: int, seed: int) -> None:
+def test_stratified_folds_differ_by_a_row_at_most(
+    codes: np.ndarray, n_folds: int, seed: int
+) -> None:
     if len(codes) < n_folds:
         with pytest.raises(DataError, match="cannot be cut"):
             fold_stratified(codes, n_folds=n_folds, seed=seed)
@@ -47,7 +57,10 @@ def test_stratified_folds_differ_by_a_row_at_most(codes: np.ndarray, n_folds: in
         assert max(counts) - min(counts) <= 1
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=80), st.integers(2, 4))
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=80),
+    st.integers(2, 4),
+)
 def test_no_group_is_on_both_sides(rows: list[tuple[int, int]], n_folds: int) -> None:
     groups, codes = np.array(rows).T
     if len(np.unique(groups)) < n_folds:

@@ -1,4 +1,7 @@
-"""Token shards: the same rows as in memory, from every format; a cache that never lies; flat memory; kills."""
+"""Token shards: the same rows as in memory, from every format; a cache that never lies.
+
+Flat memory; kills.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +30,25 @@ from textkit.features.text_input import TextInput
 from textkit.recipe import complete_recipe, make_recipe
 
 ROOT = Path(__file__).parents[2]
-ROWS = [("the cat sat", "animal"), ("", "none"), ("a dog", "animal"), ("stocks fell again today", "money")]
+ROWS = [
+    ("the cat sat", "animal"),
+    ("", "none"),
+    ("a dog", "animal"),
+    ("stocks fell again today", "money"),
+]
 WORDS = tokenizers.train("word", [text for text, _ in ROWS])
 
 
 def write(name: str, rows: list[tuple[str, str]] = ROWS) -> str:
     path = Path(name)
     if name.endswith(".csv"):
-        path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+        path.write_text(
+            "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8"
+        )
     elif name.endswith(".jsonl"):
-        path.write_text("".join(json.dumps({"text": t, "label": y}) + "\n" for t, y in rows), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps({"text": t, "label": y}) + "\n" for t, y in rows), encoding="utf-8"
+        )
     elif name.endswith(".txt"):
         path.write_text("".join(f"__label__{y} {t}\n" for t, y in rows), encoding="utf-8")
     else:
@@ -49,7 +61,9 @@ def write(name: str, rows: list[tuple[str, str]] = ROWS) -> str:
     return name
 
 
-def assert_rows(shards: TokenShards, rows: list[tuple[str, str]] = ROWS, max_length: int | None = None) -> None:
+def assert_rows(
+    shards: TokenShards, rows: list[tuple[str, str]] = ROWS, max_length: int | None = None
+) -> None:
     expected = WORDS.encode([text for text, _ in rows], max_length=max_length)
     found = shards.take(np.arange(len(shards)))
     assert found.ids.tolist() == expected.ids.tolist()
@@ -84,14 +98,21 @@ def test_rows_in_memory_and_numpy_labels() -> None:
 
 def test_labels_may_be_numbers_or_none() -> None:
     Path("n.csv").write_text("text,label\na,0.5\nb,0\n", encoding="utf-8")
-    assert TokenShards.build("n.csv", WORDS, cache="cache", task="regression").labels.tolist() == [[0.5], [0.0]]
+    assert TokenShards.build("n.csv", WORDS, cache="cache", task="regression").labels.tolist() == [
+        [0.5],
+        [0.0],
+    ]
     none = TokenShards.build("n.csv", WORDS, cache="cache", task=None)
     assert none.labels is None and len(none) == 2
-    assert TokenShards.build([("a", 0)], WORDS, cache="cache", task="regression").labels.tolist() == [[0.0]]
+    assert TokenShards.build(
+        [("a", 0)], WORDS, cache="cache", task="regression"
+    ).labels.tolist() == [[0.0]]
 
 
 def test_given_classes_keep_their_order_and_name_a_stranger() -> None:
-    shards = TokenShards.build(write("a.csv"), WORDS, cache="cache", classes=["none", "money", "animal"])
+    shards = TokenShards.build(
+        write("a.csv"), WORDS, cache="cache", classes=["none", "money", "animal"]
+    )
     assert shards.labels.tolist() == [2, 0, 2, 1]
     with pytest.raises(DataError, match=r"a\.csv:3: label 'none' is not among the 2 known classes"):
         TokenShards.build("a.csv", WORDS, cache="cache", classes=["money", "animal"])
@@ -135,7 +156,9 @@ def test_cache_is_found_again_and_keyed_by_all_that_matters() -> None:
         TokenShards.build("a.csv", HashedNgrams(WORDS, buckets=10), cache="cache"),
         TokenShards.build("a.csv", HashedNgrams(WORDS, buckets=11), cache="cache"),
         TokenShards.build("a.csv", WORDS, cache="cache", classes=["animal", "money", "none"]),
-        TokenShards.build("a.csv", WORDS, cache="cache", text_column="label", label_column="text", task=None),
+        TokenShards.build(
+            "a.csv", WORDS, cache="cache", text_column="label", label_column="text", task=None
+        ),
     ]
     assert not any(other.from_cache for other in others)
     assert len({first.folder, *(other.folder for other in others)}) == 7
@@ -165,7 +188,9 @@ def test_data_that_changes_while_it_is_read_is_refused() -> None:
     assert not list(Path("cache").glob("a.csv-*"))
 
 
-@pytest.mark.parametrize("name", ["ids.npy", "offsets.npy", "labels.npy", "classes.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["ids.npy", "offsets.npy", "labels.npy", "classes.json", "manifest.json"]
+)
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_damaged_cache_is_made_anew_and_said(name: str, damage: str) -> None:
     folder = TokenShards.build(write("a.csv"), WORDS, cache="cache").folder
@@ -191,12 +216,17 @@ def test_ngrams_are_those_of_memory() -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.text("ab ", max_size=9), st.sampled_from("xyz")), max_size=12), st.randoms())
+@given(
+    st.lists(st.tuples(st.text("ab ", max_size=9), st.sampled_from("xyz")), max_size=12),
+    st.randoms(),
+)
 def test_take_equals_a_batch_in_memory(rows: list[tuple[str, str]], random: Any) -> None:
     shards = TokenShards.build(rows, WORDS, cache="cache")
     memory = WORDS.encode([text for text, _ in rows])
     wanted = [random.randrange(len(rows)) for _ in range(7)] if rows else []
-    assert [row.tolist() for row in shards.take(wanted)] == [row.tolist() for row in memory.take(wanted)]
+    assert [row.tolist() for row in shards.take(wanted)] == [
+        row.tolist() for row in memory.take(wanted)
+    ]
     plan = plan_batches(shards.lengths, batch_size=3, seed=1, epoch=1)
     assert sorted(row for batch in plan for row in batch.tolist()) == list(range(len(rows)))
 
@@ -206,7 +236,8 @@ import re, sys
 from textkit import tokenizers
 from textkit.data.token_shards import TokenShards
 shards = TokenShards.build(sys.argv[1], tokenizers.load("tok"), cache="cache", task=None)
-peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]  # ru_maxrss would be the parent's
+peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
+# ru_maxrss would be the parent's
 print(peak, len(shards.tokens.ids))
 """
 
@@ -214,7 +245,9 @@ print(peak, len(shards.tokens.ids))
 def run(code: str, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
@@ -223,7 +256,9 @@ def test_memory_is_flat_whatever_the_size_of_the_data() -> None:
     line = "the cat sat again today a dog fell " * 12 + "\n"
     for name, n_rows in (("small.txt", 20_000), ("large.txt", 120_000)):
         Path(name).write_text(line * n_rows, encoding="utf-8")
-    small, large = ([int(n) for n in run(MEASURE, name).split()] for name in ("small.txt", "large.txt"))
+    small, large = (
+        [int(n) for n in run(MEASURE, name).split()] for name in ("small.txt", "large.txt")
+    )
     ids_kilobytes = 4 * (large[1] - small[1]) // 1024
     assert ids_kilobytes > 35_000
     assert (
@@ -261,7 +296,10 @@ def test_two_processes_build_once() -> None:
     code = MEASURE + "print(shards.from_cache)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, "a.txt"]
-    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     said = [process.communicate()[0].split()[-1] for process in both]
     assert sorted(said) == ["False", "True"]
 
@@ -278,12 +316,16 @@ def test_two_processes_build_once() -> None:
 )
 def test_labels_are_the_targets_that_training_makes(task: Any, labels: list[Any]) -> None:
     classes = find_classes(task, labels)
-    shards = TokenShards.build(list(zip("abcd", labels, strict=True)), WORDS, cache="cache", task=task)
+    shards = TokenShards.build(
+        list(zip("abcd", labels, strict=True)), WORDS, cache="cache", task=task
+    )
     expected = encode_labels(task, labels, classes)
     assert shards.classes.tolist() == classes.tolist()
     assert shards.labels.tolist() == expected.tolist()
     assert shards.labels.dtype == expected.dtype
-    again = TokenShards.build([("a", labels[1])], WORDS, cache="cache", task=task, classes=classes.tolist())
+    again = TokenShards.build(
+        [("a", labels[1])], WORDS, cache="cache", task=task, classes=classes.tolist()
+    )
     assert again.labels.tolist() == expected[1:2].tolist()
     none = TokenShards.build([], WORDS, cache="cache", task=task, classes=classes.tolist())
     assert len(none.labels) == 0
@@ -292,16 +334,21 @@ def test_labels_are_the_targets_that_training_makes(task: Any, labels: list[Any]
 def test_labels_with_a_separator_and_lists_in_files_are_the_same() -> None:
     Path("a.csv").write_text("text,label\na,y;x\nb,\nc,z\n", encoding="utf-8")
     Path("a.jsonl").write_text(
-        '{"text": "a", "label": ["y", "x"]}\n{"text": "b", "label": []}\n{"text": "c", "label": ["z"]}\n',
+        '{"text": "a", "label": ["y", "x"]}\n{"text": "b", "label": []}\n{"text": "c", "label":'
+        ' ["z"]}\n',
         encoding="utf-8",
     )
     for name, separator in (("a.csv", ";"), ("a.jsonl", None)):
-        shards = TokenShards.build(name, WORDS, cache="cache", task="multi-label", separator=separator)
+        shards = TokenShards.build(
+            name, WORDS, cache="cache", task="multi-label", separator=separator
+        )
         assert shards.classes.tolist() == ["x", "y", "z"]
         assert shards.labels.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
     with pytest.raises(DataError, match=r"a\.jsonl:1: the row has several labels"):
         TokenShards.build("a.jsonl", WORDS, cache="cache")
-    Path("n.jsonl").write_text('{"text": "a", "label": [1, 2]}\n{"text": "b", "label": [1]}\n', encoding="utf-8")
+    Path("n.jsonl").write_text(
+        '{"text": "a", "label": [1, 2]}\n{"text": "b", "label": [1]}\n', encoding="utf-8"
+    )
     with pytest.raises(DataError, match=r"n\.jsonl:2: the label has 1 numbers, expected 2"):
         TokenShards.build("n.jsonl", WORDS, cache="cache", task="regression")
 
@@ -325,7 +372,11 @@ def test_training_on_shards_gives_the_same_weights_as_in_memory() -> None:
     from textkit.watch import Watch
 
     recipe = complete_recipe(
-        make_recipe(encoder={"name": "gru", "dim": 4}, embedding={"dim": 4}, training={"epochs": 2, "device": "cpu"})
+        make_recipe(
+            encoder={"name": "gru", "dim": 4},
+            embedding={"dim": 4},
+            training={"epochs": 2, "device": "cpu"},
+        )
     )
     rows = [(text, label) for text, label in ROWS if label != "none"] * 6
     made = TextInput.make(recipe, WORDS)

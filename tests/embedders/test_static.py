@@ -16,7 +16,16 @@ from textkit.errors import TextkitError, UsageError
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.words import ByteWords, WordIndex
 
-TEXTS = ["the king and the queen", "", "Unheard zzz", "queen " * 700, "King, queen; tree!", "tree", " \n", "ÄRGER tree"]
+TEXTS = [
+    "the king and the queen",
+    "",
+    "Unheard zzz",
+    "queen " * 700,
+    "King, queen; tree!",
+    "tree",
+    " \n",
+    "ÄRGER tree",
+]
 WORDS = ["the", "and", "king", "queen", "tree", "ärger", ","]
 
 
@@ -32,8 +41,14 @@ def naive(vectors: Vectors, texts: list[str], *, how: str, weights: Any = None) 
         spans = word.encode([text], spans=True).row_spans(0).tolist()
         pieces = [text[a:b].lower() for a, b in spans]
         known = [piece for piece in pieces if piece in vectors]
-        found = [vectors[p].astype(np.float64) * (1 if weights is None else weights[p]) for p in known]
-        pooled = np.zeros(vectors.dim) if not found else (np.max if how == "max" else np.mean)(found, axis=0)
+        found = [
+            vectors[p].astype(np.float64) * (1 if weights is None else weights[p]) for p in known
+        ]
+        pooled = (
+            np.zeros(vectors.dim)
+            if not found
+            else (np.max if how == "max" else np.mean)(found, axis=0)
+        )
         rows.append(pooled)
     return np.array(rows)
 
@@ -62,7 +77,9 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tokenizer_with_a_vocabulary_gives_the_same_as_its_words() -> None:
     vectors = make_vectors()
-    tokenizer = tokenizers.create("word", vocabulary=["queen", "unseen", *WORDS[:3], "tree"], lowercase=True)
+    tokenizer = tokenizers.create(
+        "word", vocabulary=["queen", "unseen", *WORDS[:3], "tree"], lowercase=True
+    )
     by_id = open_static(vectors, tokenizer=tokenizer)
     by_word = open_static(vectors.subset(["queen", *WORDS[:3], "tree"]))
     np.testing.assert_allclose(by_id.embed(TEXTS).vectors, by_word.embed(TEXTS).vectors, atol=1e-6)
@@ -71,7 +88,9 @@ def test_a_tokenizer_with_a_vocabulary_gives_the_same_as_its_words() -> None:
 def test_max_length_cuts_and_counts() -> None:
     made = open_static(make_vectors(), max_length=3).embed(TEXTS)
     assert made.truncated.tolist() == [2, 0, 0, 697, 3, 0, 0, 0]
-    np.testing.assert_allclose(made.vectors[0], naive(make_vectors(), ["the king and"], how="mean")[0], atol=1e-6)
+    np.testing.assert_allclose(
+        made.vectors[0], naive(make_vectors(), ["the king and"], how="mean")[0], atol=1e-6
+    )
     embedder = TextEmbedder(open_static(make_vectors(), max_length=3))
     embedder.encode(TEXTS)
     embedder.encode(TEXTS[:1])
@@ -90,7 +109,9 @@ def test_unknown_words_come_from_their_ngrams() -> None:
     ngrams = Ngrams(np.random.default_rng(2).standard_normal((50, 5)).astype(np.float32), 3, 4)
     vectors = Vectors(WordIndex.build(ByteWords.of(WORDS)), table, ngrams=ngrams)
     made = open_static(vectors).embed(["queenly king"]).vectors[0]
-    np.testing.assert_allclose(made, (ngrams.embed(["queenly"])[0] + vectors["king"]) / 2, atol=1e-6)
+    np.testing.assert_allclose(
+        made, (ngrams.embed(["queenly"])[0] + vectors["king"]) / 2, atol=1e-6
+    )
     weighted = open_static(vectors, pooling="sif").fit(["king queenly king"], n_components=0)
     counted = 1e-3 / (1e-3 + 1.0)  # the table's rows alone are counted
     wanted = (ngrams.embed(["queenly"])[0] + counted * vectors["king"]) / 2
@@ -129,7 +150,9 @@ def save_model2vec(folder: Path, *, normalize: bool = False, dtype: Any = np.flo
     model = model2vec.StaticModel(table, hf.Tokenizer.from_str(backend.json), normalize=normalize)
     from model2vec.persistence import save_pretrained
 
-    save_pretrained(folder, table, hf.Tokenizer.from_str(backend.json), model.config, create_model_card=False)
+    save_pretrained(
+        folder, table, hf.Tokenizer.from_str(backend.json), model.config, create_model_card=False
+    )
     return model
 
 
@@ -140,7 +163,9 @@ def test_a_model2vec_folder_gives_model2vecs_numbers(normalize: bool) -> None:
     wanted = model.encode(TEXTS, max_length=None)
     np.testing.assert_allclose(embedder.encode(TEXTS), wanted, atol=1e-6)
     off = TextEmbedder.open("m2v", normalize=False).encode(TEXTS)
-    np.testing.assert_allclose(off, model.encode(TEXTS, max_length=None, normalize=False), atol=1e-6)
+    np.testing.assert_allclose(
+        off, model.encode(TEXTS, max_length=None, normalize=False), atol=1e-6
+    )
 
 
 def test_a_description_changes_with_all_that_decides_the_vectors() -> None:
@@ -168,7 +193,10 @@ def test_a_description_changes_with_all_that_decides_the_vectors() -> None:
         ({"pooling": ["mean", "max"]}, "one pooling"),
         ({"prompt": "query: "}, "option prompt is not for vectors of words"),
         ({"device": "cuda"}, "option device"),
-        ({"tokenizer": tokenizers.create("wordpiece", vocabulary=["[UNK]", "x", "y"])}, "none of the tokenizer's"),
+        (
+            {"tokenizer": tokenizers.create("wordpiece", vocabulary=["[UNK]", "x", "y"])},
+            "none of the tokenizer's",
+        ),
     ],
 )
 def test_bad_options_are_one_line(options: dict[str, Any], said: str) -> None:
@@ -200,4 +228,6 @@ def test_static_texts_leave_torch_alone() -> None:
         "import sys; from textkit import TextEmbedder; TextEmbedder.open('v').encode(['king']);"
         "assert not {'torch', 'transformers', 'sklearn', 'spacy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(Path(__file__).parents[2])})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(Path(__file__).parents[2])}
+    )

@@ -1,4 +1,7 @@
-"""Evaluation of one label a row: the numbers are scikit-learn's, streamed or not; bad input is refused."""
+"""Evaluation of one label a row: the numbers are scikit-learn's, streamed or not.
+
+Bad input is refused.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ def random_labels(seed: int, n: int, classes: list[str]) -> list[str]:
     return np.random.default_rng(seed).choice(classes, size=n).tolist()  # type: ignore[no-any-return]
 
 
-def random_probabilities(seed: int, truth: list[str], classes: list[str], *, digits: int = 12) -> Any:
+def random_probabilities(
+    seed: int, truth: list[str], classes: list[str], *, digits: int = 12
+) -> Any:
     """Probabilities that know something of the truth, with ties where few digits are kept."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(size=(len(truth), len(classes))) * 1.5
@@ -41,7 +46,9 @@ def random_probabilities(seed: int, truth: list[str], classes: list[str], *, dig
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def run_stream(truth: list[str], probabilities: Any, classes: list[str], *, step: int = 37, **options: Any) -> Stream:
+def run_stream(
+    truth: list[str], probabilities: Any, classes: list[str], *, step: int = 37, **options: Any
+) -> Stream:
     stream = Stream(classes, **options)
     for i in range(0, len(truth), step):
         chunk = truth[i : i + step]
@@ -53,16 +60,24 @@ def run_stream(truth: list[str], probabilities: Any, classes: list[str], *, step
 def test_numbers_match_scikit_learn() -> None:
     truth, predicted = random_labels(1, 300, CLASSES[:3]), random_labels(2, 300, CLASSES[:3])
     result = evaluate(truth, predicted, classes=CLASSES)
-    precision, recall, f1, support = precision_recall_fscore_support(truth, predicted, labels=CLASSES, zero_division=0)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, predicted, labels=CLASSES, zero_division=0
+    )
     np.testing.assert_array_equal(result.counts, confusion_matrix(truth, predicted, labels=CLASSES))
     np.testing.assert_allclose(result.precision, precision)
     np.testing.assert_allclose(result.recall, recall)
     np.testing.assert_allclose(result.f1, f1)
     np.testing.assert_array_equal(result.support, support)
     assert result.accuracy == pytest.approx(accuracy_score(truth, predicted))
-    assert result.macro_f1 == pytest.approx(f1_score(truth, predicted, average="macro", zero_division=0))
-    assert result.weighted_f1 == pytest.approx(f1_score(truth, predicted, average="weighted", zero_division=0))
-    assert result.to_dict()["micro_f1"] == pytest.approx(f1_score(truth, predicted, average="micro"))
+    assert result.macro_f1 == pytest.approx(
+        f1_score(truth, predicted, average="macro", zero_division=0)
+    )
+    assert result.weighted_f1 == pytest.approx(
+        f1_score(truth, predicted, average="weighted", zero_division=0)
+    )
+    assert result.to_dict()["micro_f1"] == pytest.approx(
+        f1_score(truth, predicted, average="micro")
+    )
 
 
 def test_a_label_the_model_lacks_counts_as_wrong() -> None:
@@ -76,7 +91,12 @@ def test_a_label_the_model_lacks_counts_as_wrong() -> None:
 def test_no_rows() -> None:
     assert evaluate([], [], classes=["a", "b"]).accuracy == 0.0
     report = Stream(["a", "b"]).result().to_dict()
-    assert (report["n_rows"], report["log_loss"], report["roc_auc"], report["intervals"]) == (0, None, None, {})
+    assert (report["n_rows"], report["log_loss"], report["roc_auc"], report["intervals"]) == (
+        0,
+        None,
+        None,
+        {},
+    )
 
 
 @pytest.mark.parametrize("classes", [CLASSES, ["a", "b b"]])
@@ -85,7 +105,10 @@ def test_the_stream_gives_what_the_whole_gives(classes: list[str], unseen: list[
     truth = random_labels(3, 500, [*classes[:3], *unseen])
     probabilities = random_probabilities(4, truth, classes, digits=1)
     predicted = [classes[i] for i in probabilities.argmax(axis=1)]
-    found, whole = run_stream(truth, probabilities, classes).result(), evaluate(truth, predicted, classes=classes)
+    found, whole = (
+        run_stream(truth, probabilities, classes).result(),
+        evaluate(truth, predicted, classes=classes),
+    )
     assert set(found.classes) == set(whole.classes)
     order = [found.classes.index(name) for name in whole.classes]
     np.testing.assert_array_equal(found.counts[np.ix_(order, order)], whole.counts)
@@ -102,7 +125,9 @@ def test_scores_match_scikit_learn(classes: list[str], unseen: list[str]) -> Non
     known = np.isin(truth, classes)
     assert scores.n_known == known.sum()
     codes = [classes.index(label) for label in np.array(truth)[known]]
-    assert scores.log_loss == pytest.approx(log_loss(codes, probabilities[known], labels=range(len(classes))))
+    assert scores.log_loss == pytest.approx(
+        log_loss(codes, probabilities[known], labels=range(len(classes)))
+    )
     areas = [
         roc_auc_score(np.array(truth) == name, probabilities[:, i]) if name in truth else math.nan
         for i, name in enumerate(classes)
@@ -119,13 +144,17 @@ def test_scores_match_scikit_learn(classes: list[str], unseen: list[str]) -> Non
             assert scores.roc_auc == pytest.approx(roc_auc_score(codes, usual, multi_class="ovr"))
 
 
-def test_the_brier_score_of_an_unseen_label_is_the_distance_from_a_class_of_probability_zero() -> None:
+def test_the_brier_score_of_an_unseen_label_is_the_distance_from_a_class_of_probability_zero() -> (
+    None
+):
     truth = random_labels(7, 200, ["a", "b b", "c", "new"])
     probabilities = random_probabilities(8, truth, ["a", "b b", "c"])
     scores = run_stream(truth, probabilities, ["a", "b b", "c"]).result().scores
     wide = np.column_stack([probabilities, np.zeros(len(truth))])
     assert scores is not None
-    assert scores.brier == pytest.approx(brier_score_loss(truth, wide, labels=["a", "b b", "c", "new"]))
+    assert scores.brier == pytest.approx(
+        brier_score_loss(truth, wide, labels=["a", "b b", "c", "new"])
+    )
 
 
 def test_the_calibration_error_is_the_naive_one() -> None:
@@ -137,7 +166,9 @@ def test_the_calibration_error_is_the_naive_one() -> None:
     for low, high in pairwise(np.linspace(0, 1, N_BINS + 1)):
         inside = (sure > low) & (sure <= high)
         if inside.any():
-            error += abs(sure[inside].mean() - (guess == np.array(truth))[inside].mean()) * inside.mean()
+            error += (
+                abs(sure[inside].mean() - (guess == np.array(truth))[inside].mean()) * inside.mean()
+            )
     assert found.scores is not None
     assert found.scores.calibration_error == pytest.approx(error)
     assert found.scores.bins.rows.sum() == 700
@@ -148,7 +179,9 @@ def test_probabilities_of_zero_and_one_stay_finite() -> None:
     stream.add(stream.encode(["a", "b", "b"]), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
     scores = stream.result().scores
     assert scores is not None
-    assert scores.log_loss == pytest.approx(log_loss([0, 1, 1], [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
+    assert scores.log_loss == pytest.approx(
+        log_loss([0, 1, 1], [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    )
     assert scores.bins.rows[-1] == 3
 
 
@@ -190,7 +223,11 @@ def test_the_surest_mistakes_are_kept() -> None:
     probabilities = random_probabilities(16, truth, CLASSES, digits=1)
     guess = [CLASSES[i] for i in probabilities.argmax(axis=1)]
     naive = sorted(
-        ((-float(p.max()), row) for row, (label, own, p) in enumerate(zip(truth, guess, probabilities, strict=True), 1)
+        (
+            (-float(p.max()), row)
+            for row, (label, own, p) in enumerate(
+                zip(truth, guess, probabilities, strict=True), 1
+            )
          if label != own)
     )[:9]  # fmt: skip
     found = run_stream(truth, probabilities, CLASSES, n_mistakes=9).mistakes()
@@ -252,7 +289,9 @@ def test_the_interval_of_many_small_classes_holds_the_number() -> None:
     generator = np.random.default_rng(23)
     truth = generator.integers(0, 200, 800)
     predicted = np.where(generator.random(800) < 0.4, truth, generator.integers(0, 200, 800))
-    result = evaluate([*truth.tolist(), *range(200, 230)], [*predicted.tolist(), *[0] * 30], classes=range(200))
+    result = evaluate(
+        [*truth.tolist(), *range(200, 230)], [*predicted.tolist(), *[0] * 30], classes=range(200)
+    )
     drawn = resample_counts(result.counts, n_resamples=1000, seed=0)["macro_f1"]
     interval = result.intervals()["macro_f1"]
     assert interval.low < result.macro_f1 < interval.high

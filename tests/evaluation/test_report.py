@@ -44,7 +44,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.targets += [value or "" for name, value in attrs if name in ("src", "href", "onload", "onclick")]
+        self.targets += [
+            value or "" for name, value in attrs if name in ("src", "href", "onload", "onclick")
+        ]
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
@@ -125,7 +127,9 @@ def test_every_cell_of_the_matrix_is_drawn() -> None:
     counts = re.findall(r"<title>(.+?) → (.+?): ([\d,]+) rows", text)
     assert len(counts) == np.count_nonzero(result.counts)
     for truth, predicted, count in counts:
-        assert result.counts[result.classes.index(truth), result.classes.index(predicted)] == int(count)
+        assert result.counts[result.classes.index(truth), result.classes.index(predicted)] == int(
+            count
+        )
 
 
 def test_too_many_classes_give_a_table_of_errors_only() -> None:
@@ -136,7 +140,12 @@ def test_too_many_classes_give_a_table_of_errors_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "result", [evaluate([], [], classes=["a"]), evaluate(["a"], ["a"], classes=["a", "b"]), Stream(["a"]).result()]
+    "result",
+    [
+        evaluate([], [], classes=["a"]),
+        evaluate(["a"], ["a"], classes=["a", "b"]),
+        Stream(["a"]).result(),
+    ],
 )
 def test_a_page_of_little_is_a_page(result: Evaluation) -> None:
     write_html(result, "report.html")
@@ -145,11 +154,16 @@ def test_a_page_of_little_is_a_page(result: Evaluation) -> None:
 
 def make_label_stream(classes: list[str], n: int = 60) -> MultiLabelStream:
     generator = np.random.default_rng(2)
-    truth, probabilities = generator.random((n, len(classes))) < 0.3, generator.random((n, len(classes)))
+    truth, probabilities = (
+        generator.random((n, len(classes))) < 0.3,
+        generator.random((n, len(classes))),
+    )
     thresholds = np.full(len(classes), 0.625)
     stream = MultiLabelStream(classes, thresholds=thresholds, n_mistakes=5)
     marks = (truth, probabilities > thresholds)
-    truths, guesses = ([[classes[i] for i in np.flatnonzero(row)] for row in rows] for rows in marks)
+    truths, guesses = (
+        [[classes[i] for i in np.flatnonzero(row)] for row in rows] for rows in marks
+    )
     truths[0].append("new <label>")
     stream.add(truths, guesses, probabilities, [f"<b>text {i}</b> & so on" for i in range(n)])
     return stream
@@ -158,7 +172,9 @@ def make_label_stream(classes: list[str], n: int = 60) -> MultiLabelStream:
 def test_the_page_of_a_multilabel_model_holds_everything_escaped() -> None:
     stream = make_label_stream(NASTY)
     result = stream.result()
-    write_multilabel_html(result, "report.html", title="model <1> & test", mistakes=stream.mistakes())
+    write_multilabel_html(
+        result, "report.html", title="model <1> & test", mistakes=stream.mistakes()
+    )
     page = read_page("report.html")
     assert not {"script", "label", "b1", "img", "link"} & set(page.tags) and page.targets == []
     words = "\n".join(page.words)
@@ -179,7 +195,9 @@ def test_the_page_of_a_regression_holds_everything_escaped() -> None:
     truth, predicted = np.random.default_rng(3).normal(size=(2, 50))
     stream.add(truth, predicted, [f"<b>text {i}</b> & so on" for i in range(50)])
     results = {"stars <i>": stream.result(), "other": evaluate_regression([1.0, 1.0], [1.0, 1.0])}
-    write_regression_html(results, "report.html", title="<t>", mistakes={"stars <i>": stream.mistakes()})
+    write_regression_html(
+        results, "report.html", title="<t>", mistakes={"stars <i>": stream.mistakes()}
+    )
     page = read_page("report.html")
     assert not {"script", "i", "t", "img", "link"} & set(page.tags) and page.targets == []
     words = "\n".join(page.words)
@@ -205,19 +223,25 @@ def test_the_pages_of_all_tasks_are_the_same_on_every_run() -> None:
 
 
 @pytest.mark.parametrize("n_labels", [1, 3, 130])
-def test_labels_are_drawn_whole_or_the_most_frequent(n_labels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_are_drawn_whole_or_the_most_frequent(
+    n_labels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from textkit.evaluation import figures
 
     drawn: list[Any] = []
     monkeypatch.setattr(figures, "save_figure", lambda figure, path: drawn.append(figure))
-    result = make_label_stream([*NASTY, *(f"label {i}" for i in range(n_labels))][:n_labels]).result()
+    result = make_label_stream(
+        [*NASTY, *(f"label {i}" for i in range(n_labels))][:n_labels]
+    ).result()
     draw_labels(result, "l.png")
     (axes,) = drawn[0].axes
-    rows = [int(re.findall(r"\(([\d,]+)\)$", label.get_text())[0]) for label in axes.get_yticklabels()]
+    rows = [
+        int(re.findall(r"\(([\d,]+)\)$", label.get_text())[0]) for label in axes.get_yticklabels()
+    ]
     assert rows == sorted(result.support.tolist(), reverse=True)[:100]
-    assert [bar.get_width() for bar in axes.patches] == result.f1[np.argsort(-result.support, kind="stable")][
-        :100
-    ].tolist()
+    assert [bar.get_width() for bar in axes.patches] == result.f1[
+        np.argsort(-result.support, kind="stable")
+    ][:100].tolist()
     assert drawn[0].get_size_inches()[1] < 30
 
 
@@ -227,7 +251,12 @@ def test_pictures_of_every_task_are_png() -> None:
     draw_reliability(labels, "reliability.png")
     results = {
         name: evaluate_regression(values, [*values[1:], values[0]])
-        for name, values in {"$x_": [1.0, 2.0, 1e9], "one": [3.0], "same": [0.0, 0.0], "small": [1e-12, 2e-12]}.items()
+        for name, values in {
+            "$x_": [1.0, 2.0, 1e9],
+            "one": [3.0],
+            "same": [0.0, 0.0],
+            "small": [1e-12, 2e-12],
+        }.items()
     }
     draw_regression(results, "regression.png")
     draw_regression({"value": evaluate_regression([1.0, 2.0], [2.0, 1.0])}, "one.png")
@@ -257,10 +286,19 @@ def test_the_reliability_diagram_is_a_png_and_needs_probabilities() -> None:
     [
         [{"epoch": 1, "train_loss": 0.5}],
         [
-            {"epoch": i, "train_loss": 1 / i, "valid_loss": 0.9, "valid_accuracy": 0.1 * i, "lr": 0.1 / i}
+            {
+                "epoch": i,
+                "train_loss": 1 / i,
+                "valid_loss": 0.9,
+                "valid_accuracy": 0.1 * i,
+                "lr": 0.1 / i,
+            }
             for i in (1, 2, 3)
         ],
-        [{"epoch": 1, "valid_loss": float("nan"), "valid_mae": 2}, {"epoch": 2, "valid_loss": 0.3, "note": "$x_"}],
+        [
+            {"epoch": 1, "valid_loss": float("nan"), "valid_mae": 2},
+            {"epoch": 2, "valid_loss": 0.3, "note": "$x_"},
+        ],
         [{"epoch": i, "valid_a_$_name": i} for i in (1, 2)],
     ],
 )
@@ -274,7 +312,9 @@ def test_curves_differ_where_the_numbers_do() -> None:
     pictures = []
     for loss in (0.4, 0.4, 0.6):
         Path("m.jsonl").write_text(
-            json.dumps({"epoch": 1, "train_loss": 1}) + "\n" + json.dumps({"epoch": 2, "train_loss": loss}),
+            json.dumps({"epoch": 1, "train_loss": 1})
+            + "\n"
+            + json.dumps({"epoch": 2, "train_loss": loss}),
             encoding="utf-8",
         )
         draw_curves("m.jsonl", "c.png")

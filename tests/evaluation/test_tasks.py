@@ -47,12 +47,21 @@ def names(marks: Any) -> list[tuple[str, ...]]:
 @pytest.mark.filterwarnings("ignore:No positive class found")
 def test_multilabel_numbers_match_scikit_learn() -> None:
     truth, predicted, probabilities = random_label_sets(1, 300)
-    result = evaluate_multilabel(names(truth), names(predicted), classes=NAMES, probabilities=probabilities)
+    result = evaluate_multilabel(
+        names(truth), names(predicted), classes=NAMES, probabilities=probabilities
+    )
     p, r, f, n = metrics.precision_recall_fscore_support(truth, predicted, zero_division=0)
-    for own, other in ((result.precision, p), (result.recall, r), (result.f1, f), (result.support, n)):
+    for own, other in (
+        (result.precision, p),
+        (result.recall, r),
+        (result.f1, f),
+        (result.support, n),
+    ):
         np.testing.assert_allclose(own, other)
     assert result.micro_f1 == pytest.approx(metrics.f1_score(truth, predicted, average="micro"))
-    assert result.macro_f1 == pytest.approx(metrics.f1_score(truth, predicted, average="macro", zero_division=np.nan))
+    assert result.macro_f1 == pytest.approx(
+        metrics.f1_score(truth, predicted, average="macro", zero_division=np.nan)
+    )
     assert result.subset_accuracy == pytest.approx(metrics.accuracy_score(truth, predicted))
     assert result.hamming_loss == pytest.approx(metrics.hamming_loss(truth, predicted))
     areas = [metrics.average_precision_score(truth[:, i], probabilities[:, i]) for i in range(3)]
@@ -63,7 +72,9 @@ def test_multilabel_numbers_match_scikit_learn() -> None:
 
 
 def test_multilabel_unseen_labels_are_missed_and_named() -> None:
-    result = evaluate_multilabel([("a", "new"), ("new",), ()], [("a",), (), ("b",)], classes=["a", "b"])
+    result = evaluate_multilabel(
+        [("a", "new"), ("new",), ()], [("a",), (), ("b",)], classes=["a", "b"]
+    )
     assert result.unseen == {"new": 2}
     assert result.micro_f1 == pytest.approx(2 / 5)
     assert result.subset_accuracy == 0
@@ -74,13 +85,17 @@ def test_multilabel_unseen_labels_are_missed_and_named() -> None:
 @pytest.mark.parametrize("exact_scores", [0, 10**6])
 def test_a_multilabel_stream_gives_what_the_whole_gives(exact_scores: int) -> None:
     truth, predicted, probabilities = random_label_sets(6, 300)
-    whole = evaluate_multilabel(names(truth), names(predicted), classes=NAMES, probabilities=probabilities)
+    whole = evaluate_multilabel(
+        names(truth), names(predicted), classes=NAMES, probabilities=probabilities
+    )
     stream = MultiLabelStream(NAMES, exact_scores=exact_scores)
     for i in range(0, 300, 7):
         rows = slice(i, i + 7)
         stream.add(names(truth[rows]), names(predicted[rows]), probabilities[rows])
     found = stream.result()
-    np.testing.assert_allclose(found.average_precision, whole.average_precision)  # a bin for each of two digits
+    np.testing.assert_allclose(
+        found.average_precision, whole.average_precision
+    )  # a bin for each of two digits
     found_report, whole_report = found.to_dict(), whole.to_dict()
     for name in ("n_rows", "micro_f1", "macro_f1", "subset_accuracy", "hamming_loss"):
         assert found_report[name] == whole_report[name]
@@ -104,7 +119,9 @@ def label_scores(truth: Any, predicted: Any) -> dict[str, float]:
 @pytest.mark.parametrize("n", [300, 5000])
 def test_multilabel_intervals_are_those_of_resampled_rows(n: int) -> None:
     truth, predicted, _ = random_label_sets(7, n)
-    order = np.argsort((truth != predicted).sum(axis=1))  # the worst rows at the end: order must not narrow them
+    order = np.argsort(
+        (truth != predicted).sum(axis=1)
+    )  # the worst rows at the end: order must not narrow them
     truth, predicted = truth[order], predicted[order]
     stream = MultiLabelStream(NAMES)
     for i in range(0, n, 100):
@@ -113,13 +130,17 @@ def test_multilabel_intervals_are_those_of_resampled_rows(n: int) -> None:
     found = result.intervals()
     assert set(found) == {"micro_f1", "macro_f1", "subset_accuracy", "hamming_loss"}
     generator = np.random.default_rng(8)
-    drawn = [label_scores(truth[rows], predicted[rows]) for rows in generator.integers(0, n, (500, n))]
+    drawn = [
+        label_scores(truth[rows], predicted[rows]) for rows in generator.integers(0, n, (500, n))
+    ]
     for name, interval in found.items():
         estimate = getattr(result, name)
         low, high = percentiles([one[name] for one in drawn], estimate)
         assert interval.low < estimate < interval.high
         assert interval.high - interval.low == pytest.approx(high - low, rel=0.2)
-        assert (interval.low + interval.high) / 2 == pytest.approx((low + high) / 2, abs=0.2 * (high - low))
+        assert (interval.low + interval.high) / 2 == pytest.approx(
+            (low + high) / 2, abs=0.2 * (high - low)
+        )
     assert result.intervals() == found != result.intervals(seed=1)
 
 
@@ -146,7 +167,9 @@ def test_multilabel_mistakes_are_the_rows_of_the_largest_loss() -> None:
 
 def test_multilabel_calibration_is_of_all_pairs() -> None:
     truth, predicted, probabilities = random_label_sets(10, 400)
-    result = evaluate_multilabel(names(truth), names(predicted), classes=NAMES, probabilities=probabilities)
+    result = evaluate_multilabel(
+        names(truth), names(predicted), classes=NAMES, probabilities=probabilities
+    )
     assert result.bins is not None and result.bins.rows.sum() == truth.size
     error, edges = 0.0, np.arange(16) / 15
     for low, high in itertools.pairwise(edges):
@@ -160,7 +183,12 @@ def test_multilabel_calibration_is_of_all_pairs() -> None:
 
 def test_multilabel_of_nothing() -> None:
     result = evaluate_multilabel([], [], classes=["a"])
-    assert (result.micro_f1, result.macro_f1, result.subset_accuracy, result.hamming_loss) == (0, 0, 0, 0)
+    assert (result.micro_f1, result.macro_f1, result.subset_accuracy, result.hamming_loss) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert evaluate_multilabel([()], [()], classes=["a"]).subset_accuracy == 1
 
 
@@ -177,7 +205,9 @@ def test_multilabel_input_that_does_not_fit_is_refused() -> None:
 def test_average_precision_takes_ties_together(digits: int) -> None:
     generator = np.random.default_rng(2)
     truth, scores = generator.random(200) < 0.3, np.round(generator.random(200), digits)
-    assert average_precision(truth, scores) == pytest.approx(metrics.average_precision_score(truth, scores))
+    assert average_precision(truth, scores) == pytest.approx(
+        metrics.average_precision_score(truth, scores)
+    )
 
 
 @pytest.mark.parametrize("digits", [0, 9])
@@ -196,7 +226,12 @@ def test_regression_numbers_match_scikit_learn_and_scipy(digits: int) -> None:
 
 def test_regression_of_constants_has_no_correlation() -> None:
     report = evaluate_regression([1.0, 1.0], [1.0, 2.0]).to_dict()
-    assert (report["r2"], report["pearson"], report["spearman"], report["mae"]) == (None, None, None, 0.5)
+    assert (report["r2"], report["pearson"], report["spearman"], report["mae"]) == (
+        None,
+        None,
+        None,
+        0.5,
+    )
     assert evaluate_regression([1.0, 2.0], [5.0, 5.0]).to_dict()["pearson"] is None
 
 
@@ -209,13 +244,18 @@ def test_regression_intervals_are_those_of_resampled_rows(n: int) -> None:
     result = evaluate_regression(truth, predicted)
     found = result.intervals()
     assert set(found) == {"mae", "rmse", "r2", "pearson", "bias"}
-    drawn = [evaluate_regression(truth[rows], predicted[rows]) for rows in generator.integers(0, n, (400, n))]
+    drawn = [
+        evaluate_regression(truth[rows], predicted[rows])
+        for rows in generator.integers(0, n, (400, n))
+    ]
     for name, interval in found.items():
         estimate = getattr(result, name)
         low, high = percentiles([getattr(one, name) for one in drawn], estimate)
         assert interval.low < estimate < interval.high
         assert interval.high - interval.low == pytest.approx(high - low, rel=0.2)
-        assert (interval.low + interval.high) / 2 == pytest.approx((low + high) / 2, abs=0.2 * (high - low))
+        assert (interval.low + interval.high) / 2 == pytest.approx(
+            (low + high) / 2, abs=0.2 * (high - low)
+        )
     assert result.intervals() == found != result.intervals(seed=1)
 
 
@@ -232,7 +272,9 @@ def test_regression_intervals_of_little_are_in_order() -> None:
     assert set(evaluate_regression([1.0, 1.0], [1.0, 2.0]).intervals()) == {"mae", "rmse", "bias"}
     assert set(evaluate_regression([1.0], [1.5]).intervals()) == {"mae", "rmse", "bias"}
     for truth in ([1.0, 1.0, 5.0], [1.0, 1.0 + 1e-9, 2.0], [3.0, 1.0]):
-        for interval in evaluate_regression(truth, [1.0, 2.0, 3.0][: len(truth)]).intervals().values():
+        for interval in (
+            evaluate_regression(truth, [1.0, 2.0, 3.0][: len(truth)]).intervals().values()
+        ):
             assert math.isfinite(interval.low) and interval.low <= interval.high
 
 
@@ -246,7 +288,9 @@ def test_a_regression_stream_gives_what_the_whole_gives_and_the_largest_errors()
         stream.add(truth[rows], predicted[rows], [f"text {row}" for row in range(90)[rows]])
     assert stream.result().to_dict() == evaluate_regression(truth, predicted).to_dict()
     order = np.argsort(-np.abs(truth - predicted))[:4]
-    assert [(mistake.row, mistake.text) for mistake in stream.mistakes()] == [(i + 1, f"text {i}") for i in order]
+    assert [(mistake.row, mistake.text) for mistake in stream.mistakes()] == [
+        (i + 1, f"text {i}") for i in order
+    ]
     assert stream.mistakes()[0].residual == truth[order[0]] - predicted[order[0]]
     with pytest.raises(DataError, match="row 92: the truth is inf"):
         stream.add([1.0, math.inf], [1.0, 1.0])
@@ -274,9 +318,16 @@ def test_pictures_of_a_regression_leave_out_what_lies_far_and_count_it() -> None
     assert field.n_outside == residuals.n_outside == 1
     assert field.counts.sum() == residuals.counts.sum() == 1999
     assert -10 < field.edges[0] < field.edges[-1] < 10
-    i, j = (int(np.searchsorted(field.edges, value, side="right")) - 1 for value in (truth[0], predicted[0]))
+    i, j = (
+        int(np.searchsorted(field.edges, value, side="right")) - 1
+        for value in (truth[0], predicted[0])
+    )
     assert field.counts[i, j] > 0
-    assert Field.of(np.full(3, 2.0), np.full(3, 2.0)).counts.sum() == Histogram.of(np.zeros(3)).counts.sum() == 3
+    assert (
+        Field.of(np.full(3, 2.0), np.full(3, 2.0)).counts.sum()
+        == Histogram.of(np.zeros(3)).counts.sum()
+        == 3
+    )
 
 
 def test_the_worst_are_the_highest_and_the_earlier_of_equal_ones() -> None:
@@ -304,14 +355,18 @@ def test_the_temperature_minimises_the_log_loss(scale: float) -> None:
     generator = np.random.default_rng(4)
     logits = generator.normal(size=(800, 5)) * 2
     powers = np.exp(logits)
-    labels = np.array([generator.choice(5, p=row) for row in powers / powers.sum(axis=1, keepdims=True)])
+    labels = np.array(
+        [generator.choice(5, p=row) for row in powers / powers.sum(axis=1, keepdims=True)]
+    )
     found = fit_temperature((logits * scale).astype(np.float32), labels)
 
     def loss(temperature: float) -> float:
         scaled = logits * scale / temperature
         return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(800), labels]).mean())
 
-    best = optimize.minimize_scalar(loss, bounds=(0.1, 10), method="bounded", options={"xatol": 1e-6}).x
+    best = optimize.minimize_scalar(
+        loss, bounds=(0.1, 10), method="bounded", options={"xatol": 1e-6}
+    ).x
     assert found == pytest.approx(best, rel=1e-3)
     assert found == pytest.approx(scale, rel=0.1)  # labels were drawn at temperature 1
 
@@ -344,7 +399,9 @@ def test_the_temperature_refuses_what_it_cannot_fit() -> None:
         fit_temperature(np.zeros(2), np.array([0, 1]))
 
 
-@pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (0, 7), (3, 9), (12, 12), (40, 61), (480, 520)])
+@pytest.mark.parametrize(
+    ("b", "c"), [(0, 0), (1, 0), (0, 7), (3, 9), (12, 12), (40, 61), (480, 520)]
+)
 def test_mcnemar_is_the_exact_binomial(b: int, c: int) -> None:
     expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
     assert mcnemar(b, c) == mcnemar(c, b) == pytest.approx(expected)
@@ -360,13 +417,21 @@ def test_a_comparison_counts_pairs_and_adds_up() -> None:
     generator = np.random.default_rng(5)
     truth, first, second = (generator.choice(list("abc"), 200).tolist() for _ in range(3))
     whole = compare(truth, first, second)
-    assert whole == compare(truth[:90], first[:90], second[:90]) + compare(truth[90:], first[90:], second[90:])
+    assert whole == compare(truth[:90], first[:90], second[:90]) + compare(
+        truth[90:], first[90:], second[90:]
+    )
     right, other = np.array(first) == np.array(truth), np.array(second) == np.array(truth)
     assert whole == Comparison(
-        (right & other).sum(), (right & ~other).sum(), (~right & other).sum(), (~right & ~other).sum()
+        (right & other).sum(),
+        (right & ~other).sum(),
+        (~right & other).sum(),
+        (~right & ~other).sum(),
     )
     assert whole.accuracies == (pytest.approx(right.mean()), pytest.approx(other.mean()))
-    drawn = [(right[rows].mean() - other[rows].mean()) for rows in generator.integers(0, 200, (2000, 200))]
+    drawn = [
+        (right[rows].mean() - other[rows].mean())
+        for rows in generator.integers(0, 200, (2000, 200))
+    ]
     low, high = np.percentile(drawn, [2.5, 97.5])
     assert whole.interval().low == pytest.approx(low, abs=0.02)
     assert whole.interval().high == pytest.approx(high, abs=0.02)

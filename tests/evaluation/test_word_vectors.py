@@ -8,7 +8,12 @@ import pytest
 
 from textkit import Vectors
 from textkit.errors import DataError, StorageError
-from textkit.evaluation.word_vectors import is_analogies, score_analogies, score_similarity, spearman
+from textkit.evaluation.word_vectors import (
+    is_analogies,
+    score_analogies,
+    score_similarity,
+    spearman,
+)
 
 
 def test_spearman_is_scipys() -> None:
@@ -22,8 +27,12 @@ def test_spearman_is_scipys() -> None:
 
 
 def test_coverage_is_told_and_case_is_folded() -> None:
-    v = Vectors(["cat", "dog", "FBI", "car"], np.array([[1, 0.1], [1, 0.2], [0.1, 1], [0, 1]], np.float32))
-    Path("p.tsv").write_text("# c\nCat\tdog\t9\nFBI\tcar\t10\ncat\tcar\t1\ncat\tunicorn\t5\n", encoding="utf-8")
+    v = Vectors(
+        ["cat", "dog", "FBI", "car"], np.array([[1, 0.1], [1, 0.2], [0.1, 1], [0, 1]], np.float32)
+    )
+    Path("p.tsv").write_text(
+        "# c\nCat\tdog\t9\nFBI\tcar\t10\ncat\tcar\t1\ncat\tunicorn\t5\n", encoding="utf-8"
+    )
     score = score_similarity(v, "p.tsv")
     assert (score.n_pairs, score.n_covered, score.missing) == (4, 3, ("unicorn",))
     assert score.spearman == pytest.approx(0.5)
@@ -34,7 +43,9 @@ def test_similarity_agrees_with_gensim(shared: Path) -> None:
 
     rng = np.random.default_rng(1)
     lines = (shared / "word_similarity" / "wordsim353.tsv").read_text(encoding="utf-8").splitlines()
-    words = sorted({word.lower() for line in lines if line[0] != "#" for word in line.split("\t")[:2]})[:300]
+    words = sorted(
+        {word.lower() for line in lines if line[0] != "#" for word in line.split("\t")[:2]}
+    )[:300]
     table = rng.standard_normal((len(words), 20)).astype(np.float32)
     oracle = KeyedVectors(20)
     oracle.add_vectors(words, table)
@@ -64,9 +75,16 @@ def test_analogies_agree_with_gensim() -> None:
     assert ours.accuracy == pytest.approx(accuracy)
     assert n_all == 399
     assert is_analogies("q.txt")
-    some = score_analogies(Vectors(words, cluster), "q.txt", n_candidates=30).sections["capital-common-countries"]
-    _, restricted = oracle.evaluate_word_analogies("q.txt", restrict_vocab=30, case_insensitive=True)
-    assert some[:2] == (len(restricted[0]["correct"]), len(restricted[0]["correct"]) + len(restricted[0]["incorrect"]))
+    some = score_analogies(Vectors(words, cluster), "q.txt", n_candidates=30).sections[
+        "capital-common-countries"
+    ]
+    _, restricted = oracle.evaluate_word_analogies(
+        "q.txt", restrict_vocab=30, case_insensitive=True
+    )
+    assert some[:2] == (
+        len(restricted[0]["correct"]),
+        len(restricted[0]["correct"]) + len(restricted[0]["incorrect"]),
+    )
     assert 0 < some[1] < covered
 
 

@@ -1,4 +1,6 @@
-"""Hashed n-grams of many rows at once agree with fastText's loop over one row, also when only some buckets are kept."""
+"""Hashed n-grams of many rows at once agree with fastText's loop over one row, also when only
+some buckets are kept.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,19 @@ def random_texts(n_texts: int, *, seed: int) -> list[str]:
 
 
 def make_source(**options: int) -> HashedNgrams:
-    return HashedNgrams(tokenizers.create("whitespace", vocabulary=["low", "naïve", "x" * 90]), **options)
+    return HashedNgrams(
+        tokenizers.create("whitespace", vocabulary=["low", "naïve", "x" * 90]), **options
+    )
 
 
 @pytest.mark.parametrize(
-    ("minn", "maxn", "word_ngrams"), [(3, 6, 1), (0, 0, 1), (0, 0, 2), (0, 0, 5), (1, 3, 4), (2, 2, 2)]
+    ("minn", "maxn", "word_ngrams"),
+    [(3, 6, 1), (0, 0, 1), (0, 0, 2), (0, 0, 5), (1, 3, 4), (2, 2, 2)],
 )
 @pytest.mark.parametrize("buckets", [1, 97, 2_000_000])
-def test_many_rows_match_the_plain_loop(minn: int, maxn: int, word_ngrams: int, buckets: int) -> None:
+def test_many_rows_match_the_plain_loop(
+    minn: int, maxn: int, word_ngrams: int, buckets: int
+) -> None:
     source = make_source(minn=minn, maxn=maxn, word_ngrams=word_ngrams, buckets=buckets)
     texts = ["", *random_texts(40, seed=word_ngrams), "", "low"]
     expected = [naive_ids(source, text) for text in texts]
@@ -47,7 +54,9 @@ def test_a_full_table_of_words_is_emptied_and_filled_again(monkeypatch: pytest.M
     source = make_source(minn=2, maxn=4, word_ngrams=3)
     for seed in range(4):
         texts = random_texts(10, seed=seed)
-        assert [row.tolist() for row in source.encode(texts)] == [naive_ids(source, text) for text in texts]
+        assert [row.tolist() for row in source.encode(texts)] == [
+            naive_ids(source, text) for text in texts
+        ]
 
 
 def test_many_words_are_hashed_as_one() -> None:
@@ -80,7 +89,9 @@ def test_keep_numbers_the_buckets_in_use_and_leaves_the_others_out() -> None:
             assert row.tolist() == [table[i] for i in naive_ids(source, text) if i in table]
         assert [row.tolist() for row in renumbered] == [row.tolist() for row in kept.encode(texts)]
         again = make_source(minn=2, maxn=3, word_ngrams=2, buckets=5000)
-        loaded = HashedNgrams(again.words, minn=2, maxn=3, word_ngrams=2, buckets=5000, kept=kept.kept)
+        loaded = HashedNgrams(
+            again.words, minn=2, maxn=3, word_ngrams=2, buckets=5000, kept=kept.kept
+        )
         assert loaded.encode(texts).ids.tolist() == renumbered.ids.tolist()
 
 

@@ -1,4 +1,7 @@
-"""Templates and pairs agree with transformers' own; hashed n-grams with a plain loop over fastText's formulas."""
+"""Templates and pairs agree with transformers' own.
+
+Hashed n-grams with a plain loop over fastText's formulas.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,14 @@ def bert() -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("pairs", [None, SECOND])
 @pytest.mark.parametrize("max_length", [None, 3, 4, 5, 6, 7, 8])
-def test_ids_types_and_truncation_are_transformers(pairs: list[str] | None, max_length: int | None) -> None:
+def test_ids_types_and_truncation_are_transformers(
+    pairs: list[str] | None, max_length: int | None
+) -> None:
     made, fast = bert()
     template = for_transformer(made)
-    options = {} if max_length is None else {"truncation": "longest_first", "max_length": max_length}
+    options = (
+        {} if max_length is None else {"truncation": "longest_first", "max_length": max_length}
+    )
     if pairs is not None and max_length == 3:
         options["max_length"] = max_length = 4
     expected = fast(FIRST, pairs, return_token_type_ids=True, **options)
@@ -40,7 +47,9 @@ def test_ids_types_and_truncation_are_transformers(pairs: list[str] | None, max_
     assert [len(row) for row in found.tokens] == [len(row) for row in expected["input_ids"]]
     if max_length is None or pairs is None:
         assert [row.tolist() for row in found.tokens] == expected["input_ids"]
-        assert found.type_ids.tolist() == [type_ for row in expected["token_type_ids"] for type_ in row]
+        assert found.type_ids.tolist() == [
+            type_ for row in expected["token_type_ids"] for type_ in row
+        ]
     whole = template.encode(made, FIRST, pairs)
     lost = whole.tokens.lengths - found.tokens.lengths
     assert found.tokens.truncated.tolist() == lost.tolist()
@@ -76,7 +85,10 @@ def naive_ids(source: HashedNgrams, text: str) -> list[int]:
     for word in words:
         if word in source.words.vocabulary:
             ids.append(source.words.vocabulary[word])
-        ids += [start + hash_bytes(gram) % source.buckets for gram in character_ngrams(word, source.minn, source.maxn)]
+        ids += [
+            start + hash_bytes(gram) % source.buckets
+            for gram in character_ngrams(word, source.minn, source.maxn)
+        ]
         value = hash_bytes(word.encode())
         hashes.append(value - (1 << 32) if value >= 1 << 31 else value)
     for i in range(len(hashes)):
@@ -87,18 +99,25 @@ def naive_ids(source: HashedNgrams, text: str) -> list[int]:
     return ids
 
 
-@pytest.mark.parametrize(("minn", "maxn", "word_ngrams"), [(3, 6, 1), (0, 0, 3), (1, 2, 2), (2, 2, 5)])
+@pytest.mark.parametrize(
+    ("minn", "maxn", "word_ngrams"), [(3, 6, 1), (0, 0, 3), (1, 2, 2), (2, 2, 5)]
+)
 def test_hashed_ngrams_match_the_plain_loop(minn: int, maxn: int, word_ngrams: int) -> None:
     words = tokenizers.create("whitespace", vocabulary=["low", "naïve"])
     source = HashedNgrams(words, minn=minn, maxn=maxn, word_ngrams=word_ngrams, buckets=1000)
     texts = ["low lower naïve 🙂 low", "", "word", "a b"]
-    assert [row.tolist() for row in source.encode(texts)] == [naive_ids(source, text) for text in texts]
+    assert [row.tolist() for row in source.encode(texts)] == [
+        naive_ids(source, text) for text in texts
+    ]
     assert source.encode(texts).ids.max() < source.n_ids
 
 
 @pytest.mark.parametrize("word", ["", "low", "naïve", "🙂", "हिन्दी", "<lo"])
 def test_the_hash_is_fasttexts(word: str) -> None:
-    """gensim carries fastText's hash, compiled from its formula; signed bytes matter beyond ASCII."""
+    """gensim carries fastText's hash, compiled from its formula.
+
+    Signed bytes matter beyond ASCII.
+    """
     from gensim.models.fasttext import ft_hash_bytes
 
     assert hash_bytes(word.encode()) == ft_hash_bytes(word.encode())

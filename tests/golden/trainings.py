@@ -74,7 +74,10 @@ def train_file(name: str) -> TextClassifier:
 
 
 def see_training(model: TextClassifier) -> dict[str, Any]:
-    """Look at the losses, what was chosen after them, and the weights; writes a folder `trained`."""
+    """Look at the losses, what was chosen after them, and the weights.
+
+    Writes a folder `trained`.
+    """
     model.save("trained")
     coverage = model.coverage_
     return {

@@ -81,21 +81,65 @@ def test_a_text_of_a_megabyte_is_one_row() -> None:
             "a.csv:3: expected 2 fields, found 3; quote the text or pass --delimiter",
         ),
         ("a.csv", "text,label\na\n", "a.csv:2: expected 2 fields, found 1"),
-        ("a.csv", 'text,label\na,b\n"c,d\ne,f\n', "a.csv:3: a quote opens on this line and is not closed"),
-        ("a.csv", 'text,label\n"c\nd","e\nf,g\n', "a.csv:3: a quote opens on this line and is not closed"),
-        ("a.csv", 'text,label\n"c"" d\n","e\nf,g\n', "a.csv:3: a quote opens on this line and is not closed"),
-        ("a.csv", b"text,label\nok,x\ncaf\xe9,x\n", "a.csv:3:4: not UTF-8: byte 0xE9 at byte column 4"),
+        (
+            "a.csv",
+            'text,label\na,b\n"c,d\ne,f\n',
+            "a.csv:3: a quote opens on this line and is not closed",
+        ),
+        (
+            "a.csv",
+            'text,label\n"c\nd","e\nf,g\n',
+            "a.csv:3: a quote opens on this line and is not closed",
+        ),
+        (
+            "a.csv",
+            'text,label\n"c"" d\n","e\nf,g\n',
+            "a.csv:3: a quote opens on this line and is not closed",
+        ),
+        (
+            "a.csv",
+            b"text,label\nok,x\ncaf\xe9,x\n",
+            "a.csv:3:4: not UTF-8: byte 0xE9 at byte column 4",
+        ),
         ("a.csv", "text,label\n".encode("utf-16"), "a.csv:1: file is UTF-16, expected UTF-8"),
-        ("a.csv", "a,b,c\n1,2,3\n", "a.csv:1: no text column found in a, b, c; name it with --text-column"),
-        ("a.csv", "text,b,c\n1,2,3\n", "a.csv:1: no label column found in text, b, c; name it with --label-column"),
-        ("a.csv", "good film,pos\nbad film,neg\nfine film,pos\n", "a.csv:1: no header: 'pos' is a label further down"),
+        (
+            "a.csv",
+            "a,b,c\n1,2,3\n",
+            "a.csv:1: no text column found in a, b, c; name it with --text-column",
+        ),
+        (
+            "a.csv",
+            "text,b,c\n1,2,3\n",
+            "a.csv:1: no label column found in text, b, c; name it with --label-column",
+        ),
+        (
+            "a.csv",
+            "good film,pos\nbad film,neg\nfine film,pos\n",
+            "a.csv:1: no header: 'pos' is a label further down",
+        ),
         ("a.csv", "text,label\na\rb,c\n", "a.csv:2: a bare carriage return inside a row"),
         ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"\n', "a.jsonl:2: not valid JSON"),
         ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object, found list"),
-        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text": 3, "label": "b"}\n', "a.jsonl:2: 'text' is 3, expected a"),
-        ("a.jsonl", '{"text": "a", "label": "b"}\n{"label": "b"}\n', "a.jsonl:2: no key 'text'; found label"),
-        ("a.jsonl", '{"text": "a", "label": null}\n', "a.jsonl:1: 'label' is null, expected a string"),
-        ("a.txt", "no label here\n", "a.txt:1: no label; a .txt line for training is '__label__NAME text'"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "b"}\n{"text": 3, "label": "b"}\n',
+            "a.jsonl:2: 'text' is 3, expected a",
+        ),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "b"}\n{"label": "b"}\n',
+            "a.jsonl:2: no key 'text'; found label",
+        ),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": null}\n',
+            "a.jsonl:1: 'label' is null, expected a string",
+        ),
+        (
+            "a.txt",
+            "no label here\n",
+            "a.txt:1: no label; a .txt line for training is '__label__NAME text'",
+        ),
     ],
 )
 def test_bad_data_is_one_line_with_its_place(name: str, data: str | bytes, message: str) -> None:
@@ -129,4 +173,7 @@ def test_header_only_has_no_rows() -> None:
 
 def test_shared_files_are_read_whole(shared: Path) -> None:
     assert sum(1 for _ in RowReader(shared / "train_dev/ag_news_test.csv", labelled=True)) == 7600
-    assert sum(1 for _ in RowReader(shared / "train_dev/reuters_r8_test.csv.gz", labelled=True)) == 2189
+    assert (
+        sum(1 for _ in RowReader(shared / "train_dev/reuters_r8_test.csv.gz", labelled=True))
+        == 2189
+    )

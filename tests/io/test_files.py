@@ -1,4 +1,7 @@
-"""The one writer: a name that exists is a file that is whole; a sealed folder shows every change."""
+"""The one writer: a name that exists is a file that is whole.
+
+A sealed folder shows every change.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,15 @@ def check(folder: Path, *, format: int = 2) -> None:
     files.check_manifest(folder, kind="thing", format=format)
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError, OSError(errno.ENOSPC, "No space left on device")])
+@pytest.mark.parametrize(
+    "failure", [KeyboardInterrupt, ValueError, OSError(errno.ENOSPC, "No space left on device")]
+)
 def test_failed_write_keeps_the_old_file_and_no_temporary(failure: BaseException) -> None:
     files.write_text("a.txt", "old")
-    with pytest.raises((KeyboardInterrupt, ValueError, StorageError)) as caught, files.atomic_file("a.txt") as file:
+    with (
+        pytest.raises((KeyboardInterrupt, ValueError, StorageError)) as caught,
+        files.atomic_file("a.txt") as file,
+    ):
         file.write(b"half")
         raise failure
     assert Path("a.txt").read_text(encoding="utf-8") == "old"
@@ -87,7 +95,10 @@ def test_manifest_names_a_missing_file() -> None:
 
 def test_manifest_refuses_a_newer_format() -> None:
     folder = make_sealed(Path("thing"))
-    with pytest.raises(ArtifactError, match=r"^thing/manifest.json: format 2 is newer than this textkit reads \(1\)"):
+    with pytest.raises(
+        ArtifactError,
+        match=r"^thing/manifest.json: format 2 is newer than this textkit reads \(1\)",
+    ):
         check(folder, format=1)
 
 

@@ -41,7 +41,11 @@ def write(name: str, data: bytes) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.csv.zst"])
 def test_odd_csv_is_copied_byte_for_byte(name: str) -> None:
     write(name, b"\xef\xbb\xbf" + ODD.encode())
-    copy_rows(name, lines_of(name), [(Path("b-" + name), np.array([2])), (Path("c-" + name), np.array([0, 1]))])
+    copy_rows(
+        name,
+        lines_of(name),
+        [(Path("b-" + name), np.array([2])), (Path("c-" + name), np.array([0, 1]))],
+    )
     assert read("b-" + name) == b"\xef\xbb\xbf" + "id;text;label\r\n3;última;x".encode()
     assert read("c-" + name) == b"\xef\xbb\xbf" + ODD.rpartition("3;")[0].encode()
 
@@ -49,14 +53,23 @@ def test_odd_csv_is_copied_byte_for_byte(name: str) -> None:
 def test_last_line_without_an_end_gets_one_where_rows_follow() -> None:
     write("a.txt", b"one\ntwo")
     Path("more").mkdir()
-    copy_rows("a.txt", [1, 2], [(Path("b.txt"), np.array([1])), (Path("more/b.txt"), np.array([0, 1]))])
+    copy_rows(
+        "a.txt", [1, 2], [(Path("b.txt"), np.array([1])), (Path("more/b.txt"), np.array([0, 1]))]
+    )
     assert (read("b.txt"), read("more/b.txt")) == (b"two", b"one\ntwo")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.text(max_size=12).filter(lambda t: "\r" not in t), st.booleans()), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=12).filter(lambda t: "\r" not in t), st.booleans()), min_size=1
+    )
+)
 def test_any_jsonl_rows_come_out_once_and_in_order(rows: list[tuple[str, bool]]) -> None:
-    data = [json.dumps({"text": text.encode("utf-8", "replace").decode()}).encode() + b"\n" for text, _ in rows]
+    data = [
+        json.dumps({"text": text.encode("utf-8", "replace").decode()}).encode() + b"\n"
+        for text, _ in rows
+    ]
     write("a.jsonl", b"".join(data))
     here = np.array([chosen for _, chosen in rows])
     parts = [(Path("b.jsonl"), np.flatnonzero(here)), (Path("c.jsonl"), np.flatnonzero(~here))]
@@ -76,7 +89,11 @@ def test_many_megabytes_through_a_packed_file() -> None:
 @pytest.mark.parametrize("format", ["parquet", "arrow"])
 def test_tables_keep_their_schema_and_columns(format: str) -> None:
     table = pyarrow.table(
-        {"id": pyarrow.array(range(40_000), pyarrow.uint16()), "text": ["a"] * 40_000, "tags": [["x"], []] * 20_000}
+        {
+            "id": pyarrow.array(range(40_000), pyarrow.uint16()),
+            "text": ["a"] * 40_000,
+            "tags": [["x"], []] * 20_000,
+        }
     ).replace_schema_metadata({"owner": "me"})
     if format == "parquet":
         parquet.write_table(table, "a.parquet", row_group_size=999)

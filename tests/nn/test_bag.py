@@ -1,4 +1,6 @@
-"""The bag encoder: its fused path against the padded one, gradients too, on any number of threads."""
+"""The bag encoder: its fused path against the padded one, gradients too, on any number of
+threads.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ ROWS = [[5, 6, 7, 8, 9], [], [3], [4, 4], [], [9, 8, 7, 6, 5, 4, 3, 0]]
 def pool_padded(encoder: BagEncoder, table: Tensor, rows: TokenBatch) -> Tensor:
     batch = collate(rows, pad_id=0)
     states = encoder(table[batch.input_ids], batch.attention_mask, batch.lengths)
-    pooled: Tensor = encoders.create_pooling("mean", dim=table.shape[1])(states, batch.attention_mask)
+    pooled: Tensor = encoders.create_pooling("mean", dim=table.shape[1])(
+        states, batch.attention_mask
+    )
     return pooled
 
 
@@ -54,12 +58,18 @@ def test_dropped_positions_are_made_up_for() -> None:
     tokens = TokenBatch.from_rows([list(range(10)) * 400, []])
     table = torch.ones(10, 4)
     encoder = BagEncoder(in_dim=4, dropout=0.5)
-    for pooled in (pool_padded(encoder, table, tokens), encoder.pool_mean(table, collate_ragged(tokens))):
+    for pooled in (
+        pool_padded(encoder, table, tokens),
+        encoder.pool_mean(table, collate_ragged(tokens)),
+    ):
         assert pooled[0].tolist() == pytest.approx([1.0] * 4, abs=0.1)
         assert pooled[0, 0] != 1.0
         assert not pooled[1].any()
     encoder.eval()
-    for pooled in (pool_padded(encoder, table, tokens), encoder.pool_mean(table, collate_ragged(tokens))):
+    for pooled in (
+        pool_padded(encoder, table, tokens),
+        encoder.pool_mean(table, collate_ragged(tokens)),
+    ):
         assert pooled.tolist() == [[1.0] * 4, [0.0] * 4]
 
 
@@ -70,13 +80,21 @@ def test_a_step_is_the_same_to_the_bit_on_any_number_of_threads() -> None:
     try:
         for threads in (1, 2, 3, 4):
             torch.set_num_threads(threads)
-            table = torch.randn(2000, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+            table = torch.randn(
+                2000, 32, generator=torch.Generator().manual_seed(1)
+            ).requires_grad_()
             pooled = BagEncoder(in_dim=32).pool_mean(table, collate_ragged(tokens))
-            (pooled * torch.randn(pooled.shape, generator=torch.Generator().manual_seed(2))).sum().backward()
+            (
+                pooled * torch.randn(pooled.shape, generator=torch.Generator().manual_seed(2))
+            ).sum().backward()
             gradients.append(table.grad)
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients[1:] if gradients[0] is not None)
+    assert all(
+        torch.equal(gradient, gradients[0])
+        for gradient in gradients[1:]
+        if gradients[0] is not None
+    )
     assert gradients[0] is not None
 
 
@@ -91,12 +109,16 @@ def test_a_ragged_batch_moves_with_its_targets() -> None:
 @pytest.mark.parametrize("members", [1, 3])
 def test_the_network_takes_ragged_rows_and_gives_the_padded_ones_outputs(members: int) -> None:
     encoder = {"name": "bag", "members": members}
-    recipe = complete_recipe(make_recipe(encoder=encoder, embedding__dim=8, head__pooling=("mean",)))
+    recipe = complete_recipe(
+        make_recipe(encoder=encoder, embedding__dim=8, head__pooling=("mean",))
+    )
     network = TextNetwork(recipe, n_tokens=10, n_outputs=3).eval()
     tokens = TokenBatch.from_rows(ROWS)
     assert isinstance(network.make_batch(tokens), RaggedBatch)
     with torch.inference_mode():
-        torch.testing.assert_close(network(network.make_batch(tokens)), network(collate(tokens, pad_id=0)))
+        torch.testing.assert_close(
+            network(network.make_batch(tokens)), network(collate(tokens, pad_id=0))
+        )
 
 
 def test_a_classifier_of_ngrams_learns_word_order_and_is_saved_with_its_buckets() -> None:
@@ -115,4 +137,6 @@ def test_a_classifier_of_ngrams_learns_word_order_and_is_saved_with_its_buckets(
     model.save("model")
     loaded = TextClassifier.load("model")
     unseen = ["good", "", "never seen words", "but good not bad"]
-    assert np.array_equal(loaded.predict_logits([*texts, *unseen]), model.predict_logits([*texts, *unseen]))
+    assert np.array_equal(
+        loaded.predict_logits([*texts, *unseen]), model.predict_logits([*texts, *unseen])
+    )

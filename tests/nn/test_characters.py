@@ -1,4 +1,6 @@
-"""Word vectors from characters: the same for a word wherever it stands, near for words spelled alike, computed once."""
+"""Word vectors from characters: the same for a word wherever it stands, near for words spelled
+alike, computed once.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import torch
 from textkit import tokenizers
 from textkit.nn.characters import CharCnnEmbedding, spell_vocabulary
 
-VOCABULARY = tokenizers.create("word", vocabulary=["king", "kings", "a", "été", "x" * 40]).vocabulary
+VOCABULARY = tokenizers.create(
+    "word", vocabulary=["king", "kings", "a", "été", "x" * 40]
+).vocabulary
 
 
 def make(**options: int) -> CharCnnEmbedding:

@@ -40,9 +40,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm layers": ("lstm", {"layers": 3, "dropout": 0.2, "norm": "layer", "dim": 6}),
     "gru ahead": ("gru", {"bidirectional": False, "norm": "batch"}),
     "mixer rms": ("mixer", {"norm": "rms", "activation": "relu", "mixing": 3, "layers": 1}),
-    "transformer learned": ("transformer", {"positions": "learned", "max_length": 14, "dim": 12, "heads": 3}),
+    "transformer learned": (
+        "transformer",
+        {"positions": "learned", "max_length": 14, "dim": 12, "heads": 3},
+    ),
     "transformer none": ("transformer", {"positions": "none", "activation": "silu", "layers": 1}),
-    "transformer sinusoidal": ("transformer", {"positions": "sinusoidal", "norm": "rms", "ffn": 0.5, "dropout": 0.0}),
+    "transformer sinusoidal": (
+        "transformer",
+        {"positions": "sinusoidal", "norm": "rms", "ffn": 0.5, "dropout": 0.0},
+    ),
 }
 ENCODERS = list(CASES)
 ROWS = [[5, 6, 7, 8, 9], [], [3], [4, 5], [], [9, 8, 7, 6, 5, 4, 3, 2]]
@@ -54,7 +60,9 @@ def make(case: str) -> Any:
     return encoders.create(name, in_dim=IN_DIM, **options)
 
 
-def batch_of(lengths: list[int], *, width: int | None = None, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+def batch_of(
+    lengths: list[int], *, width: int | None = None, seed: int = 1
+) -> tuple[Tensor, Tensor, Tensor]:
     """States with noise at padding too, mask and lengths."""
     width = width or max(1, *lengths)
     states = torch.randn(len(lengths), width, IN_DIM, generator=torch.Generator().manual_seed(seed))
@@ -190,7 +198,9 @@ def test_an_ensemble_gives_the_mean_of_its_members_on_one_embedding(name: str) -
     batch = collate(TokenBatch.from_rows(ROWS), pad_id=0)
     with torch.inference_mode():
         states = network.embedding(batch.input_ids, batch.attention_mask)
-        pooled = [member.pool(states, batch.attention_mask, batch.lengths) for member in network.members]
+        pooled = [
+            member.pool(states, batch.attention_mask, batch.lengths) for member in network.members
+        ]
         each = [member.head(part) for member, part in zip(network.members, pooled, strict=True)]
         close(network(batch), sum(each) / 3)
         close(network.pooled(batch), torch.cat(pooled, dim=1))
@@ -218,7 +228,10 @@ def test_pooling_ignores_padding_and_gives_zeros_for_empty_rows(name: str) -> No
     assert pooled.shape == (len(LENGTHS), pooling.out_dim)
     for row, length in enumerate(LENGTHS):
         if length:
-            close(pooling(states[row : row + 1, :length], mask[row : row + 1, :length])[0], pooled[row])
+            close(
+                pooling(states[row : row + 1, :length], mask[row : row + 1, :length])[0],
+                pooled[row],
+            )
         assert pooled[row].any() == (length > 0)
     close(pooling(states.masked_fill(~mask.unsqueeze(-1), 1e4), mask), pooled)
 
@@ -257,9 +270,14 @@ def test_attention_pooling_equals_a_loop() -> None:
     states, mask, _ = batch_of([5, 1, 9])
     pooled = pooling(states, mask)
     for row, length in enumerate([5, 1, 9]):
-        scores = torch.stack([torch.tanh(pooling.project(state)) @ pooling.query for state in states[row, :length]])
+        scores = torch.stack(
+            [torch.tanh(pooling.project(state)) @ pooling.query for state in states[row, :length]]
+        )
         weights = scores.exp() / scores.exp().sum()
-        close(pooled[row], sum(w * state for w, state in zip(weights, states[row, :length], strict=True)))
+        close(
+            pooled[row],
+            sum(w * state for w, state in zip(weights, states[row, :length], strict=True)),
+        )
 
 
 def test_a_misspelt_pooling_is_refused_with_its_neighbour() -> None:

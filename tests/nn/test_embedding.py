@@ -1,4 +1,6 @@
-"""The embedding layer from vectors: every id gets what the docstring says, and the coverage is kept."""
+"""The embedding layer from vectors: every id gets what the docstring says, and the coverage is
+kept.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_missing_words_get_what_was_asked_for() -> None:
     tok = tokenizers.create("word", vocabulary=["king", "tree", "bush"])
     mean = Embedding.from_vectors(make_vectors(), tok, missing="mean")
     np.testing.assert_allclose(vector_of(mean, tok, "tree"), TABLE.mean(axis=0), atol=1e-6)
-    first, again, other = (Embedding.from_vectors(make_vectors(), tok, missing="random", seed=s) for s in (1, 1, 2))
+    first, again, other = (
+        Embedding.from_vectors(make_vectors(), tok, missing="random", seed=s) for s in (1, 1, 2)
+    )
     assert torch.equal(first.table.weight, again.table.weight)
     assert not np.array_equal(vector_of(first, tok, "tree"), vector_of(other, tok, "tree"))
     assert not np.array_equal(vector_of(first, tok, "tree"), vector_of(first, tok, "bush"))
@@ -94,16 +98,22 @@ def test_ids_beyond_the_vocabulary_stay_as_they_are() -> None:
     layer = Embedding(n_tokens=8, dim=4)
     before = layer.table.weight.detach().clone()
     layer.load_vectors(make_vectors(), tok)
-    assert torch.equal(layer.table.weight[3:], before[3:]) and not torch.equal(layer.table.weight[2], before[2])
+    assert torch.equal(layer.table.weight[3:], before[3:]) and not torch.equal(
+        layer.table.weight[2], before[2]
+    )
 
 
 def test_what_does_not_fit_is_refused() -> None:
     tok = tokenizers.create("word", vocabulary=["king"])
-    with pytest.raises(UsageError, match=r"vectors have 4 columns but embedding\.dim = 5; set embedding\.dim = 4"):
+    with pytest.raises(
+        UsageError, match=r"vectors have 4 columns but embedding\.dim = 5; set embedding\.dim = 4"
+    ):
         Embedding(n_tokens=3, dim=5).load_vectors(make_vectors(), tok)
     with pytest.raises(UsageError, match="the tokenizer has 3 ids, the table 2 rows"):
         Embedding(n_tokens=2, dim=4).load_vectors(make_vectors(), tok)
-    with pytest.raises(UsageError, match="unknown policy for missing words 'radnom'; did you mean 'random'"):
+    with pytest.raises(
+        UsageError, match="unknown policy for missing words 'radnom'; did you mean 'random'"
+    ):
         Embedding(n_tokens=3, dim=4).load_vectors(make_vectors(), tok, missing="radnom")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="these vectors have no n-grams"):
         Embedding(n_tokens=3, dim=4).load_vectors(make_vectors(), tok, missing="ngram")

@@ -28,14 +28,19 @@ def test_batch_norm_of_fewer_than_two_positions_uses_what_it_has_seen(n_real: in
     norm = BatchNorm(3).train()
     before = norm.norm.running_mean.clone()
     output = norm(torch.ones(1, 2, 3), torch.arange(2)[None] < n_real)
-    torch.testing.assert_close(output[:, :n_real], torch.ones(1, n_real, 3) / (1 + norm.norm.eps) ** 0.5)
+    torch.testing.assert_close(
+        output[:, :n_real], torch.ones(1, n_real, 3) / (1 + norm.norm.eps) ** 0.5
+    )
     assert torch.equal(norm.norm.running_mean, before)
 
 
 @pytest.mark.parametrize("name", NORMS)
 def test_norms_keep_the_shape_and_pass_gradients(name: str) -> None:
     norm = Norm(name, dim=4)
-    states, mask = torch.randn(2, 3, 4, requires_grad=True), torch.tensor([[True, True, True], [True, False, False]])
+    states, mask = (
+        torch.randn(2, 3, 4, requires_grad=True),
+        torch.tensor([[True, True, True], [True, False, False]]),
+    )
     output = norm(states, mask)
     assert output.shape == states.shape
     output[mask].square().sum().backward()

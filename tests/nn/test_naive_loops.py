@@ -1,4 +1,6 @@
-"""Convolution, attention and mixing against loops that follow the papers, one position at a time, in float64."""
+"""Convolution, attention and mixing against loops that follow the papers, one position at a
+time, in float64.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ LENGTHS = [5, 1, 2, 7]
 def rows_of(in_dim: int) -> tuple[Tensor, Tensor, Tensor]:
     torch.manual_seed(1)
     states = torch.randn(len(LENGTHS), max(LENGTHS), in_dim, dtype=torch.float64)
-    return states, torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None], torch.tensor(LENGTHS)
+    return (
+        states,
+        torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None],
+        torch.tensor(LENGTHS),
+    )
 
 
 def make(name: str, **options: Any) -> Any:
@@ -48,14 +54,17 @@ def test_cnn_equals_a_loop_over_windows(width: int) -> None:
 def test_cnn_with_max_pooling_is_kims_feature_where_windows_fit() -> None:
     encoder = make("cnn", in_dim=3, dim=4, widths=(3, 5))
     inner = torch.randn(1, 6, 3, dtype=torch.float64)
-    # Kim's own code surrounds a text by width - 1 zeros; with as many zeros as tokens all his windows are ours too.
+    # Kim's own code surrounds a text by width - 1 zeros; with as many zeros as tokens all his
+    # windows are ours too.
     states = functional.pad(inner, (0, 0, 4, 4))
     mask = torch.ones(1, 14, dtype=torch.bool)
     pooled = encoders.create_pooling("max", dim=8)(encoder(states, mask, torch.tensor([14])), mask)
     kim = []
     for width, filters in zip((3, 5), encoder.filters, strict=True):
         weight = filters.weight.view(4, width, 3).transpose(1, 2)
-        found = functional.conv1d(functional.pad(inner, (0, 0, 6, 6)).transpose(1, 2), weight, filters.bias)
+        found = functional.conv1d(
+            functional.pad(inner, (0, 0, 6, 6)).transpose(1, 2), weight, filters.bias
+        )
         kim.append(found.relu().amax(dim=2))
     torch.testing.assert_close(pooled, torch.cat(kim, dim=1))
 
@@ -68,7 +77,9 @@ def test_recurrent_equals_torch_over_packed_rows(name: str, bidirectional: bool)
     theirs = cell(3, 4, num_layers=2, bidirectional=bidirectional, batch_first=True).double()
     ours = {}
     for layer in range(2):
-        for direction, suffix in ((encoder.ahead, ""), (encoder.back, "_reverse"))[: 1 + bidirectional]:
+        for direction, suffix in ((encoder.ahead, ""), (encoder.back, "_reverse"))[
+            : 1 + bidirectional
+        ]:
             for key, value in direction[layer].state_dict().items():
                 ours[key.replace("_l0", f"_l{layer}{suffix}")] = value
     theirs.load_state_dict(ours)
@@ -86,11 +97,18 @@ def naive_transformer(encoder: Any, row: Tensor, heads: int, positions: str) -> 
     if positions == "sinusoidal":
         half = dim // 2
         table = [
-            [f(i / 10_000 ** (k / half)) for f in (math.sin, math.cos) for k in range(half)] for i in range(len(row))
+            [f(i / 10_000 ** (k / half)) for f in (math.sin, math.cos) for k in range(half)]
+            for i in range(len(row))
         ]
-        states = [state + encoder.scale * torch.tensor(table[i]).double() for i, state in enumerate(states)]
+        states = [
+            state + encoder.scale * torch.tensor(table[i]).double()
+            for i, state in enumerate(states)
+        ]
     for block in encoder.blocks:
-        triples = [block.in_project(block.attention_norm(state)).view(3, heads, dim // heads) for state in states]
+        triples = [
+            block.in_project(block.attention_norm(state)).view(3, heads, dim // heads)
+            for state in states
+        ]
         if positions == "rotary":
             triples = [
                 torch.stack([naive_turn(triple[0], i), naive_turn(triple[1], i), triple[2]])
@@ -100,8 +118,14 @@ def naive_transformer(encoder: Any, row: Tensor, heads: int, positions: str) -> 
         for query, _, _ in triples:
             joined = []
             for head in range(heads):
-                scores = [math.exp(query[head] @ key[head] / math.sqrt(dim // heads)) for _, key, _ in triples]
-                parts = [score * value[head] for score, (_, _, value) in zip(scores, triples, strict=True)]
+                scores = [
+                    math.exp(query[head] @ key[head] / math.sqrt(dim // heads))
+                    for _, key, _ in triples
+                ]
+                parts = [
+                    score * value[head]
+                    for score, (_, _, value) in zip(scores, triples, strict=True)
+                ]
                 joined.append(torch.stack(parts).sum(0) / sum(scores))
             mixed.append(block.out_project(torch.cat(joined)))
         states = [state + added for state, added in zip(states, mixed, strict=True)]
@@ -155,7 +179,8 @@ def test_rotated_products_depend_on_distance_alone() -> None:
     query, key = torch.randn(1, 8).double(), torch.randn(1, 8).double()
     angles = rotary_angles(40, 8, like=query)
     turned = [
-        (rotate(query, (c[None], s[None])), rotate(key, (c[None], s[None]))) for c, s in zip(*angles, strict=True)
+        (rotate(query, (c[None], s[None])), rotate(key, (c[None], s[None])))
+        for c, s in zip(*angles, strict=True)
     ]
     near = (turned[3][0] * turned[7][1]).sum()
     torch.testing.assert_close((turned[30][0] * turned[34][1]).sum(), near)
@@ -167,7 +192,10 @@ def test_positions_tell_orders_apart_and_none_does_not() -> None:
         encoder = make("transformer", in_dim=3, dim=8, heads=2, positions=positions)
         states = torch.randn(1, 6, 3).double()
         mask, lengths = torch.ones(1, 6, dtype=torch.bool), torch.tensor([6])
-        forward, backward = encoder(states, mask, lengths), encoder(states.flip(1), mask, lengths).flip(1)
+        forward, backward = (
+            encoder(states, mask, lengths),
+            encoder(states.flip(1), mask, lengths).flip(1),
+        )
         assert torch.allclose(forward, backward) == (positions == "none")
 
 
@@ -178,7 +206,8 @@ def test_odd_sinusoids_have_the_width_asked_for() -> None:
 def test_a_row_longer_than_the_learned_positions_is_refused() -> None:
     encoder = make("transformer", in_dim=3, dim=8, heads=2, positions="learned", max_length=6)
     with pytest.raises(
-        DataError, match=r"a row has 7 tokens, learned positions end at max_length = 6; set encoder\.max_"
+        DataError,
+        match=r"a row has 7 tokens, learned positions end at max_length = 6; set encoder\.max_",
     ):
         encoder(*rows_of(3))
 
@@ -188,12 +217,17 @@ def test_a_row_longer_than_the_learned_positions_is_refused() -> None:
     [
         ({"dim": 10, "heads": 4}, "dim = 10 does not divide into heads = 4"),
         ({"dim": 6, "heads": 2}, "dim / heads = 3; rotary positions need an even number"),
-        ({"positions": "rotery"}, "unknown positions of encoder 'transformer' 'rotery'; did you mean 'rotary'"),
+        (
+            {"positions": "rotery"},
+            "unknown positions of encoder 'transformer' 'rotery'; did you mean 'rotary'",
+        ),
         ({"norm": "batch"}, "unknown norm 'batch'"),
         ({"activation": "geluu"}, "did you mean 'gelu'"),
     ],
 )
-def test_transformer_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
+def test_transformer_options_that_do_not_fit_are_refused(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         make("transformer", in_dim=3, **options)
 
@@ -214,9 +248,17 @@ def test_mixer_equals_loops() -> None:
             table = sinusoids(length, 8, like=states)
             for block in encoder.blocks:
                 normed = [block.mixing_norm(token) for token in tokens]
-                located = [token + block.position_scale * table[i] for i, token in enumerate(normed)]
-                into, out = [block.make_in(token) for token in located], [block.make_out(token) for token in located]
-                hidden = [functional.gelu(sum(into[i][m] * normed[i] for i in range(length))) for m in range(5)]
+                located = [
+                    token + block.position_scale * table[i] for i, token in enumerate(normed)
+                ]
+                into, out = (
+                    [block.make_in(token) for token in located],
+                    [block.make_out(token) for token in located],
+                )
+                hidden = [
+                    functional.gelu(sum(into[i][m] * normed[i] for i in range(length)))
+                    for m in range(5)
+                ]
                 for i in range(length):
                     mixed = sum(out[i][m] * hidden[m] for m in range(5))
                     tokens[i] = tokens[i] + block.mixed_norm(mixed)

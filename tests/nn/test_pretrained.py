@@ -1,4 +1,6 @@
-"""The adapter against transformers' own forward pass, frozen and saved, over tiny models made here."""
+"""The adapter against transformers' own forward pass, frozen and saved, over tiny models made
+here.
+"""
 
 from __future__ import annotations
 
@@ -92,14 +94,18 @@ def test_saved_options_and_weights_rebuild_it_without_the_folder(folder: Path) -
 @pytest.mark.parametrize("folder", ["bert", "roberta"], indirect=True)
 def test_neither_pooler_nor_table_is_among_the_weights(folder: Path) -> None:
     encoder = PretrainedEncoder(path=str(folder))
-    assert not [name for name in encoder.state_dict() if "pooler" in name or "word_embeddings" in name]
+    assert not [
+        name for name in encoder.state_dict() if "pooler" in name or "word_embeddings" in name
+    ]
     both = torch.nn.ModuleDict({"embedding": encoder.input_embedding(), "encoder": encoder})
     assert save(both.state_dict())  # no two names of one tensor, which safetensors refuses
 
 
 @pytest.mark.parametrize("folder", ["bert", "distilbert"], indirect=True)
 @pytest.mark.parametrize(("part", "n_trained"), [("all", 3), ("none", 0), (1, 1), (2, 2)])
-def test_the_part_that_is_trained_gets_gradients_and_no_other(folder: Path, part: Any, n_trained: int) -> None:
+def test_the_part_that_is_trained_gets_gradients_and_no_other(
+    folder: Path, part: Any, n_trained: int
+) -> None:
     encoder = PretrainedEncoder(path=str(folder), train=part).train()
     embedding = encoder.input_embedding()
     head = torch.nn.Linear(16, 1)
@@ -122,13 +128,16 @@ def test_wrong_options_are_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="takes states 16 wide, not 100"):
         PretrainedEncoder(path=str(folder), in_dim=100)
     with pytest.raises(
-        ArtifactError, match=r"no model folder: it has no config\.json; a name on the hub is written hf:"
+        ArtifactError,
+        match=r"no model folder: it has no config\.json; a name on the hub is written hf:",
     ):
         PretrainedEncoder(path="bert-base-uncased")
     with pytest.raises(UsageError, match="config of model_type 'brt'"):
         PretrainedEncoder(config={"model_type": "brt"})
     with pytest.raises(ArtifactError, match="'t5' is an encoder with a decoder"):
-        PretrainedEncoder(config={"model_type": "t5", "d_model": 8, "num_layers": 1, "vocab_size": 9, "d_ff": 8})
+        PretrainedEncoder(
+            config={"model_type": "t5", "d_model": 8, "num_layers": 1, "vocab_size": 9, "d_ff": 8}
+        )
     encoder = PretrainedEncoder(path=str(folder))
     mask = torch.ones(1, 21, dtype=torch.bool)
     with pytest.raises(DataError, match="a row has 21 tokens, the pretrained model takes 20"):
@@ -140,8 +149,15 @@ def test_damaged_incomplete_or_pickled_weights_are_refused(folder: Path) -> None
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
     tensors = load(whole)
-    weights.write_bytes(save({key: value for key, value in tensors.items() if "layer.1." not in key}, {"format": "pt"}))
-    with pytest.raises(ArtifactError, match=r"the weights lack 16 tensors of the model: encoder\.layer\.1\."):
+    weights.write_bytes(
+        save(
+            {key: value for key, value in tensors.items() if "layer.1." not in key},
+            {"format": "pt"},
+        )
+    )
+    with pytest.raises(
+        ArtifactError, match=r"the weights lack 16 tensors of the model: encoder\.layer\.1\."
+    ):
         PretrainedEncoder(path=str(folder))
     weights.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ArtifactError, match="cannot load it as a transformers model"):
@@ -154,7 +170,9 @@ def test_damaged_incomplete_or_pickled_weights_are_refused(folder: Path) -> None
 
 @pytest.mark.parametrize("folder", CONFIGS, indirect=True)
 def test_layer_decay_slows_the_layers_below(folder: Path) -> None:
-    network = TextNetwork(make_recipe(encoder={"name": "pretrained", "path": str(folder)}), n_tokens=40, n_outputs=2)
+    network = TextNetwork(
+        make_recipe(encoder={"name": "pretrained", "path": str(folder)}), n_tokens=40, n_outputs=2
+    )
     (member,) = network.members
     section = TrainingSection(lr=1.0, encoder_lr=0.1, layer_decay=0.5)
     groups = make_optimizer(network, section).param_groups
@@ -169,10 +187,16 @@ def test_layer_decay_slows_the_layers_below(folder: Path) -> None:
 
 
 def test_pretrained_encoders_form_no_ensemble() -> None:
-    with pytest.raises(UsageError, match=r"encoder\.members: a pretrained encoder has an embedding of its own"):
-        TextNetwork(make_recipe(encoder={"name": "pretrained", "members": 2}), n_tokens=5, n_outputs=2)
+    with pytest.raises(
+        UsageError, match=r"encoder\.members: a pretrained encoder has an embedding of its own"
+    ):
+        TextNetwork(
+            make_recipe(encoder={"name": "pretrained", "members": 2}), n_tokens=5, n_outputs=2
+        )
 
 
 def test_layer_decay_needs_layers_that_know_something() -> None:
     with pytest.raises(UsageError, match="layer_decay is for the encoder 'pretrained'"):
-        make_optimizer(TextNetwork(make_recipe(), n_tokens=5, n_outputs=2), TrainingSection(layer_decay=0.9))
+        make_optimizer(
+            TextNetwork(make_recipe(), n_tokens=5, n_outputs=2), TrainingSection(layer_decay=0.9)
+        )

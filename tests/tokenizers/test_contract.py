@@ -1,4 +1,6 @@
-"""The contract of every registered tokenizer: exact spans, one result from every engine, a file that others read."""
+"""The contract of every registered tokenizer: exact spans, one result from every engine, a file
+that others read.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,6 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,23 @@ from textkit import registry, tokenizers
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.engines import HARD_STRINGS
 
-TRAINING = ["Vanity and pride are different things, though the words are often used synonymously."] * 3
-TRAINING += [text for text in HARD_STRINGS if "\ue000" not in text]  # some characters must stay unknown
+TRAINING = [
+    "Vanity and pride are different things, though the words are often used synonymously."
+] * 3
+TRAINING += [
+    text for text in HARD_STRINGS if "\ue000" not in text
+]  # some characters must stay unknown
 # spaCy's own cut is no tokenizer.json: test_spacy_words.py holds it to spaCy instead.
 KINDS = [kind for kind in registry.names("tokenizer") if kind != "spacy"]
 NEEDED: dict[str, dict[str, Any]] = {"regex": {"pattern": r"[a-zA-Z]+|[^a-zA-Z\s]"}}
 SIZES = {"bpe": 320, "wordpiece": 400, "unigram": 300, "bpe-char": 400}
 MADE: dict[tuple[str, str], PipelineTokenizer] = {}
-OPTIONS: list[dict[str, Any]] = [{}, {"lowercase": True}, {"form": "nfkc"}, {"form": "nfd", "strip_accents": True}]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"lowercase": True},
+    {"form": "nfkc"},
+    {"form": "nfd", "strip_accents": True},
+]
 
 
 def make(kind: str, **options: Any) -> PipelineTokenizer:
@@ -62,7 +72,9 @@ def check_against_reference(tokenizer: PipelineTokenizer, texts: list[str]) -> N
     backend = reference_of(tokenizer)
     plain, spanned = tokenizer.encode(texts), tokenizer.encode(texts, spans=True)
     assert len(plain) == len(spanned) == len(texts)
-    specials = {token["id"] for token in json.loads(tokenizer.json)["added_tokens"] if token["special"]}
+    specials = {
+        token["id"] for token in json.loads(tokenizer.json)["added_tokens"] if token["special"]
+    }
     for row, text in enumerate(texts):
         expected = backend.encode(text, add_special_tokens=False)
         # A list of words gives the id of "[PAD]" to text that spells it; ours is unknown then.
@@ -73,8 +85,12 @@ def check_against_reference(tokenizer: PipelineTokenizer, texts: list[str]) -> N
 
 
 @pytest.mark.parametrize(("kind", "options"), VARIANTS)
-def test_every_engine_gives_the_references_ids_and_spans(kind: str, options: dict[str, Any]) -> None:
-    check_against_reference(make(kind, **options), [*HARD_STRINGS, *TRAINING, "", "plain ascii text"])
+def test_every_engine_gives_the_references_ids_and_spans(
+    kind: str, options: dict[str, Any]
+) -> None:
+    check_against_reference(
+        make(kind, **options), [*HARD_STRINGS, *TRAINING, "", "plain ascii text"]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,7 +100,9 @@ def test_real_texts_of_many_scripts_agree_with_the_reference(kind: str, shared: 
         for name in archive.namelist():
             if not name.endswith("/"):
                 texts += (
-                    io.TextIOWrapper(archive.open(name), encoding="utf-8", errors="replace").read().split("\n")[:15]
+                    io.TextIOWrapper(archive.open(name), encoding="utf-8", errors="replace")
+                    .read()
+                    .split("\n")[:15]
                 )
     for language in ("ar_pud_ud_test", "hi_pud_ud_test", "zh_pud_ud_test", "ud_en_ewt_dev"):
         with gzip.open(shared / f"corpora/{language}.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -133,7 +151,9 @@ TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=8).map(
 @pytest.mark.parametrize(("kind", "options"), VARIANTS)
 @given(text=TEXTS)
 @example(text="".join(PIECES))
-def test_spans_lie_in_the_callers_text_in_order(kind: str, options: dict[str, Any], text: str) -> None:
+def test_spans_lie_in_the_callers_text_in_order(
+    kind: str, options: dict[str, Any], text: str
+) -> None:
     tokenizer = make(kind, **options)
     check_against_reference(tokenizer, [text])
     spans = tokenizer.encode([text], spans=True).row_spans(0)
@@ -154,7 +174,9 @@ def test_lossless_means_that_every_text_comes_back(kind: str, text: str) -> None
 
 
 @pytest.mark.parametrize(("kind", "options"), VARIANTS)
-def test_the_saved_file_is_read_by_tokenizers_with_the_same_ids(kind: str, options: dict[str, Any]) -> None:
+def test_the_saved_file_is_read_by_tokenizers_with_the_same_ids(
+    kind: str, options: dict[str, Any]
+) -> None:
     tokenizer = make(kind, **options)
     tokenizer.save("tok")
     backend = hf.Tokenizer.from_file("tok/tokenizer.json")
@@ -178,24 +200,39 @@ def test_training_twice_gives_the_same_tokenizer(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_units_agree_with_slicing_the_encoded_text(kind: str, unit: Any) -> None:
     tokenizer = make(kind)
-    encode: Callable[[str], bytes] = lambda text: text.encode("utf-8" if unit == "byte" else "utf-16-le")  # noqa: E731
+    codec = "utf-8" if unit == "byte" else "utf-16-le"
     width = 1 if unit == "byte" else 2
     texts = [*HARD_STRINGS, "", "🙂"]
-    characters, units = tokenizer.encode(texts, spans=True), tokenizer.encode(texts, spans=True, unit=unit)
+    characters, units = (
+        tokenizer.encode(texts, spans=True),
+        tokenizer.encode(texts, spans=True, unit=unit),
+    )
     for row, text in enumerate(texts):
-        data = encode(text)
+        data = text.encode(codec)
         pairs = zip(characters.row_spans(row).tolist(), units.row_spans(row).tolist(), strict=True)
         for (start, end), (first, last) in pairs:
-            assert data[first * width : last * width] == encode(text[start:end])
+            assert data[first * width : last * width] == text[start:end].encode(codec)
 
 
 def test_the_fast_engines_are_the_ones_in_use() -> None:
-    """Guards the other tests of this file: without it they could compare the reference with itself."""
-    for kind, name in {"word": "table", "whitespace": "table", "char": "native", "grapheme": "native"}.items():
+    """Guards the other tests of this file: without it they could compare the reference with
+    itself.
+    """
+    for kind, name in {
+        "word": "table",
+        "whitespace": "table",
+        "char": "native",
+        "grapheme": "native",
+    }.items():
         for spans in (False, True):
             assert make(kind).engine_for(["a"], spans=spans) == name, make(kind).engine_notes
     for kind in ("bpe", "byte", "wordpiece", "unigram"):
         tokenizer = make(kind)
         assert tokenizer.engine_for(["a"]) == "splintr", tokenizer.engine_notes
-    for kind, name in {"bpe": "splintr", "byte": "splintr", "wordpiece": "table", "unigram": "table"}.items():
+    for kind, name in {
+        "bpe": "splintr",
+        "byte": "splintr",
+        "wordpiece": "table",
+        "unigram": "table",
+    }.items():
         assert make(kind).engine_for(["a"], spans=True) == name, make(kind).engine_notes

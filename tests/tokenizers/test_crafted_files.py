@@ -1,4 +1,7 @@
-"""A crafted tokenizer file gives one ArtifactError or a tokenizer that works; nothing else comes out."""
+"""A crafted tokenizer file gives one ArtifactError or a tokenizer that works.
+
+Nothing else comes out.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,9 @@ def mutate(value: Any, generator: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mutated_files_raise_only_textkit_errors(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_mutated_files_raise_only_textkit_errors(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     options = {"size": 300} if kind in ("bpe", "unigram") else {}
     made = tokenizers.train(kind, ["pride and vanity are different things"] * 4, **options)
     original = json.loads(made.json)  # type: ignore[attr-defined]
@@ -72,7 +77,10 @@ def test_an_id_that_would_fill_the_memory_is_refused() -> None:
         description = json.loads(tokenizers.train(kind, ["pride and vanity"]).json)  # type: ignore[attr-defined]
         description["model"]["vocab"]["zz"] = 4_000_000_000
         Path("tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
-        with pytest.raises(ArtifactError, match=r"^tokenizer.json: model.vocab has the id 4,000,000,000; ids go up to"):
+        with pytest.raises(
+            ArtifactError,
+            match=r"^tokenizer.json: model.vocab has the id 4,000,000,000; ids go up to",
+        ):
             tokenizers.load("tokenizer.json")
 
 
@@ -91,9 +99,17 @@ def test_a_catastrophic_pattern_in_a_file_does_not_hang() -> None:
         ("vocab.txt", b"a\nb\n", "vocab.txt: no [UNK] among the lines"),
         ("vocab.txt", b"[UNK]\na\na\n", "vocab.txt:3: 'a' stands on line 2 already"),
         ("vocab.txt", b"[UNK]\n\xff\n", "vocab.txt:2: not UTF-8: byte 0xFF"),
-        ("a.tiktoken", base64.b64encode(b"a") + b" 0\n!!! 1\n", "a.tiktoken:2: expected base64 and a rank"),
+        (
+            "a.tiktoken",
+            base64.b64encode(b"a") + b" 0\n!!! 1\n",
+            "a.tiktoken:2: expected base64 and a rank",
+        ),
         ("a.tiktoken", base64.b64encode(b"a") + b" 7\n", "a.tiktoken: ranks are not 0 to n-1"),
-        ("a.tiktoken", base64.b64encode(b"abc") + b" 0\n", "a.tiktoken: token of rank 0 cannot be merged"),
+        (
+            "a.tiktoken",
+            base64.b64encode(b"abc") + b" 0\n",
+            "a.tiktoken: token of rank 0 cannot be merged",
+        ),
         ("a.model", b"\n\x05abc", "a.model: not a sentencepiece model"),
         ("a.model", b"\n\x03\n\x01a", "a.model: not a sentencepiece model"),
         ("a.json.gz", b"\x1f\x8b\x08\x00broken", "a.json.gz: cannot be read"),
@@ -117,7 +133,11 @@ def test_merges_outside_the_vocabulary_are_named_by_line() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("(", "is no regular expression"), ("a*", "can match the empty text"), (r"(a)\1", "a reference back")],
+    [
+        ("(", "is no regular expression"),
+        ("a*", "can match the empty text"),
+        (r"(a)\1", "a reference back"),
+    ],
 )
 def test_a_bad_pattern_is_refused(pattern: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -1,4 +1,6 @@
-"""Files that others read, and folders of others that we read: transformers' Auto classes, and the hub's cache."""
+"""Files that others read, and folders of others that we read: transformers' Auto classes, and
+the hub's cache.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,20 @@ from textkit.errors import ArtifactError
 TEXTS = ["Vanity and pride", "don't 3.14 🙂", "", "हिन्दी"]
 
 
-@pytest.mark.parametrize("kind", ["word", "char", "grapheme", "byte", "bpe", "wordpiece", "unigram", "bpe-char"])
+@pytest.mark.parametrize(
+    "kind", ["word", "char", "grapheme", "byte", "bpe", "wordpiece", "unigram", "bpe-char"]
+)
 def test_transformers_loads_a_saved_folder_with_the_same_ids(kind: str) -> None:
     from transformers import AutoTokenizer
 
-    made = tokenizers.train(kind, TEXTS * 5, **({} if kind == "byte" else {"size": 300 if kind == "bpe" else 60}))
+    made = tokenizers.train(
+        kind, TEXTS * 5, **({} if kind == "byte" else {"size": 300 if kind == "bpe" else 60})
+    )
     made.save("tok")
     loaded = AutoTokenizer.from_pretrained("tok")
-    assert loaded(TEXTS, add_special_tokens=False)["input_ids"] == [row.tolist() for row in made.encode(TEXTS)]
+    assert loaded(TEXTS, add_special_tokens=False)["input_ids"] == [
+        row.tolist() for row in made.encode(TEXTS)
+    ]
     assert loaded.pad_token_id == made.pad_id
 
 
@@ -28,7 +36,9 @@ def test_a_transformers_folder_is_read() -> None:
     from transformers import PreTrainedTokenizerFast
 
     made = tokenizers.train("wordpiece", TEXTS * 5, size=60)
-    PreTrainedTokenizerFast(tokenizer_object=made._backend, unk_token="[UNK]").save_pretrained("theirs")  # type: ignore[attr-defined]
+    PreTrainedTokenizerFast(tokenizer_object=made._backend, unk_token="[UNK]").save_pretrained(
+        "theirs"
+    )  # type: ignore[attr-defined]
     assert tokenizers.load("theirs").encode(TEXTS).ids.tolist() == made.encode(TEXTS).ids.tolist()
 
 
@@ -53,7 +63,10 @@ def test_a_hub_name_is_asked_for_only_when_written_so(monkeypatch: pytest.Monkey
         return str(real(name, cache_dir=str(folder.parent), local_files_only=True))
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", cached)
-    assert tokenizers.load("hf:someone/tok").encode(TEXTS).ids.tolist() == made.encode(TEXTS).ids.tolist()
+    assert (
+        tokenizers.load("hf:someone/tok").encode(TEXTS).ids.tolist()
+        == made.encode(TEXTS).ids.tolist()
+    )
     with pytest.raises(ArtifactError, match=r"^hf:someone/other: cannot be had from the hub"):
         tokenizers.load("hf:someone/other")
     with pytest.raises(ArtifactError, match=r"^someone/tok: no such tokenizer file or folder"):
@@ -63,4 +76,8 @@ def test_a_hub_name_is_asked_for_only_when_written_so(monkeypatch: pytest.Monkey
 def test_the_config_beside_names_the_special_tokens() -> None:
     tokenizers.train("word", TEXTS).save("tok")
     config = json.loads(Path("tok/tokenizer_config.json").read_text(encoding="utf-8"))
-    assert (config["pad_token"], config["unk_token"], config["textkit_kind"]) == ("[PAD]", "[UNK]", "word")
+    assert (config["pad_token"], config["unk_token"], config["textkit_kind"]) == (
+        "[PAD]",
+        "[UNK]",
+        "word",
+    )

@@ -1,4 +1,6 @@
-"""Where the fast engine's Unicode tables differ from the reference's, the reference encodes the row."""
+"""Where the fast engine's Unicode tables differ from the reference's, the reference encodes the
+row.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ import tokenizers as hf
 from textkit import tokenizers
 from textkit.tokenizers.engine_differences import DIFFERENCES
 
-TRAINING = ["Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂", " ".join("abcXYZ0123456789")] * 4
+TRAINING = [
+    "Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂",
+    " ".join("abcXYZ0123456789"),
+] * 4
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("wordpiece", {"size": 120}),
     ("wordpiece", {"size": 120, "lowercase": False}),
@@ -26,7 +31,9 @@ def test_known_differences_go_to_the_reference(kind: str, options: dict[str, Any
     made: Any = tokenizers.train(kind, TRAINING, **options)
     backend = hf.Tokenizer.from_str(made.json)
     backend.encode_special_tokens = True
-    characters = [chr(code) for code in range(0x80, 0x110000) if re.match(f"[{DIFFERENCES}]", chr(code))]
+    characters = [
+        chr(code) for code in range(0x80, 0x110000) if re.match(f"[{DIFFERENCES}]", chr(code))
+    ]
     assert len(characters) > 500
     texts = [f"a{character}b" for character in characters] + characters + ["plain", "naïve"]
     assert made.engine_for(["plain"]) == "splintr"
@@ -37,9 +44,13 @@ def test_known_differences_go_to_the_reference(kind: str, options: dict[str, Any
 
 @pytest.mark.parametrize("character", ["\ua7f1", "\U0001ccd6", "\U0001ccf0"])
 def test_what_only_a_newer_unicode_folds_is_the_references(character: str) -> None:
-    """Unicode 16 and 17 made these forms of S, A and 0: the reference's tables know them, splintr's do not."""
+    """Unicode 16 and 17 made these forms of S, A and 0: the reference's tables know them,
+    splintr's do not.
+    """
     made: Any = tokenizers.train("unigram", TRAINING, size=90, lowercase=True)
     backend = hf.Tokenizer.from_str(made.json)
     assert made.engine_for(["plain"]) == "splintr"
     for text in (character, f"a{character}b"):
-        assert made.encode([text]).ids.tolist() == backend.encode(text, add_special_tokens=False).ids, ascii(text)
+        assert (
+            made.encode([text]).ids.tolist() == backend.encode(text, add_special_tokens=False).ids
+        ), ascii(text)

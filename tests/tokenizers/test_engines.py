@@ -30,7 +30,12 @@ TEXTS = [
     "x",
     "",
 ]
-BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+BYTE_LEVEL = {
+    "type": "ByteLevel",
+    "add_prefix_space": False,
+    "trim_offsets": True,
+    "use_regex": True,
+}
 
 
 def described(kind: str) -> dict[str, Any]:
@@ -47,10 +52,13 @@ def check(tokenizer: PipelineTokenizer, texts: Sequence[str]) -> None:
     backend = hf.Tokenizer.from_str(tokenizer.json)
     backend.encode_special_tokens = True
     plain, spanned = tokenizer.encode(texts), tokenizer.encode(texts, spans=True)
-    specials = [token["id"] for token in json.loads(tokenizer.json)["added_tokens"] if token["special"]]
+    specials = [
+        token["id"] for token in json.loads(tokenizer.json)["added_tokens"] if token["special"]
+    ]
     for row, text in enumerate(texts):
         expected = backend.encode(text, add_special_tokens=False)
-        # A list of words gives the id of a special token to text that spells it; ours is unknown then.
+        # A list of words gives the id of a special token to text that spells it; ours is unknown
+        # then.
         ids = [tokenizer.unknown_id if i in specials else i for i in expected.ids]
         assert plain[row].tolist() == spanned[row].tolist() == ids, text
         assert spanned.row_spans(row).tolist() == [list(span) for span in expected.offsets], text
@@ -59,7 +67,14 @@ def check(tokenizer: PipelineTokenizer, texts: Sequence[str]) -> None:
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram", "word", "char", "byte"])
 @pytest.mark.parametrize(
     "flags",
-    [{"special": True}, {}, {"normalized": True}, {"single_word": True}, {"lstrip": True}, {"rstrip": True}],
+    [
+        {"special": True},
+        {},
+        {"normalized": True},
+        {"single_word": True},
+        {"lstrip": True},
+        {"rstrip": True},
+    ],
     ids=str,
 )
 def test_added_tokens_are_found_by_every_engine(kind: str, flags: dict[str, bool]) -> None:
@@ -87,7 +102,9 @@ def test_added_tokens_are_found_by_every_engine(kind: str, flags: dict[str, bool
     ],
 )
 def test_chains_of_splitters_keep_the_references_spans(splitters: list[dict[str, Any]]) -> None:
-    made = load({**described("bpe"), "pre_tokenizer": {"type": "Sequence", "pretokenizers": splitters}})
+    made = load(
+        {**described("bpe"), "pre_tokenizer": {"type": "Sequence", "pretokenizers": splitters}}
+    )
     check(made, [*TEXTS, *TRAINING, " 12 é"])
 
 
@@ -112,7 +129,8 @@ def test_an_engine_that_fails_gives_way_and_says_so() -> None:
     guarded = GuardedEngine(Broken(), reference, added=[], normalized=[])
     assert guarded.encode(["pride"], spans=False).ids.tolist() == [2]
     assert guarded.notes == [
-        "broken failed: index out of bounds; its tokenizer.json is broken; the reference encoded 1 texts"
+        "broken failed: index out of bounds; its tokenizer.json is broken; the reference encoded 1"
+        " texts"
     ]
 
 
@@ -122,7 +140,10 @@ def test_ids_with_gaps_decode_and_unknown_ids_are_refused() -> None:
     made = load(description)
     ids = made.encode(["pride gap"])[0]
     assert ids.tolist()[1] == 5000
-    assert made.decode(ids.tolist()) == "pride gap" and made.tokens(ids.tolist()) == ["pride", "gap"]
+    assert made.decode(ids.tolist()) == "pride gap" and made.tokens(ids.tolist()) == [
+        "pride",
+        "gap",
+    ]
     for bad in (4999, 5001, -1):
         with pytest.raises(UsageError, match=rf"id {bad} is not in the vocabulary \(0 to 5000\)"):
             made.decode([bad])
@@ -131,7 +152,12 @@ def test_ids_with_gaps_decode_and_unknown_ids_are_refused() -> None:
 
 
 def test_a_decoder_that_panics_is_one_error() -> None:
-    made = load({**described("char"), "decoder": {"type": "Strip", "content": "a", "start": 1000, "stop": 1000}})
+    made = load(
+        {
+            **described("char"),
+            "decoder": {"type": "Strip", "content": "a", "start": 1000, "stop": 1000},
+        }
+    )
     with pytest.raises(ArtifactError, match="this tokenizer cannot decode"):
         made.decode(made.encode(["vanity"])[0].tolist())
 

@@ -32,7 +32,18 @@ def test_word_gives_the_words() -> None:
 
 def test_word_keeps_punctuation_apart_and_inner_marks_inside() -> None:
     text = "Don't pay $3.14, हिन्दी (now)!"
-    assert pieces(train("word"), text) == ["Don't", "pay", "$", "3.14", ",", "हिन्दी", "(", "now", ")", "!"]
+    assert pieces(train("word"), text) == [
+        "Don't",
+        "pay",
+        "$",
+        "3.14",
+        ",",
+        "हिन्दी",
+        "(",
+        "now",
+        ")",
+        "!",
+    ]
 
 
 def test_char_gives_each_character() -> None:
@@ -87,7 +98,11 @@ def test_a_lone_surrogate_becomes_the_replacement_character(kind: str) -> None:
 
 
 def test_a_split_surrogate_pair_keeps_its_two_places() -> None:
-    assert train("char").encode(["\ud83d\ude00!"], spans=True).row_spans(0).tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert train("char").encode(["\ud83d\ude00!"], spans=True).row_spans(0).tolist() == [
+        [0, 1],
+        [1, 2],
+        [2, 3],
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -132,7 +147,10 @@ def test_what_is_no_batch_of_texts_is_refused() -> None:
 def test_misspelt_kind_and_option_get_their_neighbours() -> None:
     with pytest.raises(UsageError, match="unknown tokenizer 'wrod'; did you mean 'word'"):
         tokenizers.train("wrod", TEXTS)
-    with pytest.raises(UsageError, match="unknown option of tokenizer 'word' 'lowercased'; did you mean 'lowercase'"):
+    with pytest.raises(
+        UsageError,
+        match="unknown option of tokenizer 'word' 'lowercased'; did you mean 'lowercase'",
+    ):
         tokenizers.train("word", TEXTS, lowercased=True)
     with pytest.raises(UsageError, match="tokenizer 'bpe' needs vocabulary and merges"):
         tokenizers.create("bpe")
@@ -146,7 +164,10 @@ def test_misspelt_kind_and_option_get_their_neighbours() -> None:
         ("{", "not valid JSON"),
         ("[]", r"no \[UNK\] among the lines"),
         ('{"model": {"type": "BPE"}}', "it has no model with a vocab"),
-        ('{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}', "Token `b` out of vocabulary"),
+        (
+            '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}',
+            "Token `b` out of vocabulary",
+        ),
     ],
 )
 def test_a_bad_tokenizer_json_is_one_line(data: str, message: str) -> None:

@@ -39,12 +39,16 @@ def test_ids_are_the_golden_ones(name: str, engine: Any, shared: Path) -> None:
 
 
 def test_gpt2_in_two_files_is_the_same_tokenizer(shared: Path) -> None:
-    data = json.loads(gzip.decompress((shared / "conformance/tokenizers/gpt2_tokenizer.json.gz").read_bytes()))
+    data = json.loads(
+        gzip.decompress((shared / "conformance/tokenizers/gpt2_tokenizer.json.gz").read_bytes())
+    )
     model = data["model"]
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     Path("vocab.json").write_text(json.dumps(model["vocab"]), encoding="utf-8")
     Path("merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
     whole = tokenizers.load(shared / "conformance/tokenizers/gpt2_tokenizer.json.gz")
     texts = ["Hello  world, it's 3 o'clock\n\n", "naïve 🙂 हिन्दी"]
-    assert tokenizers.load("vocab.json").encode(texts).ids.tolist() == whole.encode(texts).ids.tolist()
+    assert (
+        tokenizers.load("vocab.json").encode(texts).ids.tolist() == whole.encode(texts).ids.tolist()
+    )
     assert tokenizers.load(".").encode(texts).ids.tolist() == whole.encode(texts).ids.tolist()

@@ -1,4 +1,6 @@
-"""A user's pattern means the same to Python's re, to tokenizers' Oniguruma and to `regex`, and cannot run away."""
+"""A user's pattern means the same to Python's re, to tokenizers' Oniguruma and to `regex`, and
+cannot run away.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,72 @@ from textkit.errors import LimitError, MissingExtraError, UsageError
 from textkit.features.ngrams import HashedNgrams
 from textkit.tokenizers import PipelineTokenizer, patterns
 
-ATOMS = ["a", "b", "ab", "'", r"\w", r"\W", r"\d", r"\s", r"\S", ".", "[a-c]", "[^a-c]", r"[\w']", r"[^\W\d_]", "é"]
-ATOMS += ["ß", "ſ", "[ÿ-Ā]", "İ", "Σ", r"\.", r"\-", "[-&]", "[]x]", "[[a]", "[a&&b]", "[a~~]", r"\n", r"\x00", "🙂"]
-ANCHORS = [r"\b", r"\B", "^", "$", r"\A", r"\Z", "(?=a)", "(?!a)", "(?<=a)", "(?<!b)", r"(?!\w)", "(?:^|b)", "(?=$)"]
-COUNTS = ["+", "*", "?", "{2}", "{1,3}", "{,2}", "+?", "*?", "??", "{2}?", "{1,2}?", "++", "*+", "?+", "{2}+"]
+ATOMS = [
+    "a",
+    "b",
+    "ab",
+    "'",
+    r"\w",
+    r"\W",
+    r"\d",
+    r"\s",
+    r"\S",
+    ".",
+    "[a-c]",
+    "[^a-c]",
+    r"[\w']",
+    r"[^\W\d_]",
+    "é",
+]
+ATOMS += [
+    "ß",
+    "ſ",
+    "[ÿ-Ā]",
+    "İ",
+    "Σ",
+    r"\.",
+    r"\-",
+    "[-&]",
+    "[]x]",
+    "[[a]",
+    "[a&&b]",
+    "[a~~]",
+    r"\n",
+    r"\x00",
+    "🙂",
+]
+ANCHORS = [
+    r"\b",
+    r"\B",
+    "^",
+    "$",
+    r"\A",
+    r"\Z",
+    "(?=a)",
+    "(?!a)",
+    "(?<=a)",
+    "(?<!b)",
+    r"(?!\w)",
+    "(?:^|b)",
+    "(?=$)",
+]
+COUNTS = [
+    "+",
+    "*",
+    "?",
+    "{2}",
+    "{1,3}",
+    "{,2}",
+    "+?",
+    "*?",
+    "??",
+    "{2}?",
+    "{1,2}?",
+    "++",
+    "*+",
+    "?+",
+    "{2}+",
+]
 CHARACTERS = "aabbcAB'  \n\r\t.é\u0301ßẞſsKkİıiΣσς_1²٣-&]x[~\x00🙂🇦ÿĀ\u2028\x85"
 
 
@@ -60,8 +124,14 @@ def test_four_engines_find_the_same_matches_of_random_patterns() -> None:
         for _ in range(10):
             text = "".join(generator.choice(CHARACTERS) for _ in range(generator.randrange(12)))
             expected = [match.span() for match in original.finditer(text) if match[0]]
-            assert [match.span() for match in re.finditer(written, text)] == expected, (pattern, text)
-            assert [match.span() for match in regex.finditer(written, text)] == expected, (pattern, text)
+            assert [match.span() for match in re.finditer(written, text)] == expected, (
+                pattern,
+                text,
+            )
+            assert [match.span() for match in regex.finditer(written, text)] == expected, (
+                pattern,
+                text,
+            )
             assert [span for _, span in split.pre_tokenize_str(text)] == expected, (pattern, text)
             parts = cut(text)
             assert "".join(parts) == text
@@ -84,7 +154,9 @@ def test_four_engines_find_the_same_matches_of_random_patterns() -> None:
         (r"\w+", "हिन्दी", ["ह", "न", "द"]),  # as Python's re: a mark is no \w
     ],
 )
-def test_a_pattern_means_what_it_means_in_python(pattern: str, text: str, expected: list[str]) -> None:
+def test_a_pattern_means_what_it_means_in_python(
+    pattern: str, text: str, expected: list[str]
+) -> None:
     tokenizer = tokenizers.train("regex", [text], pattern=pattern)
     assert isinstance(tokenizer, PipelineTokenizer)
     batch = tokenizer.encode([text], spans=True)
@@ -126,16 +198,23 @@ def test_patterns_that_cannot_be_slow_are_known(pattern: str) -> None:
     ],
 )
 def test_patterns_that_might_be_slow_have_a_clock(pattern: str) -> None:
-    """Each of these takes quadratic time or worse on some text, or might for all that the check knows."""
+    """Each of these takes quadratic time or worse on some text, or might for all that the check
+    knows.
+    """
     assert not patterns.cutter(patterns.portable(pattern)).is_linear
 
 
 @pytest.mark.parametrize("options", [{}, {"form": "nfkc", "lowercase": True}])
-def test_a_runaway_pattern_is_stopped(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runaway_pattern_is_stopped(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(patterns, "TIME_LIMIT_SECONDS", 0.02)
     tokenizer = tokenizers.create("regex", pattern="(a|a)+b|c", vocabulary=["aab", "c"], **options)
     assert tokenizer.encode(["c aab"]).ids.tolist() == [3, 2]
-    for text in ("a" * 40, "ａ" * 40 + "é"):  # the second needs the reference where it is normalised
+    for text in (
+        "a" * 40,
+        "ａ" * 40 + "é",
+    ):  # the second needs the reference where it is normalised
         if options or text.isascii():
             with pytest.raises(LimitError, match=r"more than 0.02 s on a text of \d+ characters"):
                 tokenizer.encode([text])
@@ -145,7 +224,9 @@ def test_a_runaway_pattern_is_stopped(options: dict[str, Any], monkeypatch: pyte
 
 def test_a_pattern_that_might_be_slow_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "regex", None)
-    with pytest.raises(MissingExtraError, match=r"pattern '\[a-z\]\+@', which can read far ahead .* needs it: pip"):
+    with pytest.raises(
+        MissingExtraError, match=r"pattern '\[a-z\]\+@', which can read far ahead .* needs it: pip"
+    ):
         tokenizers.create("regex", pattern="[a-z]+@")
     assert tokenizers.create("regex", pattern="[a-z]+").kind == "regex"
 
@@ -172,7 +253,8 @@ def test_a_foreign_pattern_keeps_oniguruma_s_meaning() -> None:
     made = tokenizers.create("regex", pattern="[a-z]+", vocabulary=["हिन्दी"])
     assert isinstance(made, PipelineTokenizer)
     foreign = PipelineTokenizer(
-        __import__("tokenizers").Tokenizer.from_str(made.json.replace("[a-z]+", r"\\w+")), kind="regex"
+        __import__("tokenizers").Tokenizer.from_str(made.json.replace("[a-z]+", r"\\w+")),
+        kind="regex",
     )
     assert foreign.encode(["हिन्दी"], spans=True).spans.tolist() == [[0, 6]]  # type: ignore[union-attr]
     assert foreign.engine_for(["a"]) == "reference"

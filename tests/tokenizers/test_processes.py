@@ -1,4 +1,6 @@
-"""Fork, spawn, threads and DataLoader workers: the same ids, no warning, no deadlock, no environment variable."""
+"""Fork, spawn, threads and DataLoader workers: the same ids, no warning, no deadlock, no
+environment variable.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from textkit import tokenizers
 texts = ["pride and vanity 🙂", "don't", "", "[PAD]"] * 300
 def make(kind):
     tok = tokenizers.train(kind, texts * 2, size=300)
-    tok.encode(texts); tok.encode(texts, spans=True)   # start the engines' thread pools before any fork
+    # start the engines' thread pools before any fork
+    tok.encode(texts); tok.encode(texts, spans=True)
     return tok
 """
 FORK = """
@@ -28,7 +31,8 @@ for kind in ("word", "bpe", "wordpiece"):
     tok = make(kind)
     expected = tok.encode(texts, spans=True).ids.tolist()
     def child(queue):
-        queue.put((tok.encode(texts).ids.tolist(), tok.encode(texts, spans=True).ids.tolist(), make(kind).kind))
+        with_spans = tok.encode(texts, spans=True).ids.tolist()
+        queue.put((tok.encode(texts).ids.tolist(), with_spans, make(kind).kind))
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
     process = context.Process(target=child, args=(queue,))
@@ -60,7 +64,9 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("program", [FORK, LOADER, SPAWN], ids=["fork", "loader", "spawn"])
 def test_other_processes_encode_alike_and_quietly(program: str) -> None:
     Path("program.py").write_text(PROLOGUE + program, encoding="utf-8")
-    environment = {key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"}
+    environment = {
+        key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"
+    }
     done = subprocess.run(
         [sys.executable, "-W", "error", "program.py"],
         capture_output=True,
@@ -83,7 +89,9 @@ def test_threads_share_one_tokenizer(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["word", "bpe", "unigram", "regex", "spacy"])
 def test_a_tokenizer_in_use_goes_to_another_process(kind: str) -> None:
-    options = {"bpe": {"size": 300}, "unigram": {"size": 60}, "regex": {"pattern": r"\w+"}}.get(kind, {})
+    options = {"bpe": {"size": 300}, "unigram": {"size": 60}, "regex": {"pattern": r"\w+"}}.get(
+        kind, {}
+    )
     made = tokenizers.train(kind, ["pride and vanity are different things"] * 4, **options)
     expected = made.encode(["pride, vanity"], spans=True)  # an engine is made, which cannot travel
     sent = pickle.loads(pickle.dumps(made))
@@ -121,8 +129,19 @@ assert "TOKENIZERS_PARALLELISM" not in os.environ
 def test_a_fork_beside_busy_threads_does_not_hang() -> None:
     """Before forks waited for running calls, one child in three inherited a locked engine."""
     Path("program.py").write_text(PROLOGUE + BUSY, encoding="utf-8")
-    environment = {key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"}
-    command = [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "program.py"]
+    environment = {
+        key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"
+    }
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-W",
+        "ignore:This process:DeprecationWarning",
+        "program.py",
+    ]
     environment["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

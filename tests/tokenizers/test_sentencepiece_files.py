@@ -1,4 +1,6 @@
-"""sentencepiece's BPE models give the ids of sentencepiece's own `encode`, whatever they were trained with."""
+"""sentencepiece's BPE models give the ids of sentencepiece's own `encode`, whatever they were
+trained with.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,14 @@ from textkit.tokenizers.engines import HARD_STRINGS
 
 GENERATOR = random.Random(0)
 WORDS = (
-    "low lower lowest newer wider the a aa aaa banana abab naïve don't 3.14 2024 हिन्दी ไทย ภาษา العربية 中文 <sep> 🙂 ❤️"
+    "low lower lowest newer wider the a aa aaa banana abab naïve don't 3.14 2024 हिन्दी ไทย"
+    " ภาษา العربية 中文 <sep> 🙂 ❤️"
 )
 LINES = [
-    "".join(word + " " * GENERATOR.choice([1, 1, 1, 2, 4]) for word in GENERATOR.choices(WORDS.split(), k=12))
+    "".join(
+        word + " " * GENERATOR.choice([1, 1, 1, 2, 4])
+        for word in GENERATOR.choices(WORDS.split(), k=12)
+    )
     for _ in range(300)
 ] + ["aaaa aaaaaaa abababab", "    aa  bb"] * 20
 PLAIN = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False}
@@ -42,14 +48,23 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "no prefix": {**PLAIN, "add_dummy_prefix": False},
     "no prefix, joined": {"add_dummy_prefix": False, "byte_fallback": True},
     "symbols": {**PLAIN, **SYMBOLS},
-    "symbols, bytes, no prefix": {**PLAIN, **SYMBOLS, "byte_fallback": True, "add_dummy_prefix": False},
+    "symbols, bytes, no prefix": {
+        **PLAIN,
+        **SYMBOLS,
+        "byte_fallback": True,
+        "add_dummy_prefix": False,
+    },
     "symbols, nmt_nfkc": {"user_defined_symbols": ["<sep>", "(x)", "owe"]},
     "a control word": {**PLAIN, "control_symbols": ["lower"]},
     "across spaces": {**PLAIN, "split_by_whitespace": False},
     "few characters": {"character_coverage": 0.98},
     "runs of spaces": {**PLAIN, "split_by_whitespace": False, "allow_whitespace_only_pieces": True},
 }
-REPEATED = [text * n for text in ("a", " ", "▁", "ab", "aab", "<sep>", " a", "a ", "🙂", "<s>") for n in range(1, 40)]
+REPEATED = [
+    text * n
+    for text in ("a", " ", "▁", "ab", "aab", "<sep>", " a", "a ", "🙂", "<s>")
+    for n in range(1, 40)
+]
 OTHERS = [
     "<sep>",
     "a<sep>b <sep> c",
@@ -66,7 +81,13 @@ OTHERS = [
 
 def train(**options: Any) -> bytes:
     model = io.BytesIO()
-    options = {"vocab_size": 400, "hard_vocab_limit": False, "minloglevel": 2, "num_threads": 1, **options}
+    options = {
+        "vocab_size": 400,
+        "hard_vocab_limit": False,
+        "minloglevel": 2,
+        "num_threads": 1,
+        **options,
+    }
     lines = options.pop("lines", LINES)
     kind = options.pop("model_type", "bpe")
     sentencepiece.SentencePieceTrainer.train(
@@ -91,7 +112,9 @@ def check(name: str, texts: list[str]) -> None:
     texts = [text for text in texts if not is_known_to_differ(name, text)]
     expected = theirs.encode(texts)
     for spans in (False, True):
-        for text, wanted, found in zip(texts, expected, ours.encode(texts, spans=spans), strict=True):
+        for text, wanted, found in zip(
+            texts, expected, ours.encode(texts, spans=spans), strict=True
+        ):
             assert theirs.id_to_piece(wanted) == ours.tokens(found), ascii(text)
             assert wanted == found.tolist(), ascii(text)
 
@@ -99,20 +122,31 @@ def check(name: str, texts: list[str]) -> None:
 def is_known_to_differ(name: str, text: str) -> bool:
     """Tell the texts on which docs/vocabularies.md says that ids can differ.
 
-    A text that is a user-defined piece and spaces lacks the '▁' before it; tokenizers' `Precompiled` reads a character
-    map otherwise where a letter has marks.
+    A text that is a user-defined piece and spaces lacks the '▁' before it; tokenizers'
+    `Precompiled` reads a character map otherwise where a letter has marks.
     """
     theirs, ours = both(name)
-    if OPTIONS[name].get("add_dummy_prefix", True) and text.strip() in OPTIONS[name].get("user_defined_symbols", []):
+    if OPTIONS[name].get("add_dummy_prefix", True) and text.strip() in OPTIONS[name].get(
+        "user_defined_symbols", []
+    ):
         return True
-    if OPTIONS[name].get("normalization_rule_name") == "identity" or theirs.normalize(text) == ours.normalize(text):
+    if OPTIONS[name].get("normalization_rule_name") == "identity" or theirs.normalize(
+        text
+    ) == ours.normalize(text):
         return False
     return any(unicodedata.category(character).startswith("M") for character in text)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_ids_are_sentencepieces_on_hard_strings_and_repeated_characters(name: str) -> None:
-    texts = [*LINES, *HARD_STRINGS, *(f"{text} a" for text in HARD_STRINGS), *REPEATED, *OTHERS, "a" * 5000]
+    texts = [
+        *LINES,
+        *HARD_STRINGS,
+        *(f"{text} a" for text in HARD_STRINGS),
+        *REPEATED,
+        *OTHERS,
+        "a" * 5000,
+    ]
     check(name, texts)
 
 
@@ -131,9 +165,16 @@ def test_ties_within_a_run_are_broken_as_sentencepiece_breaks_them(seed: int) ->
     generator = random.Random(seed)
     letters = ["ab ", "a b", "aab ", "abc ", "aaaab  "][seed % 5]
     lines = ["".join(generator.choices(letters, k=generator.randrange(5, 60))) for _ in range(300)]
-    data = train(lines=lines, vocab_size=generator.choice([40, 150]), split_by_whitespace=seed % 2 == 0, **PLAIN)
+    data = train(
+        lines=lines,
+        vocab_size=generator.choice([40, 150]),
+        split_by_whitespace=seed % 2 == 0,
+        **PLAIN,
+    )
     theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=data), load(data)
-    texts = ["".join(generator.choices(letters, k=generator.randrange(1, 80))) for _ in range(1500)] + REPEATED
+    texts = [
+        "".join(generator.choices(letters, k=generator.randrange(1, 80))) for _ in range(1500)
+    ] + REPEATED
     for text, expected, found in zip(texts, theirs.encode(texts), ours.encode(texts), strict=True):
         assert expected == found.tolist(), text
     assert not ours.engine_notes
@@ -141,11 +182,19 @@ def test_ties_within_a_run_are_broken_as_sentencepiece_breaks_them(seed: int) ->
 
 @pytest.mark.parametrize("name", ["as Llama-2", "identity", "nmt_nfkc"])
 def test_ids_are_sentencepieces_on_real_texts(name: str, shared: Path) -> None:
-    """For nmt_nfkc without the lines on which tokenizers' own `Precompiled` is known to differ: 1 or 2 of the 6,600."""
+    """For nmt_nfkc without the lines on which tokenizers' own `Precompiled` is known to differ:
+    1 or 2 of the 6,600.
+    """
     texts = real_texts(shared / "corpora")
-    data = train(lines=texts[::3], **{**OPTIONS[name], "vocab_size": 6000, "character_coverage": 0.999})
+    data = train(
+        lines=texts[::3], **{**OPTIONS[name], "vocab_size": 6000, "character_coverage": 0.999}
+    )
     theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=data), load(data)
-    differs = [text for text in texts if name == "nmt_nfkc" and theirs.normalize(text) != ours.normalize(text)]
+    differs = [
+        text
+        for text in texts
+        if name == "nmt_nfkc" and theirs.normalize(text) != ours.normalize(text)
+    ]
     assert len(differs) <= len(texts) // 1000
     texts = [text for text in texts if text not in differs]
     for text, expected, found in zip(texts, theirs.encode(texts), ours.encode(texts), strict=True):
@@ -153,7 +202,9 @@ def test_ids_are_sentencepieces_on_real_texts(name: str, shared: Path) -> None:
 
 
 def real_texts(folder: Path) -> list[str]:
-    """Give lines of 22 languages of the Declaration of Human Rights, of four treebanks and of a Japanese novel."""
+    """Give lines of 22 languages of the Declaration of Human Rights, of four treebanks and of a
+    Japanese novel.
+    """
     with zipfile.ZipFile(folder / "udhr_22lang.zip") as file:
         declared = [file.read(name).decode("utf-8").split("\n")[:100] for name in file.namelist()]
     found = [line for lines in declared for line in lines]
@@ -205,7 +256,9 @@ def test_text_that_spells_a_special_token_is_text() -> None:
 
 
 def test_scores_that_tie_are_said() -> None:
-    """With equal scores sentencepiece takes the leftmost of two pieces, which a list of merges cannot."""
+    """With equal scores sentencepiece takes the leftmost of two pieces, which a list of merges
+    cannot.
+    """
     data = train(**PLAIN)
     tied = data.replace(b"\x15" + struct.pack("<f", -1.0), b"\x15" + struct.pack("<f", -2.0))
     assert tied != data
@@ -226,17 +279,27 @@ def test_scores_and_not_ids_order_the_merges() -> None:
     generator = random.Random(0)
     texts = [*LINES, *("".join(generator.choices("abnelowr ", k=30)) for _ in range(500))]
     theirs = sentencepiece.SentencePieceProcessor(model_proto=turned)
-    assert theirs.encode(texts) != sentencepiece.SentencePieceProcessor(model_proto=data).encode(texts)
+    assert theirs.encode(texts) != sentencepiece.SentencePieceProcessor(model_proto=data).encode(
+        texts
+    )
     assert [row.tolist() for row in load(turned).encode(texts)] == theirs.encode(texts)
 
 
 @pytest.mark.parametrize(
     ("options", "change", "message"),
     [
-        ({"model_type": "word"}, None, "model_type is word; of sentencepiece, unigram and bpe are read"),
+        (
+            {"model_type": "word"},
+            None,
+            "model_type is word; of sentencepiece, unigram and bpe are read",
+        ),
         ({"treat_whitespace_as_suffix": True}, None, "treat_whitespace_as_suffix is set, which"),
         (SYMBOLS, (b"\x18\x04", b"\x18\x05"), "some pieces are marked unused, which"),
-        ({"user_defined_symbols": ["ﬁ"]}, None, "the model's normaliser changes its own user-defined piece 'ﬁ'"),
+        (
+            {"user_defined_symbols": ["ﬁ"]},
+            None,
+            "the model's normaliser changes its own user-defined piece 'ﬁ'",
+        ),
     ],
 )
 def test_what_cannot_be_said_is_refused_by_name(options: Any, change: Any, message: str) -> None:

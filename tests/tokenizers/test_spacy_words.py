@@ -20,7 +20,11 @@ def test_tokens_are_spacys_own(language: str) -> None:
     nlp = spacy.blank(language)
     for row, text in enumerate(TEXTS):
         clean = text.replace("\ud800", "\ufffd")
-        expected = [(token.idx, token.idx + len(token)) for token in nlp.make_doc(clean) if not token.is_space]
+        expected = [
+            (token.idx, token.idx + len(token))
+            for token in nlp.make_doc(clean)
+            if not token.is_space
+        ]
         assert [tuple(span) for span in batch.row_spans(row).tolist()] == expected
     assert batch.n_replaced == 1
     assert made.unknown_id not in batch.ids
@@ -28,16 +32,24 @@ def test_tokens_are_spacys_own(language: str) -> None:
 
 @pytest.mark.parametrize("mark", ["_", "1"])
 def test_a_long_run_is_cut(mark: str) -> None:
-    """spaCy makes a token of each underscore, and one of all digits: then a token ends at each cut."""
+    """spaCy makes a token of each underscore, and one of all digits: then a token ends at each
+    cut.
+    """
     texts = ["one two", f"see {mark * 1200} there, {mark * 3}", "", f"{mark * 1100}end"]
     made = tokenizers.train("spacy", texts)
     batch = made.encode(texts, spans=True)
     nlp = spacy.blank("en")
     for row, text in enumerate(texts):
-        own = [(token.idx, token.idx + len(token)) for token in nlp.make_doc(text) if not token.is_space]
+        own = [
+            (token.idx, token.idx + len(token))
+            for token in nlp.make_doc(text)
+            if not token.is_space
+        ]
         found = [(start, end) for start, end in batch.row_spans(row).tolist()]
         cut = {0: None, 1: 4 + 1024, 2: None, 3: 1024}[row]
-        assert [span for span in found if span in own] == [span for span in own if not span[0] < (cut or 0) < span[1]]
+        assert [span for span in found if span in own] == [
+            span for span in own if not span[0] < (cut or 0) < span[1]
+        ]
         assert sum(end - start for start, end in found) == sum(end - start for start, end in own)
         assert all(cut in (start, end) for start, end in found if (start, end) not in own)
         assert [made.vocabulary[text[start:end]] for start, end in found] == batch[row].tolist()
@@ -49,7 +61,10 @@ def test_saved_and_loaded_is_the_same() -> None:
     loaded = tokenizers.load("tok")
     assert loaded.encode(TEXTS).ids.tolist() == made.encode(TEXTS).ids.tolist()
     assert loaded.fingerprint == made.fingerprint
-    assert [path.name for path in sorted(Path("tok").iterdir())] == ["manifest.json", "spacy_words.json"]
+    assert [path.name for path in sorted(Path("tok").iterdir())] == [
+        "manifest.json",
+        "spacy_words.json",
+    ]
 
 
 def test_an_unknown_language_is_one_line() -> None:

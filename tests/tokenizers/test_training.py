@@ -1,4 +1,7 @@
-"""Training: the same bytes for any order, any number of threads, from texts or counts; sizes nest; reports add up."""
+"""Training: the same bytes for any order, any number of threads, from texts or counts; sizes nest.
+
+Reports add up.
+"""
 
 from __future__ import annotations
 
@@ -66,18 +69,42 @@ def test_the_order_of_the_texts_does_not_matter(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])
 def test_another_process_with_another_number_of_threads_gives_the_same_bytes(kind: str) -> None:
-    """tokenizers' own WordPiece and Unigram trainers fail this: their results follow a hash table's order."""
+    """tokenizers' own WordPiece and Unigram trainers fail this: their results follow a hash
+    table's order.
+    """
     Path("a.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
     size = str(OPTIONS[kind]["size"])
     for threads in ("1", "2", "4"):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAYON_NUM_THREADS": threads, "PYTHONHASHSEED": threads}
-        arguments = ["tokenizer", "train", "a.txt", "-k", kind, "--size", size, "-o", f"tok{threads}"]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "RAYON_NUM_THREADS": threads,
+            "PYTHONHASHSEED": threads,
+        }
+        arguments = [
+            "tokenizer",
+            "train",
+            "a.txt",
+            "-k",
+            kind,
+            "--size",
+            size,
+            "-o",
+            f"tok{threads}",
+        ]
         done = subprocess.run(
-            [sys.executable, "-m", "textkit", *arguments], env=environment, capture_output=True, timeout=60
+            [sys.executable, "-m", "textkit", *arguments],
+            env=environment,
+            capture_output=True,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr.decode()
     first = Path("tok1/tokenizer.json").read_bytes()
-    assert Path("tok2/tokenizer.json").read_bytes() == first == Path("tok4/tokenizer.json").read_bytes()
+    assert (
+        Path("tok2/tokenizer.json").read_bytes()
+        == first
+        == Path("tok4/tokenizer.json").read_bytes()
+    )
 
 
 @pytest.mark.parametrize("kind", ["bpe", "bpe-char"])
@@ -102,7 +129,9 @@ def test_the_vocabulary_is_the_reference_trainers(kind: str) -> None:
 
 
 def test_wordpiece_learns_the_pieces_that_the_reference_learns() -> None:
-    """As sets, with a size that all merges fit into: the reference's ties then decide the order alone."""
+    """As sets, with a size that all merges fit into: the reference's ties then decide the order
+    alone.
+    """
     import tokenizers as hf
     from tokenizers import trainers
 
@@ -116,7 +145,9 @@ def test_wordpiece_learns_the_pieces_that_the_reference_learns() -> None:
         show_progress=False,
     )
     backend.train_from_iterator(TEXTS, trainer)
-    whole_words = {token for token in backend.get_vocab() if token in {word.lower() for word in WORDS}}
+    whole_words = {
+        token for token in backend.get_vocab() if token in {word.lower() for word in WORDS}
+    }
     singles = {token for token in backend.get_vocab() if len(token.removeprefix("##")) == 1}
     assert whole_words | singles <= set(made.vocabulary)
 
@@ -152,28 +183,51 @@ def test_pieces_are_cut_as_the_reference_cuts_them(kind: str, options: dict[str,
     backend = hf.Tokenizer.from_str(train(kind, TEXTS, **options).json)
     find = piece_finder(kind, **options)
     generator = random.Random(2)
-    letters = [*map(chr, range(128)), *"aAbB'  09sStTlLvVeErRdDmM.,\n\t"] * 3 + ["é", "\u0301", "\xa0", "\u2028", "字"]
+    letters = [*map(chr, range(128)), *"aAbB'  09sStTlLvVeErRdDmM.,\n\t"] * 3 + [
+        "é",
+        "\u0301",
+        "\xa0",
+        "\u2028",
+        "字",
+    ]
     texts = ["".join(generator.choices(letters, k=generator.randrange(1, 15))) for _ in range(5000)]
-    for text in [*HARD_STRINGS, *TEXTS, *texts, *("".join(filter(str.isascii, text)) for text in texts)]:
+    for text in [
+        *HARD_STRINGS,
+        *TEXTS,
+        *texts,
+        *("".join(filter(str.isascii, text)) for text in texts),
+    ]:
         assert sorted(find(text)) == sorted(counting.split_pieces(backend, text)), repr(text)
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "unigram", "bpe", "word"])
-def test_the_rarest_pieces_give_way_where_memory_ends(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rarest_pieces_give_way_where_memory_ends(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     find = piece_finder(kind)
-    monkeypatch.setattr(counting, "LEAST_PIECES", len({piece for text in TEXTS for piece in find(text)}))
+    monkeypatch.setattr(
+        counting, "LEAST_PIECES", len({piece for text in TEXTS for piece in find(text)})
+    )
     rare = [f"rare{letter}" for letter in "abcdefghijklmnop"]
     said: list[str] = []
     bounded = tokenizers.train(
-        kind, [*TEXTS, " ".join(rare)], memory_bytes=1, say=said.append, **{"size": 300, **OPTIONS.get(kind, {})}
+        kind,
+        [*TEXTS, " ".join(rare)],
+        memory_bytes=1,
+        say=said.append,
+        **{"size": 300, **OPTIONS.get(kind, {})},
     )
     assert said[0].startswith(
         "up to 0 different pieces are counted in memory, more go to disk; the vocabulary is learnt"
     )
-    assert re.fullmatch(r"left out 1\d pieces that occur less than 2 times \(0\.\d\d% of the text\)", said[1]), said
+    assert re.fullmatch(
+        r"left out 1\d pieces that occur less than 2 times \(0\.\d\d% of the text\)", said[1]
+    ), said
     assert (
         bounded.encode(rare).ids.tolist()
-        == train(kind, TEXTS, **({} if kind in OPTIONS else {"size": 300})).encode(rare).ids.tolist()
+        == train(kind, TEXTS, **({} if kind in OPTIONS else {"size": 300}))
+        .encode(rare)
+        .ids.tolist()
     )
 
 
@@ -182,14 +236,18 @@ def test_counts_of_several_machines_train_the_same_tokenizer(kind: str) -> None:
     options = {key: value for key, value in OPTIONS.get(kind, {}).items() if key != "size"}
     pieces = piece_finder(kind, **options)
     for name, texts in (("a.tsv", TEXTS[::2]), ("b.tsv", TEXTS[1::2])):
-        counting.write_counts(Path(name), counting.count_texts(texts, pieces), facts=count_facts(kind, **options))
+        counting.write_counts(
+            Path(name), counting.count_texts(texts, pieces), facts=count_facts(kind, **options)
+        )
     made = train_counts(kind, [Path("b.tsv"), Path("a.tsv")], **OPTIONS.get(kind, {}))
     assert made.fingerprint == train(kind, TEXTS).fingerprint
 
 
 @given(
     texts=st.lists(
-        st.lists(st.text(max_size=4) | st.sampled_from([" ", "  ", *HARD_STRINGS]), max_size=6).map("".join)
+        st.lists(st.text(max_size=4) | st.sampled_from([" ", "  ", *HARD_STRINGS]), max_size=6).map(
+            "".join
+        )
     ),
     lowercase=st.booleans(),
     memory_bytes=st.sampled_from([None, 1, 20 * counting.PIECE_BYTES]),
@@ -204,10 +262,14 @@ def test_words_cut_once_are_counted_as_texts_cut_whole(
 
 
 def test_counts_of_another_kind_and_broken_counts_are_refused() -> None:
-    counting.write_counts(Path("a.tsv"), counting.count_texts(TEXTS, piece_finder("word")), facts=count_facts("word"))
+    counting.write_counts(
+        Path("a.tsv"), counting.count_texts(TEXTS, piece_finder("word")), facts=count_facts("word")
+    )
     with pytest.raises(DataError, match=r"^a.tsv:1: kind is 'word', expected 'char'"):
         train_counts("char", [Path("a.tsv")])
-    Path("b.tsv").write_text(json.dumps({"format": 1, **count_facts("word")}) + "\nnonsense\n", encoding="utf-8")
+    Path("b.tsv").write_text(
+        json.dumps({"format": 1, **count_facts("word")}) + "\nnonsense\n", encoding="utf-8"
+    )
     with pytest.raises(DataError, match=r"^b.tsv:2: expected count<tab>piece"):
         train_counts("word", [Path("b.tsv")])
 

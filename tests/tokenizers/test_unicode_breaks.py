@@ -18,10 +18,15 @@ def read_cases(path: Path) -> list[list[str]]:
     """Give the segments of each line of a Unicode break test."""
     lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     marked = [line.strip("÷ ").split("÷") for line in lines if line]
-    return [["".join(chr(int(code, 16)) for code in part.split() if code != "×") for part in parts] for parts in marked]
+    return [
+        ["".join(chr(int(code, 16)) for code in part.split() if code != "×") for part in parts]
+        for parts in marked
+    ]
 
 
-@pytest.mark.parametrize(("name", "pattern"), [("Word", breaks.WORDS), ("Grapheme", breaks.GRAPHEMES)])
+@pytest.mark.parametrize(
+    ("name", "pattern"), [("Word", breaks.WORDS), ("Grapheme", breaks.GRAPHEMES)]
+)
 def test_every_case_of_the_standard(name: str, pattern: str, shared: Path) -> None:
     cases = read_cases(shared / f"conformance/{name}BreakTest-{breaks.UNICODE_VERSION}.txt")
     assert len(cases) > 500
@@ -55,10 +60,17 @@ def test_words_alone_are_the_segments_that_are_no_space(text: str) -> None:
 
 
 def test_an_emoji_family_and_a_flag_are_one_grapheme() -> None:
-    assert re.findall(breaks.GRAPHEMES, "👨‍👩‍👧🇩🇪e\u0301\r\n") == ["👨‍👩‍👧", "🇩🇪", "e\u0301", "\r\n"]
+    assert re.findall(breaks.GRAPHEMES, "👨‍👩‍👧🇩🇪e\u0301\r\n") == [
+        "👨‍👩‍👧",
+        "🇩🇪",
+        "e\u0301",
+        "\r\n",
+    ]
 
 
-@pytest.mark.parametrize("unit", ["a", "א'", "'", "_", "\u0308", "\u200d🙂", "🇩", "1.", " ", "a.", "カ", "\u1100"])
+@pytest.mark.parametrize(
+    "unit", ["a", "א'", "'", "_", "\u0308", "\u200d🙂", "🇩", "1.", " ", "a.", "カ", "\u1100"]
+)
 @pytest.mark.parametrize(
     "pattern", [breaks.WORDS, breaks.WORDS_ONLY, breaks.GRAPHEMES], ids=["all", "only", "graphemes"]
 )
@@ -69,7 +81,8 @@ def test_a_long_run_of_anything_is_tiled(unit: str, pattern: str) -> None:
     assert matched == text or (pattern == breaks.WORDS_ONLY and unit == " " and matched == "")
 
 
-# One character or more of every class of the word rules; Ⓜ is a letter and a pictograph, U+202F a space and connector.
+# One character or more of every class of the word rules; Ⓜ is a letter and a pictograph, U+202F a
+# space and connector.
 ALPHABET = "aż\u05d0カ1٣_\u202f:.',;\"’ \u3000\r\n\u0085\u0308\u200d\u00ad🇩🙂Ⓜ©中!"
 IGNORED = {"Extend", "Format", "ZWJ"}
 LINE_ENDS = {"CR", "LF", "Newline"}
@@ -78,11 +91,15 @@ MIDDLES = {"MidNumLet", "Single_Quote"}
 
 
 def class_of(character: str) -> str:
-    return next((name for name, members in WORD.items() if re.match(f"[{members}]", character)), "Other")
+    return next(
+        (name for name, members in WORD.items() if re.match(f"[{members}]", character)), "Other"
+    )
 
 
 def is_joined(classes: list[str], text: str, i: int) -> bool:
-    """Say whether UAX 29 forbids a break before character i, rule after rule as the standard has them."""
+    """Say whether UAX 29 forbids a break before character i, rule after rule as the standard has
+    them.
+    """
     before, after = classes[i - 1], classes[i]
     if before in LINE_ENDS or after in LINE_ENDS:
         return (before, after) == ("CR", "LF")  # WB3, WB3a, WB3b
@@ -90,7 +107,9 @@ def is_joined(classes: list[str], text: str, i: int) -> bool:
         return True  # WB3c
     if before == after == "WSegSpace" or after in IGNORED:
         return True  # WB3d, WB4
-    left = [k for k in range(i) if classes[k] not in IGNORED or k == 0 or classes[k - 1] in LINE_ENDS]
+    left = [
+        k for k in range(i) if classes[k] not in IGNORED or k == 0 or classes[k - 1] in LINE_ENDS
+    ]
     right = [name for name in classes[i:] if name not in IGNORED]
     one, two = classes[left[-1]], classes[left[-2]] if len(left) > 1 else ""
     behind = right[1] if len(right) > 1 else ""
@@ -105,7 +124,9 @@ def is_joined(classes: list[str], text: str, i: int) -> bool:
         or (one in LETTERS and after in {"MidLetter", *MIDDLES} and behind in LETTERS)  # WB6
         or (two in LETTERS and one in {"MidLetter", *MIDDLES} and after in LETTERS)  # WB7
         or (one == "Hebrew_Letter" and after == "Single_Quote")  # WB7a
-        or (one == "Hebrew_Letter" and after == "Double_Quote" and behind == "Hebrew_Letter")  # WB7b
+        or (
+            one == "Hebrew_Letter" and after == "Double_Quote" and behind == "Hebrew_Letter"
+        )  # WB7b
         or (two == "Hebrew_Letter" and one == "Double_Quote" and after == "Hebrew_Letter")  # WB7c
         or (one in {"Numeric", *LETTERS} and after == "Numeric")  # WB8, WB9
         or (one == "Numeric" and after in LETTERS)  # WB10

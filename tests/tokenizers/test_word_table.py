@@ -1,4 +1,6 @@
-"""The table of words changes no id and no span: it is held to Hugging Face's tokenizers, one text at a time."""
+"""The table of words changes no id and no span: it is held to Hugging Face's tokenizers, one
+text at a time.
+"""
 
 from __future__ import annotations
 
@@ -33,27 +35,43 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "wordpiece": {"kind": "wordpiece", "size": 160},
     "wordpiece cased": {"kind": "wordpiece", "size": 160, "lowercase": False},
     "unigram": {"kind": "unigram", "size": 90},
-    "unigram stripped": {"kind": "unigram", "size": 90, "form": "nfd", "strip_accents": True, "lowercase": True},
+    "unigram stripped": {
+        "kind": "unigram",
+        "size": 90,
+        "form": "nfd",
+        "strip_accents": True,
+        "lowercase": True,
+    },
     "word": {"kind": "word", "lowercase": True},
     "whitespace": {"kind": "whitespace"},
     "regex": {"kind": "regex", "pattern": r"\b\w+\b(?!')|[^\w\s]+"},
 }
-# White space of every sort, what normalisers make or remove, case that changes length, marks, joiners, letters.
-CHARACTERS = " \n\t\r\x00\x1c\x85\xa0\xad\u2003\u200b\u200d\u202f\u2028\u2581\ufeff\ufffd\u0600\u0d4e"
+# White space of every sort, what normalisers make or remove, case that changes length, marks,
+# joiners, letters.
+CHARACTERS = (
+    " \n\t\r\x00\x1c\x85\xa0\xad\u2003\u200b\u200d\u202f\u2028\u2581\ufeff\ufffd\u0600\u0d4e"
+)
 CHARACTERS += "aAéİßΣ\u0301\u0308'.,!12ﬁ①漢ไक्🙂🇩"
 SPACED = st.text(st.sampled_from(CHARACTERS + 8 * " "), max_size=40)
 
 
-# What published tokenizers put around the same models: strips, joined spaces, a first token treated otherwise.
+# What published tokenizers put around the same models: strips, joined spaces, a first token treated
+# otherwise.
 CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
-    "stripped": ("unigram", {"normalizer": normalizers.Sequence([normalizers.NFKC(), normalizers.Strip()])}),
+    "stripped": (
+        "unigram",
+        {"normalizer": normalizers.Sequence([normalizers.NFKC(), normalizers.Strip()])},
+    ),
     "joined": ("unigram", {"normalizer": normalizers.Replace(Regex(" {2,}"), "▁")}),
     "one space": ("bpe gpt2", {"normalizer": normalizers.Replace(Regex(r"\s+"), " ")}),
     "sentencepiece": (
         "unigram",
         {
             "normalizer": normalizers.Sequence(
-                [normalizers.Replace(Regex(r"\A +| +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+                [
+                    normalizers.Replace(Regex(r"\A +| +\z"), ""),
+                    normalizers.Replace(Regex(" {2,}"), " "),
+                ]
             )
         },
     ),
@@ -67,9 +85,18 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
             )
         },
     ),
-    "prefix space": ("bpe gpt2", {"pre_tokenizer": pre_tokenizers.ByteLevel(add_prefix_space=True)}),
-    "trimmed": ("bpe gpt2", {"post_processor": hf.processors.ByteLevel(trim_offsets=True, add_prefix_space=True)}),
-    "trimmed all": ("bpe gpt2", {"post_processor": hf.processors.ByteLevel(trim_offsets=True, add_prefix_space=False)}),
+    "prefix space": (
+        "bpe gpt2",
+        {"pre_tokenizer": pre_tokenizers.ByteLevel(add_prefix_space=True)},
+    ),
+    "trimmed": (
+        "bpe gpt2",
+        {"post_processor": hf.processors.ByteLevel(trim_offsets=True, add_prefix_space=True)},
+    ),
+    "trimmed all": (
+        "bpe gpt2",
+        {"post_processor": hf.processors.ByteLevel(trim_offsets=True, add_prefix_space=False)},
+    ),
 }
 NAMES = [*OPTIONS, *CHANGES, "nmt_nfkc", "nmt_nfkc, not stripped"]
 
@@ -80,7 +107,9 @@ def table_and_backend(name: str) -> tuple[WordTableEngine, hf.Tokenizer]:
         made: Any = tokenizers.load(write_sentencepiece())
         table, _, join = json.loads(made.json)["normalizer"]["normalizers"]
         if name == "nmt_nfkc, not stripped":
-            described = json.loads(made.json) | {"normalizer": {"type": "Sequence", "normalizers": [table, join]}}
+            described = json.loads(made.json) | {
+                "normalizer": {"type": "Sequence", "normalizers": [table, join]}
+            }
             made = PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(described)), kind="unigram")
     else:
         options = dict(OPTIONS[base])
@@ -94,14 +123,20 @@ def table_and_backend(name: str) -> tuple[WordTableEngine, hf.Tokenizer]:
 
 
 def write_sentencepiece() -> Path:
-    """Train a model with sentencepiece's own normaliser, which strips, joins spaces and has a table of characters."""
+    """Train a model with sentencepiece's own normaliser, which strips, joins spaces and has a
+    table of characters.
+    """
     import sentencepiece
 
     path = Path(tempfile.mkdtemp(), "spm.model")
     lines = [text.replace("\n", " ") for text in TRAINING]
     with path.open("wb") as file:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines), model_writer=file, vocab_size=90, hard_vocab_limit=False, minloglevel=2
+            sentence_iterator=iter(lines),
+            model_writer=file,
+            vocab_size=90,
+            hard_vocab_limit=False,
+            minloglevel=2,
         )
     return path
 
@@ -115,12 +150,24 @@ def check(name: str, texts: list[str]) -> None:
     for row, text in enumerate(texts):
         expected = backend.encode(text, add_special_tokens=False)
         assert plain[row].tolist() == spanned[row].tolist() == expected.ids, ascii(text)
-        assert spanned.row_spans(row).tolist() == [list(span) for span in expected.offsets], ascii(text)
+        assert spanned.row_spans(row).tolist() == [list(span) for span in expected.offsets], ascii(
+            text
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hard_strings_between_spaces_and_empty_batches(name: str) -> None:
-    check(name, [*HARD_STRINGS, *(f"a {text} b  {text} " for text in HARD_STRINGS), "", " ", "   ", "\n \n"])
+    check(
+        name,
+        [
+            *HARD_STRINGS,
+            *(f"a {text} b  {text} " for text in HARD_STRINGS),
+            "",
+            " ",
+            "   ",
+            "\n \n",
+        ],
+    )
     for spans in (False, True):
         assert len(MADE[name][0].encode([], spans=spans)) == 0
 
@@ -153,7 +200,10 @@ def test_any_text_gives_what_the_reference_gives(name: str, texts: list[str]) ->
 def test_every_sign_that_a_table_of_characters_may_take_or_make_a_space_of(name: str) -> None:
     # All code points, and more kinds, are in tests/campaigns/code_points.py.
     signs = [char for char in map(chr, range(0x3001)) if not char.isalpha()] + ["\ufeff", "\ufffd"]
-    check(name, [text for char in signs for text in (f"{char}1 b", f"a{char} b{char}", f"a\xa0{char} b")])
+    check(
+        name,
+        [text for char in signs for text in (f"{char}1 b", f"a{char} b{char}", f"a\xa0{char} b")],
+    )
 
 
 @given(text=SPACED)
@@ -161,7 +211,9 @@ def test_words_are_the_text(text: str) -> None:
     words = split_words(text)
     assert words is None or "".join(words).removeprefix(FIRST) == text
     if words is None:
-        assert any(c > "\uffff" for c in text) or re.search(r"[^!-~ ][\u0301\u0308\u093f\u094d\u200d]", text)
+        assert any(c > "\uffff" for c in text) or re.search(
+            r"[^!-~ ][\u0301\u0308\u093f\u094d\u200d]", text
+        )
 
 
 def test_words_are_encoded_once_and_rows_with_long_ones_not_at_all() -> None:
@@ -178,17 +230,25 @@ def test_words_are_encoded_once_and_rows_with_long_ones_not_at_all() -> None:
     assert again.ids.tolist() == first.ids.tolist() and again.spans.tolist() == first.spans.tolist()  # type: ignore
 
 
-def test_a_full_table_starts_anew_and_a_useless_one_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_table_starts_anew_and_a_useless_one_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(word_table, "CAPACITY", 50)
     table, backend = table_and_backend("unigram")
     for i in range(40):
         text = " ".join(f"{i}x{j}" for j in range(7))
-        assert table.encode([text], spans=False)[0].tolist() == backend.encode(text, add_special_tokens=False).ids
+        assert (
+            table.encode([text], spans=False)[0].tolist()
+            == backend.encode(text, add_special_tokens=False).ids
+        )
         assert len(table._table) <= 50
     monkeypatch.setattr(word_table, "TRIAL", 10)
     kept = len(table._table)
     text = "never seen before"
-    assert table.encode([text], spans=False)[0].tolist() == backend.encode(text, add_special_tokens=False).ids
+    assert (
+        table.encode([text], spans=False)[0].tolist()
+        == backend.encode(text, add_special_tokens=False).ids
+    )
     assert len(table._table) == kept
 
 
@@ -197,7 +257,9 @@ def test_more_new_words_than_a_table_holds_are_not_kept(monkeypatch: pytest.Monk
     table, backend = table_and_backend("bpe-char")
     text = " ".join(f"n{i}" for i in range(60))
     expected = backend.encode(text, add_special_tokens=False)
-    assert table.encode([text], spans=True).spans.tolist() == [list(span) for span in expected.offsets]  # type: ignore
+    assert table.encode([text], spans=True).spans.tolist() == [
+        list(span) for span in expected.offsets
+    ]  # type: ignore
     monkeypatch.setattr(word_table, "CAPACITY", 50)
     other, _ = table_and_backend("bpe-char")
     assert other.encode([text], spans=True)[0].tolist() == expected.ids
@@ -213,7 +275,9 @@ def test_threads_share_a_table() -> None:
     def work(mine: list[str]) -> None:
         for start in range(0, len(mine), 3):
             batch = table.encode(mine[start : start + 3], spans=True)
-            wrong.extend(start for i, row in enumerate(batch) if row.tolist() != expected[start + i])
+            wrong.extend(
+                start for i, row in enumerate(batch) if row.tolist() != expected[start + i]
+            )
 
     threads = [threading.Thread(target=work, args=(mine,)) for mine in texts]
     for thread in threads:
@@ -250,9 +314,19 @@ def described(**parts: Any) -> dict[str, Any]:
         {"pre_tokenizer": pre_tokenizers.Split(Regex("[a-z](?! )"), "removed", invert=True)},
         {"pre_tokenizer": pre_tokenizers.Split(Regex("(?:ab|[a ]+)"), "removed", invert=True)},
         {"pre_tokenizer": pre_tokenizers.Split(Regex(r"\w+"), "removed", invert=True)},
-        {"pre_tokenizer": pre_tokenizers.Sequence([pre_tokenizers.Digits(), pre_tokenizers.Whitespace()])},
-        {"pre_tokenizer": pre_tokenizers.Whitespace(), "normalizer": normalizers.Replace("b c", "bc")},
-        {"pre_tokenizer": pre_tokenizers.Whitespace(), "normalizer": normalizers.Replace(Regex(r"\w \w"), " ")},
+        {
+            "pre_tokenizer": pre_tokenizers.Sequence(
+                [pre_tokenizers.Digits(), pre_tokenizers.Whitespace()]
+            )
+        },
+        {
+            "pre_tokenizer": pre_tokenizers.Whitespace(),
+            "normalizer": normalizers.Replace("b c", "bc"),
+        },
+        {
+            "pre_tokenizer": pre_tokenizers.Whitespace(),
+            "normalizer": normalizers.Replace(Regex(r"\w \w"), " "),
+        },
         {"pre_tokenizer": pre_tokenizers.Whitespace(), "normalizer": normalizers.Nmt()},
     ],
     ids=str,

@@ -1,4 +1,7 @@
-"""Training: every task, schedule and option; stopped, killed and damaged runs end as if nothing had happened."""
+"""Training: every task, schedule and option.
+
+Stopped, killed and damaged runs end as if nothing had happened.
+"""
 
 from __future__ import annotations
 
@@ -30,22 +33,34 @@ LABELS = ["pos"] * 20 + ["neg"] * 20
 SMALL: dict[str, Any] = {
     "encoder__dim": 8,
     "embedding__dim": 12,
-    "training": {"epochs": 4, "batch_size": 4, "lr": 0.02, "patience": 4, "device": "cpu", "threads": 1},
+    "training": {
+        "epochs": 4,
+        "batch_size": 4,
+        "lr": 0.02,
+        "patience": 4,
+        "device": "cpu",
+        "threads": 1,
+    },
     "seed": 1,
 }
 
 
-def fit(*, labels: Any = None, watch: Watch | None = None, folder: str | None = None, **options: Any) -> TextClassifier:
+def fit(
+    *, labels: Any = None, watch: Watch | None = None, folder: str | None = None, **options: Any
+) -> TextClassifier:
     model = TextClassifier(**{**SMALL, **options})
     return model.fit(TEXTS, LABELS if labels is None else labels, watch=watch, checkpoints=folder)
 
 
 def same_weights(a: TextClassifier, b: TextClassifier) -> bool:
     ours, theirs = a.network_.state_dict(), b.network_.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(ours[name], theirs[name]) for name in ours
+    )
 
 
-# Everything that has a state: an average, a plateau, accumulated batches, mixup, dropout, augmentation.
+# Everything that has a state: an average, a plateau, accumulated batches, mixup, dropout,
+# augmentation.
 FULL: dict[str, Any] = {
     "training__average": 0.9,
     "training__schedule": "plateau",
@@ -57,9 +72,13 @@ FULL: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, FULL, {"training__optimizer": "sgd", "training__batch_tokens": 12}])
+@pytest.mark.parametrize(
+    "options", [{}, FULL, {"training__optimizer": "sgd", "training__batch_tokens": 12}]
+)
 @pytest.mark.parametrize("stop_after", [1, 9, 10, 17])
-def test_a_stopped_training_goes_on_to_the_same_bytes(options: dict[str, Any], stop_after: int) -> None:
+def test_a_stopped_training_goes_on_to_the_same_bytes(
+    options: dict[str, Any], stop_after: int
+) -> None:
     whole = fit(**options)
     calls = iter(range(10_000))
     stopped = fit(folder="c", watch=Watch(should_stop=lambda: next(calls) >= stop_after), **options)
@@ -108,7 +127,9 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so() -> None:
     said: list[str] = []
     resumed = fit(folder="c", watch=Watch(note=said.append))
     assert same_weights(resumed, whole)
-    assert said[0].startswith(f"checkpoint passed over: {newest}/tensors.safetensors: file was changed")
+    assert said[0].startswith(
+        f"checkpoint passed over: {newest}/tensors.safetensors: file was changed"
+    )
     assert resumed.history_.notes == said[:1]
 
 
@@ -130,31 +151,63 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
 
 
-CLI = ["--no-baseline", "--epochs", "6", "--device", "cpu", "-s", "training.threads=1", "-s", "training.patience=6"]
+CLI = [
+    "--no-baseline",
+    "--epochs",
+    "6",
+    "--device",
+    "cpu",
+    "-s",
+    "training.threads=1",
+    "-s",
+    "training.patience=6",
+]
 CLI += ["-s", "encoder.dim=16", "-s", "training.checkpoint_seconds=0"]
 
 
 def test_a_killed_run_resumes_to_the_same_files() -> None:
-    """SIGKILL at random times until the run is through; weights and metrics end as those of a run left in peace."""
-    rows = "".join(f'"{text} {i % 7}",{label}\n' for i in range(8) for text, label in zip(TEXTS, LABELS, strict=True))
+    """SIGKILL at random times until the run is through.
+
+    Weights and metrics end as those of a run left in peace.
+    """
+    rows = "".join(
+        f'"{text} {i % 7}",{label}\n'
+        for i in range(8)
+        for text, label in zip(TEXTS, LABELS, strict=True)
+    )
     Path("train.csv").write_text("text,label\n" + rows, encoding="utf-8")
-    subprocess.run(command("train", "train.csv", "-o", "whole", *CLI), check=True, env=environment(), timeout=300)
+    subprocess.run(
+        command("train", "train.csv", "-o", "whole", *CLI),
+        check=True,
+        env=environment(),
+        timeout=300,
+    )
     luck = random.Random(7)
     kills = 0
-    process = subprocess.Popen(command("train", "train.csv", "-o", "killed", *CLI), env=environment())
+    process = subprocess.Popen(
+        command("train", "train.csv", "-o", "killed", *CLI), env=environment()
+    )
     while True:
         deadline = time.monotonic() + 60
-        while not Path("killed/checkpoints").exists() and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not Path("killed/checkpoints").exists()
+            and process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
         try:
-            process.wait(timeout=luck.uniform(0.0, 0.02 if not kills else 0.8) if kills < 3 else 300)
+            process.wait(
+                timeout=luck.uniform(0.0, 0.02 if not kills else 0.8) if kills < 3 else 300
+            )
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
             kills += 1
         else:
             break
-        process = subprocess.Popen(command("train", "train.csv", "-o", "killed", "--resume", *CLI), env=environment())
+        process = subprocess.Popen(
+            command("train", "train.csv", "-o", "killed", "--resume", *CLI), env=environment()
+        )
     assert process.returncode == 0 and kills
     for name in ("model/model.safetensors", "model/config.json", "metrics.jsonl", "recipe.toml"):
         assert Path("killed", name).read_bytes() == Path("whole", name).read_bytes(), name
@@ -165,18 +218,27 @@ def test_a_run_is_only_resumed_on_its_own_file() -> None:
     rows = "".join(f"{text},{label}\n" for text, label in zip(TEXTS, LABELS, strict=True))
     Path("train.csv").write_text("text,label\n" + rows, encoding="utf-8")
     done = subprocess.run(
-        command("train", "train.csv", "-o", "run", *CLI), env=environment(), timeout=120, capture_output=True
+        command("train", "train.csv", "-o", "run", *CLI),
+        env=environment(),
+        timeout=120,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stderr.decode()
 
     def fails(*arguments: str) -> str:
-        done = subprocess.run(command("train", *arguments), env=environment(), timeout=120, capture_output=True)
+        done = subprocess.run(
+            command("train", *arguments), env=environment(), timeout=120, capture_output=True
+        )
         assert done.returncode in (2, 3)
         return done.stderr.decode()
 
     Path("train.csv").write_text("text,label\n" + rows + "good end,pos\n", encoding="utf-8")
-    assert "train.csv: file has changed since the run began" in fails("train.csv", "-o", "run", "--resume")
-    assert "encoder.dim was 16, not 9" in fails("train.csv", "-o", "run", "--resume", *CLI, "-s", "encoder.dim=9")
+    assert "train.csv: file has changed since the run began" in fails(
+        "train.csv", "-o", "run", "--resume"
+    )
+    assert "encoder.dim was 16, not 9" in fails(
+        "train.csv", "-o", "run", "--resume", *CLI, "-s", "encoder.dim=9"
+    )
     assert "holds no run to go on with" in fails("train.csv", "-o", "nowhere", "--resume")
 
 
@@ -201,8 +263,18 @@ def test_two_processes_end_where_one_does() -> None:
     options |= {"training__r_drop": 1.0, "encoder__members": 2}
     Path("rows.json").write_text(json.dumps([TEXTS, LABELS, options]), encoding="utf-8")
     Path("fit.py").write_text(PARALLEL, encoding="utf-8")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
-    subprocess.run([*launcher, "--standalone", "fit.py", "two"], check=True, env=environment(), timeout=300)
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-port",
+        "0",
+    ]
+    subprocess.run(
+        [*launcher, "--standalone", "fit.py", "two"], check=True, env=environment(), timeout=300
+    )
     subprocess.run([sys.executable, "fit.py"], check=True, env=environment(), timeout=300)
     one, two = TextClassifier.load("one"), TextClassifier.load("two")
     np.testing.assert_allclose(two.predict_logits(TEXTS), one.predict_logits(TEXTS), atol=2e-3)
@@ -210,7 +282,11 @@ def test_two_processes_end_where_one_does() -> None:
 
 
 def test_several_labels_a_text() -> None:
-    labels = [[side, noun] if noun in ("film", "plot") else [side] for side in ("pos", "neg") for noun in NOUNS * 2]
+    labels = [
+        [side, noun] if noun in ("film", "plot") else [side]
+        for side in ("pos", "neg")
+        for noun in NOUNS * 2
+    ]
     labels[-1] = []
     options = {"head__task": "multi-label", "training__epochs": 40, "training__patience": 40}
     model = fit(labels=labels, head__thresholds=0.5, **options)
@@ -223,7 +299,9 @@ def test_several_labels_a_text() -> None:
     loaded = TextClassifier.load("m")
     assert loaded.thresholds_.tolist() == model.thresholds_.tolist()
     assert loaded.predict(TEXTS) == model.predict(TEXTS)
-    with pytest.raises(DataError, match="the label of row 0 is 'pos'; multi-label wants a list of labels"):
+    with pytest.raises(
+        DataError, match="the label of row 0 is 'pos'; multi-label wants a list of labels"
+    ):
         fit(head__task="multi-label")
     with pytest.raises(DataError, match=r"a row has 2 labels: .*set head.task = 'multi-label'"):
         fit(labels=labels)
@@ -245,7 +323,10 @@ def test_numbers_as_labels() -> None:
 
 def test_training_starts_from_a_model_with_more_labels() -> None:
     first = fit(training__epochs=8)
-    texts, labels = [*TEXTS, *["odd film", "odd walk", "odd game", "odd talk"] * 5], [*LABELS, *["odd"] * 20]
+    texts, labels = (
+        [*TEXTS, *["odd film", "odd walk", "odd game", "odd talk"] * 5],
+        [*LABELS, *["odd"] * 20],
+    )
     second = TextClassifier(**{**SMALL, "training__epochs": 1, "training__lr": 1e-6}).fit(
         texts, labels, init_from=first
     )
@@ -264,7 +345,8 @@ def test_a_time_limit_ends_with_a_model() -> None:
 
 def test_a_diverging_loss_names_its_last_good_checkpoint() -> None:
     with pytest.raises(
-        LimitError, match=r"loss is (nan|inf) at epoch \d+, step \d+; .*last good checkpoint is c/step-"
+        LimitError,
+        match=r"loss is (nan|inf) at epoch \d+, step \d+; .*last good checkpoint is c/step-",
     ):
         fit(folder="c", training__lr=1e30, training__epochs=9, training__checkpoint_seconds=0.0)
 
@@ -273,10 +355,14 @@ def test_a_diverging_loss_names_its_last_good_checkpoint() -> None:
 def test_the_best_epoch_is_by_the_chosen_metric(metric: str) -> None:
     history = fit(training__metric=metric, training__epochs=5, training__patience=5).history_
     assert history.best is not None
-    scores = [epoch.valid_loss if metric == "loss" else -epoch.scores["macro_f1"] for epoch in history.epochs]
+    scores = [
+        epoch.valid_loss if metric == "loss" else -epoch.scores["macro_f1"]
+        for epoch in history.epochs
+    ]
     assert scores[history.best.epoch - 1] == min(scores)
     with pytest.raises(
-        UsageError, match=r"unknown training\.metric for single-label 'f1'; known: accuracy, loss, macro_f1"
+        UsageError,
+        match=r"unknown training\.metric for single-label 'f1'; known: accuracy, loss, macro_f1",
     ):
         fit(training__metric="f1")
 
@@ -301,10 +387,16 @@ def test_losses_are_torchs_own() -> None:
     generator = torch.Generator().manual_seed(0)
     logits, targets = torch.randn(6, 3, generator=generator), torch.tensor([0, 1, 2, 0, 0, 1])
     plain = torch.nn.CrossEntropyLoss(reduction="none")(logits, targets)
-    torch.testing.assert_close(row_losses("single-label", logits, targets, TrainingSection()), plain)
-    focal = row_losses("single-label", logits, targets, TrainingSection(loss="focal", focal_gamma=2.0))
+    torch.testing.assert_close(
+        row_losses("single-label", logits, targets, TrainingSection()), plain
+    )
+    focal = row_losses(
+        "single-label", logits, targets, TrainingSection(loss="focal", focal_gamma=2.0)
+    )
     torch.testing.assert_close(focal, plain * (1 - torch.exp(-plain)) ** 2)
-    weights = row_weights("single-label", targets.numpy(), TrainingSection(class_weights="balanced"))
+    weights = row_weights(
+        "single-label", targets.numpy(), TrainingSection(class_weights="balanced")
+    )
     assert weights.tolist() == pytest.approx([6 / 9, 1, 2, 6 / 9, 6 / 9, 1])
     several = torch.tensor([[1.0, 0, 1], [0, 0, 0]])
     found = row_losses("multi-label", logits[:2], several, TrainingSection())
@@ -316,9 +408,14 @@ def test_disagreements_are_torchs_divergences() -> None:
     generator = torch.Generator().manual_seed(0)
     first, second = torch.randn(2, 5, 3, generator=generator)
     p, q = first.log_softmax(1), second.log_softmax(1)
-    both = [torch.nn.functional.kl_div(*pair, reduction="none", log_target=True).sum(1) for pair in ((p, q), (q, p))]
+    both = [
+        torch.nn.functional.kl_div(*pair, reduction="none", log_target=True).sum(1)
+        for pair in ((p, q), (q, p))
+    ]
     torch.testing.assert_close(disagreements("single-label", first, second), sum(both) / 2)
-    coins = [torch.stack([torch.zeros(5), x[:, 0]], dim=1) for x in (first, second)]  # a coin is two classes
+    coins = [
+        torch.stack([torch.zeros(5), x[:, 0]], dim=1) for x in (first, second)
+    ]  # a coin is two classes
     found = disagreements("multi-label", first[:, :1], second[:, :1])
     torch.testing.assert_close(found, disagreements("single-label", *coins))
     assert disagreements("regression", first, first + 2).tolist() == pytest.approx([4] * 5)
@@ -344,7 +441,10 @@ ONE_STEP: dict[str, Any] = {
 
 @pytest.mark.parametrize("task", ["single-label", "multi-label", "regression"])
 def test_each_member_of_an_ensemble_learns_as_if_alone(task: str) -> None:
-    labels = {"multi-label": [[label] for label in LABELS], "regression": [float(i % 3) for i in range(40)]}
+    labels = {
+        "multi-label": [[label] for label in LABELS],
+        "regression": [float(i % 3) for i in range(40)],
+    }
     options = {**ONE_STEP, "labels": labels.get(task), "head__task": task}
     alone, both = fit(**options), fit(**options, encoder__members=2)
     own, ours = alone.network_.state_dict(), both.network_.state_dict()
@@ -353,7 +453,9 @@ def test_each_member_of_an_ensemble_learns_as_if_alone(task: str) -> None:
             torch.testing.assert_close(ours[name], value, atol=1e-6, rtol=1e-5)
             other = name.replace("members.0", "members.1")
             assert value.ndim < 2 or not torch.equal(ours[other], ours[name])
-    assert both.history_.epochs[0].train_loss == pytest.approx(alone.history_.epochs[0].train_loss, rel=0.1)
+    assert both.history_.epochs[0].train_loss == pytest.approx(
+        alone.history_.epochs[0].train_loss, rel=0.1
+    )
 
 
 def test_an_ensemble_is_saved_and_gone_on_with() -> None:
@@ -364,18 +466,27 @@ def test_an_ensemble_is_saved_and_gone_on_with() -> None:
     assert loaded.predict_logits(TEXTS).tobytes() == model.predict_logits(TEXTS).tobytes()
     again = TextClassifier(**SMALL, encoder__members=3).fit(TEXTS, LABELS, init_from=loaded)
     assert len(again.network_.members) == 3
-    with pytest.raises(UsageError, match=r"init_from does not fit the recipe: weight 'members\.3\."):
+    with pytest.raises(
+        UsageError, match=r"init_from does not fit the recipe: weight 'members\.3\."
+    ):
         TextClassifier(**SMALL, encoder__members=4).fit(TEXTS, LABELS, init_from=loaded)
 
 
 def test_init_from_a_head_with_other_layers_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"init_from does not fit the recipe: weight 'members\.0\.head\.layers"):
-        TextClassifier(**SMALL, head__hidden=[4]).fit(TEXTS, LABELS, init_from=fit(training__epochs=1))
+    with pytest.raises(
+        UsageError, match=r"init_from does not fit the recipe: weight 'members\.0\.head\.layers"
+    ):
+        TextClassifier(**SMALL, head__hidden=[4]).fit(
+            TEXTS, LABELS, init_from=fit(training__epochs=1)
+        )
 
 
 @pytest.mark.parametrize("task", ["single-label", "multi-label", "regression"])
 def test_r_drop_without_dropout_is_the_plain_loss_and_with_it_a_penalty(task: str) -> None:
-    labels = {"multi-label": [[label] for label in LABELS], "regression": [float(i % 3) for i in range(40)]}
+    labels = {
+        "multi-label": [[label] for label in LABELS],
+        "regression": [float(i % 3) for i in range(40)],
+    }
     seen: list[Epoch] = []
     for dropout, weight in ((0.0, 0.0), (0.0, 50.0), (0.5, 1e-9), (0.5, 50.0)):
         fit(
@@ -400,12 +511,19 @@ def test_imbalance_options_change_what_is_learnt() -> None:
     options = {"training__epochs": 2, "training__lr": 0.01, "training__calibrate": False}
     plain = fit(labels=labels, **options).predict_proba(TEXTS)[:, 1].mean()
     for choice in ({"training__class_weights": "balanced"}, {"training__sampler": "balanced"}):
-        assert fit(labels=labels, **options, **choice).predict_proba(TEXTS)[:, 1].mean() > plain + 0.05
+        assert (
+            fit(labels=labels, **options, **choice).predict_proba(TEXTS)[:, 1].mean() > plain + 0.05
+        )
 
 
 def test_accumulated_batches_are_one_large_batch() -> None:
     """Two batches of rows of equal length, accumulated, give the step of their union."""
-    quiet = {"embedding__dropout": 0.0, "head__dropout": 0.0, "training__epochs": 1, "training__optimizer": "sgd"}
+    quiet = {
+        "embedding__dropout": 0.0,
+        "head__dropout": 0.0,
+        "training__epochs": 1,
+        "training__optimizer": "sgd",
+    }
     seen: list[Epoch] = []
     for size, accumulate in ((18, 2), (36, 1)):
         fit(
@@ -433,7 +551,9 @@ def test_scikit_learns_searches_work() -> None:
     assert is_classifier(model) and clone(model).get_params() == model.get_params()
     scores = cross_val_score(model, np.array(TEXTS), np.array(LABELS), cv=2)
     assert scores.shape == (2,)
-    search = GridSearchCV(model, {"training__epochs": [1, 2]}, cv=2).fit(np.array(TEXTS), np.array(LABELS))
+    search = GridSearchCV(model, {"training__epochs": [1, 2]}, cv=2).fit(
+        np.array(TEXTS), np.array(LABELS)
+    )
     assert search.best_params_["training__epochs"] in (1, 2)
 
 
@@ -455,7 +575,9 @@ def test_compiled_training_learns() -> None:
 
 
 def test_a_file_larger_than_memory_trains_as_one_in_memory() -> None:
-    """Tokens from mapped files give the weights of tokens in memory, when the tokenizer is the same."""
+    """Tokens from mapped files give the weights of tokens in memory, when the tokenizer is the
+    same.
+    """
     from textkit import tokenizers
 
     tokenizers.train("word", TEXTS, lowercase=True).save("tok")
@@ -466,8 +588,14 @@ def test_a_file_larger_than_memory_trains_as_one_in_memory() -> None:
     streamed = TextClassifier(**options).fit_file("train.csv", cache="cache")
     assert same_weights(whole, streamed)
     assert streamed.classes_.tolist() == whole.classes_.tolist()
-    Path("train.csv").write_text("text,label\n" + rows + "good thing,new\nbad thing,new\n", encoding="utf-8")
-    assert TextClassifier(**options).fit_file("train.csv", cache="cache").classes_.tolist() == ["neg", "new", "pos"]
+    Path("train.csv").write_text(
+        "text,label\n" + rows + "good thing,new\nbad thing,new\n", encoding="utf-8"
+    )
+    assert TextClassifier(**options).fit_file("train.csv", cache="cache").classes_.tolist() == [
+        "neg",
+        "new",
+        "pos",
+    ]
     Path("train.csv").write_text("text,label\na,x\nb,x\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"^train.csv: all 2 rows have the same label"):
         TextClassifier(**options).fit_file("train.csv", cache="cache")
@@ -479,7 +607,13 @@ def test_a_streamed_bag_keeps_the_buckets_that_its_training_rows_fill() -> None:
     tokenizers.train("word", TEXTS, lowercase=True).save("tok")
     rows = "".join(f"{text},{label}\n" for text, label in zip(TEXTS, LABELS, strict=True))
     Path("train.csv").write_text("text,label\n" + rows, encoding="utf-8")
-    options = {**SMALL, "tokenizer__path": "tok", "encoder": "bag", "head__pooling": ["mean"], "ngrams__maxn": 4}
+    options = {
+        **SMALL,
+        "tokenizer__path": "tok",
+        "encoder": "bag",
+        "head__pooling": ["mean"],
+        "ngrams__maxn": 4,
+    }
     options |= {"ngrams__minn": 3, "ngrams__buckets": 50_000}
     options.pop("encoder__dim")
     for least in (1, 3):
@@ -493,17 +627,24 @@ def test_a_streamed_bag_keeps_the_buckets_that_its_training_rows_fill() -> None:
 
 
 def test_training_imports_no_compiler() -> None:
-    """torch's compiler and distributed tensors cost 2 s of start-up that a training does not need."""
+    """torch's compiler and distributed tensors cost 2 s of start-up that a training does not
+    need.
+    """
     program = (
         "import sys\nfrom textkit import TextClassifier\n"
-        "TextClassifier(training__epochs=1, training__device='cpu').fit(['a b', 'c d'] * 9, ['x', 'y'] * 9)\n"
+        "TextClassifier(training__epochs=1, training__device='cpu').fit(['a b', 'c d'] * 9, ['x',"
+        " 'y'] * 9)\n"
         "sys.exit(' '.join({'torch._dynamo', 'torch.distributed.tensor'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=120, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), timeout=120, capture_output=True
+    )
     assert done.returncode == 0, done.stderr.decode()
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell a process its memory")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="the system does not tell a process its memory"
+)
 def test_memory_stays_flat_over_epochs() -> None:
     """Steps with checkpoints, mixup and averages: what an epoch takes is given back by the next."""
     rng = np.random.default_rng(0)
@@ -512,10 +653,24 @@ def test_memory_stays_flat_over_epochs() -> None:
     sizes: list[int] = []
 
     def measure(epoch: Epoch) -> None:
-        sizes.append(int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        sizes.append(
+            int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+        )
 
-    options = {**SMALL, **FULL, "encoder__dim": 64, "training__epochs": 12, "training__patience": 12}
+    options = {
+        **SMALL,
+        **FULL,
+        "encoder__dim": 64,
+        "training__epochs": 12,
+        "training__patience": 12,
+    }
     options |= {"training__batch_size": 32, "augment__char_noise": 0.1}
-    TextClassifier(**options).fit(texts, labels, watch=Watch(epoch=measure), checkpoints="checkpoints")
-    # One batch's states alone are 32 x 200 x 128 floats, 3 MB: a leak of one a step would be hundreds.
-    assert len(sizes) == 12 and max(sizes[6:]) - max(sizes[3:6]) < 16 << 20, [size >> 20 for size in sizes]
+    TextClassifier(**options).fit(
+        texts, labels, watch=Watch(epoch=measure), checkpoints="checkpoints"
+    )
+    # One batch's states alone are 32 x 200 x 128 floats, 3 MB: a leak of one a step would be
+    # hundreds.
+    assert len(sizes) == 12 and max(sizes[6:]) - max(sizes[3:6]) < 16 << 20, [
+        size >> 20 for size in sizes
+    ]

@@ -29,7 +29,9 @@ def write_glove(folder: Path) -> Path:
 def write_vec(folder: Path) -> Path:
     """As fastText and word2vec's C code write it: a space at the end of each line."""
     path = folder / "v.vec"
-    path.write_bytes(b"%d 5\n" % len(WORDS) + b"".join(_line(i)[:-1] + b" \n" for i in range(len(WORDS))))
+    path.write_bytes(
+        b"%d 5\n" % len(WORDS) + b"".join(_line(i)[:-1] + b" \n" for i in range(len(WORDS)))
+    )
     return path
 
 
@@ -89,7 +91,15 @@ def write_fasttext(folder: Path) -> Path:
     from gensim.models.fasttext import save_facebook_model
 
     model = FastText(
-        [WORDS[:4], WORDS[4:]] * 3, vector_size=5, min_count=1, epochs=1, bucket=50, seed=1, workers=1, min_n=2, max_n=4
+        [WORDS[:4], WORDS[4:]] * 3,
+        vector_size=5,
+        min_count=1,
+        epochs=1,
+        bucket=50,
+        seed=1,
+        workers=1,
+        min_n=2,
+        max_n=4,
     )
     save_facebook_model(model, str(folder / "ft.bin"))
     return folder / "ft.bin"

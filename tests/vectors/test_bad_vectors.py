@@ -1,4 +1,6 @@
-"""Damaged and lying files of vectors: one clear line each, and nothing but TextkitError for any damage at all."""
+"""Damaged and lying files of vectors: one clear line each, and nothing but TextkitError for any
+damage at all.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def test_a_bad_text_file_is_named_by_line_and_word(data: str, message: str) -> N
 
 def test_the_line_is_right_in_a_later_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textkit.vectors.text_format._BLOCK_BYTES", 50)
-    Path("v.txt").write_text("".join(f"w{i} 1 2\n" for i in range(40)) + "bad 1\nx 1 2\n", encoding="utf-8")
+    Path("v.txt").write_text(
+        "".join(f"w{i} 1 2\n" for i in range(40)) + "bad 1\nx 1 2\n", encoding="utf-8"
+    )
     with pytest.raises(ArtifactError, match=r"v.txt:41: 'bad' has 1 values, expected 2"):
         Vectors.open("v.txt")
 
@@ -77,7 +81,9 @@ def test_bytes_that_are_no_utf8_are_noted() -> None:
 def test_a_truncated_binary_is_named_by_word(cut: int) -> None:
     path = samples.write_binary(Path())
     path.write_bytes(path.read_bytes()[: cut if cut > 0 else cut - 1])
-    with pytest.raises(ArtifactError, match=r"file ends inside word \d of 8.*cut short|the header says"):
+    with pytest.raises(
+        ArtifactError, match=r"file ends inside word \d of 8.*cut short|the header says"
+    ):
         Vectors.open(path)
 
 
@@ -137,7 +143,8 @@ def test_a_file_that_grows_while_it_is_read_is_refused(monkeypatch: pytest.Monke
     assert not Path("out").exists()
 
 
-# An edit: what is done, where (as a share of the file, or a place near its beginning), and with what.
+# An edit: what is done, where (as a share of the file, or a place near its beginning), and with
+# what.
 PIECES = [
     b"\n",
     b" ",
@@ -186,23 +193,35 @@ def write_packed(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=[*samples.EVERY, "packed"])
-def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+def sample(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path]]:
     """What is opened, and the files of it that are damaged."""
-    whole = {**samples.EVERY, "packed": write_packed}[request.param](tmp_path_factory.mktemp("sample"))
+    whole = {**samples.EVERY, "packed": write_packed}[request.param](
+        tmp_path_factory.mktemp("sample")
+    )
     if request.param == "gensim":
         return whole, [whole, whole.with_name("v.kv.vectors.npy")]
     if request.param == "spacy":
         return whole, [whole / "vocab" / name for name in ("vectors", "key2row", "strings.json")]
-    return whole, [whole] if whole.is_file() else sorted(path for path in whole.rglob("*") if path.is_file())
+    return whole, [whole] if whole.is_file() else sorted(
+        path for path in whole.rglob("*") if path.is_file()
+    )
 
 
-@given(number=st.integers(0, 9), edits=st.lists(EDITS, min_size=1, max_size=3), sealed=st.booleans())
+@given(
+    number=st.integers(0, 9), edits=st.lists(EDITS, min_size=1, max_size=3), sealed=st.booleans()
+)
 def test_no_damage_gets_past_textkit_error(
-    sample: tuple[Path, list[Path]], number: int, edits: list[tuple[str, float, bytes]], sealed: bool
+    sample: tuple[Path, list[Path]],
+    number: int,
+    edits: list[tuple[str, float, bytes]],
+    sealed: bool,
 ) -> None:
     """Damage one file of valid vectors; open, look up and search whatever opens.
 
-    sealed: the manifest of our own folder is made to agree, so that what lies behind it meets the damage.
+    sealed: the manifest of our own folder is made to agree, so that what lies behind it meets the
+    damage.
     """
     whole, files = sample
     path, manifest = files[number % len(files)], whole / "manifest.json"

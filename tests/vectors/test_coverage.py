@@ -18,7 +18,10 @@ def test_shares_and_missing_words_are_counted_by_hand() -> None:
     counts = np.bincount(batch.ids, minlength=len(tok.vocabulary))
     found = VECTORS.coverage(tok, counts=counts)
     assert (found.n_words, found.n_covered, found.n_folded) == (5, 1, 1)
-    assert (found.n_occurrences, found.n_covered_occurrences) == (7, 3)  # [UNK] is no word of the vocabulary
+    assert (found.n_occurrences, found.n_covered_occurrences) == (
+        7,
+        3,
+    )  # [UNK] is no word of the vocabulary
     assert found.missing == (("wizard", 2), ("dragon", 1), ("Queen", 1))
     assert str(found).splitlines() == [
         "1 of 5 words have vectors (20.0%), 42.9% of 7 occurrences; 1 more in lower case",

@@ -36,7 +36,9 @@ def test_converted_is_the_same_as_opened(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["text", "word2vec", "fasttext"])
-def test_large_files_are_converted_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_files_are_converted_once(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(formats, "CONVERT_BYTES", 10)
     path = samples.EVERY[name](tmp_path)
     first = Vectors.open(path, cache=tmp_path / "cache")
@@ -54,7 +56,9 @@ def test_packed_files_open(name: str, ending: str, tmp_path: Path) -> None:
     path = samples.EXACT[name](tmp_path)
     packed = tmp_path / f"packed{ending}"
     data = path.read_bytes()
-    packed.write_bytes(gzip.compress(data) if ending == ".gz" else pyarrow.compress(data, "zstd", asbytes=True))
+    packed.write_bytes(
+        gzip.compress(data) if ending == ".gz" else pyarrow.compress(data, "zstd", asbytes=True)
+    )
     assert np.array_equal(Vectors.open(packed).lookup(WORDS), TABLE)
 
 
@@ -66,18 +70,28 @@ def test_fasttext_vectors_are_gensims() -> None:
     known = list(oracle.key_to_index)
     unknown = ["kings", "日本語", "é", "naïveté", "ab", "queenqueen"]
     assert np.abs(v.lookup(known, "error") - oracle[known]).max() < 1e-7
-    assert np.abs(v.lookup(unknown, "ngram") - np.stack([oracle[word] for word in unknown])).max() < 1e-7
+    assert (
+        np.abs(v.lookup(unknown, "ngram") - np.stack([oracle[word] for word in unknown])).max()
+        < 1e-7
+    )
 
 
 @pytest.mark.skipif(shutil.which("fasttext") is None, reason="no fasttext program")
 def test_fasttext_vectors_are_fasttexts_own() -> None:
     Path("text.txt").write_text(f"{' '.join(WORDS)} !\n" * 20, encoding="utf-8")
-    command = "fasttext skipgram -input text.txt -output m -dim 6 -minCount 1 -epoch 1 -bucket 300 -thread 1"
+    command = (
+        "fasttext skipgram -input text.txt -output m -dim 6 -minCount 1 -epoch 1 -bucket 300"
+        " -thread 1"
+    )
     subprocess.run(command.split(), check=True, capture_output=True)
     v, text = Vectors.open("m.bin"), Vectors.open("m.vec")
     asked = [*v.words, "kings", "日本語", "q", "</s>x"]
     done = subprocess.run(
-        ["fasttext", "print-word-vectors", "m.bin"], input="\n".join(asked), capture_output=True, text=True, check=True
+        ["fasttext", "print-word-vectors", "m.bin"],
+        input="\n".join(asked),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     lines = done.stdout.strip("\n").split("\n")
     theirs = np.array([line.rstrip().split(" ")[-6:] for line in lines], np.float64)
@@ -98,8 +112,14 @@ def test_glove_opens_and_scores_as_known(shared: Path) -> None:
 
     v = Vectors.open("glove")
     assert (len(v), v.dim) == (400_000, 50)
-    assert round(score_similarity(v, shared / "word_similarity" / "wordsim353.tsv").spearman, 3) == 0.503
-    assert round(score_similarity(v, shared / "word_similarity" / "simlex999.txt").spearman, 3) == 0.265
+    assert (
+        round(score_similarity(v, shared / "word_similarity" / "wordsim353.tsv").spearman, 3)
+        == 0.503
+    )
+    assert (
+        round(score_similarity(v, shared / "word_similarity" / "simlex999.txt").spearman, 3)
+        == 0.265
+    )
 
 
 def test_pickled_words_are_read_without_running_the_pickle(tmp_path: Path) -> None:
@@ -124,7 +144,9 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "bad.kv.vectors.npy", np.ones((1, 2), np.float32))
     assert list(Vectors.open(tmp_path / "bad.kv").words) == ["a"]
     (tmp_path / "bad.kv.vectors.npy").unlink()
-    with pytest.raises(ArtifactError, match="never loaded; if you trust it, convert it once: python -c"):
+    with pytest.raises(
+        ArtifactError, match="never loaded; if you trust it, convert it once: python -c"
+    ):
         Vectors.open(tmp_path / "bad.kv")
     assert not (tmp_path / "ran").exists()
 

@@ -12,9 +12,12 @@ from textkit.vectors.index import build_index, open_index
 pytest.importorskip("usearch")
 
 RNG = np.random.default_rng(11)
-# Words in 40 clusters, as words are; neighbours among points spread evenly would be harder to find, and mean less.
+# Words in 40 clusters, as words are; neighbours among points spread evenly would be harder to find,
+# and mean less.
 CENTRES = RNG.standard_normal((40, 16))
-TABLE = (CENTRES[RNG.integers(0, 40, 3000)] + 0.3 * RNG.standard_normal((3000, 16))).astype(np.float32)
+TABLE = (CENTRES[RNG.integers(0, 40, 3000)] + 0.3 * RNG.standard_normal((3000, 16))).astype(
+    np.float32
+)
 WORDS = [f"w{i}" for i in range(3000)]
 VECTORS = Vectors(WORDS, TABLE)
 
@@ -23,7 +26,9 @@ def test_almost_all_true_neighbours_are_found_with_their_exact_cosines() -> None
     index = build_index(VECTORS, "i")
     asked = WORDS[::30]
     exact, found = VECTORS.nearest(asked, k=10), VECTORS.nearest(asked, k=10, index=index)
-    same = sum(len({w for w, _ in a} & {w for w, _ in b}) for a, b in zip(exact, found, strict=True))
+    same = sum(
+        len({w for w, _ in a} & {w for w, _ in b}) for a, b in zip(exact, found, strict=True)
+    )
     assert same / (10 * len(asked)) > 0.97
     true = dict(exact[0])
     assert all(abs(true[word] - cosine) < 1e-6 for word, cosine in found[0] if word in true)
@@ -53,7 +58,9 @@ def test_blocks_are_indexed_to_their_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_index_of_other_vectors_or_a_damaged_one_is_refused() -> None:
     index = build_index(VECTORS, "i")
-    with pytest.raises(ArtifactError, match="an index of other vectors than memory; build it again"):
+    with pytest.raises(
+        ArtifactError, match="an index of other vectors than memory; build it again"
+    ):
         Vectors(WORDS, TABLE + 1).nearest("w1", index=index)
     data = bytearray(Path("i/index.usearch").read_bytes())
     data[len(data) // 2] ^= 1

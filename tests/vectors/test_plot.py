@@ -16,7 +16,9 @@ VECTORS = Vectors(WORDS, TABLE)
 
 
 def embedded(page: str) -> dict[str, object]:
-    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL)
+    match = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL
+    )
     assert match is not None
     found: dict[str, object] = json.loads(match[1])
     return found
@@ -26,7 +28,9 @@ def test_pca_is_the_textbooks() -> None:
     from sklearn.decomposition import PCA
 
     picture = plot.lay_out(VECTORS, WORDS)
-    theirs = PCA(2, svd_solver="full").fit_transform(TABLE / np.linalg.norm(TABLE, axis=1, keepdims=True))
+    theirs = PCA(2, svd_solver="full").fit_transform(
+        TABLE / np.linalg.norm(TABLE, axis=1, keepdims=True)
+    )
     for column in (0, 1):
         sign = np.sign(theirs[0, column] * picture.positions[0, column])
         assert np.allclose(picture.positions[:, column], sign * theirs[:, column], atol=1e-5)
@@ -35,7 +39,9 @@ def test_pca_is_the_textbooks() -> None:
 def test_page_holds_every_word_and_needs_nothing_else() -> None:
     hostile = ["</script><script>alert(1)</script>", "<!--", "a&amp;b", 'quote"', "日本"]
     v = Vectors(hostile, TABLE[:5])
-    plot.write_html(plot.lay_out(v, hostile, ["x", "y", "x", "<b>", "y"]), "p.html", title="<Words>")
+    plot.write_html(
+        plot.lay_out(v, hostile, ["x", "y", "x", "<b>", "y"]), "p.html", title="<Words>"
+    )
     page = Path("p.html").read_text(encoding="utf-8")
     data = embedded(page)
     assert data["words"] == hostile
@@ -64,13 +70,19 @@ def test_unknown_words_are_counted() -> None:
 
 
 def test_vectors_of_width_one_and_equal_vectors_are_drawn() -> None:
-    assert plot.lay_out(Vectors(["a", "b"], np.ones((2, 1), np.float32)), ["a", "b"]).positions.shape == (2, 2)
-    plot.write_html(plot.lay_out(Vectors(["a", "b"], np.zeros((2, 3), np.float32)), ["a", "b"]), "p.html")
+    assert plot.lay_out(
+        Vectors(["a", "b"], np.ones((2, 1), np.float32)), ["a", "b"]
+    ).positions.shape == (2, 2)
+    plot.write_html(
+        plot.lay_out(Vectors(["a", "b"], np.zeros((2, 3), np.float32)), ["a", "b"]), "p.html"
+    )
 
 
 def test_bad_word_lists_are_named_by_line() -> None:
     Path("w.tsv").write_text("king\trole\n\nqueen\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"w.tsv:3: 'queen' has no label, the words before it differ"):
+    with pytest.raises(
+        DataError, match=r"w.tsv:3: 'queen' has no label, the words before it differ"
+    ):
         plot.read_words("w.tsv")
     Path("w.tsv").write_bytes(b"caf\xe9\n")
     with pytest.raises(DataError, match=r"w.tsv:1: line is not UTF-8"):

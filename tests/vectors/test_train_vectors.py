@@ -22,7 +22,10 @@ SMALL = TrainOptions(dim=12, epochs=3, min_count=2, buckets=500)
 
 @pytest.fixture
 def corpus_file(tmp_path: Path) -> Path:
-    """3,000 sentences in which words go in pairs; a blank line, a long row, rare words, spaces at both ends."""
+    """3,000 sentences in which words go in pairs.
+
+    A blank line, a long row, rare words, spaces at both ends.
+    """
     rng = random.Random(5)
     pairs = [("king", "queen"), ("cat", "dog"), ("red", "blue"), ("one", "two"), ("naïve", "café")]
     lines = [" ".join(word for pair in rng.sample(pairs, 3) for word in pair) for _ in range(3000)]
@@ -35,20 +38,30 @@ def corpus_file(tmp_path: Path) -> Path:
 
 
 def train(path: Path, out: str, options: TrainOptions = SMALL, **more: object) -> Vectors | None:
-    return train_vectors([path], out, tokenizer=tokenizers.create("whitespace"), options=options, **more)  # type: ignore[arg-type]
+    return train_vectors(
+        [path], out, tokenizer=tokenizers.create("whitespace"), options=options, **more
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("algorithm", ["skipgram", "cbow"])
 @pytest.mark.parametrize("model", ["word2vec", "fasttext"])
-def test_one_worker_gives_gensims_own_vectors(corpus_file: Path, model: str, algorithm: str) -> None:
+def test_one_worker_gives_gensims_own_vectors(
+    corpus_file: Path, model: str, algorithm: str
+) -> None:
     from gensim.models import FastText, Word2Vec
     from gensim.models.word2vec import LineSentence
 
     sg = {"sg": int(algorithm == "skipgram")}
     options = {"vector_size": 12, "epochs": 3, "min_count": 2, "workers": 1, "seed": 1, **sg}
     sentences = LineSentence(str(corpus_file))
-    theirs = Word2Vec(sentences, **options) if model == "word2vec" else FastText(sentences, bucket=500, **options)
-    ours = train(corpus_file, "v", TrainOptions(**{**SMALL.__dict__, "model": model, "algorithm": algorithm}))
+    theirs = (
+        Word2Vec(sentences, **options)
+        if model == "word2vec"
+        else FastText(sentences, bucket=500, **options)
+    )
+    ours = train(
+        corpus_file, "v", TrainOptions(**{**SMALL.__dict__, "model": model, "algorithm": algorithm})
+    )
     assert ours is not None
     assert list(ours.words) == theirs.wv.index_to_key
     if model == "word2vec":
@@ -76,14 +89,18 @@ def test_stopped_and_resumed_gives_the_same_bytes(corpus_file: Path, model: str)
 
 
 def test_a_killed_run_is_taken_up_again(corpus_file: Path) -> None:
-    """SIGKILL after the first checkpoint; the resumed run ends with the bytes of one that was never killed."""
+    """SIGKILL after the first checkpoint.
+
+    The resumed run ends with the bytes of one that was never killed.
+    """
     script = f"""
 import sys
 from textkit import tokenizers
 from textkit.vectors.train import TrainOptions, Watch, train_vectors
 options = TrainOptions(dim=12, epochs=40, min_count=2, buckets=500)
 watch = Watch(checkpoint_seconds=0.0)
-train_vectors([{str(corpus_file)!r}], "v", tokenizer=tokenizers.create("whitespace"), options=options, watch=watch)
+words = tokenizers.create("whitespace")
+train_vectors([{str(corpus_file)!r}], "v", tokenizer=words, options=options, watch=watch)
 """
     child = subprocess.Popen([sys.executable, "-c", script])
     checkpoint = Path("v.training/checkpoint.safetensors")
@@ -94,7 +111,10 @@ train_vectors([{str(corpus_file)!r}], "v", tokenizer=tokenizers.create("whitespa
     options = TrainOptions(**{**SMALL.__dict__, "epochs": 40})
     with pytest.raises(StorageError, match="pass --resume to go on"):
         train(corpus_file, "v", options)
-    resumed, whole = train(corpus_file, "v", options, resume=True), train(corpus_file, "whole", options)
+    resumed, whole = (
+        train(corpus_file, "v", options, resume=True),
+        train(corpus_file, "whole", options),
+    )
     assert resumed is not None
     assert whole is not None
     assert np.array_equal(resumed.table, whole.table)
@@ -121,7 +141,9 @@ def test_the_seed_decides(corpus_file: Path) -> None:
 
 
 def test_several_workers_learn_the_pairs(corpus_file: Path) -> None:
-    options = TrainOptions(**{**SMALL.__dict__, "workers": 2, "epochs": 20, "sample": 0.0, "window": 1})
+    options = TrainOptions(
+        **{**SMALL.__dict__, "workers": 2, "epochs": 20, "sample": 0.0, "window": 1}
+    )
     v = train(corpus_file, "v", options)
     assert v is not None
     assert np.isfinite(v.table).all()
@@ -136,7 +158,14 @@ def test_progress_counts_words_and_the_loss_falls(
     monkeypatch.setattr("textkit.vectors.train._REPORT_SECONDS", 0.0)
     monkeypatch.setattr("textkit.vectors.train._LOSS_EVERY", 1)
     seen: list[Progress] = []
-    options = {**SMALL.__dict__, "model": model, "algorithm": algorithm, "epochs": 10, "sample": 0.0, "alpha": 0.1}
+    options = {
+        **SMALL.__dict__,
+        "model": model,
+        "algorithm": algorithm,
+        "epochs": 10,
+        "sample": 0.0,
+        "alpha": 0.1,
+    }
     train(corpus_file, "v", TrainOptions(**options), watch=Watch(report=seen.append))
     training = [p for p in seen if p.stage == "training"]
     assert {p.stage for p in seen} == {"reading", "training"}
@@ -152,11 +181,22 @@ def test_progress_counts_words_and_the_loss_falls(
 
 @pytest.mark.parametrize("kind", ["word", "whitespace", "char", "grapheme"])
 def test_every_kind_without_a_vocabulary_gives_its_own_pieces(kind: str) -> None:
-    texts = ["Pride and vanity, don't you see?", "  naïve 日本  e\u0301 \u00a0x", "", "vanity vanity"] * 3
-    Path("c.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    texts = [
+        "Pride and vanity, don't you see?",
+        "  naïve 日本  e\u0301 \u00a0x",
+        "",
+        "vanity vanity",
+    ] * 3
+    Path("c.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8"
+    )
     tok = tokenizers.create(kind, lowercase=True)
     spans = tok.encode(texts, spans=True)
-    pieces = {text[a:b].lower() for row, text in enumerate(texts) for a, b in spans.row_spans(row).tolist()}
+    pieces = {
+        text[a:b].lower()
+        for row, text in enumerate(texts)
+        for a, b in spans.row_spans(row).tolist()
+    }
     v = Vectors.train(["c.jsonl"], "v", tokenizer=tok, dim=4, epochs=1, min_count=1)
     assert set(v.words) == pieces
 
@@ -174,7 +214,9 @@ def test_a_vocabulary_names_the_words() -> None:
 def test_what_cannot_be_trained_is_said() -> None:
     Path("c.txt").write_text("a b c\n", encoding="utf-8")
     Path("blank.txt").write_text("\n \n", encoding="utf-8")
-    with pytest.raises(DataError, match="none of the 3 different words occurs 5 times; lower --min-count"):
+    with pytest.raises(
+        DataError, match="none of the 3 different words occurs 5 times; lower --min-count"
+    ):
         Vectors.train(["c.txt"], "v")
     with pytest.raises(DataError, match="no words to train on"):
         Vectors.train(["blank.txt"], "w")

@@ -55,7 +55,9 @@ def test_nearest_agrees_with_the_naive_way(monkeypatch: pytest.MonkeyPatch) -> N
         assert [word for word, _ in found] == [f"w{i}" for i in order]
         assert np.allclose([cosine for _, cosine in found], cosines[order], atol=1e-6)
     together = v.nearest(["w1", "w2"], k=3)
-    assert [[word for word, _ in row] for row in together] == [[w for w, _ in v.nearest(q, k=3)] for q in ("w1", "w2")]
+    assert [[word for word, _ in row] for row in together] == [
+        [w for w, _ in v.nearest(q, k=3)] for q in ("w1", "w2")
+    ]
     assert [len(row) for row in v.nearest(table[:2], k=500)] == [300, 300]
 
 
@@ -67,7 +69,9 @@ def test_equal_cosines_are_ranked_by_row(monkeypatch: pytest.MonkeyPatch) -> Non
     v = Vectors([f"w{i}" for i in range(120)], table)
     for n in (1, 2, 7):
         for row in v.nearest(np.tile(np.array([[0, 2]], np.float32), (n, 1)), k=50):
-            assert [word for word, _ in row] == [f"w{i}" for i in [*range(1, 120, 3), *range(2, 31, 3)]]
+            assert [word for word, _ in row] == [
+                f"w{i}" for i in [*range(1, 120, 3), *range(2, 31, 3)]
+            ]
 
 
 def test_a_row_of_zeros_is_near_to_nothing_and_breaks_nothing() -> None:
@@ -147,7 +151,9 @@ def test_a_changed_byte_is_found_by_verify() -> None:
         Vectors.load("v", verify=True)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc"
+)
 def test_a_table_is_opened_without_being_read() -> None:
     """A child process opens 150 MB of vectors and stays far below their size."""
     script = """
@@ -158,7 +164,12 @@ assert "torch" not in sys.modules and "gensim" not in sys.modules
 assert v["word7"].tolist()[:1] == [0.0] and len(v) == 100_000
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) >> 10)
 """
-    words, table = [f"word{i}" for i in range(100_000)], np.broadcast_to(np.zeros(1, np.int8), (100_000, 1500))
+    words, table = (
+        [f"word{i}" for i in range(100_000)],
+        np.broadcast_to(np.zeros(1, np.int8), (100_000, 1500)),
+    )
     Vectors(words, table, scales=np.ones(100_000, np.float32)).save("big")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert int(done.stdout) < 90

@@ -10,7 +10,9 @@ from textkit.vectors import words as words_module
 from textkit.vectors.words import ByteWords, WordIndex
 
 # Words around the length at which another hash takes over, empty, long and of every script.
-SOME_WORDS = st.lists(st.one_of(st.text(max_size=8), st.sampled_from(["x" * n for n in range(62, 68)])), max_size=40)
+SOME_WORDS = st.lists(
+    st.one_of(st.text(max_size=8), st.sampled_from(["x" * n for n in range(62, 68)])), max_size=40
+)
 
 
 @given(SOME_WORDS, SOME_WORDS)
@@ -19,7 +21,9 @@ def test_index_finds_what_a_dict_finds(words: list[str], asked: list[str]) -> No
     index = WordIndex.build(ByteWords.of(words))
     oracle = {word: i for i, word in enumerate(words)}
     assert index.find(words + asked).tolist() == [oracle.get(word, -1) for word in words + asked]
-    assert [index.find_one(word) for word in words + asked] == [oracle.get(word, -1) for word in words + asked]
+    assert [index.find_one(word) for word in words + asked] == [
+        oracle.get(word, -1) for word in words + asked
+    ]
     assert list(index) == words
 
 

@@ -1,6 +1,7 @@
 """TextClassifier: raw texts and labels in, a trained model out; scikit-learn's shape.
 
-It owns its tokenizer, its classes and its network, so `predict(["raw text"])` works, also after `save` and `load`.
+It owns its tokenizer, its classes and its network, so `predict(["raw text"])` works, also after
+`save` and `load`.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ _CHUNK_ROWS = 4096
 
 
 class TextClassifier:
-    """A text classifier made from a recipe, or from options: `encoder="gru"`, `training__epochs=3`, `seed=1`.
+    """A text classifier made from a recipe, or from options: `encoder="gru"`, `training__epochs=3`,
+    `seed=1`.
 
-    The recipe's head.task says what the labels are: one a text, a list of them a text ("multi-label"), or numbers
-    ("regression"). After `fit`: `classes_` (n_classes,), `recipe_`, `tokenizer_`, `network_`, `history_`.
+    The recipe's head.task says what the labels are: one a text, a list of them a text
+    ("multi-label"), or numbers ("regression"). After `fit`: `classes_` (n_classes,), `recipe_`,
+    `tokenizer_`, `network_`, `history_`.
 
     >>> texts = ["good film", "bad film", "good plot", "bad plot"] * 10
     >>> labels = ["pos", "neg", "pos", "neg"] * 10
@@ -55,7 +58,8 @@ class TextClassifier:
     tokenizer_: PipelineTokenizer
     network_: TextNetwork
     history_: History
-    # Logits are divided by it: fitted on the validation rows, so that probabilities mean what they say.
+    # Logits are divided by it: fitted on the validation rows, so that probabilities mean what they
+    # say.
     temperature_: float = 1.0
     # What the recipe's vectors knew of the vocabulary, where it names some.
     coverage_: Coverage | None = None
@@ -87,7 +91,9 @@ class TextClassifier:
         return Tags(
             estimator_type="regressor" if regression else "classifier",
             target_tags=TargetTags(required=True),
-            classifier_tags=None if regression else ClassifierTags(multi_label=task == "multi-label"),
+            classifier_tags=None
+            if regression
+            else ClassifierTags(multi_label=task == "multi-label"),
             regressor_tags=RegressorTags() if regression else None,
         )
 
@@ -101,12 +107,14 @@ class TextClassifier:
         checkpoints: str | Path | None = None,
         watch: Watch | None = None,
     ) -> TextClassifier:
-        """Train on texts (n,) and labels (n,) of str or int, lists of them, or numbers, by the task.
+        """Train on texts (n,) and labels (n,) of str or int, lists of them, or numbers, by the
+        task.
 
-        validation: texts and labels for early stopping; without it a share of the rows is held out, stratified by
-        label, as the recipe says. init_from: a fitted model whose tokenizer and weights this one starts from; labels
-        that it knows keep their weights. checkpoints: folder for what is needed to go on after a stop; a fit with the
-        same arguments then does. Raises DataError for labels that cannot be learnt from or rows that do not match.
+        validation: texts and labels for early stopping; without it a share of the rows is held out,
+        stratified by label, as the recipe says. init_from: a fitted model whose tokenizer and
+        weights this one starts from; labels that it knows keep their weights. checkpoints: folder
+        for what is needed to go on after a stop; a fit with the same arguments then does. Raises
+        DataError for labels that cannot be learnt from or rows that do not match.
         """
         recipe = complete_recipe(make_recipe(self.recipe, **self.options))
         texts = check_texts(texts)
@@ -121,7 +129,9 @@ class TextClassifier:
         else:
             train_texts, train_targets = texts, targets
             valid_texts = check_texts(validation[0])
-            valid_targets = encode_labels(recipe.head.task, validation[1], classes, what="validation label")
+            valid_targets = encode_labels(
+                recipe.head.task, validation[1], classes, what="validation label"
+            )
             if len(valid_texts) != len(valid_targets) or not valid_texts:
                 raise DataError(
                     f"{len(valid_texts):,} validation texts and {len(valid_targets):,} labels;"
@@ -136,7 +146,16 @@ class TextClassifier:
         change = make_change(recipe, made, train_texts, tokens)
         train = Examples(tokens, train_targets, change)
         valid = Examples(made.encode(valid_texts), valid_targets)
-        return self._fit(recipe, made, classes, train, valid, init_from=init_from, checkpoints=checkpoints, watch=watch)
+        return self._fit(
+            recipe,
+            made,
+            classes,
+            train,
+            valid,
+            init_from=init_from,
+            checkpoints=checkpoints,
+            watch=watch,
+        )
 
     def fit_file(
         self,
@@ -153,28 +172,36 @@ class TextClassifier:
     ) -> TextClassifier:
         """Train on a file that need not fit into memory: its tokens lie in mapped files, made once.
 
-        cache: where they lie; a changed file, tokenizer or option makes new ones. A tokenizer is trained on the whole
-        file, validation rows included. The rest is as in `fit`, but augmentation of characters, which needs the texts
-        in memory, is refused.
+        cache: where they lie; a changed file, tokenizer or option makes new ones. A tokenizer is
+        trained on the whole file, validation rows included. The rest is as in `fit`, but
+        augmentation of characters, which needs the texts in memory, is refused.
         """
         from textkit.data.token_shards import TokenShards
         from textkit.io.corpus import read_rows
 
         recipe = complete_recipe(make_recipe(self.recipe, **self.options))
         if recipe.augment.char_noise:
-            raise UsageError("augment.char_noise needs the texts in memory; use fit, or set it to 0")
+            raise UsageError(
+                "augment.char_noise needs the texts in memory; use fit, or set it to 0"
+            )
         watch = watch or Watch()
         columns: dict[str, Any] = {"text_column": text_column, "delimiter": delimiter}
         tokenizer = make_tokenizer(recipe, (row.text for row in read_rows(path, **columns)))
         made = TextInput.make(recipe, tokenizer).extend(recipe)
-        columns |= {"cache": cache, "label_column": label_column, "separator": separator, "task": recipe.head.task}
+        columns |= {
+            "cache": cache,
+            "label_column": label_column,
+            "separator": separator,
+            "task": recipe.head.task,
+        }
         shards = TokenShards.build(path, made, **columns)
         for line in shards.notes:
             watch.note(line)
         assert shards.labels is not None
         if recipe.head.task == "single-label" and len(shards.classes) < 2:
             raise DataError(
-                f"all {len(shards):,} rows have the same label; expected two classes or more", where=str(path)
+                f"all {len(shards):,} rows have the same label; expected two classes or more",
+                where=str(path),
             )
         if validation is None:
             rows, held = split_validation(shards.labels, recipe)
@@ -188,10 +215,20 @@ class TextClassifier:
             counts = count_ids(train.tokens, n_ids=made.n_ids)
             ngrams = made.ngrams.keep_counted(counts, min_frequency=recipe.ngrams.min_frequency)
             made = replace(made, ngrams=ngrams)
-            train, valid = (replace(part, tokens=RenumberedRows.of(part.tokens, ngrams)) for part in (train, valid))
+            train, valid = (
+                replace(part, tokens=RenumberedRows.of(part.tokens, ngrams))
+                for part in (train, valid)
+            )
         train = replace(train, change=make_change(recipe, made, (), train.tokens))
         return self._fit(
-            recipe, made, shards.classes, train, valid, init_from=None, checkpoints=checkpoints, watch=watch
+            recipe,
+            made,
+            shards.classes,
+            train,
+            valid,
+            init_from=None,
+            checkpoints=checkpoints,
+            watch=watch,
         )
 
     def _fit(
@@ -206,10 +243,18 @@ class TextClassifier:
         checkpoints: str | Path | None,
         watch: Watch | None,
     ) -> TextClassifier:
-        """Train the network on encoded rows, then choose temperature and thresholds on the validation rows."""
-        self.recipe_, self.tokenizer_, self.classes_, self.input_ = recipe, made.tokenizer, classes, made
+        """Train the network on encoded rows, then choose temperature and thresholds on the
+        validation rows.
+        """
+        self.recipe_, self.tokenizer_, self.classes_, self.input_ = (
+            recipe,
+            made.tokenizer,
+            classes,
+            made,
+        )
         watch = watch or Watch()
-        # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays as it was.
+        # Initial weights and dropout draw from torch's generator: fork it, so that the caller's
+        # stays as it was.
         with torch.random.fork_rng(), cpu_threads(recipe.training.threads):
             torch.manual_seed(recipe.seed)
             self.network_ = make_network(recipe, made, n_outputs=len(classes))
@@ -220,10 +265,14 @@ class TextClassifier:
                 self.coverage_ = load_vectors(recipe, made, self.network_, train.tokens)
                 watch.note(f"vectors {recipe.embedding.vectors}: {self.coverage_}")
             folder = None if checkpoints is None else Path(checkpoints)
-            self.history_ = train_network(self.network_, train, valid, recipe, watch=watch, folder=folder)
+            self.history_ = train_network(
+                self.network_, train, valid, recipe, watch=watch, folder=folder
+            )
             self._calibrate(valid)
         self.n_rows_ = len(train.targets) + len(valid.targets)
-        self.n_truncated_ = int((train.tokens.truncated > 0).sum() + (valid.tokens.truncated > 0).sum())
+        self.n_truncated_ = int(
+            (train.tokens.truncated > 0).sum() + (valid.tokens.truncated > 0).sum()
+        )
         return self
 
     def _calibrate(self, valid: Examples) -> None:
@@ -253,22 +302,28 @@ class TextClassifier:
         return self.input_.encode(texts)
 
     def predict_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Compute (n_texts, n_classes) float32 logits before the temperature, columns in the order of `classes_`.
+        """Compute (n_texts, n_classes) float32 logits before the temperature, columns in the order
+        of `classes_`.
 
         In a regression these are the predicted numbers, (n_texts, n_outputs).
         """
         self._check_fitted()
         texts = check_texts(texts)
         parts = [
-            self.network_.restore(predict_outputs(self.network_, self.encode(texts[i : i + _CHUNK_ROWS]))).numpy()
+            self.network_.restore(
+                predict_outputs(self.network_, self.encode(texts[i : i + _CHUNK_ROWS]))
+            ).numpy()
             for i in range(0, len(texts), _CHUNK_ROWS)
         ]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes_)), dtype=np.float32)
+        return (
+            np.concatenate(parts) if parts else np.zeros((0, len(self.classes_)), dtype=np.float32)
+        )
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Compute (n_texts, n_classes) float64 probabilities, columns in the order of `classes_`.
 
-        Rows sum to 1 when a text has one label; in a multi-label task each label has its own probability.
+        Rows sum to 1 when a text has one label; in a multi-label task each label has its own
+        probability.
         """
         logits = self.predict_logits(texts).astype(np.float64) / self.temperature_
         if self.task_ == "regression":
@@ -281,8 +336,8 @@ class TextClassifier:
     def predict(self, texts: Sequence[str]) -> Any:
         """Give the most probable class of each text: (n_texts,).
 
-        In a multi-label task a list of tuples, the labels above their thresholds; in a regression (n_texts,) numbers,
-        or (n_texts, n_outputs).
+        In a multi-label task a list of tuples, the labels above their thresholds; in a regression
+        (n_texts,) numbers, or (n_texts, n_outputs).
         """
         if self.task_ == "multi-label":
             names = self.classes_.tolist()
@@ -294,7 +349,10 @@ class TextClassifier:
         return np.asarray(self.classes_[logits.argmax(axis=1)])
 
     def score(self, texts: Sequence[str], labels: Sequence[Any]) -> float:
-        """Give the accuracy; for multi-label the micro F1, for regression R squared, as scikit-learn counts them."""
+        """Give the accuracy.
+
+        For multi-label the micro F1, for regression R squared, as scikit-learn counts them.
+        """
         from textkit.evaluation.task_scores import score
 
         self._check_fitted()
@@ -307,7 +365,9 @@ class TextClassifier:
         return score("multi-label", chosen.astype(np.float32), targets)["micro_f1"]
 
     def save(self, folder: str | Path) -> None:
-        """Write the model folder: config.json, model.safetensors, the tokenizer's files and a manifest."""
+        """Write the model folder: config.json, model.safetensors, the tokenizer's files and a
+        manifest.
+        """
         from textkit.classify import model_folder
 
         self._check_fitted()
@@ -315,7 +375,10 @@ class TextClassifier:
 
     @classmethod
     def load(cls, folder: str | Path) -> TextClassifier:
-        """Open a model folder; what is changed, missing, newer or foreign raises ArtifactError naming the file."""
+        """Open a model folder.
+
+        What is changed, missing, newer or foreign raises ArtifactError naming the file.
+        """
         from textkit.classify import model_folder
 
         return model_folder.load(folder)
@@ -323,19 +386,30 @@ class TextClassifier:
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
             raise UsageError(
-                "this TextClassifier is not fitted; call fit(texts, labels) or TextClassifier.load(folder)"
+                "this TextClassifier is not fitted; call fit(texts, labels) or"
+                " TextClassifier.load(folder)"
             )
 
 
-def split_validation(targets: NDArray[Any], recipe: Recipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out the recipe's share of rows for validation: (train rows, held-out rows), stratified where it can be."""
+def split_validation(
+    targets: NDArray[Any], recipe: Recipe
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out the recipe's share of rows for validation: (train rows, held-out rows),
+    stratified where it can be.
+    """
     share, seed = recipe.training.validation, recipe.seed
-    codes = targets if recipe.head.task == "single-label" else np.zeros(len(targets), dtype=np.int64)
+    codes = (
+        targets if recipe.head.task == "single-label" else np.zeros(len(targets), dtype=np.int64)
+    )
     return split_stratified(codes, share=share, seed=seed)
 
 
 def make_network(
-    recipe: Recipe, made: TextInput, *, n_outputs: int, encoder_options: dict[str, Any] | None = None
+    recipe: Recipe,
+    made: TextInput,
+    *,
+    n_outputs: int,
+    encoder_options: dict[str, Any] | None = None,
 ) -> TextNetwork:
     """Make the network that reads what `made` gives, with its first weights."""
     return TextNetwork(
@@ -350,13 +424,20 @@ def make_network(
 
 
 def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: Rows) -> Coverage:
-    """Start the embedding table from the recipe's vectors; says what they cover of the training texts."""
+    """Start the embedding table from the recipe's vectors.
+
+    Says what they cover of the training texts.
+    """
     from textkit.vectors.table import Vectors
 
     section = recipe.embedding
     if section.name != "table" or recipe.encoder.name == "pretrained":
-        raise UsageError("embedding.vectors fill a table; remove them, or set embedding.name = 'table'")
-    counts = np.bincount(tokens.ids, minlength=made.n_ids)[: max(made.tokenizer.vocabulary.values()) + 1]
+        raise UsageError(
+            "embedding.vectors fill a table; remove them, or set embedding.name = 'table'"
+        )
+    counts = np.bincount(tokens.ids, minlength=made.n_ids)[
+        : max(made.tokenizer.vocabulary.values()) + 1
+    ]
     return network.embedding.load_vectors(  # type: ignore[no-any-return]
         Vectors.open(str(section.vectors)),
         made.tokenizer,
@@ -370,7 +451,10 @@ def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: 
 def make_change(
     recipe: Recipe, made: TextInput, texts: Sequence[str], tokens: Rows
 ) -> Callable[[NDArray[np.int64], int], TokenBatch] | None:
-    """Make the function that augments training rows as the recipe says; None when it says nothing."""
+    """Make the function that augments training rows as the recipe says.
+
+    None when it says nothing.
+    """
     section, seed = recipe.augment, recipe.seed
     if not (section.word_dropout or section.swap or section.char_noise):
         return None
@@ -380,7 +464,9 @@ def make_change(
         batch = tokens.take(rows)
         if section.char_noise:
             chosen = [texts[row] for row in rows]
-            batch = made.encode(augment_texts(chosen, rows, seed=seed, epoch=epoch, noise=section.char_noise))
+            batch = made.encode(
+                augment_texts(chosen, rows, seed=seed, epoch=epoch, noise=section.char_noise)
+            )
         return augment_tokens(
             batch,
             rows,
@@ -395,7 +481,10 @@ def make_change(
 
 
 def copy_weights(source: TextClassifier, target: TextClassifier) -> None:
-    """Start a network from another's weights; rows of the last layer move by the names of their labels."""
+    """Start a network from another's weights.
+
+    Rows of the last layer move by the names of their labels.
+    """
     weights = source.network_.state_dict()
     own = target.network_.state_dict()
     last = f".head.layers.{len(target.network_.members[0].head.layers) - 1}."
@@ -410,7 +499,9 @@ def copy_weights(source: TextClassifier, target: TextClassifier) -> None:
         elif name in weights and weights[name].shape == value.shape:
             value.copy_(weights[name])
         else:
-            raise UsageError(f"init_from does not fit the recipe: weight '{name}' is missing or of another shape")
+            raise UsageError(
+                f"init_from does not fit the recipe: weight '{name}' is missing or of another shape"
+            )
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,8 @@
-"""The learning-rate finder (Smith 2017): raise the rate step by step, watch the loss, suggest where it falls fastest.
+"""The learning-rate finder (Smith 2017): raise the rate step by step, watch the loss, suggest where
+it falls fastest.
 
-In: texts, labels and a recipe. Out: the curve, a suggestion, and a picture; nothing is kept of the training.
+In: texts, labels and a recipe. Out: the curve, a suggestion, and a picture; nothing is kept of the
+training.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ _SMOOTHING = 0.9
 
 @dataclass(frozen=True)
 class RateSweep:
-    """rates: (n_steps,) rising. losses: (n_steps,) smoothed. suggested: where the loss fell fastest."""
+    """rates: (n_steps,) rising. losses: (n_steps,) smoothed.
+
+    Suggested: where the loss fell fastest.
+    """
 
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
@@ -39,7 +44,12 @@ class RateSweep:
         figure = new_figure(7, 4)
         axes = figure.add_subplot()
         axes.plot(self.rates, self.losses)
-        axes.axvline(self.suggested, linestyle="--", color="tab:red", label=f"suggested: {self.suggested:.1e}")
+        axes.axvline(
+            self.suggested,
+            linestyle="--",
+            color="tab:red",
+            label=f"suggested: {self.suggested:.1e}",
+        )
         axes.set_xscale("log")
         axes.set_xlabel("learning rate")
         axes.set_ylabel("training loss, smoothed")
@@ -58,8 +68,12 @@ def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> Ra
     from textkit.classify.classifier import TextClassifier
 
     # Rows for STEPS steps, as many passes as that takes.
-    rows = np.random.default_rng([recipe.seed, 0xF1]).permutation(len(texts))[: STEPS * recipe.training.batch_size * 2]
-    n_batches = max(1, int(len(rows) * (1 - recipe.training.validation)) // recipe.training.batch_size)
+    rows = np.random.default_rng([recipe.seed, 0xF1]).permutation(len(texts))[
+        : STEPS * recipe.training.batch_size * 2
+    ]
+    n_batches = max(
+        1, int(len(rows) * (1 - recipe.training.validation)) // recipe.training.batch_size
+    )
     settings: dict[str, Any] = {
         "lr": HIGHEST,
         "encoder_lr": None,
@@ -68,7 +82,12 @@ def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> Ra
         "accumulate": 1,
         "average": 0.0,
     }
-    settings |= {"schedule": "sweep", "epochs": -(-STEPS // n_batches), "patience": STEPS, "calibrate": False}
+    settings |= {
+        "schedule": "sweep",
+        "epochs": -(-STEPS // n_batches),
+        "patience": STEPS,
+        "calibrate": False,
+    }
     sweep = make_recipe(recipe, training={**recipe.training.model_dump(), **settings})
     losses: list[float] = []
     rates: list[float] = []

@@ -19,12 +19,16 @@ def check(folder: Path) -> dict[str, Any]:
         foreign = files.read_json(folder / CONFIG)
         model_type = foreign.get("model_type") if isinstance(foreign, dict) else None
         if model_type != "textkit":
-            raise ArtifactError(f"model_type is {model_type!r}, expected 'textkit'", where=str(folder / CONFIG))
+            raise ArtifactError(
+                f"model_type is {model_type!r}, expected 'textkit'", where=str(folder / CONFIG)
+            )
     files.check_manifest(folder, kind=KIND, format=FORMAT)
     config = files.read_json(folder / CONFIG)
     if not isinstance(config, dict) or config.get("model_type") != "textkit":
         found = config.get("model_type") if isinstance(config, dict) else None
-        raise ArtifactError(f"model_type is {found!r}, expected 'textkit'", where=str(folder / CONFIG))
+        raise ArtifactError(
+            f"model_type is {found!r}, expected 'textkit'", where=str(folder / CONFIG)
+        )
     labels = config.get("labels")
     if not isinstance(labels, list) or not labels or not isinstance(config.get("recipe"), dict):
         raise ArtifactError("no labels or no recipe in it", where=str(folder / CONFIG))

@@ -1,8 +1,9 @@
-"""The model folder: save and load a TextClassifier as JSON and safetensors, nothing that can run code.
+"""The model folder: save and load a TextClassifier as JSON and safetensors, nothing that can run
+code.
 
-`config.json` holds the labels and the whole recipe, `model.safetensors` the weights, `tokenizer.json` and
-`tokenizer_config.json` the tokenizer, `manifest.json` the format number and the SHA-256 of every file. The layout is
-Hugging Face's.
+`config.json` holds the labels and the whole recipe, `model.safetensors` the weights,
+`tokenizer.json` and `tokenizer_config.json` the tokenizer, `manifest.json` the format number and
+the SHA-256 of every file. The layout is Hugging Face's.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ PROBLEM_TYPES = {
 
 def save(classifier: TextClassifier, folder: str | Path) -> None:
     """Write the whole folder under a temporary name, seal it, and give it its name."""
-    weights = {name: value.contiguous() for name, value in sorted(classifier.network_.state_dict().items())}
+    weights = {
+        name: value.contiguous() for name, value in sorted(classifier.network_.state_dict().items())
+    }
     ngrams = classifier.input_.ngrams
     if ngrams is not None and ngrams.kept is not None:
         weights[KEPT] = torch.from_numpy(ngrams.kept)
@@ -54,7 +57,8 @@ def save(classifier: TextClassifier, folder: str | Path) -> None:
 def load(folder: str | Path) -> TextClassifier:
     """Check a model folder against its manifest and open it.
 
-    Raises ArtifactError that names the file which is missing, changed, of a newer format or not textkit's.
+    Raises ArtifactError that names the file which is missing, changed, of a newer format or not
+    textkit's.
     """
     from textkit.classify.classifier import TextClassifier, make_network
 
@@ -71,7 +75,9 @@ def load(folder: str | Path) -> TextClassifier:
     classifier.temperature_ = float(config.get("temperature", 1.0))
     classifier.thresholds_ = np.array(config.get("thresholds", []), dtype=np.float64)
     try:
-        weights = {_present_name(name): value for name, value in load_file(folder / WEIGHTS).items()}
+        weights = {
+            _present_name(name): value for name, value in load_file(folder / WEIGHTS).items()
+        }
         kept = weights.pop(KEPT, None)
         classifier.input_ = TextInput.make(
             recipe,
@@ -80,12 +86,17 @@ def load(folder: str | Path) -> TextClassifier:
             n_fixed=len(weights.get("embedding.fixed", ())),
         )
         network = make_network(
-            recipe, classifier.input_, n_outputs=len(classifier.classes_), encoder_options=config.get("encoder_options")
+            recipe,
+            classifier.input_,
+            n_outputs=len(classifier.classes_),
+            encoder_options=config.get("encoder_options"),
         )
         network.load_state_dict(weights)
     except (SafetensorError, RuntimeError) as err:
         reason = " ".join(str(err).split())
-        raise ArtifactError(f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)) from err
+        raise ArtifactError(
+            f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)
+        ) from err
     classifier.network_ = network.eval()
     return classifier
 

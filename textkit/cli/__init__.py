@@ -1,7 +1,7 @@
 """The command line: one small module per verb, imported when its verb is called.
 
-Data goes to standard output, everything else to standard error. A TextkitError prints one line and exits with its code;
-`--debug` shows the traceback.
+Data goes to standard output, everything else to standard error. A TextkitError prints one line and
+exits with its code; `--debug` shows the traceback.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-# verb -> (module under textkit.cli, its line in --help); `textkit --help` imports none of the modules.
+# verb -> (module under textkit.cli, its line in --help); `textkit --help` imports none of the
+# modules.
 VERBS = {
     "data": ("data", "Make, split and check data sets."),
     "tokenize": ("tokenize", "Turn text files into tokens: JSONL, TSV or colours."),
@@ -60,7 +61,9 @@ class VerbGroup(TyperGroup):
             formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
 
 
-app = typer.Typer(cls=VerbGroup, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=VerbGroup, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -74,7 +77,9 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
-    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version."
+    ),
 ) -> None:
     """Raw text in; a trained, measured text classifier out. Every stage can be swapped.
 
@@ -87,7 +92,10 @@ def main() -> None:
     from textkit.cli.errors import run_guarded
 
     arguments = sys.argv[1:]
-    code = run_guarded(lambda: app(args=arguments, prog_name="textkit"), debug="--debug" in arguments)
-    # All files are closed: a last search for cycles among what was imported would take a tenth of a second.
+    code = run_guarded(
+        lambda: app(args=arguments, prog_name="textkit"), debug="--debug" in arguments
+    )
+    # All files are closed: a last search for cycles among what was imported would take a tenth of a
+    # second.
     gc.freeze()
     sys.exit(code)

@@ -13,8 +13,10 @@ _TERMINAL = ("48;5;24", "48;5;58", "48;5;90", "48;5;22", "48;5;94")
 _PAGE = ("#cfe2ff", "#ffe5b4", "#e2d1f9", "#d1f0d5", "#ffd6d6")
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 16px/2 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #111 }}
-p {{ border-bottom: 1px solid #ddd; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; padding: .3rem 0 }}
+body {{ font: 16px/2 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
+  color: #111 }}
+p {{ border-bottom: 1px solid #ddd; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0;
+  padding: .3rem 0 }}
 span {{ border-radius: 3px; padding: .1em 0 }} small {{ color: #666; user-select: none }}
 </style></head><body dir="auto"><h1>{title}</h1>
 <p>{summary}; point at a token to see its id and its span</p>
@@ -75,8 +77,13 @@ def html_page(title: str, texts: Sequence[str], batch: TokenBatch) -> str:
 
 
 def _visible(piece: str, *, keep: str = "") -> str:
-    """Keep control characters of the text from steering the terminal; joiners stay, they make emoji and ligatures."""
+    """Keep control characters of the text from steering the terminal.
+
+    Joiners stay, they make emoji and ligatures.
+    """
     return "".join(
-        char if char.isprintable() or char in keep or char in " \u200c\u200d\u3000" else f"\\x{ord(char):02x}"
+        char
+        if char.isprintable() or char in keep or char in " \u200c\u200d\u3000"
+        else f"\\x{ord(char):02x}"
         for char in piece
     )

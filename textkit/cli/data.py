@@ -32,7 +32,9 @@ def _data() -> None:
 
 @app.command()
 def docstrings(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for train.csv and test.csv.")] = Path("data"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for train.csv and test.csv.")
+    ] = Path("data"),
 ) -> None:
     """Write the quick-start data: the standard library's docstrings, labelled by module family."""
     from textkit.data import quickstart
@@ -43,28 +45,49 @@ def docstrings(
 
 @app.command()
 def split(
-    data: Annotated[Path, typer.Argument(metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for train.* and test.*, or fold-N/ with both.")],
-    share: Annotated[float | None, typer.Option(help="Share of the rows in test.*; by default 0.2.")] = None,
-    folds: Annotated[int | None, typer.Option(min=2, help="Make this many folds, each row once in a test.*.")] = None,
-    group: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Rows of one group, as an author, stay on one side.")
+    data: Annotated[
+        Path, typer.Argument(metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for train.* and test.*, or fold-N/ with both."),
+    ],
+    share: Annotated[
+        float | None, typer.Option(help="Share of the rows in test.*; by default 0.2.")
     ] = None,
-    stratify: Annotated[bool, typer.Option("--stratify/--no-stratify", help="Keep the classes' shares.")] = True,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Make this many folds, each row once in a test.*.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Rows of one group, as an author, stay on one side."),
+    ] = None,
+    stratify: Annotated[
+        bool, typer.Option("--stratify/--no-stratify", help="Keep the classes' shares.")
+    ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     delimiter: Delimiter = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the files and their rows as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the files and their rows as JSON.")
+    ] = False,
 ) -> None:
-    """Split a file into train and test, or into folds: the same format, row for row, byte for byte."""
+    """Split a file into train and test, or into folds: the same format, row for row, byte for
+    byte.
+    """
     from textkit.data import splits
     from textkit.io.row_files import copy_rows
 
     if share is not None and folds is not None:
         raise UsageError("--share and --folds exclude each other")
     lines, codes, groups = _read(
-        data, group=group, stratify=stratify, text=text_column, label=label_column, delimiter=delimiter
+        data,
+        group=group,
+        stratify=stratify,
+        text=text_column,
+        label=label_column,
+        delimiter=delimiter,
     )
     pairs: list[Split]
     if folds is None:
@@ -89,24 +112,41 @@ def split(
     for path, rows in destinations:
         note(f"{path}: {len(rows):,} rows")
     if as_json:
-        write_line(to_json([{"file": str(path), "n_rows": len(rows)} for path, rows in destinations]))
+        write_line(
+            to_json([{"file": str(path), "n_rows": len(rows)} for path, rows in destinations])
+        )
 
 
 @app.command()
 def check(
-    train: Annotated[Path, typer.Argument(metavar="TRAIN", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")],
-    test: Annotated[Path | None, typer.Argument(metavar="TEST", help="Also look for its rows in TRAIN.")] = None,
-    near: Annotated[bool, typer.Option("--near/--no-near", help="Look for texts that are nearly alike.")] = True,
-    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="The files have labels.")] = True,
+    train: Annotated[
+        Path,
+        typer.Argument(metavar="TRAIN", help="txt csv tsv jsonl (.gz .zst), parquet or arrow."),
+    ],
+    test: Annotated[
+        Path | None, typer.Argument(metavar="TEST", help="Also look for its rows in TRAIN.")
+    ] = None,
+    near: Annotated[
+        bool, typer.Option("--near/--no-near", help="Look for texts that are nearly alike.")
+    ] = True,
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="The files have labels.")
+    ] = True,
     tiny: Annotated[int, typer.Option(min=0, help="A class with fewer rows is tiny.")] = 10,
-    long: Annotated[int, typer.Option(min=1, help="A text with more characters is very long.")] = 10_000,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when anything was found.")] = False,
+    long: Annotated[
+        int, typer.Option(min=1, help="A text with more characters is very long.")
+    ] = 10_000,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 when anything was found.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     delimiter: Delimiter = None,
 ) -> None:
-    """Look for duplicates, leakage, contradictions, tiny classes, odd labels, empty and very long texts."""
+    """Look for duplicates, leakage, contradictions, tiny classes, odd labels, empty and very
+    long texts.
+    """
     from textkit.data.check import check_files
     from textkit.errors import DataError
 
@@ -128,7 +168,10 @@ def check(
     else:
         _show(report)
     if strict and report.findings:
-        raise DataError(f"{len(report.findings)} kinds of trouble were found, and --strict was given", where=str(train))
+        raise DataError(
+            f"{len(report.findings)} kinds of trouble were found, and --strict was given",
+            where=str(train),
+        )
 
 
 def _show(report: Report) -> None:
@@ -154,7 +197,9 @@ def _show(report: Report) -> None:
         for example in found.examples:
             console.print("  " + _line(example.where, example.label, example.text))
             if example.other is not None:
-                console.print("    = " + _line(example.other, example.other_label, example.other_text or ""))
+                console.print(
+                    "    = " + _line(example.other, example.other_label, example.other_text or "")
+                )
 
 
 def _line(where: str, label: str | None, text: str) -> str:
@@ -162,9 +207,17 @@ def _line(where: str, label: str | None, text: str) -> str:
 
 
 def _read(
-    data: Path, *, group: str | None, stratify: bool, text: str | None, label: str | None, delimiter: str | None
+    data: Path,
+    *,
+    group: str | None,
+    stratify: bool,
+    text: str | None,
+    label: str | None,
+    delimiter: str | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
-    """Read where each row begins, the number of its class (0 without stratify) and of its group, if asked for."""
+    """Read where each row begins, the number of its class (0 without stratify) and of its group,
+    if asked for.
+    """
     import numpy as np
 
     from textkit.io.corpus import RowReader
@@ -172,7 +225,14 @@ def _read(
     if str(data) == "-":
         raise UsageError("standard input cannot be read a second time: name a file")
     keep = () if group is None else (group,)
-    reader = RowReader(data, text_column=text, label_column=label, delimiter=delimiter, labelled=stratify, keep=keep)
+    reader = RowReader(
+        data,
+        text_column=text,
+        label_column=label,
+        delimiter=delimiter,
+        labelled=stratify,
+        keep=keep,
+    )
     if group is not None and reader.format == "txt":
         raise UsageError(f"{data} has no columns; --group needs csv, tsv, jsonl, parquet or arrow")
     columns: tuple[array[int], ...] = (array("q"), array("q"), array("q"))

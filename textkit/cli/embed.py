@@ -1,4 +1,6 @@
-"""`textkit embed`: a corpus in, one vector a row out, as numbered parts in a folder, resumable to the same bytes."""
+"""`textkit embed`: a corpus in, one vector a row out, as numbered parts in a folder, resumable
+to the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -50,48 +52,87 @@ class Unknown(StrEnum):
 def embed(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="FILES", help="Files, globs, folders: txt csv tsv jsonl parquet arrow, .gz .zst."),
+        typer.Argument(
+            metavar="FILES",
+            help="Files, globs, folders: txt csv tsv jsonl parquet arrow, .gz .zst.",
+        ),
     ],
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", help="Vectors (folder, file, glove, spacy:NAME), a folder of a model, or hf:NAME."
+            "--model",
+            "-m",
+            help="Vectors (folder, file, glove, spacy:NAME), a folder of a model, or hf:NAME.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", "-o", help="Folder for the parts.")],
-    output: Annotated[Output, typer.Option("--as", help="What a part is written as.")] = Output.parquet,
+    output: Annotated[
+        Output, typer.Option("--as", help="What a part is written as.")
+    ] = Output.parquet,
     dtype: Annotated[Dtype, typer.Option(help="How numbers are stored.")] = Dtype.float32,
-    words: Annotated[bool, typer.Option("--words", help="Each row is a word, looked up whole in vectors.")] = False,
+    words: Annotated[
+        bool, typer.Option("--words", help="Each row is a word, looked up whole in vectors.")
+    ] = False,
     unknown: Annotated[
         Unknown | None,
         typer.Option(
-            help="With --words, an unknown word: by default ngram with fastText, else zero.", show_default=False
+            help="With --words, an unknown word: by default ngram with fastText, else zero.",
+            show_default=False,
         ),
     ] = None,
     pooling: Annotated[
         list[str] | None,
-        typer.Option(help="Vectors: mean, sif, max. Models: mean, cls, last, max; may be repeated to join several."),
+        typer.Option(
+            help="Vectors: mean, sif, max. Models: mean, cls, last, max; may be repeated to join"
+            " several."
+        ),
     ] = None,
     normalize: Annotated[
-        bool | None, typer.Option("--normalize/--no-normalize", help="Scale to length 1; else as the model says.")
+        bool | None,
+        typer.Option(
+            "--normalize/--no-normalize", help="Scale to length 1; else as the model says."
+        ),
     ] = None,
     prompt: Annotated[str | None, typer.Option(help="Text before each text.")] = None,
     prompt_name: Annotated[str | None, typer.Option(help="One of the model's own prompts.")] = None,
-    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens a row at most; what is cut is said.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="Tokens a row at most; what is cut is said.")
+    ] = None,
     tokenizer: Annotated[
-        str | None, typer.Option("--tokenizer", "-t", help="For vectors: what cuts texts; else what they came with.")
+        str | None,
+        typer.Option(
+            "--tokenizer", "-t", help="For vectors: what cuts texts; else what they came with."
+        ),
     ] = None,
     fit_rows: Annotated[
-        int, typer.Option(min=0, help="With --pooling sif: rows to count words and find the common part on; 0: none.")
+        int,
+        typer.Option(
+            min=0,
+            help="With --pooling sif: rows to count words and find the common part on; 0: none.",
+        ),
     ] = 20_000,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto (bfloat16 on a GPU), float32, bfloat16.")] = "auto",
-    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Padded tokens of a batch.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column or key that holds the text.")] = None,
-    keep: Annotated[list[str] | None, typer.Option(help="Column to carry along; may be repeated.")] = None,
-    format: Annotated[str | None, typer.Option(help="Input format, where the name does not tell.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, for vectors; a model uses all cores in one.")] = 1,
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Make only every N-th part, from the I-th.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="auto (bfloat16 on a GPU), float32, bfloat16.")
+    ] = "auto",
+    batch_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Padded tokens of a batch.")
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column or key that holds the text.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Column to carry along; may be repeated.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Input format, where the name does not tell.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes, for vectors; a model uses all cores in one.")
+    ] = 1,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Make only every N-th part, from the I-th.")
+    ] = None,
     part_rows: Annotated[
         int, typer.Option(min=1, help="Rows of a part at most; 8 million characters end it too.")
     ] = 10_000,
@@ -129,7 +170,9 @@ def embed(
         embedder = _open_words(model, None if unknown is None else unknown.value)
     else:
         if unknown is not None:
-            raise UsageError("--unknown goes with --words; in a text what has no vector is left out")
+            raise UsageError(
+                "--unknown goes with --words; in a text what has no vector is left out"
+            )
         chosen: Any = None if not pooling else pooling[0] if len(pooling) == 1 else pooling
         embedder = TextEmbedder.open(
             model,
@@ -176,7 +219,10 @@ def _open_words(spec: str, unknown: str | None) -> TextEmbedder:
 
 
 def _fit(embedder: TextEmbedder, source: Inputs, n_rows: int) -> TextEmbedder:
-    """Fit SIF on the first rows, which a shard and a resumed job read too; the inputs are then read from the start."""
+    """Fit SIF on the first rows, which a shard and a resumed job read too.
+
+    The inputs are then read from the start.
+    """
     from textkit.cli.output import note
     from textkit.io.bulk import Inputs, describe_inputs
 
@@ -219,7 +265,12 @@ def _write_parts(
     from textkit.io import bulk
     from textkit.jobs.embedded import embed_part, start_worker
 
-    description = {"kind": "embed", "model": embedder.describe(), "output": plan.output, "dtype": plan.dtype}
+    description = {
+        "kind": "embed",
+        "model": embedder.describe(),
+        "output": plan.output,
+        "dtype": plan.dtype,
+    }
     job = bulk.Job.open(
         plan.folder,
         source,
@@ -233,15 +284,26 @@ def _write_parts(
     done = n_truncated = n_empty = 0
     started = time.perf_counter()
     with Progress("embedding") as progress:
-        for part in bulk.map_parts(embed_part, job.missing(), workers=workers, start=start_worker, arguments=arguments):
-            done, n_truncated, n_empty = done + part.n_rows, n_truncated + part.n_truncated, n_empty + part.n_empty
-            progress.update(done, details=f"{done / max(time.perf_counter() - started, 1e-9):,.0f} rows/s")
+        for part in bulk.map_parts(
+            embed_part, job.missing(), workers=workers, start=start_worker, arguments=arguments
+        ):
+            done, n_truncated, n_empty = (
+                done + part.n_rows,
+                n_truncated + part.n_truncated,
+                n_empty + part.n_empty,
+            )
+            progress.update(
+                done, details=f"{done / max(time.perf_counter() - started, 1e-9):,.0f} rows/s"
+            )
     job.finish({"dim": embedder.dim, "dtype": plan.dtype, "rows": job.rows})
     seconds = time.perf_counter() - started
     for line in source.notes:
         note(line)
     cut = f", {n_truncated:,} rows cut at the model's length" if n_truncated else ""
     empty = f", {n_empty:,} rows without a known word: zeros" if n_empty else ""
-    note(f"{done:,} rows, {embedder.dim} wide{cut}{empty}, {seconds:.1f} s, {done / max(seconds, 1e-9):,.0f} rows/s")
+    note(
+        f"{done:,} rows, {embedder.dim} wide{cut}{empty}, {seconds:.1f} s,"
+        f" {done / max(seconds, 1e-9):,.0f} rows/s"
+    )
     ready = f", {len(job.ready):,} of them finished before" if job.ready else ""
     note(f"{job.folder}: {job.n_parts:,} parts, {job.n_rows:,} rows{ready}")

@@ -12,11 +12,16 @@ INTERRUPTED, TERMINATED, BROKEN_PIPE, BUG = 130, 143, 141, 70
 
 
 class CarriedError(Exception):
-    """Carry a KeyboardInterrupt or BrokenPipeError, its cause, past typer, which has exits of its own for both."""
+    """Carry a KeyboardInterrupt or BrokenPipeError, its cause, past typer, which has exits of
+    its own for both.
+    """
 
 
 class StoppedError(Exception):
-    """A signal ended the work early, and what was done is saved; `str` says what to run to go on."""
+    """A signal ended the work early, and what was done is saved.
+
+    `str` says what to run to go on.
+    """
 
     def __init__(self, message: str, *, exit_code: int) -> None:
         super().__init__(message)
@@ -39,11 +44,14 @@ def run_guarded(work: Callable[[], object], *, debug: bool) -> int:
     except KeyboardInterrupt:
         return fail("interrupted", code=INTERRUPTED, debug=False)
     except BrokenPipeError:
-        # The reader of our output went away, as in `textkit tokenize ... | head`: not an error worth a word.
+        # The reader of our output went away, as in `textkit tokenize ... | head`: not an error
+        # worth a word.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as err:  # noqa: BLE001 - the last line of defence: a bug becomes one line and exit code 70
-        message = f"a bug in textkit: {type(err).__name__}: {err}; run again with --debug and report it"
+        message = (
+            f"a bug in textkit: {type(err).__name__}: {err}; run again with --debug and report it"
+        )
         return fail(message, code=BUG, debug=debug)
     return 0
 

@@ -1,4 +1,6 @@
-"""`textkit evaluate`: a model and a test file in; numbers with intervals, pictures, a report, a comparison out.
+"""`textkit evaluate`: a model and a test file in.
+
+Numbers with intervals, pictures, a report, a comparison out.
 
 The test file is read, predicted and counted a chunk at a time, so its size does not matter.
 """
@@ -59,17 +61,23 @@ _NAMES = {
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder, as RUN/model.")],
-    data: Annotated[Path, typer.Argument(metavar="TEST", help="csv, tsv, jsonl, or txt with __label__NAME.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="TEST", help="csv, tsv, jsonl, or txt with __label__NAME.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Write one line of JSON.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Also write a report: one HTML page with everything.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a report: one HTML page with everything.")
+    ] = None,
     png: Annotated[
         Path | None,
         typer.Option(
-            help="Picture; by default confusion.png, labels.png or predictions.png, beside MODEL, and reliability.png."
+            help="Picture; by default confusion.png, labels.png or predictions.png, beside MODEL,"
+            " and reliability.png."
         ),
     ] = None,
     compare: Annotated[
-        list[Path] | None, typer.Option(help="Another model folder, or a file of predictions; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="Another model folder, or a file of predictions; may be repeated."),
     ] = None,
     baseline: Annotated[
         Path | None, typer.Option(help=f"Training file: also train {BASELINE} on it and compare.")
@@ -77,7 +85,9 @@ def evaluate(
     errors: Annotated[int, typer.Option(min=0, help="Worst errors that the report lists.")] = 50,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
-    label_separator: Annotated[str, typer.Option(help="Between the labels of a row, for multi-label.")] = "|",
+    label_separator: Annotated[
+        str, typer.Option(help="Between the labels of a row, for multi-label.")
+    ] = "|",
     delimiter: Annotated[str | None, typer.Option(help="Field delimiter of a csv file.")] = None,
 ) -> None:
     """Measure a model on a test file."""
@@ -89,12 +99,17 @@ def evaluate(
     reader = corpus.RowReader(data, labelled=True, **columns)  # type: ignore[arg-type]
     task = task_of(classifier)
     if task != "single-label" and (compare or baseline):
-        raise UsageError(f"{model} is a {task} model; --compare and --baseline are for one label a text")
+        raise UsageError(
+            f"{model} is a {task} model; --compare and --baseline are for one label a text"
+        )
     output = _Output(model, data, as_json, html, png)
     if task == "regression":
         _tell_numbers(measure_numbers(classifier, reader, n_mistakes=errors), output)
     elif task == "multi-label":
-        _tell_label_sets(measure_label_sets(classifier, reader, separator=label_separator, n_mistakes=errors), output)
+        _tell_label_sets(
+            measure_label_sets(classifier, reader, separator=label_separator, n_mistakes=errors),
+            output,
+        )
     else:
         rivals = [open_rival(other) for other in compare or []]
         if baseline is not None:
@@ -117,8 +132,14 @@ class _Output:
         return f"{self.model} on {self.data.name}"
 
     def picture(self, name: str, *, more: str = "") -> Path:
-        """Give the path of a picture: NAME.png beside the model, or the one of --png, its stem followed by `more`."""
-        return self.model.parent / f"{name}.png" if self.png is None else self.png.with_stem(self.png.stem + more)
+        """Give the path of a picture: NAME.png beside the model, or the one of --png, its stem
+        followed by `more`.
+        """
+        return (
+            self.model.parent / f"{name}.png"
+            if self.png is None
+            else self.png.with_stem(self.png.stem + more)
+        )
 
 
 def _tell_labels(stream: Stream, comparisons: dict[str, Comparison], output: _Output) -> None:
@@ -133,11 +154,20 @@ def _tell_labels(stream: Stream, comparisons: dict[str, Comparison], output: _Ou
         write_line(render(found))
         for name, pair in comparisons.items():
             write_line("\n" + render_comparison(name, pair))
-    confusion, reliability = output.picture("confusion"), output.picture("reliability", more="-reliability")
+    confusion, reliability = (
+        output.picture("confusion"),
+        output.picture("reliability", more="-reliability"),
+    )
     draw_confusion(found, confusion)
     draw_reliability(found, reliability)
     if output.html is not None:
-        write_html(found, output.html, title=output.title, mistakes=stream.mistakes(), comparisons=comparisons)
+        write_html(
+            found,
+            output.html,
+            title=output.title,
+            mistakes=stream.mistakes(),
+            comparisons=comparisons,
+        )
     _say_written(confusion, reliability, report=output.html)
 
 
@@ -148,7 +178,10 @@ def _tell_label_sets(stream: MultiLabelStream, output: _Output) -> None:
     found = stream.result()
     _say_unseen(found.unseen, found.n_rows, output.data)
     write_line(to_json(found.to_dict()) if output.as_json else render_label_sets(found))
-    labels, reliability = output.picture("labels"), output.picture("reliability", more="-reliability")
+    labels, reliability = (
+        output.picture("labels"),
+        output.picture("reliability", more="-reliability"),
+    )
     draw_labels(found, labels)
     draw_reliability(found, reliability)
     if output.html is not None:
@@ -183,8 +216,13 @@ def render(result: Evaluation) -> str:
 
     width = max(10, *(min(len(name), 30) for name in result.classes))
     lines = [*_numbers(result), "", f"{'class':<{width}}  precision  recall     f1  support"]
-    columns = zip(result.classes, result.precision, result.recall, result.f1, result.support, strict=True)
-    lines += [f"{shorten(name, width):<{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {n:7,}" for name, p, r, f, n in columns]
+    columns = zip(
+        result.classes, result.precision, result.recall, result.f1, result.support, strict=True
+    )
+    lines += [
+        f"{shorten(name, width):<{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {n:7,}"
+        for name, p, r, f, n in columns
+    ]
     if len(result.classes) <= _MATRIX_CLASSES:
         heads = "".join(f"{shorten(name, 8):>9}" for name in result.classes)
         lines += ["", f"{'true, down':<{width}}{heads}   <- predicted"]
@@ -201,8 +239,10 @@ def render_comparison(name: str, pair: Comparison) -> str:
     heading = f"{BASELINE} on the same files" if name == BASELINE else name
     return (
         f"{heading}: accuracy {pair.accuracies[1]:.3f}\n"
-        f"this model's gain: {pair.difference:+.3f} ({interval.low:+.3f} to {interval.high:+.3f}), McNemar's p"
-        f" {f'{p:.3f}' if p >= 0.001 else '< 0.001'} ({pair.only_first:,} rows only this one has right,"
+        f"this model's gain: {pair.difference:+.3f} ({interval.low:+.3f} to {interval.high:+.3f}),"
+        f" McNemar's p"
+        f" {f'{p:.3f}' if p >= 0.001 else '< 0.001'} ({pair.only_first:,} rows only this one has"
+        f" right,"
         f" {pair.only_second:,} only the other)"
     )
 
@@ -222,7 +262,8 @@ def render_label_sets(result: MultiLabelEvaluation) -> str:
     }
     intervals = result.intervals()
     lines = [
-        f"{_NAMES.get(key, key.replace('_', ' ')):<24}{_shown(value):>7}{_interval(intervals.get(key))}"
+        f"{_NAMES.get(key, key.replace('_', ' ')):<24}{_shown(value):>7}"
+        f"{_interval(intervals.get(key))}"
         for key, value in numbers.items()
     ]
     lines += [f"{'rows':<24}{result.n_rows:>7,}", ""]
@@ -239,7 +280,8 @@ def render_label_sets(result: MultiLabelEvaluation) -> str:
     return "\n".join(
         lines
         + [
-            f"{shorten(name, width):<{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {_shown(area):>17}  {n:7,}"
+            f"{shorten(name, width):<{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {_shown(area):>17} "
+            f" {n:7,}"
             for name, p, r, f, area, n in columns
         ]
     )
@@ -252,7 +294,8 @@ def render_numbers(results: dict[str, RegressionEvaluation]) -> str:
         intervals = result.intervals()
         lines = [output] if len(results) > 1 else []
         lines += [
-            f"{_NAMES.get(key, key):<24}{_shown(value, '.4g'):>10}{_interval(intervals.get(key), '.4g')}"
+            f"{_NAMES.get(key, key):<24}{_shown(value, '.4g'):>10}"
+            f"{_interval(intervals.get(key), '.4g')}"
             for key, value in result.scores.items()
         ]
         blocks.append("\n".join([*lines, f"{'rows':<24}{result.n_rows:>10,}"]))
@@ -273,19 +316,26 @@ def _interval(interval: Interval | None, style: str = ".3f") -> str:
 
 
 def _numbers(result: Evaluation) -> Iterator[str]:
-    values = {"accuracy": result.accuracy, "macro_f1": result.macro_f1, "weighted_f1": result.weighted_f1}
+    values = {
+        "accuracy": result.accuracy,
+        "macro_f1": result.macro_f1,
+        "weighted_f1": result.weighted_f1,
+    }
     if result.scores is not None:
         scores = result.scores
         values |= {"roc_auc": scores.roc_auc, "log_loss": scores.log_loss, "brier": scores.brier}
         values["calibration_error"] = scores.calibration_error
     intervals = result.intervals()
     for key, value in values.items():
-        yield f"{_NAMES.get(key, key.replace('_', ' ')):<18}{_shown(value):>7}{_interval(intervals.get(key))}"
+        name = _NAMES.get(key, key.replace("_", " "))
+        yield f"{name:<18}{_shown(value):>7}{_interval(intervals.get(key))}"
     yield f"{'rows':<18}{result.n_rows:>7,}"
 
 
 def _report(result: Evaluation, comparisons: dict[str, Comparison]) -> dict[str, Any]:
-    report = result.to_dict() | {"comparisons": {name: pair.to_dict() for name, pair in comparisons.items()}}
+    report = result.to_dict() | {
+        "comparisons": {name: pair.to_dict() for name, pair in comparisons.items()}
+    }
     if BASELINE in comparisons:
         report["baseline_accuracy"] = comparisons[BASELINE].accuracies[1]
     return report
@@ -295,5 +345,6 @@ def _say_unseen(unseen: dict[str, int], n_rows: int, data: Path) -> None:
     if unseen:
         rows = f"{sum(unseen.values()):,} of {n_rows:,} rows"
         note(
-            f"{data}: {len(unseen)} labels are unknown to the model and count as wrong: {name_some(unseen, 5)} ({rows})"
+            f"{data}: {len(unseen)} labels are unknown to the model and count as wrong:"
+            f" {name_some(unseen, 5)} ({rows})"
         )

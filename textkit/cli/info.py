@@ -28,10 +28,15 @@ def info(
         return
     recipe, labels = config["recipe"], config["labels"]
     shown = ", ".join(str(label) for label in labels[:12]) + (", ..." if len(labels) > 12 else "")
-    write_line(f"{model}: textkit {config['textkit_version']} model, format {manifest['format']}, all files verified")
+    write_line(
+        f"{model}: textkit {config['textkit_version']} model, format {manifest['format']}, all"
+        f" files verified"
+    )
     write_line(f"tokenizer  {recipe['tokenizer']['name']}, {config['vocab_size']:,} tokens")
     write_line(f"embedding  {recipe['embedding']['dim']} wide")
-    write_line(f"encoder    {' '.join(f'{key}={value}' for key, value in recipe['encoder'].items())}")
+    write_line(
+        f"encoder    {' '.join(f'{key}={value}' for key, value in recipe['encoder'].items())}"
+    )
     write_line(f"pooling    {' + '.join(recipe['head']['pooling'])}")
     write_line(f"labels     {len(labels)}: {shown}")
     for name, entry in manifest["files"].items():

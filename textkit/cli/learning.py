@@ -1,7 +1,9 @@
-"""Watch over a library that learns a vocabulary and says nothing meanwhile: a line every 10 s, and Ctrl-C at once.
+"""Watch over a library that learns a vocabulary and says nothing meanwhile: a line every 10 s, and
+Ctrl-C at once.
 
-In: when the texts are read. Out: lines on standard error. tokenizers and sentencepiece report nothing to Python while
-they learn, and hold the main thread, so that Python hears of Ctrl-C only when they are done: another thread does both.
+In: when the texts are read. Out: lines on standard error. tokenizers and sentencepiece report
+nothing to Python while they learn, and hold the main thread, so that Python hears of Ctrl-C only
+when they are done: another thread does both.
 """
 
 from __future__ import annotations
@@ -16,15 +18,19 @@ from typing import Any
 
 from textkit.cli import errors, output
 
-# How long learning takes, as a share of the time that reading the texts took before it: 20 MB of English prose, 30,000
-# tokens, 2 cores. From 8,000 to 60,000 tokens and up to 78 MB bpe gave 0.2 to 0.5, wordpiece 1.1 to 1.4: hence "about".
+# How long learning takes, as a share of the time that reading the texts took before it: 20 MB of
+# English prose, 30,000 tokens, 2 cores. From 8,000 to 60,000 tokens and up to 78 MB bpe gave 0.2 to
+# 0.5, wordpiece 1.1 to 1.4: hence "about".
 SHARE_OF_READING = {"bpe": 0.4, "wordpiece": 1.4, "bpe-char": 2.0, "unigram": 8.0}
 # Python code answers an interrupt within this; what does not is native.
 GRACE_SECONDS = 1.0
 
 
 class Watch:
-    """Say how the learning goes until the `with` block ends; stop the process when Ctrl-C finds it in native code."""
+    """Say how the learning goes until the `with` block ends.
+
+    Stop the process when Ctrl-C finds it in native code.
+    """
 
     def __init__(self, kind: str) -> None:
         self._share = SHARE_OF_READING.get(kind)
@@ -37,7 +43,8 @@ class Watch:
         self._tells.setblocking(False)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._handler: Any = signal.signal(signal.SIGINT, self._answer)
-        # The number of a signal is written here the moment that it comes, whatever the main thread does.
+        # The number of a signal is written here the moment that it comes, whatever the main thread
+        # does.
         self._wakeup = signal.set_wakeup_fd(self._tells.fileno(), warn_on_full_buffer=False)
         self._thread.start()
         return self
@@ -74,7 +81,9 @@ class Watch:
             output.note(describe(so_far, reading_seconds=self._reading_seconds, share=self._share))
 
     def _stop(self) -> None:
-        """End the process from here: nothing has been written yet, and the library would not let it end for minutes."""
+        """End the process from here: nothing has been written yet, and the library would not let
+        it end for minutes.
+        """
         output.error_console().show_cursor(True)  # which a progress bar hides
         os._exit(errors.fail("interrupted", code=errors.INTERRUPTED, debug=False))
 

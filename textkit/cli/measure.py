@@ -1,7 +1,10 @@
-"""Measure a model on a test file, a chunk of rows at a time; what `textkit evaluate` does before it writes.
+"""Measure a model on a test file, a chunk of rows at a time.
 
-In: a classifier, a reader of labelled rows, whatever else predicts the same rows. Out: the evaluation of its task, and
-comparisons. Memory does not grow with the file, but for the two numbers a row of a regression.
+What `textkit evaluate` does before it writes.
+
+In: a classifier, a reader of labelled rows, whatever else predicts the same rows. Out: the
+evaluation of its task, and comparisons. Memory does not grow with the file, but for the two numbers
+a row of a regression.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ BASELINE = "TF-IDF + LinearSVC"
 
 @dataclass(frozen=True)
 class Rival:
-    """Something else that predicts the same rows: its name, its labels for texts, a check when all rows are done."""
+    """Something else that predicts the same rows: its name, its labels for texts, a check when
+    all rows are done.
+    """
 
     name: str
     predict: Callable[[Sequence[str]], Sequence[Any]]
@@ -50,7 +55,9 @@ def measure_labels(
         for rows in read_chunks(reader):
             several = next((row for row in rows if corpus.LABEL_SEPARATOR in str(row.label)), None)
             if several is not None:
-                raise reader.error("the row has several labels, and the model gives one", line=several.line)
+                raise reader.error(
+                    "the row has several labels, and the model gives one", line=several.line
+                )
             texts, labels = [row.text for row in rows], [str(row.label) for row in rows]
             probabilities = classifier.predict_proba(texts)
             stream.add(stream.encode(labels), probabilities, texts)
@@ -70,7 +77,10 @@ def measure_labels(
 def measure_label_sets(
     classifier: Any, reader: corpus.RowReader, *, separator: str, n_mistakes: int
 ) -> MultiLabelStream:
-    """Predict and count every row of a multi-label task; separator: what stands between the labels of a row."""
+    """Predict and count every row of a multi-label task.
+
+    Separator: what stands between the labels of a row.
+    """
     from textkit.evaluation import MultiLabelStream
 
     classes = [str(label) for label in classifier.classes_.tolist()]
@@ -81,7 +91,10 @@ def measure_label_sets(
             texts = [row.text for row in rows]
             marked = [row._replace(label=(row.label or "").translate(marks)) for row in rows]
             probabilities = classifier.predict_proba(texts)
-            predicted = [[classes[i] for i in row.nonzero()[0]] for row in probabilities > classifier.thresholds_]
+            predicted = [
+                [classes[i] for i in row.nonzero()[0]]
+                for row in probabilities > classifier.thresholds_
+            ]
             stream.add(read_labels(marked, "multi-label"), predicted, probabilities, texts)
             progress.update(stream.n_rows)
     result = stream.result()
@@ -90,18 +103,24 @@ def measure_label_sets(
     return stream
 
 
-def measure_numbers(classifier: Any, reader: corpus.RowReader, *, n_mistakes: int) -> dict[str, RegressionStream]:
+def measure_numbers(
+    classifier: Any, reader: corpus.RowReader, *, n_mistakes: int
+) -> dict[str, RegressionStream]:
     """Predict every row of a regression: a stream for each of its outputs, by name."""
     from textkit.evaluation import RegressionStream
 
-    streams = {str(name): RegressionStream(n_mistakes=n_mistakes) for name in classifier.classes_.tolist()}
+    streams = {
+        str(name): RegressionStream(n_mistakes=n_mistakes) for name in classifier.classes_.tolist()
+    }
     n_rows = 0
     with Progress("evaluating") as progress:
         for rows in read_chunks(reader):
             texts = [row.text for row in rows]
             truth = [_read_numbers(reader, row, n=len(streams)) for row in rows]
             predicted = classifier.predict(texts).reshape(len(rows), len(streams)).T
-            for stream, true, found in zip(streams.values(), zip(*truth, strict=True), predicted, strict=True):
+            for stream, true, found in zip(
+                streams.values(), zip(*truth, strict=True), predicted, strict=True
+            ):
                 stream.add(true, found, texts)
             n_rows += len(rows)
             progress.update(n_rows)
@@ -118,7 +137,9 @@ def open_rival(path: Path) -> Rival:
         return Rival(str(path), lambda texts: file.take(len(texts)), file.finish)
     other = TextClassifier.load(path)
     if task_of(other) != "single-label":
-        raise UsageError(f"{path} is a {task_of(other)} model; only models of one label a text can be compared")
+        raise UsageError(
+            f"{path} is a {task_of(other)} model; only models of one label a text can be compared"
+        )
     return Rival(str(path), lambda texts: other.predict(texts).tolist())
 
 
@@ -127,11 +148,15 @@ def train_rival(path: Path, columns: dict[str, str | None]) -> Rival:
     from textkit.evaluation import fit_baseline
 
     rows = read_labelled(path, **columns)
-    return Rival(BASELINE, fit_baseline([row.text for row in rows], [str(row.label) for row in rows]))
+    return Rival(
+        BASELINE, fit_baseline([row.text for row in rows], [str(row.label) for row in rows])
+    )
 
 
 def read_chunks(reader: corpus.RowReader, *, empty: bool = False) -> Iterator[list[corpus.Row]]:
-    """Give the rows in chunks; say at the end what was guessed; refuse a file without rows and an empty label.
+    """Give the rows in chunks; say at the end what was guessed.
+
+    Refuse a file without rows and an empty label.
 
     empty: a row may be without labels.
     """
@@ -171,7 +196,9 @@ def _read_numbers(reader: corpus.RowReader, row: corpus.Row, *, n: int) -> list[
             f"the label '{row.label}' is no number, and the model predicts numbers", line=row.line
         ) from err
     if len(values) != n:
-        raise reader.error(f"the label has {len(values)} numbers, and the model predicts {n}", line=row.line)
+        raise reader.error(
+            f"the label has {len(values)} numbers, and the model predicts {n}", line=row.line
+        )
     return values
 
 

@@ -52,14 +52,19 @@ def clock(seconds: float) -> str:
 class Progress:
     """Show how far a long work is; a context manager.
 
-    `total` is None while it is not known. `details` stand after the bar, such as the loss. silent: show nothing, as all
-    but the first of several processes should.
+    `total` is None while it is not known. `details` stand after the bar, such as the loss. silent:
+    show nothing, as all but the first of several processes should.
     """
 
-    def __init__(self, title: str, *, total: int | None = None, unit: str = "rows", silent: bool = False) -> None:
+    def __init__(
+        self, title: str, *, total: int | None = None, unit: str = "rows", silent: bool = False
+    ) -> None:
         self.title, self.total, self.unit, self.silent = title, total, unit, silent
         self._last_line = time.monotonic()
-        self._began = (0, self._last_line)  # what was done when the work began whose end is guessed, and the time
+        self._began = (
+            0,
+            self._last_line,
+        )  # what was done when the work began whose end is guessed, and the time
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -69,7 +74,10 @@ class Progress:
 
             columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
             self._bar = Bar(
-                *columns, TextColumn("{task.fields[details]}"), TimeRemainingColumn(), console=error_console()
+                *columns,
+                TextColumn("{task.fields[details]}"),
+                TimeRemainingColumn(),
+                console=error_console(),
             )
             self._bar.start()
             self._task = self._bar.add_task(self.title, total=self.total, details="")
@@ -103,4 +111,8 @@ class Progress:
 
     def _eta(self, done: int, now: float) -> str:
         first, began = self._began
-        return clock((now - began) / max(done - first, 1) * max((self.total or 0) - done, 0)) if done > first else "?"
+        return (
+            clock((now - began) / max(done - first, 1) * max((self.total or 0) - done, 0))
+            if done > first
+            else "?"
+        )

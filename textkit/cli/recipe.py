@@ -1,4 +1,6 @@
-"""`textkit recipe`: write the JSON schema of recipes for editors, and show a recipe with nothing left to default."""
+"""`textkit recipe`: write the JSON schema of recipes for editors, and show a recipe with nothing
+left to default.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,12 @@ def schema() -> None:
 @app.command()
 def show(
     recipe: Annotated[
-        Path | None, typer.Argument(metavar="[RECIPE]", help="Recipe file; without it the defaults.")
+        Path | None,
+        typer.Argument(metavar="[RECIPE]", help="Recipe file; without it the defaults."),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as encoder.dim=128.")
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as encoder.dim=128."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write one line of JSON.")] = False,
 ) -> None:

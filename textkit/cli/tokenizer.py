@@ -1,4 +1,6 @@
-"""`textkit tokenizer`: train a vocabulary, count for one, convert one, and report how well it fits."""
+"""`textkit tokenizer`: train a vocabulary, count for one, convert one, and report how well it
+fits.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,13 @@ import typer
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
-Files = Annotated[list[str], typer.Argument(metavar="FILES", help="Files, globs, folders; any format textkit reads.")]
-KindName = Annotated[str, typer.Option("--kind", "-k", help="bpe, wordpiece, unigram, word, char, ... or a plug-in.")]
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILES", help="Files, globs, folders; any format textkit reads."),
+]
+KindName = Annotated[
+    str, typer.Option("--kind", "-k", help="bpe, wordpiece, unigram, word, char, ... or a plug-in.")
+]
 TextColumn = Annotated[str | None, typer.Option(help="Column or key that holds the text.")]
 MinFrequency = Annotated[int | None, typer.Option(help="Leave out what occurs less often.")]
 Lowercase = Annotated[bool | None, typer.Option("--lowercase/--no-lowercase", help="Fold case.")]
@@ -27,10 +34,17 @@ def _tokenizer() -> None:
 
 @app.command()
 def train(
-    inputs: Annotated[list[str], typer.Argument(metavar="FILES", help="Texts, or with --counts counts files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; with several sizes, -SIZE is added.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILES", help="Texts, or with --counts counts files.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder to write; with several sizes, -SIZE is added."),
+    ],
     kind: KindName = "bpe",
-    size: Annotated[str, typer.Option(help="Tokens, special ones included; several as 8000,16000.")] = "30000",
+    size: Annotated[
+        str, typer.Option(help="Tokens, special ones included; several as 8000,16000.")
+    ] = "30000",
     min_frequency: MinFrequency = None,
     lowercase: Lowercase = None,
     form: Form = None,
@@ -40,9 +54,13 @@ def train(
     memory: Annotated[
         str | None, typer.Option(help="Count pieces first, in this much memory (2G), then on disk.")
     ] = None,
-    counts: Annotated[bool, typer.Option("--counts", help="FILES are counts of `textkit tokenizer count`.")] = False,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="FILES are counts of `textkit tokenizer count`.")
+    ] = False,
 ) -> None:
-    """Learn a vocabulary: the same bytes on every run, for any order of the files and any number of threads."""
+    """Learn a vocabulary: the same bytes on every run, for any order of the files and any number
+    of threads.
+    """
     from textkit import tokenizers
     from textkit.cli.learning import Watch
     from textkit.cli.output import note
@@ -51,11 +69,19 @@ def train(
 
     sizes = _parse_sizes(size)
     options = _chosen(
-        size=max(sizes), min_frequency=min_frequency, lowercase=lowercase, form=form, pattern=pattern, split=split
+        size=max(sizes),
+        min_frequency=min_frequency,
+        lowercase=lowercase,
+        form=form,
+        pattern=pattern,
+        split=split,
     )
     if kind == "byte":
         options.pop("size")
-    bounds: dict[str, Any] = {"memory_bytes": None if memory is None else parse_memory(memory), "say": note}
+    bounds: dict[str, Any] = {
+        "memory_bytes": None if memory is None else parse_memory(memory),
+        "say": note,
+    }
     with Watch(kind) as watch:
         if counts:
             watch.start_learning()
@@ -68,7 +94,10 @@ def train(
         made = largest if whole else cut_vocabulary(largest, number)
         folder = out if len(sizes) == 1 else out.with_name(f"{out.name}-{number}")
         made.save(folder)
-        note(f"{folder}: {kind}, {len(made.vocabulary):,} tokens, fingerprint {made.fingerprint[:12]}")
+        note(
+            f"{folder}: {kind}, {len(made.vocabulary):,} tokens, fingerprint"
+            f" {made.fingerprint[:12]}"
+        )
 
 
 @app.command()
@@ -83,15 +112,22 @@ def count(
     text_column: TextColumn = None,
     memory: Annotated[str, typer.Option(help="Memory for counts before they go to disk.")] = "2G",
 ) -> None:
-    """Count pieces for a later `train --counts`, so that machines can count apart and train together."""
+    """Count pieces for a later `train --counts`, so that machines can count apart and train
+    together.
+    """
     from textkit.cli.output import note
     from textkit.tokenizers import counting
     from textkit.tokenizers.train import count_facts, piece_finder
 
     options = _chosen(lowercase=lowercase, form=form, pattern=pattern, split=split)
     limit = counting.parse_memory(memory)
-    note(f"up to {limit // counting.PIECE_BYTES:,} different pieces are held in {memory}; more go to disk")
-    found = counting.count_texts(_texts(inputs, text_column), piece_finder(kind, **options), memory_bytes=limit)
+    note(
+        f"up to {limit // counting.PIECE_BYTES:,} different pieces are held in {memory}; more go"
+        f" to disk"
+    )
+    found = counting.count_texts(
+        _texts(inputs, text_column), piece_finder(kind, **options), memory_bytes=limit
+    )
     number = counting.write_counts(out, found, facts=count_facts(kind, **options))
     note(f"{out}: {number:,} different pieces")
 
@@ -99,22 +135,31 @@ def count(
 @app.command()
 def convert(
     source: Annotated[
-        str, typer.Argument(help="tokenizer.json, vocab.txt, vocab.json, .tiktoken, .model, folder, hf:NAME.")
+        str,
+        typer.Argument(
+            help="tokenizer.json, vocab.txt, vocab.json, .tiktoken, .model, folder, hf:NAME."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
 ) -> None:
-    """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers read."""
+    """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
+    read.
+    """
     from textkit import tokenizers
     from textkit.cli.output import note
 
     made = tokenizers.load(source)
     made.save(out)
-    note(f"{out}: {made.kind}, {len(made.vocabulary):,} tokens, fingerprint {made.fingerprint[:12]}")
+    note(
+        f"{out}: {made.kind}, {len(made.vocabulary):,} tokens, fingerprint {made.fingerprint[:12]}"
+    )
 
 
 @app.command()
 def report(
-    tokenizer: Annotated[str, typer.Argument(metavar="TOKENIZER", help="Folder or file, or hf:NAME.")],
+    tokenizer: Annotated[
+        str, typer.Argument(metavar="TOKENIZER", help="Folder or file, or hf:NAME.")
+    ],
     inputs: Files,
     by: Annotated[str | None, typer.Option(help="Column to report by, such as language.")] = None,
     text_column: TextColumn = None,
@@ -132,8 +177,13 @@ def report(
     write_line(to_json(found) if as_json else render_fit(found))
 
 
-def _texts(inputs: list[str], text_column: str | None, *, when_read: Callable[[], None] | None = None) -> Iterator[str]:
-    """Stream the texts of files with a progress line, with the time left where sizes tell; say what was guessed."""
+def _texts(
+    inputs: list[str], text_column: str | None, *, when_read: Callable[[], None] | None = None
+) -> Iterator[str]:
+    """Stream the texts of files with a progress line, with the time left where sizes tell.
+
+    Say what was guessed.
+    """
     from textkit.cli.output import Progress, note
     from textkit.io.bulk import Inputs
 

@@ -1,7 +1,7 @@
 """`textkit train`: a file of texts and labels in, a run folder out.
 
-The run folder is described in textkit/jobs/runs.py. Ctrl-C or SIGTERM stops after the present step, keeps the best model so
-far and a checkpoint; `--resume` goes on from there, also after a kill.
+The run folder is described in textkit/jobs/runs.py. Ctrl-C or SIGTERM stops after the present step,
+keeps the best model so far and a checkpoint; `--resume` goes on from there, also after a kill.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class StopSignal:
         self.number: int | None = None
 
     def __enter__(self) -> StopSignal:
-        self._before = {number: signal.signal(number, self._catch) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {
+            number: signal.signal(number, self._catch) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,12 +53,20 @@ class StopSignal:
 @app.command()
 def train(
     data: Annotated[
-        Path, typer.Argument(metavar="TRAIN", help="csv, tsv, jsonl, or txt with __label__NAME; also .gz.")
+        Path,
+        typer.Argument(
+            metavar="TRAIN", help="csv, tsv, jsonl, or txt with __label__NAME; also .gz."
+        ),
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; by default runs/NAME-TIME.")] = None,
-    recipe: Annotated[Path | None, typer.Option("--recipe", "-r", help="Recipe file (TOML).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder; by default runs/NAME-TIME.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", "-r", help="Recipe file (TOML).")
+    ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as encoder.dim=128.")
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as encoder.dim=128."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in -o from where it was stopped.")
@@ -65,11 +75,18 @@ def train(
         Path | None, typer.Option(help="Model folder whose tokenizer and weights to start from.")
     ] = None,
     valid: Annotated[
-        Path | None, typer.Option(help="Validation file; without it a share of the rows is held out.")
+        Path | None,
+        typer.Option(help="Validation file; without it a share of the rows is held out."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="single-label, multi-label or regression.")] = None,
-    tokenizer: Annotated[str | None, typer.Option("--tokenizer", "-t", help="Kind to train, or a saved one.")] = None,
-    encoder: Annotated[str | None, typer.Option("--encoder", "-e", help="bag, cnn, lstm, ..., or a plug-in.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="single-label, multi-label or regression.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option("--tokenizer", "-t", help="Kind to train, or a saved one.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", "-e", help="bag, cnn, lstm, ..., or a plug-in.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data at most.")] = None,
     time_limit: Annotated[
         str | None, typer.Option(help="Stop after this time with the best model: 90s, 5m, 2h.")
@@ -78,27 +95,49 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
-    label_separator: Annotated[str, typer.Option(help="Between the labels of a row, for multi-label.")] = "|",
+    label_separator: Annotated[
+        str, typer.Option(help="Between the labels of a row, for multi-label.")
+    ] = "|",
     delimiter: Annotated[str | None, typer.Option(help="Field delimiter of a csv file.")] = None,
-    baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Compare with TF-IDF + LinearSVC.")] = True,
+    baseline: Annotated[
+        bool, typer.Option("--baseline/--no-baseline", help="Compare with TF-IDF + LinearSVC.")
+    ] = True,
     stream: Annotated[
-        bool, typer.Option("--stream", help="For files larger than memory: tokenize once into mapped files.")
+        bool,
+        typer.Option(
+            "--stream", help="For files larger than memory: tokenize once into mapped files."
+        ),
     ] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard logs.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard logs.")
+    ] = False,
     find_lr: Annotated[
-        bool, typer.Option("--find-lr", help="Do not train: sweep the learning rate, draw the curve, suggest one.")
+        bool,
+        typer.Option(
+            "--find-lr", help="Do not train: sweep the learning rate, draw the curve, suggest one."
+        ),
     ] = False,
 ) -> None:
     """Train a text classifier; the columns are guessed by their names, and the guess is said."""
     from textkit.jobs import runs
     from textkit.recipe import complete_recipe, read_recipe
 
-    require("torch", "accelerate", "matplotlib", *(["sklearn"] if baseline else []), needed_by="training")
+    require(
+        "torch",
+        "accelerate",
+        "matplotlib",
+        *(["sklearn"] if baseline else []),
+        needed_by="training",
+    )
 
     shortcuts = _shortcuts(tokenizer, encoder, epochs, seed, device, task, time_limit)
     run = out or Path("runs") / f"{data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
     asked = recipe is not None or shortcuts or overrides
-    chosen = complete_recipe(read_recipe(recipe, [*shortcuts, *(overrides or [])])) if asked or not resume else None
+    chosen = (
+        complete_recipe(read_recipe(recipe, [*shortcuts, *(overrides or [])]))
+        if asked or not resume
+        else None
+    )
     if resume:
         if out is None:
             raise UsageError("--resume goes on with a run; name its folder with -o")
@@ -114,7 +153,9 @@ def train(
     if stream and (find_lr or init_from is not None):
         raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
     rows = [] if stream else read_labelled(data, **columns, separator=separator)
-    valid_rows = None if valid is None or stream else read_labelled(valid, **columns, separator=separator)
+    valid_rows = (
+        None if valid is None or stream else read_labelled(valid, **columns, separator=separator)
+    )
     if find_lr:
         _sweep(rows, chosen, run)
         return
@@ -182,15 +223,20 @@ def _train_rows(
             lines.append(epoch.to_dict())
             if is_main():
                 runs.write_metrics(run, lines)
-            scores = "  ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in epoch.scores.items())
+            scores = "  ".join(
+                f"{name.replace('_', ' ')} {value:.3f}" for name, value in epoch.scores.items()
+            )
             progress.message(
-                f"epoch {epoch.epoch:2d}  train loss {epoch.train_loss:.3f}  valid loss {epoch.valid_loss:.3f}"
+                f"epoch {epoch.epoch:2d}  train loss {epoch.train_loss:.3f}  valid loss"
+                f" {epoch.valid_loss:.3f}"
                 f"  valid {scores}  padding {epoch.padding_share:.1%}"
             )
             if board is not None:
                 board.epoch(epoch)
 
-        watch = Watch(step=show_step, epoch=show_epoch, note=progress.message, should_stop=lambda: bool(stop))
+        watch = Watch(
+            step=show_step, epoch=show_epoch, note=progress.message, should_stop=lambda: bool(stop)
+        )
         if files is not None:
             data, valid, columns = files
             model = TextClassifier(recipe).fit_file(
@@ -215,7 +261,8 @@ def _train_rows(
     if stop:
         code = TERMINATED if stop.number == signal.SIGTERM else INTERRUPTED
         raise StoppedError(
-            f"stopped by a signal; {run / runs.MODEL} holds the best weights so far; to go on: the same command with"
+            f"stopped by a signal; {run / runs.MODEL} holds the best weights so far; to go on: the"
+            f" same command with"
             f" --resume -o {run}",
             exit_code=code,
         )
@@ -223,7 +270,12 @@ def _train_rows(
 
 
 def _finish(
-    model: Any, rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, run: Path, *, baseline: bool
+    model: Any,
+    rows: list[corpus.Row],
+    valid_rows: list[corpus.Row] | None,
+    run: Path,
+    *,
+    baseline: bool,
 ) -> None:
     """Write run.json and the curves, and say what came out, the baseline beside it."""
     import textkit
@@ -249,9 +301,14 @@ def _finish(
     if model.coverage_ is not None:
         report["coverage"] = model.coverage_.to_dict()
     if model.n_truncated_:
-        note(f"{model.n_truncated_:,} rows were cut at tokenizer.max_length = {model.recipe_.tokenizer.max_length}")
+        note(
+            f"{model.n_truncated_:,} rows were cut at tokenizer.max_length ="
+            f" {model.recipe_.tokenizer.max_length}"
+        )
     if history.best is not None:
-        scores = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in history.best.scores.items())
+        scores = ", ".join(
+            f"{name.replace('_', ' ')} {value:.3f}" for name, value in history.best.scores.items()
+        )
         note(
             f"best: epoch {history.best.epoch}, validation {scores}"
             f" ({n_weights:,} weights, {clock(history.seconds)} on {history.device},"
@@ -269,7 +326,9 @@ def _finish(
     note(f"model: {run / runs.MODEL}")
 
 
-def _baseline(rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, recipe: Any) -> tuple[str, float]:
+def _baseline(
+    rows: list[corpus.Row], valid_rows: list[corpus.Row] | None, recipe: Any
+) -> tuple[str, float]:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
     from textkit.classify.classifier import split_validation
     from textkit.data.targets import encode_labels, find_classes
@@ -302,7 +361,9 @@ def read_labels(rows: list[corpus.Row], task: str) -> list[Any]:
         try:
             numbers.append([float(value) for value in values])
         except ValueError:
-            raise DataError(f"line {row.line}: the label is {row.label!r}; regression wants a number") from None
+            raise DataError(
+                f"line {row.line}: the label is {row.label!r}; regression wants a number"
+            ) from None
     return numbers
 
 
@@ -314,7 +375,9 @@ def read_labelled(
     delimiter: str | None = None,
     separator: str | None = None,
 ) -> list[corpus.Row]:
-    """Read all rows with their labels; say what was guessed; refuse a file without rows and an empty label.
+    """Read all rows with their labels; say what was guessed.
+
+    Refuse a file without rows and an empty label.
 
     separator: for multi-label, what stands between the labels of a row; such a row may have none.
     """
@@ -331,7 +394,9 @@ def read_labelled(
         return [row._replace(label=(row.label or "").translate(marks)) for row in rows]
     several = next((row for row in rows if corpus.LABEL_SEPARATOR in (row.label or "")), None)
     if several is not None:
-        raise reader.error("the row has several labels; train with --task multi-label", line=several.line)
+        raise reader.error(
+            "the row has several labels; train with --task multi-label", line=several.line
+        )
     empty = next((row for row in rows if row.label == ""), None)
     if empty is not None:
         raise reader.error("the label is empty", line=empty.line)
@@ -372,4 +437,6 @@ def read_seconds(text: str) -> float:
     try:
         return float(number) * factor
     except ValueError:
-        raise UsageError(f"--time-limit is '{text}', expected a time such as 90s, 5m or 2h") from None
+        raise UsageError(
+            f"--time-limit is '{text}', expected a time such as 90s, 5m or 2h"
+        ) from None

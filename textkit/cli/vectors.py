@@ -1,4 +1,5 @@
-"""`textkit vectors`: train, convert, describe, search, index, score and draw word vectors of any known format.
+"""`textkit vectors`: train, convert, describe, search, index, score and draw word vectors of any
+known format.
 
 Longer than other modules: most of it is the options of eight verbs.
 """
@@ -22,12 +23,20 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 Spec = Annotated[
     str,
-    typer.Argument(metavar="VECTORS", help="Folder or file of any known format, glove, or spacy:NAME."),
+    typer.Argument(
+        metavar="VECTORS", help="Folder or file of any known format, glove, or spacy:NAME."
+    ),
 ]
-Cache = Annotated[Path | None, typer.Option(help="Where large files are converted to; by default the user's cache.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Where large files are converted to; by default the user's cache."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 IndexFolder = Annotated[
-    Path | None, typer.Option("--index", help="Index that `textkit vectors index` wrote: faster in millions of rows.")
+    Path | None,
+    typer.Option(
+        "--index", help="Index that `textkit vectors index` wrote: faster in millions of rows."
+    ),
 ]
 Top = Annotated[int, typer.Option("--top", "-k", min=1, help="Neighbours a word.")]
 
@@ -68,29 +77,48 @@ def _vectors() -> None:
 
 @app.command()
 def train(
-    inputs: Annotated[list[str], typer.Argument(metavar="FILES", help="Files, globs, folders; any known format.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILES", help="Files, globs, folders; any known format.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    model: Annotated[Model, typer.Option("--model", "-m", help="What is trained.")] = Model.word2vec,
+    model: Annotated[
+        Model, typer.Option("--model", "-m", help="What is trained.")
+    ] = Model.word2vec,
     algorithm: Annotated[Algorithm, typer.Option(help="How.")] = Algorithm.skipgram,
     tokenizer: Annotated[
-        str, typer.Option("--tokenizer", "-t", help="word, whitespace, char, ..., or a tokenizer's folder.")
+        str,
+        typer.Option(
+            "--tokenizer", "-t", help="word, whitespace, char, ..., or a tokenizer's folder."
+        ),
     ] = "word",
-    lowercase: Annotated[bool, typer.Option("--lowercase", help="Fold case, with -t word and the like.")] = False,
+    lowercase: Annotated[
+        bool, typer.Option("--lowercase", help="Fold case, with -t word and the like.")
+    ] = False,
     dim: Annotated[int, typer.Option(help="Width of a vector.")] = 100,
     window: Annotated[int, typer.Option(help="Words to either side.")] = 5,
     min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
-    max_words: Annotated[int | None, typer.Option(help="Keep only the most frequent words.")] = None,
+    max_words: Annotated[
+        int | None, typer.Option(help="Keep only the most frequent words.")
+    ] = None,
     negative: Annotated[int, typer.Option(help="Negative samples.")] = 5,
     epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 5,
-    sample: Annotated[float, typer.Option(help="Leave out occurrences of words more frequent than this.")] = 1e-3,
+    sample: Annotated[
+        float, typer.Option(help="Leave out occurrences of words more frequent than this.")
+    ] = 1e-3,
     alpha: Annotated[float, typer.Option(help="First learning rate.")] = 0.025,
     min_n: Annotated[int, typer.Option(help="fastText: shortest character n-gram.")] = 3,
     max_n: Annotated[int, typer.Option(help="fastText: longest character n-gram.")] = 6,
     buckets: Annotated[int, typer.Option(help="fastText: rows for character n-grams.")] = 200_000,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", "-w", help="Threads; with 1 the bytes are the same.")] = 1,
-    text_column: Annotated[str | None, typer.Option(help="Column or key that holds the text.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", help="Threads; with 1 the bytes are the same.")
+    ] = 1,
+    text_column: Annotated[
+        str | None, typer.Option(help="Column or key that holds the text.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
+    ] = False,
 ) -> None:
     """Train word vectors; Ctrl-C saves a checkpoint, and --resume goes on from it."""
     import signal
@@ -125,21 +153,33 @@ def train(
             note=bar.message,
         )
         trained = train_vectors(
-            inputs, out, tokenizer=opened, options=options, text_column=text_column, resume=resume, watch=watch
+            inputs,
+            out,
+            tokenizer=opened,
+            options=options,
+            text_column=text_column,
+            resume=resume,
+            watch=watch,
         )
     if trained is None:
         raise StoppedError(
-            f"stopped by a signal; {out}.training holds the work so far; to go on, add --resume to the same command",
+            f"stopped by a signal; {out}.training holds the work so far; to go on, add --resume to"
+            f" the same command",
             exit_code=TERMINATED if stop.number == signal.SIGTERM else INTERRUPTED,
         )
-    note(f"{out}: {len(trained):,} words, {trained.dim} wide, from {trained.facts['n_tokens']:,} words of text")
+    note(
+        f"{out}: {len(trained):,} words, {trained.dim} wide, from {trained.facts['n_tokens']:,}"
+        f" words of text"
+    )
 
 
 @app.command()
 def convert(
     vectors: Spec,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    dtype: Annotated[Dtype | None, typer.Option(help="Storage; float32 unless VECTORS says otherwise.")] = None,
+    dtype: Annotated[
+        Dtype | None, typer.Option(help="Storage; float32 unless VECTORS says otherwise.")
+    ] = None,
 ) -> None:
     """Turn vectors of any known format into our folder, which opens at once and is mapped."""
     from textkit import Vectors
@@ -179,12 +219,17 @@ def info(vectors: Spec, cache: Cache = None, as_json: AsJson = False) -> None:
     if as_json:
         write_line(to_json(facts))
         return
-    write_line(f"{vectors}: {len(v):,} words, {v.dim} wide, {v.dtype}" + (", all files verified" if own else ""))
+    write_line(
+        f"{vectors}: {len(v):,} words, {v.dim} wide, {v.dtype}"
+        + (", all files verified" if own else "")
+    )
     write_line(f"source     {v.source}")
     write_line(f"table      {len(v.table):,} rows, {v.table.nbytes:,} bytes")
     if v.ngrams is not None:
         lengths = f"{v.ngrams.shortest} to {v.ngrams.longest} characters"
-        write_line(f"n-grams    {len(v.ngrams.table):,} rows, {lengths}: unknown words have vectors too")
+        write_line(
+            f"n-grams    {len(v.ngrams.table):,} rows, {lengths}: unknown words have vectors too"
+        )
     write_line(f"words      {' '.join(v.words[:10])} ...")
     for line in v.notes:
         write_line(f"note       {line}")
@@ -204,7 +249,9 @@ def nearest(
     opened = _open_index(index)
     queries = v.lookup(words, "error" if v.ngrams is None else "ngram")
     found = [
-        v.nearest(word, top, index=opened) if word in v else v.nearest(queries[i : i + 1], top, index=opened)[0]
+        v.nearest(word, top, index=opened)
+        if word in v
+        else v.nearest(queries[i : i + 1], top, index=opened)[0]
         for i, word in enumerate(words)
     ]
     _print_neighbours(words, found, as_json=as_json)
@@ -230,8 +277,12 @@ def analogy(
 def index(
     vectors: Spec,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    connectivity: Annotated[int, typer.Option(min=2, help="Edges a row: more finds more, in more memory.")] = 16,
-    effort: Annotated[int, typer.Option(min=1, help="Candidates a query: more finds more, slower.")] = 64,
+    connectivity: Annotated[
+        int, typer.Option(min=2, help="Edges a row: more finds more, in more memory.")
+    ] = 16,
+    effort: Annotated[
+        int, typer.Option(min=1, help="Candidates a query: more finds more, slower.")
+    ] = 64,
     cache: Cache = None,
 ) -> None:
     """Build an index of neighbours for large tables; nearest and analogy take it as --index."""
@@ -248,13 +299,18 @@ def index(
 def evaluate(
     vectors: Spec,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILES", help="Lines of two words and a score, or of four words.")
+        list[Path],
+        typer.Argument(metavar="FILES", help="Lines of two words and a score, or of four words."),
     ],
-    candidates: Annotated[int | None, typer.Option(min=1, help="Analogies: only of the first N words.")] = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=1, help="Analogies: only of the first N words.")
+    ] = None,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score vectors on word similarities (Spearman) and analogies (accuracy), with their coverage."""
+    """Score vectors on word similarities (Spearman) and analogies (accuracy), with their
+    coverage.
+    """
     from textkit.cli.output import to_json, write_line
     from textkit.evaluation.word_vectors import is_analogies, score_analogies, score_similarity
 
@@ -262,31 +318,48 @@ def evaluate(
     for path in files:
         if is_analogies(path):
             solved = score_analogies(v, path, n_candidates=candidates)
-            correct, covered, n_all = (sum(counts[i] for counts in solved.sections.values()) for i in range(3))
-            line = f"{path.name}: accuracy {solved.accuracy:.3f}, {correct:,} of {covered:,} covered, {n_all:,} in all"
+            correct, covered, n_all = (
+                sum(counts[i] for counts in solved.sections.values()) for i in range(3)
+            )
+            line = (
+                f"{path.name}: accuracy {solved.accuracy:.3f}, {correct:,} of {covered:,}"
+                f" covered, {n_all:,} in all"
+            )
             write_line(to_json({"file": str(path), **solved.to_dict()}) if as_json else line)
             continue
         score = score_similarity(v, path)
-        line = f"{path.name}: Spearman {score.spearman:.3f}, {score.n_covered:,} of {score.n_pairs:,} pairs covered"
+        line = (
+            f"{path.name}: Spearman {score.spearman:.3f}, {score.n_covered:,} of"
+            f" {score.n_pairs:,} pairs covered"
+        )
         if score.missing:
-            line += f"; missing: {', '.join(score.missing[:10])}{', ...' if len(score.missing) > 10 else ''}"
+            more = ", ..." if len(score.missing) > 10 else ""
+            line += f"; missing: {', '.join(score.missing[:10])}{more}"
         write_line(to_json({"file": str(path), **score.to_dict()}) if as_json else line)
 
 
 @app.command()
 def plot(
     vectors: Spec,
-    words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]", help="Words to draw.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="HTML page to write; a PNG of that name beside it.")] = Path(
-        "vectors.html"
-    ),
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORDS]", help="Words to draw.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="HTML page to write; a PNG of that name beside it.")
+    ] = Path("vectors.html"),
     word_file: Annotated[
-        Path | None, typer.Option("--words", help="File of words, one a line; after a tab, a label for its colour.")
+        Path | None,
+        typer.Option(
+            "--words", help="File of words, one a line; after a tab, a label for its colour."
+        ),
     ] = None,
     top: Annotated[
-        int, typer.Option("--top", "-k", min=2, help="With no words named: the first N of the table.")
+        int,
+        typer.Option("--top", "-k", min=2, help="With no words named: the first N of the table."),
     ] = 500,
-    method: Annotated[Method, typer.Option(help="How words are laid out; umap is an extra.")] = Method.pca,
+    method: Annotated[
+        Method, typer.Option(help="How words are laid out; umap is an extra.")
+    ] = Method.pca,
     cache: Cache = None,
 ) -> None:
     """Draw words as points: a page with hover and search, and a PNG."""
@@ -354,7 +427,10 @@ def _open_tokenizer(source: str, *, lowercase: bool) -> Any:
     if not lowercase:
         return open_tokenizer(source)
     if Path(source).exists() or source not in names("tokenizer"):
-        raise UsageError("--lowercase goes with a kind such as word; a trained tokenizer folds case by itself or not")
+        raise UsageError(
+            "--lowercase goes with a kind such as word; a trained tokenizer folds case by itself"
+            " or not"
+        )
     return tokenizers.create(source, lowercase=True)
 
 
@@ -364,10 +440,16 @@ def _show(bar: Any, done: TrainProgress) -> None:
         bar.update(done.words, details="words read")
         return
     loss = "" if done.loss is None else f"  loss {done.loss:.3f}"
-    bar.update(done.words, total=done.total, details=f"epoch {done.epoch}{loss}  {done.words_per_second:,.0f} words/s")
+    bar.update(
+        done.words,
+        total=done.total,
+        details=f"epoch {done.epoch}{loss}  {done.words_per_second:,.0f} words/s",
+    )
 
 
-def _print_neighbours(titles: list[str], found: list[list[tuple[str, float]]], *, as_json: bool) -> None:
+def _print_neighbours(
+    titles: list[str], found: list[list[tuple[str, float]]], *, as_json: bool
+) -> None:
     """Write neighbours as a table on a terminal, tab-separated lines elsewhere, or JSON."""
     import sys
 
@@ -375,7 +457,14 @@ def _print_neighbours(titles: list[str], found: list[list[tuple[str, float]]], *
 
     if as_json:
         for title, row in zip(titles, found, strict=True):
-            write_line(to_json({"query": title, "nearest": [{"word": w, "cosine": round(c, 6)} for w, c in row]}))
+            write_line(
+                to_json(
+                    {
+                        "query": title,
+                        "nearest": [{"word": w, "cosine": round(c, 6)} for w, c in row],
+                    }
+                )
+            )
         return
     if not sys.stdout.isatty():
         for title, row in zip(titles, found, strict=True):
@@ -393,5 +482,7 @@ def _print_neighbours(titles: list[str], found: list[list[tuple[str, float]]], *
         table.add_column("cosine", justify="right")
         table.add_column("")
         for word, cosine in row:
-            table.add_row(Text(word), f"{cosine:.3f}", Text("█" * round(20 * max(cosine, 0.0)), style="cyan"))
+            table.add_row(
+                Text(word), f"{cosine:.3f}", Text("█" * round(20 * max(cosine, 0.0)), style="cyan")
+            )
         console.print(table)

@@ -1,1 +1,3 @@
-"""What stands between rows of text and a training: labels, splits, shards, batches, augmentation, checks."""
+"""What stands between rows of text and a training: labels, splits, shards, batches,
+augmentation, checks.
+"""

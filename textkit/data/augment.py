@@ -1,9 +1,12 @@
-"""Augmentation of training rows: word dropout, swapped neighbours, character noise; each a pure function of its row.
+"""Augmentation of training rows: word dropout, swapped neighbours, character noise.
 
-In: rows with their numbers in the training data, a seed and an epoch. Out: as many rows, changed. What happens to a row
-depends on (seed, epoch, its number) alone, not on the batch that it is in, so a resumed or distributed training sees
-the same. A row that had tokens (a text that had characters) keeps at least one. Validation rows are the caller's to
-leave out. numpy only, vectorised over ragged rows.
+Each a pure function of its row.
+
+In: rows with their numbers in the training data, a seed and an epoch. Out: as many rows, changed.
+What happens to a row depends on (seed, epoch, its number) alone, not on the batch that it is in, so
+a resumed or distributed training sees the same. A row that had tokens (a text that had characters)
+keeps at least one. Validation rows are the caller's to leave out. numpy only, vectorised over
+ragged rows.
 """
 
 from __future__ import annotations
@@ -36,10 +39,12 @@ def augment_tokens(
     swap: float = 0.0,
     unknown_id: int | None = None,
 ) -> TokenBatch:
-    """Swap tokens with their right neighbours, then drop tokens, or replace them by `unknown_id` where it is given.
+    """Swap tokens with their right neighbours, then drop tokens, or replace them by `unknown_id`
+    where it is given.
 
-    rows: (n_rows,) the number of each row in the training data. swap, dropout: probabilities of a token, 0 to below 1.
-    A token moves by one place at most, so of two neighbours that are both to be swapped one is.
+    rows: (n_rows,) the number of each row in the training data. swap, dropout: probabilities of a
+    token, 0 to below 1. A token moves by one place at most, so of two neighbours that are both to
+    be swapped one is.
 
     >>> batch = TokenBatch.from_rows([[1, 2, 3, 4, 5, 6], [], [7]])
     >>> changed = augment_tokens(batch, [10, 11, 12], seed=0, epoch=1, dropout=0.3, swap=0.2)
@@ -68,7 +73,9 @@ def augment_tokens(
             keep[:] = True
     spans = None if batch.spans is None else batch.spans[order][keep]
     kept = np.bincount(row[keep], minlength=len(batch))
-    return TokenBatch(ids[keep], offsets_of(kept), spans, batch.truncated, batch.sources, batch.n_replaced)
+    return TokenBatch(
+        ids[keep], offsets_of(kept), spans, batch.truncated, batch.sources, batch.n_replaced
+    )
 
 
 def augment_texts(
@@ -76,12 +83,14 @@ def augment_texts(
 ) -> list[str]:
     """Make spelling mistakes: each character but white space is changed with probability `noise`.
 
-    It is swapped with the next, deleted, followed by another or replaced by another, all four equally often; the other
-    is one of the text's own, whatever its script. rows: (n_texts,) the number of each text in the training data.
+    It is swapped with the next, deleted, followed by another or replaced by another, all four
+    equally often; the other is one of the text's own, whatever its script. rows: (n_texts,) the
+    number of each text in the training data.
 
     >>> augment_texts(["an unchanged sentence", ""], [0, 1], seed=0, epoch=0, noise=0.0)
     ['an unchanged sentence', '']
-    >>> noisy = augment_texts(["a sentence with some mistakes"] * 2, [5, 5], seed=0, epoch=0, noise=0.3)
+    >>> texts = ["a sentence with some mistakes"] * 2
+    >>> noisy = augment_texts(texts, [5, 5], seed=0, epoch=0, noise=0.3)
     >>> noisy[0] == noisy[1], noisy[0] == "a sentence with some mistakes"
     (True, False)
     """
@@ -109,7 +118,8 @@ def augment_texts(
     changed = codes[_swap_right(np.arange(len(codes)), wanted)]
     replaced = kind == _REPLACED
     changed[replaced] = letters[replaced]
-    # Of a text whose every character would go, the luckiest stays; white space is no character here.
+    # Of a text whose every character would go, the luckiest stays; white space is no character
+    # here.
     keep = _keep_one((kind != _DELETED) & ~space, np.where(space, -1.0, luck), offsets) | space
     inserted = (kind == _INSERTED) & keep
     copies = keep.astype(np.int64) + inserted
@@ -122,7 +132,10 @@ def augment_texts(
 
 
 def _swap_right(order: NDArray[np.int64], wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Swap the wanted places with the next; in a run of wanted places every other one, so that none moves twice."""
+    """Swap the wanted places with the next.
+
+    In a run of wanted places every other one, so that none moves twice.
+    """
     index = np.arange(len(wanted))
     last_unwanted = np.maximum.accumulate(np.where(wanted, -1, index)) if len(index) else index
     swapped = np.flatnonzero(wanted & ((index - last_unwanted) % 2 == 1))
@@ -131,14 +144,18 @@ def _swap_right(order: NDArray[np.int64], wanted: NDArray[np.bool_]) -> NDArray[
     return order
 
 
-def _keep_one(keep: NDArray[np.bool_], luck: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _keep_one(
+    keep: NDArray[np.bool_], luck: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> NDArray[np.bool_]:
     """Keep the luckiest place of every row that has places but would keep none."""
     full = np.flatnonzero(np.diff(offsets))
     if not len(full):
         return keep
     starts = offsets[:-1][full]
     empty = ~np.logical_or.reduceat(keep, starts)
-    best = np.repeat(np.where(empty, np.maximum.reduceat(luck, starts), np.inf), np.diff(offsets)[full])
+    best = np.repeat(
+        np.where(empty, np.maximum.reduceat(luck, starts), np.inf), np.diff(offsets)[full]
+    )
     kept: NDArray[np.bool_] = keep | ((luck == best) & (luck >= 0))
     return kept
 
@@ -163,5 +180,7 @@ def _check_rate(rate: float, name: str) -> None:
 def _check_row_numbers(rows: Sequence[int] | IntArray, n_rows: int) -> NDArray[np.int64]:
     numbers = np.asarray(rows, dtype=np.int64)
     if numbers.shape != (n_rows,):
-        raise UsageError(f"{n_rows} rows but row numbers of shape {numbers.shape}; expected one number a row")
+        raise UsageError(
+            f"{n_rows} rows but row numbers of shape {numbers.shape}; expected one number a row"
+        )
     return numbers

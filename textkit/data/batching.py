@@ -1,4 +1,6 @@
-"""Which rows go into which batch: rows of like length together, in an order that depends on (seed, epoch) alone."""
+"""Which rows go into which batch: rows of like length together, in an order that depends on
+(seed, epoch) alone.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows are shuffled, cut into windows of this many batches and sorted by length inside each, so that rows of like length
-# meet and batches still differ from epoch to epoch.
+# Rows are shuffled, cut into windows of this many batches and sorted by length inside each, so that
+# rows of like length meet and batches still differ from epoch to epoch.
 WINDOW_BATCHES = 50
 
 
@@ -22,7 +24,8 @@ def plan_batches(
 ) -> list[NDArray[np.int64]]:
     """Deal rows into shuffled batches of like length; every row is in exactly one batch.
 
-    lengths: (n_rows,) tokens a row. window_batches: 1 gives batches of any lengths. Returns each batch's row indices.
+    lengths: (n_rows,) tokens a row. window_batches: 1 gives batches of any lengths. Returns each
+    batch's row indices.
 
     >>> batches = plan_batches(np.array([3, 1, 2, 9]), batch_size=2, seed=0, epoch=0)
     >>> sorted(row for batch in batches for row in batch.tolist())
@@ -42,11 +45,15 @@ def plan_batches(
 def plan_token_budget(
     lengths: NDArray[np.integer[Any]], *, batch_tokens: int, seed: int, epoch: int
 ) -> list[NDArray[np.int64]]:
-    """Deal rows into shuffled batches of at most `batch_tokens` padded positions; a longer row is a batch alone.
+    """Deal rows into shuffled batches of at most `batch_tokens` padded positions.
 
-    lengths: (n_rows,) tokens a row; an empty row takes one position. Batches of short rows hold many of them.
+    A longer row is a batch alone.
 
-    >>> sorted(sorted(b.tolist()) for b in plan_token_budget(np.array([2, 2, 9, 2]), batch_tokens=6, seed=0, epoch=0))
+    lengths: (n_rows,) tokens a row; an empty row takes one position. Batches of short rows hold
+    many of them.
+
+    >>> plan = plan_token_budget(np.array([2, 2, 9, 2]), batch_tokens=6, seed=0, epoch=0)
+    >>> sorted(sorted(batch.tolist()) for batch in plan)
     [[0, 1, 3], [2]]
     """
     generator = np.random.default_rng([seed, epoch])
@@ -62,8 +69,12 @@ def plan_token_budget(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def _cut_by_budget(rows: NDArray[np.int64], widths: NDArray[Any], budget: int) -> list[NDArray[np.int64]]:
-    """Cut rows in order of width from the widest down, so that a batch's first row tells how many fit."""
+def _cut_by_budget(
+    rows: NDArray[np.int64], widths: NDArray[Any], budget: int
+) -> list[NDArray[np.int64]]:
+    """Cut rows in order of width from the widest down, so that a batch's first row tells how
+    many fit.
+    """
     batches, end = [], len(rows)
     while end:
         start = max(0, end - max(budget // int(widths[end - 1]), 1))
@@ -73,7 +84,8 @@ def _cut_by_budget(rows: NDArray[np.int64], widths: NDArray[Any], budget: int) -
 
 
 def plan_sorted(lengths: NDArray[np.integer[Any]], *, batch_tokens: int) -> list[NDArray[np.int64]]:
-    """Deal rows into batches of at most `batch_tokens` padded positions in order of length: the least padding there is.
+    """Deal rows into batches of at most `batch_tokens` padded positions in order of length: the
+    least padding there is.
 
     For prediction, where the order does not matter.
 

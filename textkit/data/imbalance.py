@@ -1,7 +1,8 @@
-"""Classes of unequal size: weights for the loss, and an order of rows in which every class comes equally often.
+"""Classes of unequal size: weights for the loss, and an order of rows in which every class comes
+equally often.
 
-In: class codes (n_rows,). Out: weights (n_classes,), or row numbers drawn with replacement, a pure function of (seed,
-epoch). numpy only.
+In: class codes (n_rows,). Out: weights (n_classes,), or row numbers drawn with replacement, a pure
+function of (seed, epoch). numpy only.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ _STREAM = 0xBA1A
 
 
 def class_weights(codes: Codes, *, n_classes: int, power: float = 1.0) -> NDArray[np.float64]:
-    """Weigh each class by n_rows / (n_classes * its rows), scikit-learn's "balanced": (n_classes,) float64.
+    """Weigh each class by n_rows / (n_classes * its rows), scikit-learn's "balanced": (n_classes,)
+    float64.
 
-    power: 1 gives every class the same total weight, 0 every row; between is milder (0.5: the square root), scaled so
-    that the mean weight of a row stays 1. A class without rows weighs 0: it cannot be learnt, and no loss meets it.
+    power: 1 gives every class the same total weight, 0 every row; between is milder (0.5: the
+    square root), scaled so that the mean weight of a row stays 1. A class without rows weighs 0: it
+    cannot be learnt, and no loss meets it.
 
     >>> class_weights(np.array([0, 0, 0, 1]), n_classes=2).round(3).tolist()
     [0.667, 2.0]
@@ -38,14 +41,22 @@ def class_weights(codes: Codes, *, n_classes: int, power: float = 1.0) -> NDArra
 
 
 def balanced_rows(
-    codes: Codes, *, n_classes: int, seed: int, epoch: int, n_rows: int | None = None, power: float = 1.0
+    codes: Codes,
+    *,
+    n_classes: int,
+    seed: int,
+    epoch: int,
+    n_rows: int | None = None,
+    power: float = 1.0,
 ) -> NDArray[np.int64]:
-    """Draw rows so that classes come equally often: (n_rows,) int64, by default as many as there are, shuffled.
+    """Draw rows so that classes come equally often: (n_rows,) int64, by default as many as there
+    are, shuffled.
 
-    Of each class the share that `power` asks for (1: the same for all; 0: as in the data), to within one row. A class
-    gives all its rows equally often, and once more a random part of them: small classes repeat, of large ones some rows
-    wait for another epoch. For batches of like length: `rows = balanced_rows(...)`, then for each of
-    `plan_batches(lengths[rows], ...)` take `rows[batch]`.
+    Of each class the share that `power` asks for (1: the same for all; 0: as in the data), to
+    within one row. A class gives all its rows equally often, and once more a random part of them:
+    small classes repeat, of large ones some rows wait for another epoch. For batches of like
+    length: `rows = balanced_rows(...)`, then for each of `plan_batches(lengths[rows], ...)` take
+    `rows[batch]`.
 
     >>> rows = balanced_rows(np.array([0, 0, 0, 0, 0, 1]), n_classes=2, seed=0, epoch=1)
     >>> np.array([0, 0, 0, 0, 0, 1])[rows].sum().item()
@@ -58,7 +69,8 @@ def balanced_rows(
     generator = np.random.default_rng([seed, epoch, _STREAM])
     wanted = np.zeros(n_classes)
     wanted[counts > 0] = counts[counts > 0] ** (1 - power)
-    # Round the shares' running sum, shifted at random: each class gets its share rounded up or down, together n_rows.
+    # Round the shares' running sum, shifted at random: each class gets its share rounded up or
+    # down, together n_rows.
     edges = np.concatenate([[0.0], np.cumsum(wanted / wanted.sum())]) * n_rows
     quotas = np.diff(np.floor(edges + generator.random()).astype(np.int64))
     quotas[-1 if counts[-1] else int(np.flatnonzero(counts)[-1])] += n_rows - int(quotas.sum())
@@ -76,5 +88,7 @@ def _count(codes: Codes, n_classes: int) -> NDArray[np.int64]:
     if not len(codes):
         raise DataError("no rows, so no classes to balance")
     if codes.min() < 0 or codes.max() >= n_classes:
-        raise UsageError(f"codes run from {codes.min()} to {codes.max()}, expected 0 to {n_classes - 1}")
+        raise UsageError(
+            f"codes run from {codes.min()} to {codes.max()}, expected 0 to {n_classes - 1}"
+        )
     return np.bincount(codes, minlength=n_classes)

@@ -1,7 +1,9 @@
-"""Labels of a stream of rows -> numbers, before the classes are known: what TokenShards writes while it reads.
+"""Labels of a stream of rows -> numbers, before the classes are known: what TokenShards writes
+while it reads.
 
-In: the label of one row after the other. Out: a number a row at once, and at the end the classes and a table that turns
-those numbers into the targets of textkit.data.targets. Memory grows with the different labels alone.
+In: the label of one row after the other. Out: a number a row at once, and at the end the classes
+and a table that turns those numbers into the targets of textkit.data.targets. Memory grows with the
+different labels alone.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ Label = str | int | float
 class LabelReader:
     """Number labels as they come; ValueError says what is wrong with one.
 
-    task: as of a recipe, or None for texts without labels. classes: the only ones allowed, in their order. separator:
-    what stands between the labels of a row of text, besides LABEL_SEPARATOR.
+    task: as of a recipe, or None for texts without labels. classes: the only ones allowed, in their
+    order. separator: what stands between the labels of a row of text, besides LABEL_SEPARATOR.
 
     >>> reader = LabelReader("single-label")
     >>> [reader.read(label) for label in ("b", "a", "b")]
@@ -34,17 +36,25 @@ class LabelReader:
     """
 
     def __init__(
-        self, task: Task | None, *, classes: Sequence[Label] | None = None, separator: str | None = None
+        self,
+        task: Task | None,
+        *,
+        classes: Sequence[Label] | None = None,
+        separator: str | None = None,
     ) -> None:
         if task not in ("single-label", "multi-label", "regression", None):
-            raise UsageError(f"task is '{task}', expected 'single-label', 'multi-label', 'regression' or None")
+            raise UsageError(
+                f"task is '{task}', expected 'single-label', 'multi-label', 'regression' or None"
+            )
         if classes is not None and len(set(classes)) < len(classes):
             raise UsageError("classes has the same class twice")
         self.task = task
         self.separator = separator
         self.given = None if classes is None else list(classes)
         self.known: dict[Label, int] = {}
-        self.sets: dict[tuple[int, ...], int] = {}  # multi-label: the different sets of classes, numbered
+        self.sets: dict[
+            tuple[int, ...], int
+        ] = {}  # multi-label: the different sets of classes, numbered
         self.width = len(classes) if task == "regression" and classes is not None else 0
         for label in classes or ():
             self.known[label] = len(self.known)
@@ -55,7 +65,9 @@ class LabelReader:
             return 0
         if self.task == "single-label":
             if isinstance(label, str) and LABEL_SEPARATOR in label:
-                raise ValueError("the row has several labels; expected one, or task = 'multi-label'")
+                raise ValueError(
+                    "the row has several labels; expected one, or task = 'multi-label'"
+                )
             return self._class(label)
         if isinstance(label, str):
             text = label.replace(self.separator, LABEL_SEPARATOR) if self.separator else label
@@ -77,7 +89,9 @@ class LabelReader:
             raise ValueError(f"label {label!r} is not among the {len(self.given)} known classes")
         first = next(iter(self.known), label)
         if type(label) is not type(first):
-            raise ValueError(f"label {label!r} is a {type(label).__name__}, the first a {type(first).__name__}")
+            raise ValueError(
+                f"label {label!r} is a {type(label).__name__}, the first a {type(first).__name__}"
+            )
         return self.known.setdefault(label, len(self.known))
 
     def _numbers(self, items: list[Any], label: Any) -> list[float]:
@@ -101,7 +115,9 @@ class LabelReader:
         return sorted(self.known)
 
     def table(self) -> NDArray[Any]:
-        """Give the target of each number that `read` gave: (n,) int64, or (n_sets, n_classes) float32."""
+        """Give the target of each number that `read` gave: (n,) int64, or (n_sets, n_classes)
+        float32.
+        """
         place = {label: i for i, label in enumerate(self.classes())}
         codes = np.array([place[label] for label in self.known], dtype=np.int64)
         if self.task != "multi-label":

@@ -1,8 +1,10 @@
-"""Near-duplicate texts by MinHash, without keeping the texts: 48 bytes a row, vectorised over many rows.
+"""Near-duplicate texts by MinHash, without keeping the texts: 48 bytes a row, vectorised over many
+rows.
 
-In: normalised texts, words with single spaces between. Out: signatures, and the pairs of rows whose sets of word pairs
-are alike. After Broder 1997; of each minimum only 8 bits are kept (Li and Koenig 2010), and pairs are looked for only
-among rows that agree on a whole band of 4 bytes: two texts alike by 0.8 share one of 12 bands with probability .998.
+In: normalised texts, words with single spaces between. Out: signatures, and the pairs of rows whose
+sets of word pairs are alike. After Broder 1997; of each minimum only 8 bits are kept (Li and Koenig
+2010), and pairs are looked for only among rows that agree on a whole band of 4 bytes: two texts
+alike by 0.8 share one of 12 bands with probability .998.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from textkit.data.scramble import scramble
 
 N_BANDS, _BAND_BYTES = 12, 4
 N_HASHES = N_BANDS * _BAND_BYTES
-# With fewer word pairs one changed word makes another text, and 6 of 8 pairs ("what type of currency is used in china",
-# "... australia": .75) are within the estimate's error of .8.
+# With fewer word pairs one changed word makes another text, and 6 of 8 pairs ("what type of
+# currency is used in china", "... australia": .75) are within the estimate's error of .8.
 MIN_PAIRS = 8
 # Chinese, Japanese and Korean put no spaces between words: from here on each character is one.
 _FIRST_CJK = 0x2E80
@@ -39,21 +41,27 @@ def sign(texts: Sequence[str]) -> tuple[Signatures, NDArray[np.bool_]]:
     if len(full):
         starts = (np.cumsum(counts) - counts)[full]
         generator = np.random.default_rng(0x5EED)
-        factors = generator.integers(1, 2**63, size=N_HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        factors = generator.integers(1, 2**63, size=N_HASHES, dtype=np.uint64) * np.uint64(
+            2
+        ) + np.uint64(1)
         for column, factor in enumerate(factors):
             hashed = ((pairs * factor) >> np.uint64(32)).astype(np.uint32)
             signatures[full, column] = np.minimum.reduceat(hashed, starts).astype(np.uint8)
     return signatures, usable
 
 
-def alike(signatures: Signatures, *, threshold: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Find pairs (n_pairs, 2) of rows, the first the smaller number, and their estimated likeness (n_pairs,).
+def alike(
+    signatures: Signatures, *, threshold: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Find pairs (n_pairs, 2) of rows, the first the smaller number, and their estimated likeness
+    (n_pairs,).
 
     In a bundle of many rows each is paired with the first and with the one before, not with all.
     The likeness is the Jaccard index of the word pairs, give or take .06.
 
     >>> text = "one two three four five six seven eight nine ten"
-    >>> pairs, likeness = alike(sign([text, text, "another text altogether with words in it"])[0], threshold=0.8)
+    >>> signatures, _ = sign([text, text, "another text altogether with words in it"])
+    >>> pairs, likeness = alike(signatures, threshold=0.8)
     >>> pairs.tolist(), likeness.tolist()
     ([[0, 1]], [1.0])
     """
@@ -72,14 +80,18 @@ def alike(signatures: Signatures, *, threshold: float) -> tuple[NDArray[np.int64
     agreement = np.zeros(len(pairs))
     for start in range(0, len(pairs), 1 << 18):
         part = pairs[start : start + (1 << 18)]
-        agreement[start : start + len(part)] = (signatures[part[:, 0]] == signatures[part[:, 1]]).mean(axis=1)
+        agreement[start : start + len(part)] = (
+            signatures[part[:, 0]] == signatures[part[:, 1]]
+        ).mean(axis=1)
     likeness = (agreement - 1 / 256) / (1 - 1 / 256)  # one byte in 256 agrees by chance
     chosen = likeness >= threshold
     return pairs[chosen], likeness[chosen]
 
 
 def _word_pairs(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Hash each two neighbouring words of each text: the hashes, row after row, and how many each row has."""
+    """Hash each two neighbouring words of each text: the hashes, row after row, and how many
+    each row has.
+    """
     codes = np.frombuffer(" ".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     if not len(codes):
         return np.zeros(0, np.uint64), np.zeros(len(texts), np.int64)

@@ -1,7 +1,9 @@
-"""The quick-start data: docstrings of the running Python's standard library, labelled by module family.
+"""The quick-start data: docstrings of the running Python's standard library, labelled by module
+family.
 
-In: the `.py` files beside the interpreter, read with `ast` and never imported. Out: train.csv and test.csv with columns
-text,label. Real English under the PSF licence, and no download. The counts vary a little with the Python version.
+In: the `.py` files beside the interpreter, read with `ast` and never imported. Out: train.csv and
+test.csv with columns text,label. Real English under the PSF licence, and no download. The counts
+vary a little with the Python version.
 """
 
 from __future__ import annotations
@@ -18,14 +20,18 @@ from pathlib import Path
 from textkit.errors import DataError
 from textkit.io import files
 
-# Only modules that every Python 3.11+ has, also Debian's, which ships tkinter, idlelib and distutils apart.
+# Only modules that every Python 3.11+ has, also Debian's, which ships tkinter, idlelib and
+# distutils apart.
 FAMILIES = {
     "concurrency": "asyncio multiprocessing threading concurrent subprocess queue sched selectors",
-    "files": "os pathlib shutil tarfile zipfile tempfile _pyio gzip bz2 lzma _compression glob fnmatch posixpath ntpath"
+    "files": "os pathlib shutil tarfile zipfile tempfile _pyio gzip bz2 lzma _compression glob"
+    " fnmatch posixpath ntpath"
     " genericpath stat fileinput filecmp linecache zipimport",
     "language": "importlib inspect ast typing enum dis symtable pkgutil pyclbr modulefinder runpy",
-    "network": "email http urllib wsgiref xmlrpc imaplib smtplib ftplib poplib ssl socket socketserver ipaddress",
-    "numbers": "_pydecimal datetime _pydatetime statistics fractions numbers random calendar _strptime zoneinfo",
+    "network": "email http urllib wsgiref xmlrpc imaplib smtplib ftplib poplib ssl socket"
+    " socketserver ipaddress",
+    "numbers": "_pydecimal datetime _pydatetime statistics fractions numbers random calendar"
+    " _strptime zoneinfo",
     "testing": "unittest doctest pdb bdb logging",
 }
 SEED = 0
@@ -34,7 +40,9 @@ _MIN_WORDS = 3
 
 
 def docstring_rows() -> list[tuple[str, str]]:
-    """Collect (first paragraph, family), each text once; a text that two families share is left out.
+    """Collect (first paragraph, family), each text once.
+
+    A text that two families share is left out.
 
     >>> len(docstring_rows()) > 2000
     True
@@ -48,13 +56,20 @@ def docstring_rows() -> list[tuple[str, str]]:
                     families.setdefault(text, set()).add(family)
     rows = [(text, found.pop()) for text, found in families.items() if len(found) == 1]
     if not rows:
-        raise DataError("no Python sources found; this interpreter ships without its .py files", where=str(library))
+        raise DataError(
+            "no Python sources found; this interpreter ships without its .py files",
+            where=str(library),
+        )
     return rows
 
 
 def split_rows(rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Deal rows into train and test by a seeded hash of the text alone: the same text, the same part, always."""
-    ordered = sorted((hashlib.sha256(f"{SEED} {text}".encode()).digest(), text, label) for text, label in rows)
+    """Deal rows into train and test by a seeded hash of the text alone: the same text, the same
+    part, always.
+    """
+    ordered = sorted(
+        (hashlib.sha256(f"{SEED} {text}".encode()).digest(), text, label) for text, label in rows
+    )
     limit = int(TEST_SHARE * 256)
     train = [(text, label) for digest, text, label in ordered if digest[0] >= limit]
     test = [(text, label) for digest, text, label in ordered if digest[0] < limit]
@@ -77,7 +92,9 @@ def _sources(library: Path, module: str) -> Iterator[Path]:
     """Give the module's own files, its tests left out."""
     if (library / module).is_dir():
         inner = sorted((library / module).rglob("*.py"))
-        yield from (path for path in inner if not {"test", "tests"} & set(path.relative_to(library).parts))
+        yield from (
+            path for path in inner if not {"test", "tests"} & set(path.relative_to(library).parts)
+        )
     elif (library / f"{module}.py").is_file():
         yield library / f"{module}.py"
 

@@ -1,4 +1,5 @@
-"""Rows of encoded texts, seen otherwise than they lie: some of them, or with buckets of n-grams numbered anew.
+"""Rows of encoded texts, seen otherwise than they lie: some of them, or with buckets of n-grams
+numbered anew.
 
 Nothing is copied before it is taken, so the texts may lie on disk.
 """
@@ -74,7 +75,10 @@ class RowView:
 
 @dataclass(frozen=True)
 class RenumberedRows:
-    """Rows with the buckets of hashed n-grams numbered as `ngrams` keeps them. lengths: (n_rows,) ids kept in each."""
+    """Rows with the buckets of hashed n-grams numbered as `ngrams` keeps them.
+
+    Lengths: (n_rows,) ids kept in each.
+    """
 
     whole: Rows
     ngrams: HashedNgrams

@@ -1,7 +1,9 @@
-"""Scrambled 64-bit numbers: hashes, and random draws that depend on nothing but their own coordinates.
+"""Scrambled 64-bit numbers: hashes, and random draws that depend on nothing but their own
+coordinates.
 
-In: integers. Out: integers or numbers from 0 to 1 that look random, one for each, vectorised. A generator gives its
-draws in order, so a row's draws would depend on the rows before it; these depend on (seed, epoch, row, position) alone.
+In: integers. Out: integers or numbers from 0 to 1 that look random, one for each, vectorised. A
+generator gives its draws in order, so a row's draws would depend on the rows before it; these
+depend on (seed, epoch, row, position) alone.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix the bits of each number: the finaliser of SplitMix64 (Steele et al. 2014), which maps 0 to 0.
+    """Mix the bits of each number: the finaliser of SplitMix64 (Steele et al.
+
+    2014), which maps 0 to 0.
 
     >>> scramble(np.array([0, 1], dtype=np.uint64)).tolist()
     [0, 6238072747940578789]
@@ -34,13 +38,17 @@ def draw(*coordinates: int | NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
     """
     state = np.zeros(1, np.uint64)
     for coordinate in coordinates:
-        # A step of SplitMix64 for each coordinate: without the addition (0, 0) and (0,) would be one.
-        state = scramble((state ^ scramble(np.atleast_1d(coordinate).astype(np.uint64) + _GOLDEN)) + _GOLDEN)
+        # A step of SplitMix64 for each coordinate: without the addition (0, 0) and (0,) would be
+        # one.
+        state = scramble(
+            (state ^ scramble(np.atleast_1d(coordinate).astype(np.uint64) + _GOLDEN)) + _GOLDEN
+        )
     return state
 
 
 def sequence(states: NDArray[np.uint64], number: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
-    """Give the number-th draw, from 0, of the sequence that each state begins: SplitMix64 with that state as its seed.
+    """Give the number-th draw, from 0, of the sequence that each state begins: SplitMix64 with that
+    state as its seed.
 
     >>> sequence(np.zeros(2, np.uint64), np.array([0, 1])).tolist()
     [16294208416658607535, 7960286522194355700]

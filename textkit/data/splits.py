@@ -1,7 +1,10 @@
-"""Which rows are held out: stratified by class, by group, or in folds; pure functions of labels, groups and a seed.
+"""Which rows are held out: stratified by class, by group, or in folds.
 
-In: class codes (n_rows,) and group codes (n_rows,), integers. Out: pairs of row arrays (train rows, held-out rows),
-both sorted, which together are all rows once. The pairs of the folds are what scikit-learn takes as `cv`.
+Pure functions of labels, groups and a seed.
+
+In: class codes (n_rows,) and group codes (n_rows,), integers. Out: pairs of row arrays (train rows,
+held-out rows), both sorted, which together are all rows once. The pairs of the folds are what
+scikit-learn takes as `cv`.
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ Codes = NDArray[np.integer[Any]]
 Rows = NDArray[np.int64]
 Split = tuple[Rows, Rows]
 
-# Keeps the splits' random numbers apart from those of the batches and the weights, which use the same seed.
+# Keeps the splits' random numbers apart from those of the batches and the weights, which use the
+# same seed.
 _STREAM = 0xDA7A
 
 
 def split_stratified(codes: Codes, *, share: float, seed: int) -> Split:
-    """Hold out a share of each class, at least one row where it has two: (train rows, held-out rows), both sorted.
+    """Hold out a share of each class, at least one row where it has two: (train rows, held-out
+    rows), both sorted.
 
     >>> train, held = split_stratified(np.array([0] * 8 + [1] * 2), share=0.25, seed=0)
     >>> len(train), len(held)
@@ -38,7 +43,8 @@ def split_stratified(codes: Codes, *, share: float, seed: int) -> Split:
 
 
 def split_grouped(groups: Codes, *, codes: Codes | None = None, share: float, seed: int) -> Split:
-    """Hold out about a share of the rows, and of each class in `codes`, with no group on both sides.
+    """Hold out about a share of the rows, and of each class in `codes`, with no group on both
+    sides.
 
     Raises DataError when there are fewer than two groups.
 
@@ -52,7 +58,9 @@ def split_grouped(groups: Codes, *, codes: Codes | None = None, share: float, se
 
 
 def fold_stratified(codes: Codes, *, n_folds: int, seed: int) -> list[Split]:
-    """Cut the rows into folds; the folds' sizes differ by at most one row, and so does each class over the folds.
+    """Cut the rows into folds.
+
+    The folds' sizes differ by at most one row, and so does each class over the folds.
 
     Raises DataError when there are fewer rows than folds.
 
@@ -67,8 +75,11 @@ def fold_stratified(codes: Codes, *, n_folds: int, seed: int) -> list[Split]:
     return [_pair(len(codes), dealt[fold::n_folds]) for fold in range(n_folds)]
 
 
-def fold_grouped(groups: Codes, *, codes: Codes | None = None, n_folds: int, seed: int) -> list[Split]:
-    """Cut the rows into folds of about the same size and share of each class in `codes`, no group in two of them.
+def fold_grouped(
+    groups: Codes, *, codes: Codes | None = None, n_folds: int, seed: int
+) -> list[Split]:
+    """Cut the rows into folds of about the same size and share of each class in `codes`, no group
+    in two of them.
 
     Raises DataError when there are fewer groups than folds.
 
@@ -80,16 +91,22 @@ def fold_grouped(groups: Codes, *, codes: Codes | None = None, n_folds: int, see
     return [_pair(len(groups), np.flatnonzero(parts == fold)) for fold in range(n_folds)]
 
 
-def _deal_groups(groups: Codes, codes: Codes | None, shares: NDArray[np.float64], *, seed: int) -> Rows:
-    """Give each row the part of its group: largest groups first, each to the part that lacks most of its classes.
+def _deal_groups(
+    groups: Codes, codes: Codes | None, shares: NDArray[np.float64], *, seed: int
+) -> Rows:
+    """Give each row the part of its group: largest groups first, each to the part that lacks most
+    of its classes.
 
-    Greedy, like scikit-learn's StratifiedGroupKFold, but it lowers the summed squared distance of every class's share
-    in every part from the share wanted, over that share, which also allows parts of different sizes.
+    Greedy, like scikit-learn's StratifiedGroupKFold, but it lowers the summed squared distance of
+    every class's share in every part from the share wanted, over that share, which also allows
+    parts of different sizes.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     n_groups = int(group_of.max(initial=-1)) + 1
     if n_groups < len(shares):
-        raise DataError(f"{n_groups} groups cannot be cut into {len(shares)} parts; name another group column")
+        raise DataError(
+            f"{n_groups} groups cannot be cut into {len(shares)} parts; name another group column"
+        )
     _, class_of = np.unique(np.zeros(len(groups)) if codes is None else codes, return_inverse=True)
     n_classes = int(class_of.max(initial=0)) + 1
     members, member_counts = np.unique(group_of * n_classes + class_of, return_counts=True)
@@ -98,17 +115,24 @@ def _deal_groups(groups: Codes, codes: Codes | None, shares: NDArray[np.float64]
     weights = member_counts / np.bincount(class_of, minlength=n_classes)[classes]
 
     order = np.random.default_rng([seed, _STREAM]).permutation(n_groups)
-    # By summed squares of class shares: the worst share is off by .005, scikit-learn's by .014 (tests/data/test_splits.py).
+    # By summed squares of class shares: the worst share is off by .005, scikit-learn's by .014
+    # (tests/data/test_splits.py).
     sizes = np.bincount(members // n_classes, weights=weights**2, minlength=n_groups)
     order = order[np.argsort(-sizes[order], kind="stable")]
-    missing = np.repeat(shares[:, None], n_classes, axis=1)  # (n_parts, n_classes) of each class, still to come
+    missing = np.repeat(
+        shares[:, None], n_classes, axis=1
+    )  # (n_parts, n_classes) of each class, still to come
     part_of = np.zeros(n_groups, np.int64)
     for group in order.tolist():
         here = slice(starts[group], starts[group + 1])
-        part = int(np.argmax((2 * missing[:, classes[here]] - weights[here]) @ weights[here] / shares))
+        part = int(
+            np.argmax((2 * missing[:, classes[here]] - weights[here]) @ weights[here] / shares)
+        )
         missing[part, classes[here]] -= weights[here]
         part_of[group] = part
-    for part in range(len(shares)):  # huge groups can leave a part without any: it gets the smallest of another
+    for part in range(
+        len(shares)
+    ):  # huge groups can leave a part without any: it gets the smallest of another
         counts = np.bincount(part_of, minlength=len(shares))
         if counts[part] == 0:
             spare = order[counts[part_of[order]] > 1]

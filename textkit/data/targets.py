@@ -1,8 +1,9 @@
-"""Labels -> targets: what the user calls the labels of a row, as the numbers that a loss wants, for every task.
+"""Labels -> targets: what the user calls the labels of a row, as the numbers that a loss wants, for
+every task.
 
-single-label: one str or int a row -> int64 (n,), indices into the sorted classes. multi-label: a list of them a row,
-which may be empty -> float32 (n, n_classes) of 0 and 1. regression: a number a row, or a list of them -> float32
-(n, n_outputs).
+single-label: one str or int a row -> int64 (n,), indices into the sorted classes. multi-label: a
+list of them a row, which may be empty -> float32 (n, n_classes) of 0 and 1. regression: a number a
+row, or a list of them -> float32 (n, n_outputs).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ Task = Literal["single-label", "multi-label", "regression"]
 
 
 def find_classes(task: Task, labels: Sequence[Any]) -> NDArray[Any]:
-    """Give the sorted classes of the training labels, (n_classes,); for regression the names of the outputs.
+    """Give the sorted classes of the training labels, (n_classes,).
+
+    For regression the names of the outputs.
 
     >>> find_classes("multi-label", [["b"], [], ["a", "b"]]).tolist()
     ['a', 'b']
@@ -33,20 +36,28 @@ def find_classes(task: Task, labels: Sequence[Any]) -> NDArray[Any]:
     if task == "multi-label":
         names = {label for row in _label_lists(labels) for label in row}
         if not names:
-            raise DataError(f"none of the {n:,} rows has a label; is the label column the right one?")
+            raise DataError(
+                f"none of the {n:,} rows has a label; is the label column the right one?"
+            )
         return _sorted(names)
     kinds = [label for label in labels if isinstance(label, list | tuple | set | frozenset)]
     if kinds:
-        raise DataError(f"a row has {len(kinds[0])} labels: {kinds[0]!r}; set head.task = 'multi-label'")
+        raise DataError(
+            f"a row has {len(kinds[0])} labels: {kinds[0]!r}; set head.task = 'multi-label'"
+        )
     classes = _sorted(set(np.asarray(labels).tolist()))
     if len(classes) < 2:
-        raise DataError(f"all {n:,} rows have the label {classes[0].item()!r}; expected at least two classes")
+        raise DataError(
+            f"all {n:,} rows have the label {classes[0].item()!r}; expected at least two classes"
+        )
     if len(classes) == n:
         raise DataError(f"all {n:,} labels differ; is the label column the right one?")
     return classes
 
 
-def encode_labels(task: Task, labels: Sequence[Any], classes: NDArray[Any], *, what: str = "label") -> NDArray[Any]:
+def encode_labels(
+    task: Task, labels: Sequence[Any], classes: NDArray[Any], *, what: str = "label"
+) -> NDArray[Any]:
     """Turn labels into targets; a label outside the classes is refused by name.
 
     >>> encode_labels("single-label", ["b", "a"], np.array(["a", "b"])).tolist()
@@ -55,10 +66,16 @@ def encode_labels(task: Task, labels: Sequence[Any], classes: NDArray[Any], *, w
     if task == "regression":
         numbers = _numbers(labels)
         if numbers.shape[1] != len(classes):
-            raise DataError(f"{what}s have {numbers.shape[1]} numbers a row, expected {len(classes)}")
+            raise DataError(
+                f"{what}s have {numbers.shape[1]} numbers a row, expected {len(classes)}"
+            )
         return numbers
     index = {label: i for i, label in enumerate(classes.tolist())}
-    rows = _label_lists(labels) if task == "multi-label" else [[label] for label in np.asarray(labels).tolist()]
+    rows = (
+        _label_lists(labels)
+        if task == "multi-label"
+        else [[label] for label in np.asarray(labels).tolist()]
+    )
     unseen = sorted({label for row in rows for label in row if label not in index}, key=str)
     if unseen:
         raise DataError(f"{what} {unseen[0]!r} is not among the training labels")
@@ -81,8 +98,13 @@ def _sorted(names: set[Any]) -> NDArray[Any]:
 def _label_lists(labels: Sequence[Any]) -> list[list[Any]]:
     for row, label in enumerate(labels):
         if isinstance(label, str | int | float):
-            raise DataError(f"the label of row {row} is {label!r}; multi-label wants a list of labels a row")
-    return [[item.item() if isinstance(item, np.generic) else item for item in label] for label in labels]
+            raise DataError(
+                f"the label of row {row} is {label!r}; multi-label wants a list of labels a row"
+            )
+    return [
+        [item.item() if isinstance(item, np.generic) else item for item in label]
+        for label in labels
+    ]
 
 
 def _numbers(labels: Sequence[Any]) -> NDArray[np.float32]:
@@ -93,5 +115,7 @@ def _numbers(labels: Sequence[Any]) -> NDArray[np.float32]:
     numbers = numbers.reshape(len(numbers), -1)
     bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
     if len(bad):
-        raise DataError(f"the label of row {bad[0]} is {labels[int(bad[0])]!r}; regression wants finite numbers")
+        raise DataError(
+            f"the label of row {bad[0]} is {labels[int(bad[0])]!r}; regression wants finite numbers"
+        )
     return numbers.astype(np.float32)

@@ -1,11 +1,13 @@
-"""TokenShards: training data larger than memory, tokenized once into files that are mapped, not read.
+"""TokenShards: training data larger than memory, tokenized once into files that are mapped, not
+read.
 
-In: a file, a folder of files or rows, and a tokenizer. Out: rows of ids on disk, taken by row number as from a
-TokenBatch in memory. The folder in the cache is named after the tokenizer's fingerprint, the options and the SHA-256 of
-the data's bytes, so a changed input is never served from an old cache. A killed build leaves nothing that looks whole.
+In: a file, a folder of files or rows, and a tokenizer. Out: rows of ids on disk, taken by row
+number as from a TokenBatch in memory. The folder in the cache is named after the tokenizer's
+fingerprint, the options and the SHA-256 of the data's bytes, so a changed input is never served
+from an old cache. A killed build leaves nothing that looks whole.
 
-Memory: 24 bytes a row for lengths and labels, nothing that grows with the tokens; pages that were touched belong to the
-system's page cache, which gives them back when memory is short.
+Memory: 24 bytes a row for lengths and labels, nothing that grows with the tokens; pages that were
+touched belong to the system's page cache, which gives them back when memory is short.
 """
 
 from __future__ import annotations
@@ -44,7 +46,13 @@ Rows = Iterable[str] | Iterable[tuple[str, Any]]
 Numbered = tuple[str, int | list[float]]  # a text, and what LabelReader makes of its label
 
 MANIFEST_KIND, FORMAT = "token-shards", 1
-IDS, OFFSETS, TRUNCATED, LABELS, CLASSES = "ids.npy", "offsets.npy", "truncated.npy", "labels.npy", "classes.json"
+IDS, OFFSETS, TRUNCATED, LABELS, CLASSES = (
+    "ids.npy",
+    "offsets.npy",
+    "truncated.npy",
+    "labels.npy",
+    "classes.json",
+)
 # Rows and characters that are held at a time while building.
 _PART_ROWS, _PART_CHARACTERS = 4096, 4 << 20
 _REMAP_ROWS = 1 << 20
@@ -54,9 +62,10 @@ _REMAP_ROWS = 1 << 20
 class TokenShards:
     """Tokenized rows on disk, with what a training loop asks of rows: `lengths`, `take`, `labels`.
 
-    tokens: a TokenBatch whose columns are mapped. labels: (n_rows, ...) as textkit.data.targets makes them for the task,
-    mapped, or None. classes: (n_classes,) sorted, or as given. n_truncated: rows that were cut. n_replaced: lone
-    surrogates, now U+FFFD. from_cache: found, not made. notes: what reading the data had to say.
+    tokens: a TokenBatch whose columns are mapped. labels: (n_rows, ...) as textkit.data.targets
+    makes them for the task, mapped, or None. classes: (n_classes,) sorted, or as given.
+    n_truncated: rows that were cut. n_replaced: lone surrogates, now U+FFFD. from_cache: found, not
+    made. notes: what reading the data had to say.
 
     >>> from textkit import tokenizers
     >>> _ = Path("t.csv").write_text("text,label\\na b,x\\nc,y\\na,x\\n", encoding="utf-8")
@@ -99,14 +108,16 @@ class TokenShards:
     ) -> TokenShards:
         """Find the tokenized form of the data in the cache, or make it, in constant memory.
 
-        data: a file, glob or folder of any corpus format, or rows that can be gone through twice: (text, label) pairs,
-        or texts alone with task=None. tokenizer: also hashed n-grams, or a classifier's TextInput, which has its own
-        max_length. classes: the known classes in their order, as for validation data; another label is an error.
-        separator: what stands between the labels of a row, for multi-label. cache: by default `textkit/tokens` in the
-        user's cache folder; it may be removed at any time.
-        progress hears of the rows done. A cached folder whose bytes were damaged is made anew, and `notes` says so.
+        data: a file, glob or folder of any corpus format, or rows that can be gone through twice:
+        (text, label) pairs, or texts alone with task=None. tokenizer: also hashed n-grams, or a
+        classifier's TextInput, which has its own max_length. classes: the known classes in their
+        order, as for validation data; another label is an error. separator: what stands between the
+        labels of a row, for multi-label. cache: by default `textkit/tokens` in the user's cache
+        folder; it may be removed at any time. progress hears of the rows done. A cached folder
+        whose bytes were damaged is made anew, and `notes` says so.
 
-        Raises DataError with file:line for a row that cannot be used, StorageError when the data changes meanwhile.
+        Raises DataError with file:line for a row that cannot be used, StorageError when the data
+        changes meanwhile.
         """
         options = {
             "text_column": text_column,
@@ -115,7 +126,11 @@ class TokenShards:
             "delimiter": delimiter,
             "on_bad": on_bad,
         }
-        source = _Files(expand_inputs([str(data)]), options) if isinstance(data, str | Path) else _Memory(data)
+        source = (
+            _Files(expand_inputs([str(data)]), options)
+            if isinstance(data, str | Path)
+            else _Memory(data)
+        )
         digest = source.digest()
         key = {
             "format": FORMAT,
@@ -128,7 +143,10 @@ class TokenShards:
             "options": options,
             "data": digest,
         }
-        path = _cache_root(cache) / f"{source.name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]}"
+        path = (
+            _cache_root(cache)
+            / f"{source.name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]}"
+        )
         with files.locked(path.with_name(f".{path.name}.lock")):
             notes: list[str] = []
             if path.exists():
@@ -136,33 +154,50 @@ class TokenShards:
                     return cls.open(path, from_cache=True)
                 except ArtifactError as err:
                     notes.append(f"tokenized anew: {err}")
-            for left in path.parent.glob(f".{path.name}.*.part*"):  # a killed build's; we hold the lock
+            for left in path.parent.glob(
+                f".{path.name}.*.part*"
+            ):  # a killed build's; we hold the lock
                 shutil.rmtree(left, ignore_errors=True)
             labels = LabelReader(task, classes=classes, separator=separator)
             with files.atomic_folder(path) as temporary:
                 rows = source.rows(labels)
                 facts = _write(temporary, rows, _encoder(tokenizer, max_length), labels, progress)
                 if source.digest() != digest:
-                    raise StorageError("data changed while it was tokenized; run again", where=source.name)
+                    raise StorageError(
+                        "data changed while it was tokenized; run again", where=source.name
+                    )
                 facts |= {"notes": source.notes, "key": key}
                 files.write_manifest(temporary, kind=MANIFEST_KIND, format=FORMAT, facts=facts)
             return cls.open(path, notes=notes)
 
     @classmethod
-    def open(cls, folder: str | Path, *, from_cache: bool = False, notes: Sequence[str] = ()) -> TokenShards:
-        """Map a folder that `build` wrote; ArtifactError names the file that is missing or changed."""
+    def open(
+        cls, folder: str | Path, *, from_cache: bool = False, notes: Sequence[str] = ()
+    ) -> TokenShards:
+        """Map a folder that `build` wrote.
+
+        ArtifactError names the file that is missing or changed.
+        """
         folder = Path(folder)
         manifest = files.check_manifest(folder, kind=MANIFEST_KIND, format=FORMAT)
         try:
             columns = {name: map_column(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
-            labels = map_column(folder / LABELS, writable=True) if (folder / LABELS).exists() else None
+            labels = (
+                map_column(folder / LABELS, writable=True) if (folder / LABELS).exists() else None
+            )
             tokens = TokenBatch(columns[IDS], columns[OFFSETS], None, columns[TRUNCATED])
-            found = (int(manifest["n_truncated"]), int(manifest["n_replaced"]), list(manifest["notes"]))
+            found = (
+                int(manifest["n_truncated"]),
+                int(manifest["n_replaced"]),
+                list(manifest["notes"]),
+            )
         except (ValueError, KeyError, TypeError) as err:
             raise ArtifactError(f"tokenized data cannot be read: {err}", where=str(folder)) from err
         classes = np.asarray(files.read_json(folder / CLASSES))
         n_truncated, n_replaced, known = found
-        return cls(folder, tokens, labels, classes, n_truncated, n_replaced, from_cache, (*notes, *known))
+        return cls(
+            folder, tokens, labels, classes, n_truncated, n_replaced, from_cache, (*notes, *known)
+        )
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -188,7 +223,10 @@ class TokenShards:
         return self.tokens.truncated
 
     def take(self, rows: Sequence[int] | IntArray) -> TokenBatch:
-        """Read the rows at these indices, in this order, into a TokenBatch in memory; an index may repeat."""
+        """Read the rows at these indices, in this order, into a TokenBatch in memory.
+
+        An index may repeat.
+        """
         return self.tokens.take(rows)
 
 
@@ -222,7 +260,9 @@ class _Memory:
 
     def __init__(self, data: Rows) -> None:
         if iter(data) is data:
-            raise UsageError("expected rows that can be gone through twice, as a list; found an iterator")
+            raise UsageError(
+                "expected rows that can be gone through twice, as a list; found an iterator"
+            )
         self.data = data
         self.name = "rows"
         self.notes: list[str] = []
@@ -245,12 +285,19 @@ class _Memory:
 
 
 def _pair(row: Any) -> tuple[str, Any]:
-    """Take a row of the caller's apart: a text, or a text and its label, numpy values turned into Python's own."""
+    """Take a row of the caller's apart: a text, or a text and its label, numpy values turned
+    into Python's own.
+    """
     text, label = row if isinstance(row, tuple | list) and len(row) == 2 else (row, None)
     label = label.tolist() if isinstance(label, np.generic | np.ndarray) else label
     plain = label if isinstance(label, list | tuple) else [label]
-    if not isinstance(text, str) or not all(item is None or isinstance(item, str | int | float) for item in plain):
-        raise DataError(f"a row is {str(row)[:60]!r}, expected a text, or (text, label) with str or number labels")
+    if not isinstance(text, str) or not all(
+        item is None or isinstance(item, str | int | float) for item in plain
+    ):
+        raise DataError(
+            f"a row is {str(row)[:60]!r}, expected a text, or (text, label) with str or number"
+            f" labels"
+        )
     return text, label
 
 
@@ -267,7 +314,9 @@ def _write(
         ids = stack.enter_context(open_column(folder / IDS, "<i4"))
         offsets = stack.enter_context(open_column(folder / OFFSETS, "<i8"))
         truncated = stack.enter_context(open_column(folder / TRUNCATED, "<i4"))
-        numbers = stack.enter_context(open_column(folder / LABELS, "<f4" if labels.task == "regression" else "<i8"))
+        numbers = stack.enter_context(
+            open_column(folder / LABELS, "<f4" if labels.task == "regression" else "<i8")
+        )
         offsets.write(np.zeros(1))
         held: list[int | list[float]] = []
         for part in cut_parts(_hold(rows, held), n_rows=_PART_ROWS, n_characters=_PART_CHARACTERS):
@@ -287,7 +336,12 @@ def _write(
     elif labels.task != "regression":
         _translate(folder / LABELS, labels.table())
     files.write_json(folder / CLASSES, [] if labels.task is None else labels.classes())
-    return {"n_rows": n_rows, "n_tokens": n_tokens, "n_truncated": n_truncated, "n_replaced": n_replaced}
+    return {
+        "n_rows": n_rows,
+        "n_tokens": n_tokens,
+        "n_truncated": n_truncated,
+        "n_replaced": n_replaced,
+    }
 
 
 def _hold(rows: Iterator[Numbered], held: list[int | list[float]]) -> Iterator[Row]:
@@ -298,7 +352,9 @@ def _hold(rows: Iterator[Numbered], held: list[int | list[float]]) -> Iterator[R
 
 
 def _translate(path: Path, table: NDArray[Any]) -> None:
-    """Put the targets in the place of the numbers that labels had while the classes were not known."""
+    """Put the targets in the place of the numbers that labels had while the classes were not
+    known.
+    """
     numbers = map_column(path)
     with open_column(path, table.dtype.newbyteorder("<").str) as column:
         column.write(table[:0])
@@ -321,7 +377,9 @@ def _encoder(tokenizer: Encoder, max_length: int | None) -> Callable[[list[str]]
 def _describe_encoder(tokenizer: Encoder) -> dict[str, Any]:
     """Say all that decides the ids."""
     if isinstance(tokenizer, TextInput):
-        inner = _describe_encoder(tokenizer.tokenizer if tokenizer.ngrams is None else tokenizer.ngrams)
+        inner = _describe_encoder(
+            tokenizer.tokenizer if tokenizer.ngrams is None else tokenizer.ngrams
+        )
         template = None if tokenizer.template is None else asdict(tokenizer.template)
         return {**inner, "template": template, "cut": tokenizer.max_length}
     if not isinstance(tokenizer, HashedNgrams):

@@ -1,8 +1,10 @@
-"""Contextual text vectors: the pooled states of a transformer, or of an encoder that textkit trained.
+"""Contextual text vectors: the pooled states of a transformer, or of an encoder that textkit
+trained.
 
-In: texts and a model folder. Out: one vector a text, in the order of the texts. Texts are tokenized by textkit's own
-fast engines, put into batches of like length up to a budget of tokens, and each batch is pooled on the device. Folders
-of sentence-transformers give the numbers that sentence-transformers gives.
+In: texts and a model folder. Out: one vector a text, in the order of the texts. Texts are tokenized
+by textkit's own fast engines, put into batches of like length up to a budget of tokens, and each
+batch is pooled on the device. Folders of sentence-transformers give the numbers that
+sentence-transformers gives.
 """
 
 from __future__ import annotations
@@ -36,10 +38,12 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 # Texts that are tokenized and sorted by length at a time.
 _BLOCK_ROWS, _BLOCK_CHARACTERS = 16384, 16 << 20
-# Padding that costs as much as a further batch would. MiniLM on a CPU, processor time for 96 questions: 0.44 s with 16
-# or 64, 0.53 with 256, 0.68 without a bound. A GPU takes as long for a small batch as for a large one.
+# Padding that costs as much as a further batch would. MiniLM on a CPU, processor time for 96
+# questions: 0.44 s with 16 or 64, 0.53 with 256, 0.68 without a bound. A GPU takes as long for a
+# small batch as for a large one.
 BATCH_PADDING = {"cpu": 64, "mps": 1024, "cuda": 8192}
-# Padded tokens of a batch. On a CPU a batch should stay in the cache; a GPU wants thousands of rows.
+# Padded tokens of a batch. On a CPU a batch should stay in the cache; a GPU wants thousands of
+# rows.
 BATCH_TOKENS = {"cpu": 2048, "mps": 16384, "cuda": 65536}
 WEIGHTS = "model.safetensors"
 _POOL = {"cls": first_pool, "last": last_pool, "max": max_pool, "mean": mean_pool}
@@ -49,8 +53,9 @@ _POOL = {"cls": first_pool, "last": last_pool, "max": max_pool, "mean": mean_poo
 class ContextualTexts:
     """Texts to vectors by a network; made by `open_transformer` or `open_classifier`.
 
-    encode: texts -> TokenBatch with special tokens, cut to the model's length. make_batch: TokenBatch -> what the
-    network takes. pool: that, on the device -> (batch, dim) float32. facts: all that decides the vectors.
+    encode: texts -> TokenBatch with special tokens, cut to the model's length. make_batch:
+    TokenBatch -> what the network takes. pool: that, on the device -> (batch, dim) float32. facts:
+    all that decides the vectors.
     """
 
     dim: int
@@ -80,7 +85,9 @@ class ContextualTexts:
         return {**self.facts, "prompt": self.prompt, "batch_tokens": self.batch_tokens}
 
     def _embed_tokens(self, tokens: TokenBatch) -> NDArray[np.float32]:
-        plan = plan_budget(tokens.lengths, n_tokens=self.batch_tokens, n_padding=BATCH_PADDING[self.device.type])
+        plan = plan_budget(
+            tokens.lengths, n_tokens=self.batch_tokens, n_padding=BATCH_PADDING[self.device.type]
+        )
         parts = []
         with torch.inference_mode():
             for rows in plan:
@@ -93,9 +100,13 @@ class ContextualTexts:
                         f" lower batch_tokens (--batch-tokens), now {self.batch_tokens:,}"
                     ) from err
             # One copy from the device at the end: each copy waits for all work before it.
-            pooled = torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.dim), np.float32)
+            pooled = (
+                torch.cat(parts).cpu().numpy() if parts else np.zeros((0, self.dim), np.float32)
+            )
         if not np.isfinite(pooled).all():
-            raise ArtifactError("the model gives numbers that are not finite; its weights are broken")
+            raise ArtifactError(
+                "the model gives numbers that are not finite; its weights are broken"
+            )
         made = np.empty_like(pooled)
         if plan:
             made[np.concatenate(plan)] = pooled
@@ -107,8 +118,8 @@ def plan_budget(
 ) -> list[NDArray[np.int64]]:
     """Deal rows into batches of like length, the longest first.
 
-    A batch ends before it holds more than `n_tokens` padded tokens or, where given, more than `n_padding` tokens of
-    padding; one row is always allowed.
+    A batch ends before it holds more than `n_tokens` padded tokens or, where given, more than
+    `n_padding` tokens of padding; one row is always allowed.
 
     >>> [batch.tolist() for batch in plan_budget(np.array([3, 1, 2, 9]), n_tokens=6)]
     [[3], [0, 2], [1]]
@@ -123,7 +134,9 @@ def plan_budget(
         width = max(1, int(lengths[order[at]]))
         n_rows = max(1, n_tokens // width)
         if n_padding is not None:
-            padding = width * np.arange(1, n_rows + 1)[: len(order) - at] - (sums[at + 1 : at + 1 + n_rows] - sums[at])
+            padding = width * np.arange(1, n_rows + 1)[: len(order) - at] - (
+                sums[at + 1 : at + 1 + n_rows] - sums[at]
+            )
             n_rows = max(1, int(np.searchsorted(padding, n_padding, side="right")))
         batches.append(order[at : at + n_rows])
         at += n_rows
@@ -144,10 +157,11 @@ def open_transformer(
 ) -> ContextualTexts:
     """Open a folder of transformers or sentence-transformers, with its own tokenizer.
 
-    pooling ("mean", "cls", "last", "max", or several, joined), normalize, prompt and max_length are by default what the
-    folder says, without a word from it: mean, not scaled, none, the longest that the model takes. prompt: text put
-    before each text; prompt_name: one of the folder's own. precision: "auto" is bfloat16 on a GPU, float32 elsewhere.
-    Weights are read from safetensors alone. Raises ArtifactError that names the file and what is wrong.
+    pooling ("mean", "cls", "last", "max", or several, joined), normalize, prompt and max_length are
+    by default what the folder says, without a word from it: mean, not scaled, none, the longest
+    that the model takes. prompt: text put before each text; prompt_name: one of the folder's own.
+    precision: "auto" is bfloat16 on a GPU, float32 elsewhere. Weights are read from safetensors
+    alone. Raises ArtifactError that names the file and what is wrong.
     """
     folder = Path(folder)
     config = read_sentence_folder(folder)
@@ -156,7 +170,12 @@ def open_transformer(
     text = _prompt(config, prompt, prompt_name)
     where = choose_device(device)
     dtype = choose_precision(precision, where)
-    model = pretrained.load(str(config.model)).eval().requires_grad_(requires_grad=False).to(where, dtype)
+    model = (
+        pretrained.load(str(config.model))
+        .eval()
+        .requires_grad_(requires_grad=False)
+        .to(where, dtype)
+    )
     dense = [_load_dense(path).to(where) for path in config.dense]
     scaled = config.normalize if normalize is None else normalize
     template = template_of(tokenizer)
@@ -171,7 +190,9 @@ def open_transformer(
         mask = batch.attention_mask
         # Without a mask attention takes its faster way.
         whole = int(batch.lengths.min()) == mask.shape[1]
-        states = model(input_ids=batch.input_ids, attention_mask=None if whole else mask.long())[0].float()
+        states = model(input_ids=batch.input_ids, attention_mask=None if whole else mask.long())[
+            0
+        ].float()
         pooled = torch.cat([_POOL[name](states, mask) for name in chosen], dim=-1)
         for layer in dense:
             pooled = layer(pooled)
@@ -201,7 +222,9 @@ def open_classifier(
     device: Device = "auto",
     batch_tokens: int | None = None,
 ) -> ContextualTexts:
-    """Open a model folder that textkit trained: the vectors that its classifier sees, pooled as it pools."""
+    """Open a model folder that textkit trained: the vectors that its classifier sees, pooled as
+    it pools.
+    """
     from textkit.classify.classifier import TextClassifier
 
     classifier = TextClassifier.load(folder)
@@ -219,7 +242,9 @@ def open_classifier(
         "device": where.type,
     }
     budget = batch_tokens or BATCH_TOKENS[where.type]
-    made = ContextualTexts(0, classifier.encode, network.make_batch, pool, where, budget, facts, prompt=prompt)
+    made = ContextualTexts(
+        0, classifier.encode, network.make_batch, pool, where, budget, facts, prompt=prompt
+    )
     return replace(made, dim=_width(made))
 
 
@@ -246,24 +271,39 @@ def template_of(tokenizer: PipelineTokenizer) -> Template:
 
 
 def choose_device(device: Device) -> torch.device:
-    """Choose where to compute: "auto" takes CUDA, then MPS, then the CPU; a named device must be there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """Choose where to compute: "auto" takes CUDA, then MPS, then the CPU.
+
+    A named device must be there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if device == "auto":
         return torch.device(next(name for name, is_there in there.items() if is_there))
     if device not in there:
         raise UsageError(unknown_name("device", device, ["auto", *there]))
     if not there[device]:
         found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UsageError(f"device '{device}' is not available on this machine; found {found}; or use 'auto'")
+        raise UsageError(
+            f"device '{device}' is not available on this machine; found {found}; or use 'auto'"
+        )
     return torch.device(device)
 
 
 def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """Choose the number format of the weights: "auto" is bfloat16 on a GPU that computes in it, else float32."""
+    """Choose the number format of the weights: "auto" is bfloat16 on a GPU that computes in it,
+    else float32.
+    """
     if precision not in ("auto", "float32", "bfloat16"):
         raise UsageError(unknown_name("precision", precision, ["auto", "bfloat16", "float32"]))
     if precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        return (
+            torch.bfloat16
+            if device.type == "cuda" and torch.cuda.is_bf16_supported()
+            else torch.float32
+        )
     return torch.float32 if precision == "float32" else torch.bfloat16
 
 
@@ -282,11 +322,20 @@ def _prompt(config: SentenceConfig, prompt: str | None, prompt_name: str | None)
         raise UsageError("prompt and prompt_name are both given; one of them is enough")
     if prompt_name is not None and prompt_name not in config.prompts:
         if not config.prompts:
-            raise UsageError(f"the model has no named prompts, so not '{prompt_name}'; give its text as prompt")
+            raise UsageError(
+                f"the model has no named prompts, so not '{prompt_name}'; give its text as prompt"
+            )
         raise UsageError(unknown_name("prompt", prompt_name, config.prompts))
-    text = config.prompts[prompt_name] if prompt_name is not None else (config.prompt if prompt is None else prompt)
+    text = (
+        config.prompts[prompt_name]
+        if prompt_name is not None
+        else (config.prompt if prompt is None else prompt)
+    )
     if text and not config.include_prompt:
-        raise UsageError("this model pools without the prompt's tokens, which textkit does not do; pass prompt=''")
+        raise UsageError(
+            "this model pools without the prompt's tokens, which textkit does not do; pass"
+            " prompt=''"
+        )
     return text
 
 
@@ -295,21 +344,34 @@ def _load_dense(folder: Path) -> nn.Module:
     from safetensors.torch import load_file
 
     config = files.read_json(folder / "config.json")
-    named = str(config.get("activation_function", "Tanh") if isinstance(config, dict) else "").rpartition(".")[2]
-    known = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU, "Sigmoid": nn.Sigmoid}
+    named = str(
+        config.get("activation_function", "Tanh") if isinstance(config, dict) else ""
+    ).rpartition(".")[2]
+    known = {
+        "Identity": nn.Identity,
+        "Tanh": nn.Tanh,
+        "ReLU": nn.ReLU,
+        "GELU": nn.GELU,
+        "Sigmoid": nn.Sigmoid,
+    }
     if named not in known or config.get("use_residual"):
         raise ArtifactError(
-            f"a dense layer with '{named}' is not known; expected one of {', '.join(known)}, without residual",
+            f"a dense layer with '{named}' is not known; expected one of {', '.join(known)},"
+            f" without residual",
             where=str(folder / "config.json"),
         )
     try:
         weights = load_file(folder / WEIGHTS)
         weight, bias = weights["linear.weight"].float(), weights.get("linear.bias")
         layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-        layer.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias.float()})
+        layer.load_state_dict(
+            {"weight": weight} if bias is None else {"weight": weight, "bias": bias.float()}
+        )
     except Exception as err:  # a missing file, no safetensors, a missing or misshapen tensor
         reason = " ".join(str(err).split())
-        raise ArtifactError(f"cannot load a dense layer: {reason}", where=str(folder / WEIGHTS)) from err
+        raise ArtifactError(
+            f"cannot load a dense layer: {reason}", where=str(folder / WEIGHTS)
+        ) from err
     return nn.Sequential(layer, known[named]()).eval().requires_grad_(requires_grad=False)
 
 
@@ -319,5 +381,6 @@ def _check_vocabulary(model: Any, tokenizer: PipelineTokenizer, folder: Path) ->
     highest = max(tokenizer.vocabulary.values(), default=-1)
     if highest >= n_rows:
         raise ArtifactError(
-            f"the tokenizer has ids up to {highest:,}, the model only {n_rows:,} rows for them", where=str(folder)
+            f"the tokenizer has ids up to {highest:,}, the model only {n_rows:,} rows for them",
+            where=str(folder),
         )

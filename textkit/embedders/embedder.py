@@ -1,7 +1,8 @@
-"""The one front door to text vectors: TextEmbedder opens vectors of words, transformers and our own models alike.
+"""The one front door to text vectors: TextEmbedder opens vectors of words, transformers and our own
+models alike.
 
-In: a spec. Out: an object that turns texts into an array (n, dim) float32. Vectors of words need numpy alone; torch is
-imported only for a model.
+In: a spec. Out: an object that turns texts into an array (n, dim) float32. Vectors of words need
+numpy alone; torch is imported only for a model.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Backend(Protocol):
 
 
 class TextEmbedder:
-    """Texts in, one vector a text out, in order; `n_texts` and `n_truncated` count what `encode` has seen.
+    """Texts in, one vector a text out, in order.
+
+    `n_texts` and `n_truncated` count what `encode` has seen.
 
     >>> import numpy as np
     >>> Vectors(["king", "queen"], np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)).save("v")
@@ -63,10 +66,11 @@ class TextEmbedder:
     ) -> TextEmbedder:
         """Open whatever makes vectors of texts.
 
-        spec: vectors of words, as `Vectors.open` takes them; a folder of transformers, sentence-transformers or
-        model2vec; a model folder that textkit trained; or `hf:NAME`, which asks the hub. For vectors: pooling "mean",
-        "sif" or "max", tokenizer, lowercase. For models: pooling "mean", "cls", "last", "max" or several, prompt,
-        prompt_name, device, precision, batch_tokens. An option that is not of the kind at hand is refused.
+        spec: vectors of words, as `Vectors.open` takes them; a folder of transformers,
+        sentence-transformers or model2vec; a model folder that textkit trained; or `hf:NAME`, which
+        asks the hub. For vectors: pooling "mean", "sif" or "max", tokenizer, lowercase. For models:
+        pooling "mean", "cls", "last", "max" or several, prompt, prompt_name, device, precision,
+        batch_tokens. An option that is not of the kind at hand is refused.
         """
         kind, place = find_kind(str(spec))
         models_only: dict[str, Any] = {
@@ -100,7 +104,11 @@ class TextEmbedder:
             _refuse(words_only, spec, "a model that textkit trained, which has its own")
             return cls(
                 contextual.open_classifier(
-                    place, normalize=bool(normalize), prompt=prompt or "", device=device, batch_tokens=batch_tokens
+                    place,
+                    normalize=bool(normalize),
+                    prompt=prompt or "",
+                    device=device,
+                    batch_tokens=batch_tokens,
                 )
             )
         _refuse(words_only, spec, "a transformer, which has its own")
@@ -129,7 +137,10 @@ class TextEmbedder:
         return self.backend.notes
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Give the vectors of texts: (n, dim) float32, a row a text; what was cut is counted in `n_truncated`."""
+        """Give the vectors of texts: (n, dim) float32, a row a text.
+
+        What was cut is counted in `n_truncated`.
+        """
         made = self.embed(texts)
         self.n_texts += len(made.truncated)
         self.n_truncated += int((made.truncated > 0).sum())
@@ -140,13 +151,17 @@ class TextEmbedder:
         return self.backend.embed(texts)
 
     def fit(self, texts: Iterable[str], *, n_components: int = 1) -> TextEmbedder:
-        """Give an embedder of pooling "sif" whose word frequencies and common components come from these texts."""
+        """Give an embedder of pooling "sif" whose word frequencies and common components come
+        from these texts.
+        """
         if not isinstance(self.backend, StaticTexts):
             raise UsageError("only vectors of words with pooling 'sif' are fitted to texts")
         return TextEmbedder(self.backend.fit(texts, n_components=n_components))
 
     def describe(self) -> dict[str, Any]:
-        """Say all that decides the vectors, as JSON: two embedders of one description give the same vectors."""
+        """Say all that decides the vectors, as JSON: two embedders of one description give the
+        same vectors.
+        """
         return self.backend.describe()
 
 
@@ -169,8 +184,14 @@ def find_kind(spec: str) -> tuple[str, str]:
         manifest = files.read_json(folder / files.MANIFEST)
         kind = manifest.get("kind") if isinstance(manifest, dict) else None
         if kind == "tokenizer":
-            raise ArtifactError("a tokenizer, which makes no vectors; name vectors or a model", where=spec)
-        return ("classifier", spec) if kind == "model" or model_type == "textkit" else ("vectors", spec)
+            raise ArtifactError(
+                "a tokenizer, which makes no vectors; name vectors or a model", where=spec
+            )
+        return (
+            ("classifier", spec)
+            if kind == "model" or model_type == "textkit"
+            else ("vectors", spec)
+        )
     if model_type == "textkit":
         return "classifier", spec
     is_static = model_type == "model2vec" or "StaticEmbedding" in _text_of(folder / "modules.json")
@@ -184,19 +205,33 @@ def _text_of(path: Path) -> str:
 
 
 def _fetch(name: str) -> Path:
-    """Bring a model from the Hugging Face hub into its own cache; the one place here that asks the network."""
+    """Bring a model from the Hugging Face hub into its own cache.
+
+    The one place here that asks the network.
+    """
     try:
         import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+        )
     except ImportError as err:
-        raise MissingExtraError("huggingface_hub", needed_by=f"{HUB_PREFIX}{name}", extra="transformers") from err
-    # Weights in safetensors at the top and in the modules' folders; not the exports to other engines.
+        raise MissingExtraError(
+            "huggingface_hub", needed_by=f"{HUB_PREFIX}{name}", extra="transformers"
+        ) from err
+    # Weights in safetensors at the top and in the modules' folders; not the exports to other
+    # engines.
     wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
     try:
-        found = huggingface_hub.snapshot_download(name, allow_patterns=wanted, ignore_patterns=["onnx/*", "openvino/*"])
+        found = huggingface_hub.snapshot_download(
+            name, allow_patterns=wanted, ignore_patterns=["onnx/*", "openvino/*"]
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
         reason = " ".join(str(err).split())
-        raise ArtifactError(f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}") from err
+        raise ArtifactError(
+            f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}"
+        ) from err
     return Path(found)
 
 

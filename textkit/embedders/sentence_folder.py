@@ -1,7 +1,9 @@
-"""Read how a folder of a transformer makes one vector of a text: sentence-transformers' own files, without torch.
+"""Read how a folder of a transformer makes one vector of a text: sentence-transformers' own files,
+without torch.
 
-In: a folder with a `config.json`, and where sentence-transformers wrote it `modules.json`, `1_Pooling/config.json`,
-`sentence_bert_config.json` and `config_sentence_transformers.json`. Out: a SentenceConfig.
+In: a folder with a `config.json`, and where sentence-transformers wrote it `modules.json`,
+`1_Pooling/config.json`, `sentence_bert_config.json` and `config_sentence_transformers.json`. Out: a
+SentenceConfig.
 """
 
 from __future__ import annotations
@@ -22,8 +24,17 @@ _POOLING_KEYS = {
     "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
     "pooling_mode_weightedmean_tokens": "weightedmean",
 }
-# Families whose positions are counted from pad_token_id + 1, so that their table has that many rows too many.
-_SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")
+# Families whose positions are counted from pad_token_id + 1, so that their table has that many rows
+# too many.
+_SHIFTED_POSITIONS = (
+    "camembert",
+    "data2vec-text",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+)
 # Tokenizers without a limit state a huge number.
 _NO_LIMIT = 1_000_000
 
@@ -32,8 +43,9 @@ _NO_LIMIT = 1_000_000
 class SentenceConfig:
     """How states become one vector: poolings joined, then dense layers, then perhaps length 1.
 
-    model: the folder of the transformer itself. max_length: tokens a text with its special ones, or None. dense:
-    folders of linear layers. prompts: texts by name that go before each text; prompt: the one that is used by default.
+    model: the folder of the transformer itself. max_length: tokens a text with its special ones, or
+    None. dense: folders of linear layers. prompts: texts by name that go before each text; prompt:
+    the one that is used by default.
     """
 
     model: Path
@@ -48,7 +60,9 @@ class SentenceConfig:
 
 
 def read_sentence_folder(folder: Path) -> SentenceConfig:
-    """Read a folder of transformers or sentence-transformers; ArtifactError names the file and what is wrong.
+    """Read a folder of transformers or sentence-transformers.
+
+    ArtifactError names the file and what is wrong.
 
     >>> files.write_json("m/config.json", {"model_type": "bert", "max_position_embeddings": 512})
     >>> config = read_sentence_folder(Path("m"))
@@ -97,9 +111,14 @@ def _modules(folder: Path) -> list[tuple[str, Path]]:
     path = folder / "modules.json"
     modules = files.read_json(path)
     try:
-        found = [(str(module["type"]).rpartition(".")[2], str(module.get("path", ""))) for module in modules]
+        found = [
+            (str(module["type"]).rpartition(".")[2], str(module.get("path", "")))
+            for module in modules
+        ]
     except (TypeError, KeyError, AttributeError) as err:
-        raise ArtifactError("not a list of modules with a 'type' and a 'path'", where=str(path)) from err
+        raise ArtifactError(
+            "not a list of modules with a 'type' and a 'path'", where=str(path)
+        ) from err
     for _, inside in found:
         if Path(inside).is_absolute() or ".." in Path(inside).parts:
             raise ArtifactError(f"module path '{inside}' leaves the folder", where=str(path))
@@ -109,10 +128,14 @@ def _modules(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _read_pooling(path: Path) -> tuple[tuple[str, ...], bool]:
-    """Give the poolings, in the order in which they are joined, and whether a prompt's tokens are pooled too."""
+    """Give the poolings, in the order in which they are joined, and whether a prompt's tokens
+    are pooled too.
+    """
     config = _read_object(path)
     if not config:
-        raise ArtifactError("file is missing or empty; it says how states are pooled", where=str(path))
+        raise ArtifactError(
+            "file is missing or empty; it says how states are pooled", where=str(path)
+        )
     named = config.get("pooling_mode")
     if named is None:
         modes = [mode for key, mode in _POOLING_KEYS.items() if config.get(key) is True] or ["mean"]
@@ -121,12 +144,16 @@ def _read_pooling(path: Path) -> tuple[tuple[str, ...], bool]:
     modes = ["last" if mode == "lasttoken" else mode for mode in modes]
     unknown = [mode for mode in modes if mode not in POOLINGS]
     if unknown:
-        raise ArtifactError(f"pooling '{unknown[0]}' is not known; expected {', '.join(POOLINGS)}", where=str(path))
+        raise ArtifactError(
+            f"pooling '{unknown[0]}' is not known; expected {', '.join(POOLINGS)}", where=str(path)
+        )
     return tuple(modes), config.get("include_prompt") is not False
 
 
 def _longest(model: Path) -> int | None:
-    """Give the most tokens that a model takes: the less of what its tokenizer and its positions allow."""
+    """Give the most tokens that a model takes: the less of what its tokenizer and its positions
+    allow.
+    """
     config, own = _read_object(model / "config.json"), _read_object(model / "tokenizer_config.json")
     limits = []
     positions, pad = config.get("max_position_embeddings"), config.get("pad_token_id")

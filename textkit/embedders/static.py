@@ -1,8 +1,11 @@
-"""Static text vectors: the mean, the weighted mean or the maximum of the vectors of a text's words; numpy alone.
+"""Static text vectors: the mean, the weighted mean or the maximum of the vectors of a text's words.
 
-In: texts, Vectors, and a tokenizer. Out: one vector a text. A tokenizer with a vocabulary (a model2vec folder's, or a
-subword one) names a row by an id; one without (`word`, `whitespace`) cuts words, which are looked up as they stand.
-What has no vector is left out; a text of which nothing is left gives zeros. Memory is that of one block of texts.
+Numpy alone.
+
+In: texts, Vectors, and a tokenizer. Out: one vector a text. A tokenizer with a vocabulary (a
+model2vec folder's, or a subword one) names a row by an id; one without (`word`, `whitespace`) cuts
+words, which are looked up as they stand. What has no vector is left out; a text of which nothing is
+left gives zeros. Memory is that of one block of texts.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ Pooling = Literal["mean", "sif", "max"]
 POOLINGS = ("mean", "sif", "max")
 # Arora et al. 2017 choose a between 1e-3 and 1e-4; their code has 1e-3.
 SIF_A = 1e-3
-# Texts that are tokenized and looked up at a time, and floats that are gathered at a time: 2 MB stay in the cache.
+# Texts that are tokenized and looked up at a time, and floats that are gathered at a time: 2 MB
+# stay in the cache.
 BLOCK_ROWS, BLOCK_CHARACTERS = 4096, 4 << 20
 _GATHER_FLOATS = 1 << 19
 # Words looked at to tell whether a table knows upper case.
@@ -49,8 +53,8 @@ class TextVectors:
 class StaticTexts:
     """Texts to vectors by looking words up; made by `open_static`.
 
-    weights: (n_rows,) float32, the weight of each row of the table, where pooling is "sif". components: (k, dim)
-    float32, orthonormal directions taken out of every vector.
+    weights: (n_rows,) float32, the weight of each row of the table, where pooling is "sif".
+    components: (k, dim) float32, orthonormal directions taken out of every vector.
     """
 
     vectors: Vectors
@@ -92,13 +96,17 @@ class StaticTexts:
     def fit(self, texts: Iterable[str], *, a: float = SIF_A, n_components: int = 1) -> StaticTexts:
         """Estimate SIF's word frequencies and common components on texts (Arora et al. 2017).
 
-        A word w of relative frequency p weighs a / (a + p); the first `n_components` singular vectors of the texts'
-        weighted means are then taken out of every vector. The texts are gone through twice, a block at a time.
+        A word w of relative frequency p weighs a / (a + p); the first `n_components` singular
+        vectors of the texts' weighted means are then taken out of every vector. The texts are gone
+        through twice, a block at a time.
         """
         if self.pooling != "sif":
             raise UsageError(f"pooling is '{self.pooling}'; only 'sif' is fitted to texts")
         if a <= 0 or not 0 <= n_components <= self.dim:
-            raise UsageError(f"a is {a} and n_components {n_components}, expected a > 0 and 0 to {self.dim} components")
+            raise UsageError(
+                f"a is {a} and n_components {n_components}, expected a > 0 and 0 to {self.dim}"
+                f" components"
+            )
         texts = check_texts(texts)
         counts = np.zeros(len(self.vectors.table))
         for block in blocks_of(texts):
@@ -111,17 +119,27 @@ class StaticTexts:
         for block in blocks_of(texts):
             means = weighted.embed(texts[block]).vectors.astype(np.float64)
             products += means.T @ means
-        # The right singular vectors of the means are the eigenvectors of their products, the largest last.
+        # The right singular vectors of the means are the eigenvectors of their products, the
+        # largest last.
         directions = np.linalg.eigh(products)[1][:, ::-1].T[:n_components]
         notes = tuple(line for line in self.notes if line != _ZIPF_NOTE)
-        return replace(weighted, components=directions.astype(np.float32), normalize=self.normalize, notes=notes)
+        return replace(
+            weighted,
+            components=directions.astype(np.float32),
+            normalize=self.normalize,
+            notes=notes,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Say all that decides the vectors, by hashes where it is long."""
         import hashlib
 
         def digest(array: npt.NDArray[Any] | None) -> str | None:
-            return None if array is None else hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+            return (
+                None
+                if array is None
+                else hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+            )
 
         return {
             "vectors": fingerprint(self.vectors),
@@ -143,7 +161,10 @@ class StaticTexts:
         return _known(rows, batch, self.vectors.read_rows, self.weights, None)
 
     def _look_up_words(self, texts: Sequence[str]) -> Found:
-        """Cut words, and read each different one's vector once; those unknown come from their n-grams, if they can."""
+        """Cut words, and read each different one's vector once.
+
+        Those unknown come from their n-grams, if they can.
+        """
         batch = self.tokenizer.encode(texts, spans=True, max_length=self.max_length)
         assert batch.spans is not None
         numbers: dict[str, int] = {}
@@ -169,8 +190,9 @@ class StaticTexts:
 class Found:
     """The rows of texts' tokens that have vectors.
 
-    rows: (n,) int64, none negative, as `read` understands them; offsets: (n_texts + 1,); truncated: (n_texts,);
-    weights: by row, or None; table_rows: by row, the row in the whole table or -1, or None where they are the same.
+    rows: (n,) int64, none negative, as `read` understands them; offsets: (n_texts + 1,); truncated:
+    (n_texts,); weights: by row, or None; table_rows: by row, the row in the whole table or -1, or
+    None where they are the same.
     """
 
     rows: Int64
@@ -181,7 +203,9 @@ class Found:
     table_rows: Int64 | None
 
 
-def _known(rows: Int64, batch: TokenBatch, read: Reader, weights: Floats | None, table_rows: Int64 | None) -> Found:
+def _known(
+    rows: Int64, batch: TokenBatch, read: Reader, weights: Floats | None, table_rows: Int64 | None
+) -> Found:
     """Leave out the tokens without a row."""
     known = rows >= 0
     offsets = batch.offsets
@@ -194,7 +218,8 @@ def _known(rows: Int64, batch: TokenBatch, read: Reader, weights: Floats | None,
 def pool_rows(found: Found, how: Literal["mean", "max"], *, dim: int) -> Floats:
     """Pool the vectors of each text's rows: (n_texts, dim) float32, zeros for a text without rows.
 
-    Texts of one length are a rectangle (texts, length) of rows, gathered and reduced at once, some megabytes at a time.
+    Texts of one length are a rectangle (texts, length) of rows, gathered and reduced at once, some
+    megabytes at a time.
     """
     lengths = np.diff(found.offsets)
     pooled = np.zeros((len(lengths), dim), np.float32)
@@ -251,7 +276,10 @@ def blocks_of(
         yield slice(start, len(texts))
 
 
-_ZIPF_NOTE = "SIF: no texts to count words on, so their frequencies are taken to follow Zipf's law in the table's order"
+_ZIPF_NOTE = (
+    "SIF: no texts to count words on, so their frequencies are taken to follow Zipf's law"
+    " in the table's order"
+)
 
 
 def open_static(
@@ -265,10 +293,11 @@ def open_static(
 ) -> StaticTexts:
     """Make texts' vectors from words' vectors.
 
-    tokenizer: by default the vectors' own (model2vec), the kind they were trained with, or `word`. normalize: scale to
-    length 1; by default as a model2vec folder says, else not. lowercase: fold case before words are looked up; by
-    default where the table's most frequent words have no upper case, and then it is said in `notes`. pooling: "mean",
-    "max" or "sif"; see `StaticTexts.fit`, without which word frequencies follow Zipf's law. max_length: tokens a text.
+    tokenizer: by default the vectors' own (model2vec), the kind they were trained with, or `word`.
+    normalize: scale to length 1; by default as a model2vec folder says, else not. lowercase: fold
+    case before words are looked up; by default where the table's most frequent words have no upper
+    case, and then it is said in `notes`. pooling: "mean", "max" or "sif"; see `StaticTexts.fit`,
+    without which word frequencies follow Zipf's law. max_length: tokens a text.
 
     >>> vectors = Vectors(["king"], np.array([[3.0, 4.0]], np.float32))
     >>> open_static(vectors, normalize=True).embed(["King"]).vectors.tolist()
@@ -280,10 +309,14 @@ def open_static(
     notes = tuple(vectors.notes)
     id_rows = _id_rows(vectors, chosen) if len(chosen.vocabulary) > 2 else None
     if id_rows is not None and lowercase:
-        raise UsageError("lowercase is for tokenizers without a vocabulary; this one folds case by itself or not")
+        raise UsageError(
+            "lowercase is for tokenizers without a vocabulary; this one folds case by itself or not"
+        )
     if id_rows is None and lowercase is None:
         lowercase = _is_lowercase(vectors)
-        notes += ("the vectors have no upper case: texts are folded to lower case",) if lowercase else ()
+        notes += (
+            ("the vectors have no upper case: texts are folded to lower case",) if lowercase else ()
+        )
     weights = None
     if pooling == "sif":
         notes += (_ZIPF_NOTE,)
@@ -311,7 +344,8 @@ def _own_tokenizer(vectors: Vectors) -> Tokenizer:
     if known in ("word", "unicode", "whitespace", "char", "grapheme"):
         return tokenizers.create(str(known))
     raise UsageError(
-        f"these vectors are of the pieces of a '{known}' tokenizer; say which with tokenizer (--tokenizer FOLDER)"
+        f"these vectors are of the pieces of a '{known}' tokenizer; say which with tokenizer"
+        f" (--tokenizer FOLDER)"
     )
 
 
@@ -325,7 +359,8 @@ def _id_rows(vectors: Vectors, tokenizer: Tokenizer) -> Int64:
         rows[tokenizer.unknown_id] = -1
     if not (rows >= 0).any():
         raise UsageError(
-            f"none of the tokenizer's {len(names):,} pieces has a vector in {vectors.source}; take another tokenizer"
+            f"none of the tokenizer's {len(names):,} pieces has a vector in {vectors.source}; take"
+            f" another tokenizer"
         )
     return rows
 
@@ -358,7 +393,12 @@ def fingerprint(vectors: Vectors) -> str:
     step = max(1, (8 << 20) // max(vectors.table[:1].nbytes, 1))
     for at in range(0, len(vectors.table), step):
         digest.update(np.ascontiguousarray(vectors.table[at : at + step]).tobytes())
-    extra = (vectors.scales, vectors.word_rows, vectors.words.words.offsets, vectors.words.words.data)
+    extra = (
+        vectors.scales,
+        vectors.word_rows,
+        vectors.words.words.offsets,
+        vectors.words.words.data,
+    )
     for array in extra:
         digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
     if vectors.ngrams is not None:

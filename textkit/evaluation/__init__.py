@@ -1,7 +1,9 @@
-"""Evaluation: from truths and predictions to numbers with intervals, comparisons, pictures and a page.
+"""Evaluation: from truths and predictions to numbers with intervals, comparisons, pictures and a
+page.
 
-A stream of (truths, probabilities) goes in, chunk by chunk, in memory that does not grow with the rows; an Evaluation
-comes out. Multi-label and regression have an evaluation of their own. Nothing here imports torch.
+A stream of (truths, probabilities) goes in, chunk by chunk, in memory that does not grow with the
+rows; an Evaluation comes out. Multi-label and regression have an evaluation of their own. Nothing
+here imports torch.
 """
 
 from textkit.evaluation.baseline import fit_baseline, predict_baseline
@@ -9,8 +11,18 @@ from textkit.evaluation.calibration import fit_temperature
 from textkit.evaluation.compare import Comparison, compare, mcnemar
 from textkit.evaluation.confusion import Evaluation, evaluate, shorten
 from textkit.evaluation.intervals import Interval
-from textkit.evaluation.multilabel import LabelMistake, MultiLabelEvaluation, MultiLabelStream, evaluate_multilabel
-from textkit.evaluation.regression import NumberMistake, RegressionEvaluation, RegressionStream, evaluate_regression
+from textkit.evaluation.multilabel import (
+    LabelMistake,
+    MultiLabelEvaluation,
+    MultiLabelStream,
+    evaluate_multilabel,
+)
+from textkit.evaluation.regression import (
+    NumberMistake,
+    RegressionEvaluation,
+    RegressionStream,
+    evaluate_regression,
+)
 from textkit.evaluation.report import write_html
 from textkit.evaluation.scores import Scores
 from textkit.evaluation.stream import Mistake, Stream

@@ -1,6 +1,8 @@
-"""The baseline that every trained network must be compared with: TF-IDF of words and word pairs + a linear machine.
+"""The baseline that every trained network must be compared with: TF-IDF of words and word pairs + a
+linear machine.
 
-In: training texts and labels. Out: a function from texts to predicted labels, or the score on test rows for any task.
+In: training texts and labels. Out: a function from texts to predicted labels, or the score on test
+rows for any task.
 """
 
 from __future__ import annotations
@@ -16,11 +18,18 @@ from textkit.errors import DataError, require
 from textkit.evaluation.task_scores import score
 
 # What the baseline is scored by, in each task.
-BASELINE_SCORES: dict[Task, str] = {"single-label": "accuracy", "multi-label": "micro_f1", "regression": "mae"}
+BASELINE_SCORES: dict[Task, str] = {
+    "single-label": "accuracy",
+    "multi-label": "micro_f1",
+    "regression": "mae",
+}
 
 
-def fit_baseline(train: Sequence[str], labels: Sequence[Any]) -> Callable[[Sequence[str]], list[Any]]:
-    """Train word 1-2-gram TF-IDF + LinearSVC, scikit-learn's defaults, and give its function of prediction.
+def fit_baseline(
+    train: Sequence[str], labels: Sequence[Any]
+) -> Callable[[Sequence[str]], list[Any]]:
+    """Train word 1-2-gram TF-IDF + LinearSVC, scikit-learn's defaults, and give its function of
+    prediction.
 
     Raises DataError where no text has a word of two letters.
 
@@ -35,7 +44,9 @@ def fit_baseline(train: Sequence[str], labels: Sequence[Any]) -> Callable[[Seque
     return lambda texts: model.predict(vectorizer.transform(texts)).tolist()
 
 
-def predict_baseline(train: Sequence[str], labels: Sequence[Any], texts: Sequence[str]) -> list[Any]:
+def predict_baseline(
+    train: Sequence[str], labels: Sequence[Any], texts: Sequence[str]
+) -> list[Any]:
     """Train the baseline and predict: one label for each text.
 
     >>> predict_baseline(["good film", "bad film"] * 3, ["pos", "neg"] * 3, ["bad"])
@@ -45,11 +56,17 @@ def predict_baseline(train: Sequence[str], labels: Sequence[Any], texts: Sequenc
 
 
 def score_baseline(
-    task: Task, train: Sequence[str], targets: NDArray[Any], texts: Sequence[str], test_targets: NDArray[Any]
+    task: Task,
+    train: Sequence[str],
+    targets: NDArray[Any],
+    texts: Sequence[str],
+    test_targets: NDArray[Any],
 ) -> float:
-    """Train the baseline on targets, as textkit.data.targets makes them, and give the task's score on test rows.
+    """Train the baseline on targets, as textkit.data.targets makes them, and give the task's score
+    on test rows.
 
-    LinearSVC gives the accuracy, one for each of several labels the micro F1; Ridge gives the mean absolute error.
+    LinearSVC gives the accuracy, one for each of several labels the micro F1; Ridge gives the mean
+    absolute error.
 
     >>> texts, targets = ["good film", "bad film"] * 3, np.array([0, 1] * 3)
     >>> score_baseline("single-label", texts, targets, ["so bad"], np.array([1]))
@@ -74,7 +91,11 @@ def _outputs(task: Task, features: Any, targets: NDArray[Any], wanted: Any) -> N
         outputs[np.arange(len(predicted)), predicted] = 1.0
         return outputs
     # A label that no row has, or all have, cannot be learnt.
-    outputs = np.where(targets.min(axis=0) == 1, 1.0, -1.0).astype(np.float32).repeat(wanted.shape[0], axis=0)
+    outputs = (
+        np.where(targets.min(axis=0) == 1, 1.0, -1.0)
+        .astype(np.float32)
+        .repeat(wanted.shape[0], axis=0)
+    )
     outputs = outputs.reshape(targets.shape[1], wanted.shape[0]).T.copy()
     for label in np.flatnonzero((targets.min(axis=0) == 0) & (targets.max(axis=0) == 1)):
         machine = LinearSVC(random_state=0).fit(features, targets[:, label])

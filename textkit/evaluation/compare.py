@@ -1,7 +1,7 @@
 """Two models on the same rows: is the difference more than chance?
 
-In: the truths and two predictions of each row, all at once or chunk by chunk. Out: a Comparison: both accuracies, their
-difference with its 95 % interval, and the p-value of McNemar's test.
+In: the truths and two predictions of each row, all at once or chunk by chunk. Out: a Comparison:
+both accuracies, their difference with its 95 % interval, and the p-value of McNemar's test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from textkit.errors import DataError
 from textkit.evaluation.intervals import Interval
 
-# Rows on which the two differ: up to here the binomial is summed exactly, beyond it the normal one is as good.
+# Rows on which the two differ: up to here the binomial is summed exactly, beyond it the normal one
+# is as good.
 _EXACT_PAIRS = 1000
 
 
@@ -61,16 +62,21 @@ class Comparison:
         return mcnemar(self.only_first, self.only_second)
 
     def interval(self, *, n_resamples: int = 1000, seed: int = 0) -> Interval:
-        """Give the 95 % interval of the difference: rows resampled in pairs, which is a multinomial of the four counts.
+        """Give the 95 % interval of the difference: rows resampled in pairs, which is a multinomial
+        of the four counts.
 
         >>> interval = Comparison(80, 15, 5, 0).interval()
         >>> 0 < interval.low < 0.1 < interval.high < 0.2
         True
         """
-        shares = np.array([self.both, self.only_first, self.only_second, self.neither]) / max(self.n_rows, 1)
+        shares = np.array([self.both, self.only_first, self.only_second, self.neither]) / max(
+            self.n_rows, 1
+        )
         generator = np.random.default_rng([seed, 0xC033])
         drawn = generator.multinomial(self.n_rows, shares, size=n_resamples)
-        return Interval.of(self.difference, (drawn[:, 1] - drawn[:, 2]) / max(self.n_rows, 1), least=-1.0)
+        return Interval.of(
+            self.difference, (drawn[:, 1] - drawn[:, 2]) / max(self.n_rows, 1), least=-1.0
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain JSON values."""
@@ -95,18 +101,23 @@ def compare(truth: Sequence[Any], first: Sequence[Any], second: Sequence[Any]) -
     """
     if not len(truth) == len(first) == len(second):
         raise DataError(
-            f"{len(truth):,} truths, {len(first):,} and {len(second):,} predictions; expected as many of each"
+            f"{len(truth):,} truths, {len(first):,} and {len(second):,} predictions; expected as"
+            f" many of each"
         )
     counts = [0, 0, 0, 0]
     for label, a, b in zip(truth, first, second, strict=True):
         counts[(a != label) * 2 + (b != label)] += 1
-    return Comparison(both=counts[0], only_first=counts[1], only_second=counts[2], neither=counts[3])
+    return Comparison(
+        both=counts[0], only_first=counts[1], only_second=counts[2], neither=counts[3]
+    )
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Test whether two models are right equally often, from the rows that only one has right: the two-sided p-value.
+    """Test whether two models are right equally often, from the rows that only one has right: the
+    two-sided p-value.
 
-    Exact (binomial) up to 1,000 such rows, then chi-squared with Edwards' correction for continuity.
+    Exact (binomial) up to 1,000 such rows, then chi-squared with Edwards' correction for
+    continuity.
 
     >>> round(mcnemar(1, 8), 4)
     0.0391

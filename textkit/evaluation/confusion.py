@@ -1,7 +1,7 @@
 """The confusion matrix of a single-label task, and every number that follows from it.
 
-In: true and predicted labels, or their counts. Out: an Evaluation: accuracy, F1s, a table a class, 95 % intervals,
-JSON, a PNG. What the probabilities say beside that is in its `scores`.
+In: true and predicted labels, or their counts. Out: an Evaluation: accuracy, F1s, a table a class,
+95 % intervals, JSON, a PNG. What the probabilities say beside that is in its `scores`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from textkit.evaluation.scores import Bins, Scores
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The counts of a confusion matrix: counts[i, j] = rows of class i predicted as class j, (n, n) int64.
+    """The counts of a confusion matrix: counts[i, j] = rows of class i predicted as class j, (n, n)
+    int64.
 
-    The last `n_unseen` classes are true labels that the model does not know: every row of theirs counts as wrong.
-    scores: what the probabilities say, where they were given.
+    The last `n_unseen` classes are true labels that the model does not know: every row of theirs
+    counts as wrong. scores: what the probabilities say, where they were given.
 
     >>> result = evaluate(["a", "a", "b"], ["a", "b", "b"], classes=["a", "b"])
     >>> round(result.accuracy, 3), round(result.macro_f1, 3)
@@ -57,7 +58,10 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of right rows; also the micro F1, since every row has one truth and one prediction."""
+        """Share of right rows.
+
+        Also the micro F1, since every row has one truth and one prediction.
+        """
         return float(np.trace(self.counts) / max(self.n_rows, 1))
 
     @property
@@ -73,11 +77,15 @@ class Evaluation:
     @property
     def f1(self) -> NDArray[np.float64]:
         """Harmonic mean of precision and recall of each class."""
-        return np.asarray(2 * np.diag(self.counts) / np.maximum(self.counts.sum(axis=0) + self.support, 1))
+        return np.asarray(
+            2 * np.diag(self.counts) / np.maximum(self.counts.sum(axis=0) + self.support, 1)
+        )
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 over the classes that occur as truth or prediction, as scikit-learn counts them."""
+        """Mean F1 over the classes that occur as truth or prediction, as scikit-learn counts
+        them.
+        """
         seen = (self.support + self.counts.sum(axis=0)) > 0
         return float(self.f1[seen].mean()) if seen.any() else 0.0
 
@@ -89,8 +97,9 @@ class Evaluation:
     def intervals(self, *, n_resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
         """Give 95 % intervals by name: accuracy, macro_f1, weighted_f1, and those of the scores.
 
-        The first three are bootstrapped: n_resamples sets of rows, which is to draw the cells of the matrix anew (a
-        multinomial), and the percentiles of each number, moved by their bias. An evaluation without rows has none.
+        The first three are bootstrapped: n_resamples sets of rows, which is to draw the cells of
+        the matrix anew (a multinomial), and the percentiles of each number, moved by their bias. An
+        evaluation without rows has none.
 
         >>> result = evaluate(["a", "b"] * 50, ["a"] * 20 + ["b"] * 80, classes=["a", "b"])
         >>> interval = result.intervals()["accuracy"]
@@ -108,10 +117,15 @@ class Evaluation:
         wrong = self.counts - np.diag(np.diag(self.counts))
         order = np.argsort(-wrong, axis=None, kind="stable")[:n]
         cells = (divmod(int(cell), len(self.classes)) for cell in order)
-        return [(self.classes[i], self.classes[j], int(wrong[i, j])) for i, j in cells if wrong[i, j]]
+        return [
+            (self.classes[i], self.classes[j], int(wrong[i, j])) for i, j in cells if wrong[i, j]
+        ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything as plain JSON values; what is not defined, as the ROC-AUC of one class, is None."""
+        """Give everything as plain JSON values.
+
+        What is not defined, as the ROC-AUC of one class, is None.
+        """
         columns = zip(self.classes, self.precision, self.recall, self.f1, self.support, strict=True)
         classes: dict[str, dict[str, Any]] = {
             name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
@@ -130,25 +144,36 @@ class Evaluation:
                 classes[name]["roc_auc"] = None if np.isnan(area) else area
         return {
             **numbers,
-            "intervals": {name: [interval.low, interval.high] for name, interval in self.intervals().items()},
+            "intervals": {
+                name: [interval.low, interval.high] for name, interval in self.intervals().items()
+            },
             "unseen_labels": self.unseen,
             "classes": classes,
             "confusion": {"labels": self.classes, "counts": self.counts.tolist()},
         }
 
     def save_png(self, path: str | Path) -> None:
-        """Draw the confusion matrix: rows are true classes, shade is the share of the row, numbers are counts."""
+        """Draw the confusion matrix: rows are true classes, shade is the share of the row,
+        numbers are counts.
+        """
         from textkit.evaluation.figures import draw_confusion
 
         draw_confusion(self, path)
 
 
-def evaluate(truth: Sequence[Any], predicted: Sequence[Any], *, classes: Sequence[Any]) -> Evaluation:
-    """Count a confusion matrix; a true label that the classes lack gets a row of its own at the end."""
+def evaluate(
+    truth: Sequence[Any], predicted: Sequence[Any], *, classes: Sequence[Any]
+) -> Evaluation:
+    """Count a confusion matrix.
+
+    A true label that the classes lack gets a row of its own at the end.
+    """
     unseen = sorted(set(truth) - set(classes), key=str)
     names = [*classes, *unseen]
     index = {label: i for i, label in enumerate(names)}
-    pairs = np.fromiter((index[t] * len(names) + index[p] for t, p in zip(truth, predicted, strict=True)), np.int64)
+    pairs = np.fromiter(
+        (index[t] * len(names) + index[p] for t, p in zip(truth, predicted, strict=True)), np.int64
+    )
     counts = np.bincount(pairs, minlength=len(names) ** 2).reshape(len(names), len(names))
     return Evaluation([str(name) for name in names], counts, n_unseen=len(unseen))
 

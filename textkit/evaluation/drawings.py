@@ -1,4 +1,5 @@
-"""The pictures of the report as inline SVG, in the page's own colours, so that they follow its light and dark.
+"""The pictures of the report as inline SVG, in the page's own colours, so that they follow its
+light and dark.
 
 In: an Evaluation, or its bins and counts. Out: SVG text; every name in it is escaped.
 """
@@ -22,7 +23,10 @@ _NUMBERED_CELL = 26
 
 
 def confusion_svg(evaluation: Evaluation) -> str:
-    """Draw the matrix: a row a true class, blue where right, orange where wrong; the shade is the share of the row."""
+    """Draw the matrix: a row a true class, blue where right, orange where wrong.
+
+    The shade is the share of the row.
+    """
     from textkit.evaluation.confusion import shorten
 
     n_true = len(evaluation.classes)
@@ -39,81 +43,120 @@ def confusion_svg(evaluation: Evaluation) -> str:
     for i, name in enumerate(names):
         middle = top + (i + 0.5) * cell
         parts.append(
-            f'<text x="{margin - 8:.1f}" y="{middle:.1f}" text-anchor="end" dominant-baseline="central">'
+            f'<text x="{margin - 8:.1f}" y="{middle:.1f}" text-anchor="end"'
+            f' dominant-baseline="central">'
             f"{escape(name)}</text>"
         )
         if i < n_known:
             x = margin + (i + 0.5) * cell
             parts.append(
-                f'<text transform="translate({x:.1f} {top - 8:.1f}) rotate(-45)" dominant-baseline="central">'
+                f'<text transform="translate({x:.1f} {top - 8:.1f}) rotate(-45)"'
+                f' dominant-baseline="central">'
                 f"{escape(name)}</text>"
             )
     parts.append(
-        f'<rect x="{margin:.1f}" y="{top:.1f}" width="{n_known * cell:.1f}" height="{n_true * cell:.1f}"'
+        f'<rect x="{margin:.1f}" y="{top:.1f}" width="{n_known * cell:.1f}"'
+        f' height="{n_true * cell:.1f}"'
         ' class="field"/>'
     )
     for i, j in zip(*np.nonzero(evaluation.counts[:, :n_known]), strict=True):
-        x, y, share, count = margin + j * cell, top + i * cell, float(shares[i, j]), int(evaluation.counts[i, j])
+        x, y, share, count = (
+            margin + j * cell,
+            top + i * cell,
+            float(shares[i, j]),
+            int(evaluation.counts[i, j]),
+        )
         kind = "right" if i == j else "wrong"
-        words = f"{evaluation.classes[i]} → {evaluation.classes[j]}: {count:,} rows, {share:.1%} of the class"
+        words = (
+            f"{evaluation.classes[i]} → {evaluation.classes[j]}: {count:,} rows, {share:.1%}"
+            f" of the class"
+        )
         parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}" class="{kind}"'
-            f' fill-opacity="{faint + (1 - faint) * share:.3f}"><title>{escape(words)}</title></rect>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}"'
+            f' class="{kind}"'
+            f' fill-opacity="{faint + (1 - faint) * share:.3f}">'
+            f"<title>{escape(words)}</title></rect>"
         )
         if cell >= _NUMBERED_CELL:
             shade = ' class="on"' if share > 0.5 else ""
             parts.append(
-                f'<text x="{x + cell / 2:.1f}" y="{y + cell / 2:.1f}" text-anchor="middle" dominant-baseline="central"'
+                f'<text x="{x + cell / 2:.1f}" y="{y + cell / 2:.1f}" text-anchor="middle"'
+                f' dominant-baseline="central"'
                 f' pointer-events="none"{shade}>{count}</text>'
             )
     return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="{size:.1f}" role="img"'
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="{size:.1f}"'
+        f' role="img"'
         f' aria-label="confusion matrix">{"".join(parts)}</svg>'
     )
 
 
 def reliability_svg(bins: Bins, *, pairs: bool = False) -> str:
-    """Draw the share of right predictions over their probability, the diagonal, and the number of rows below.
+    """Draw the share of right predictions over their probability, the diagonal, and the number of
+    rows below.
 
-    pairs: the bins are of pairs of a row and a label; their numbers are shown on a logarithmic scale.
+    pairs: the bins are of pairs of a row and a label; their numbers are shown on a logarithmic
+    scale.
     """
-    share, unit, what = ("true", "pairs, log", "a label") if pairs else ("right", "rows", "the prediction")
+    share, unit, what = (
+        ("true", "pairs, log", "a label") if pairs else ("right", "rows", "the prediction")
+    )
     left, top, side, low = 46.0, 10.0, 340.0, 90.0
     n_bins = len(bins.rows)
     step = side / n_bins
     below = top + side + 16
     most = max(int(bins.rows.max()), 1)
     heights = low * (np.log1p(bins.rows) / np.log1p(most) if pairs else bins.rows / most)
-    parts = [f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal"/>']
+    parts = [
+        f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal"/>'
+    ]
     for tick in range(0, 11, 2):
         at, y = left + side * tick / 10, top + side * (1 - tick / 10)
-        parts.append(f'<text x="{at:.1f}" y="{below + low + 16:.1f}" text-anchor="middle">{tick / 10:.1f}</text>')
         parts.append(
-            f'<text x="{left - 8}" y="{y:.1f}" text-anchor="end" dominant-baseline="central">{tick / 10:.1f}</text>'
+            f'<text x="{at:.1f}" y="{below + low + 16:.1f}"'
+            f' text-anchor="middle">{tick / 10:.1f}</text>'
         )
-        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + side}" y2="{y:.1f}" class="grid"/>')
+        parts.append(
+            f'<text x="{left - 8}" y="{y:.1f}" text-anchor="end"'
+            f' dominant-baseline="central">{tick / 10:.1f}</text>'
+        )
+        parts.append(
+            f'<line x1="{left}" y1="{y:.1f}" x2="{left + side}" y2="{y:.1f}" class="grid"/>'
+        )
     for i in np.flatnonzero(bins.rows).tolist():
         rows = int(bins.rows[i])
         right, sure = float(bins.right[i]) / rows, float(bins.confidence[i]) / rows
         x, dot = left + i * step, left + side * sure
         tall, y, wanted = side * right, top + side * (1 - right), top + side * (1 - sure)
-        words = f"{rows:,} {unit.partition(',')[0]}: mean probability {sure:.3f}, {right:.3f} of them {share}"
+        words = (
+            f"{rows:,} {unit.partition(',')[0]}: mean probability {sure:.3f}, {right:.3f} of"
+            f" them {share}"
+        )
         parts.append(
             f"<g><title>{words}</title>"
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{step - 1:.1f}" height="{tall:.1f}" class="right"'
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{step - 1:.1f}" height="{tall:.1f}"'
+            f' class="right"'
             ' fill-opacity=".35"/>'
             f'<line x1="{dot:.1f}" y1="{y:.1f}" x2="{dot:.1f}" y2="{wanted:.1f}" class="gap"/>'
             f'<circle cx="{dot:.1f}" cy="{y:.1f}" r="3.5" class="right"/>'
             f'<rect x="{x:.1f}" y="{below + low - heights[i]:.1f}" width="{step - 1:.1f}"'
             f' height="{heights[i]:.1f}" class="rows"/></g>'
         )
-    parts.append(f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top + side}" class="axis"/>')
-    parts.append(f'<line x1="{left}" y1="{below + low}" x2="{left + side}" y2="{below + low}" class="axis"/>')
     parts.append(
-        f'<text x="{left + side / 2}" y="{below + low + 34}" text-anchor="middle">probability of {what}</text>'
-        f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">share {share}</text>'
-        f'<text transform="translate(12 {below + low / 2}) rotate(-90)" text-anchor="middle">{unit}</text>'
-        f'<text x="{left - 8}" y="{below}" text-anchor="end" dominant-baseline="central">{_brief(most)}</text>'
+        f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top + side}" class="axis"/>'
+    )
+    parts.append(
+        f'<line x1="{left}" y1="{below + low}" x2="{left + side}" y2="{below + low}" class="axis"/>'
+    )
+    parts.append(
+        f'<text x="{left + side / 2}" y="{below + low + 34}" text-anchor="middle">probability of'
+        f" {what}</text>"
+        f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">share'
+        f" {share}</text>"
+        f'<text transform="translate(12 {below + low / 2}) rotate(-90)"'
+        f' text-anchor="middle">{unit}</text>'
+        f'<text x="{left - 8}" y="{below}" text-anchor="end"'
+        f' dominant-baseline="central">{_brief(most)}</text>'
     )
     width, height = left + side + 16, below + low + 42
     return (
@@ -123,29 +166,43 @@ def reliability_svg(bins: Bins, *, pairs: bool = False) -> str:
 
 
 def field_svg(field: Field) -> str:
-    """Draw rows by truth and prediction, the more the darker, with the diagonal on which both are equal."""
+    """Draw rows by truth and prediction, the more the darker, with the diagonal on which both
+    are equal.
+    """
     left, top, side = 74.0, 10.0, 410.0
     n_bins, low, high = len(field.counts), float(field.edges[0]), float(field.edges[-1])
     step = side / n_bins
     parts = [f'<rect x="{left}" y="{top}" width="{side}" height="{side}" class="field"/>']
     shades = 0.25 + 0.75 * np.log1p(field.counts) / np.log1p(max(int(field.counts.max()), 1))
     for i, j in np.argwhere(field.counts).tolist():
-        words = f"{int(field.counts[i, j]):,} rows: true {_span(field.edges, i)}, predicted {_span(field.edges, j)}"
-        parts.append(
-            f'<rect x="{left + i * step:.1f}" y="{top + side - (j + 1) * step:.1f}" width="{step:.1f}"'
-            f' height="{step:.1f}" class="right" fill-opacity="{shades[i, j]:.3f}"><title>{words}</title></rect>'
+        words = (
+            f"{int(field.counts[i, j]):,} rows: true {_span(field.edges, i)}, predicted"
+            f" {_span(field.edges, j)}"
         )
-    parts.append(f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal strong"/>')
+        parts.append(
+            f'<rect x="{left + i * step:.1f}" y="{top + side - (j + 1) * step:.1f}"'
+            f' width="{step:.1f}"'
+            f' height="{step:.1f}" class="right"'
+            f' fill-opacity="{shades[i, j]:.3f}"><title>{words}</title></rect>'
+        )
+    parts.append(
+        f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal'
+        f' strong"/>'
+    )
     for tick in _ticks(low, high):
         at = (tick - low) / (high - low) * side
         x, y = left + at, top + side - at
-        parts.append(f'<text x="{x:.1f}" y="{top + side + 17}" text-anchor="middle">{tick:.4g}</text>')
         parts.append(
-            f'<text x="{left - 8}" y="{y:.1f}" text-anchor="end" dominant-baseline="central">{tick:.4g}</text>'
+            f'<text x="{x:.1f}" y="{top + side + 17}" text-anchor="middle">{tick:.4g}</text>'
+        )
+        parts.append(
+            f'<text x="{left - 8}" y="{y:.1f}" text-anchor="end"'
+            f' dominant-baseline="central">{tick:.4g}</text>'
         )
     parts.append(
         f'<text x="{left + side / 2}" y="{top + side + 36}" text-anchor="middle">true</text>'
-        f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">predicted</text>'
+        f'<text transform="translate(12 {top + side / 2}) rotate(-90)"'
+        f' text-anchor="middle">predicted</text>'
     )
     return _picture(left + side + 24, top + side + 44, "predictions beside truths", parts)
 
@@ -161,23 +218,33 @@ def residuals_svg(histogram: Histogram, bias: float) -> str:
         tall = height * rows / most
         parts.append(
             f'<rect x="{left + i * step:.1f}" y="{top + height - tall:.1f}" width="{step - 1:.1f}"'
-            f' height="{tall:.1f}" class="right" fill-opacity=".6"><title>{rows:,} rows: {_span(histogram.edges, i)}'
+            f' height="{tall:.1f}" class="right" fill-opacity=".6"><title>{rows:,} rows:'
+            f" {_span(histogram.edges, i)}"
             "</title></rect>"
         )
     for kind, value in (("diagonal", 0.0), ("gap", min(max(bias, low), high))):
         x = left + (value - low) / (high - low) * width
-        parts.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + height}" class="{kind}"/>')
+        parts.append(
+            f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + height}" class="{kind}"/>'
+        )
         if kind == "gap":
-            parts.append(f'<text x="{x:.1f}" y="{top - 9}" text-anchor="middle">mean {bias:.3g}</text>')
+            parts.append(
+                f'<text x="{x:.1f}" y="{top - 9}" text-anchor="middle">mean {bias:.3g}</text>'
+            )
     for tick in _ticks(low, high):
         x = left + (tick - low) / (high - low) * width
-        parts.append(f'<text x="{x:.1f}" y="{top + height + 17}" text-anchor="middle">{tick:.4g}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{top + height + 17}" text-anchor="middle">{tick:.4g}</text>'
+        )
     middle, below = left + width / 2, top + height
     parts.append(
         f'<line x1="{left}" y1="{below}" x2="{left + width}" y2="{below}" class="axis"/>'
-        f'<text x="{middle}" y="{below + 36}" text-anchor="middle">residual: true − predicted</text>'
-        f'<text transform="translate(12 {top + height / 2}) rotate(-90)" text-anchor="middle">rows</text>'
-        f'<text x="{left - 8}" y="{top}" text-anchor="end" dominant-baseline="central">{_brief(most)}</text>'
+        f'<text x="{middle}" y="{below + 36}" text-anchor="middle">residual: true −'
+        f" predicted</text>"
+        f'<text transform="translate(12 {top + height / 2}) rotate(-90)"'
+        f' text-anchor="middle">rows</text>'
+        f'<text x="{left - 8}" y="{top}" text-anchor="end"'
+        f' dominant-baseline="central">{_brief(most)}</text>'
     )
     return _picture(left + width + 24, below + 44, "histogram of residuals", parts)
 
@@ -201,9 +268,12 @@ def _ticks(low: float, high: float) -> list[float]:
     """
     rough = (high - low) / 6
     power = 10.0 ** np.floor(np.log10(rough))
-    step = float(power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999))
+    step = float(
+        power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    )
     return [
-        float(f"{i * step:.12g}") for i in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)
+        float(f"{i * step:.12g}")
+        for i in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)
     ]
 
 

@@ -1,6 +1,8 @@
-"""Pictures of an evaluation as PNG: confusion matrix, labels, reliability diagram, predictions beside truths.
+"""Pictures of an evaluation as PNG: confusion matrix, labels, reliability diagram, predictions
+beside truths.
 
-In: the evaluation of any task. Out: PNG files. matplotlib draws them, without a display and without its global state.
+In: the evaluation of any task. Out: PNG files. matplotlib draws them, without a display and without
+its global state.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ def save_figure(figure: Any, path: str | Path) -> None:
 
 
 def plain(text: str, width: int) -> str:
-    """Make a label safe for matplotlib: one line, printable, no formula, at most `width` characters.
+    """Make a label safe for matplotlib: one line, printable, no formula, at most `width`
+    characters.
 
     >>> plain("5 $ a\\nday", 24)
     '5 \\\\$ a?day'
@@ -72,7 +75,9 @@ def plain(text: str, width: int) -> str:
 
 
 def draw_confusion(evaluation: Evaluation, path: str | Path) -> None:
-    """Draw the confusion matrix: rows are true classes, shade is the share of the row, numbers are counts."""
+    """Draw the confusion matrix: rows are true classes, shade is the share of the row, numbers
+    are counts.
+    """
     n_true = len(evaluation.classes)
     n_known = n_true - evaluation.n_unseen  # what the model does not know it never predicts
     counts = evaluation.counts[:, :n_known]
@@ -81,12 +86,15 @@ def draw_confusion(evaluation: Evaluation, path: str | Path) -> None:
     shares = counts / np.maximum(evaluation.support, 1)[:, None]
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     names = [plain(name, 24) for name in evaluation.classes]
-    axes.set_xticks(range(n_known), names[:n_known], rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_xticks(
+        range(n_known), names[:n_known], rotation=45, ha="right", rotation_mode="anchor"
+    )
     axes.set_yticks(range(n_true), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(
-        f"accuracy {evaluation.accuracy:.3f}, macro F1 {evaluation.macro_f1:.3f}, {evaluation.n_rows:,} rows"
+        f"accuracy {evaluation.accuracy:.3f}, macro F1 {evaluation.macro_f1:.3f},"
+        f" {evaluation.n_rows:,} rows"
     )
     for i, j in zip(*np.nonzero(counts), strict=True) if n_true <= _NUMBERED_CLASSES else ():
         colour = "white" if shares[i, j] > 0.5 else "black"
@@ -96,18 +104,45 @@ def draw_confusion(evaluation: Evaluation, path: str | Path) -> None:
 
 
 def draw_labels(evaluation: MultiLabelEvaluation, path: str | Path) -> None:
-    """Draw F1, precision, recall and threshold of each label; of more than 100 the most frequent."""
+    """Draw F1, precision, recall and threshold of each label.
+
+    Of more than 100 the most frequent.
+    """
     chosen = np.argsort(-evaluation.support, kind="stable")[:_DRAWN_LABELS]
     places = np.arange(len(chosen))
     figure = new_figure(9, 1.9 + 0.26 * len(chosen))
     axes = figure.add_subplot()
     axes.barh(places, evaluation.f1[chosen], height=0.72, color=BLUE, alpha=0.35, label="F1")
-    axes.plot(evaluation.precision[chosen], places, ">", color=BLUE, markersize=6, label="precision", clip_on=False)
-    axes.plot(evaluation.recall[chosen], places, "<", color=ORANGE, markersize=6, label="recall", clip_on=False)
+    axes.plot(
+        evaluation.precision[chosen],
+        places,
+        ">",
+        color=BLUE,
+        markersize=6,
+        label="precision",
+        clip_on=False,
+    )
+    axes.plot(
+        evaluation.recall[chosen],
+        places,
+        "<",
+        color=ORANGE,
+        markersize=6,
+        label="recall",
+        clip_on=False,
+    )
     if evaluation.thresholds is not None:
         known = chosen < evaluation.n_known
         limits = evaluation.thresholds[chosen[known]]
-        axes.plot(limits, places[known], "|", color="black", markersize=11, markeredgewidth=1.6, label="threshold")
+        axes.plot(
+            limits,
+            places[known],
+            "|",
+            color="black",
+            markersize=11,
+            markeredgewidth=1.6,
+            label="threshold",
+        )
     names = [f"{plain(evaluation.classes[i], 30)} ({evaluation.support[i]:,})" for i in chosen]
     axes.set_yticks(places, names)
     axes.set(xlim=(0, 1), ylim=(len(chosen) - 0.4, -0.6))
@@ -121,7 +156,8 @@ def draw_labels(evaluation: MultiLabelEvaluation, path: str | Path) -> None:
         else ""
     )
     axes.set_title(
-        f"micro F1 {evaluation.micro_f1:.3f}, macro F1 {evaluation.macro_f1:.3f}, {evaluation.n_rows:,} rows{some}",
+        f"micro F1 {evaluation.micro_f1:.3f}, macro F1 {evaluation.macro_f1:.3f},"
+        f" {evaluation.n_rows:,} rows{some}",
         fontsize=11,
     )
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
@@ -131,8 +167,8 @@ def draw_labels(evaluation: MultiLabelEvaluation, path: str | Path) -> None:
 def draw_reliability(evaluation: Evaluation | MultiLabelEvaluation, path: str | Path) -> None:
     """Draw how often predictions of each probability are right, and how many there are of each.
 
-    For multi-label these are all the pairs of a row and a label, right where the row has the label. Raises DataError
-    for an evaluation without probabilities.
+    For multi-label these are all the pairs of a row and a label, right where the row has the label.
+    Raises DataError for an evaluation without probabilities.
     """
     if evaluation.bins is None:
         raise DataError("the evaluation has no probabilities; a reliability diagram needs them")
@@ -143,15 +179,24 @@ def draw_reliability(evaluation: Evaluation | MultiLabelEvaluation, path: str | 
 
 def _draw_bins(bins: Bins, path: str | Path, *, pairs: bool) -> None:
     n_bins, filled, n = len(bins.rows), bins.rows > 0, max(int(bins.rows.sum()), 1)
-    confidence, right = bins.confidence[filled] / bins.rows[filled], bins.right[filled] / bins.rows[filled]
+    confidence, right = (
+        bins.confidence[filled] / bins.rows[filled],
+        bins.right[filled] / bins.rows[filled],
+    )
     share, total = ("share true", "labels true") if pairs else ("share right", "accuracy")
     edges = np.arange(n_bins) / n_bins
     figure = new_figure(5.5, 6.5)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
+    upper.plot(
+        [0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated"
+    )
     width = 1 / n_bins
-    upper.bar(edges[filled], right, width=width, align="edge", color=BLUE, alpha=0.35, edgecolor=BLUE)
-    upper.plot(confidence, right, "o", color=BLUE, markersize=5, label=f"{share}, at the mean probability")
+    upper.bar(
+        edges[filled], right, width=width, align="edge", color=BLUE, alpha=0.35, edgecolor=BLUE
+    )
+    upper.plot(
+        confidence, right, "o", color=BLUE, markersize=5, label=f"{share}, at the mean probability"
+    )
     upper.vlines(confidence, right, confidence, color=ORANGE, linewidth=2, label="gap")
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel=share)
     upper.legend(loc="upper left", frameon=False)
@@ -160,9 +205,13 @@ def _draw_bins(bins: Bins, path: str | Path, *, pairs: bool) -> None:
         f"mean probability {bins.confidence.sum() / n:.3f}, {total} {bins.right.sum() / n:.3f}",
         fontsize=11,
     )
-    lower.bar(edges, bins.rows, width=width, align="edge", color=GREY, edgecolor="white", linewidth=0.5)
+    lower.bar(
+        edges, bins.rows, width=width, align="edge", color=GREY, edgecolor="white", linewidth=0.5
+    )
     lower.set(xlabel=f"probability of {'a label' if pairs else 'the prediction'}", ylabel="rows")
-    if pairs and bins.rows.any():  # most labels are absent from most rows: the first bin holds nearly all pairs
+    if (
+        pairs and bins.rows.any()
+    ):  # most labels are absent from most rows: the first bin holds nearly all pairs
         lower.set(yscale="log", ylim=(0.5, None), ylabel="rows × labels")
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
@@ -170,7 +219,9 @@ def _draw_bins(bins: Bins, path: str | Path, *, pairs: bool) -> None:
 
 
 def draw_regression(results: Mapping[str, RegressionEvaluation], path: str | Path) -> None:
-    """Draw predictions beside truths, as counts, and a histogram of residuals; a row of both for each output.
+    """Draw predictions beside truths, as counts, and a histogram of residuals.
+
+    A row of both for each output.
 
     results: evaluations by the name of the output; of more than 8 the first are drawn.
     """
@@ -194,12 +245,19 @@ def _draw_field(figure: Any, axes: Any, result: RegressionEvaluation) -> None:
     shades = LinearSegmentedColormap.from_list("rows", ["#a6cde6", BLUE, "#002b45"])
     counts = np.ma.masked_equal(field.counts.T, 0)
     mesh = axes.pcolormesh(
-        field.edges, field.edges, counts, cmap=shades, norm=LogNorm(1, max(int(field.counts.max()), 2)), rasterized=True
+        field.edges,
+        field.edges,
+        counts,
+        cmap=shades,
+        norm=LogNorm(1, max(int(field.counts.max()), 2)),
+        rasterized=True,
     )
     ends = [field.edges[0], field.edges[-1]]
     axes.plot(ends, ends, color=ORANGE, linestyle="--", linewidth=1.2)
     axes.set(xlim=ends, ylim=ends, xlabel="true", ylabel="predicted", aspect="equal")
-    axes.set_title(f"R² {_number(result.r2)}, {result.n_rows:,} rows{_outside(field.n_outside)}", fontsize=11)
+    axes.set_title(
+        f"R² {_number(result.r2)}, {result.n_rows:,} rows{_outside(field.n_outside)}", fontsize=11
+    )
     most = int(field.counts.max())
     ticks = [10**k for k in range(len(str(most))) if 10**k <= most / 2] + [max(most, 1)]
     bar = figure.colorbar(mesh, ax=axes, label="rows", shrink=0.8, ticks=ticks, format="{x:,.0f}")
@@ -210,12 +268,20 @@ def _draw_field(figure: Any, axes: Any, result: RegressionEvaluation) -> None:
 def _draw_residuals(axes: Any, result: RegressionEvaluation) -> None:
     histogram = result.residuals
     widths = np.diff(histogram.edges)
-    axes.bar(histogram.edges[:-1], histogram.counts, width=widths, align="edge", color=BLUE, alpha=0.6)
+    axes.bar(
+        histogram.edges[:-1], histogram.counts, width=widths, align="edge", color=BLUE, alpha=0.6
+    )
     axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
     axes.axvline(result.bias, color=ORANGE, linewidth=2, label=f"mean {result.bias:.3g}")
-    axes.set(xlim=(histogram.edges[0], histogram.edges[-1]), xlabel="residual: true − predicted", ylabel="rows")
+    axes.set(
+        xlim=(histogram.edges[0], histogram.edges[-1]),
+        xlabel="residual: true − predicted",
+        ylabel="rows",
+    )
     axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.set_title(f"MAE {result.mae:.3g}, RMSE {result.rmse:.3g}{_outside(histogram.n_outside)}", fontsize=11)
+    axes.set_title(
+        f"MAE {result.mae:.3g}, RMSE {result.rmse:.3g}{_outside(histogram.n_outside)}", fontsize=11
+    )
     axes.legend(loc="upper right", frameon=False)
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,7 +1,7 @@
 """Counts that pictures of a regression are drawn from: their size does not depend on the rows.
 
-In: numbers of each row. Out: a Histogram of one number, or a Field of two: counts, edges, and how many rows lie outside
-(a few far ones would press all others into one bin).
+In: numbers of each row. Out: a Histogram of one number, or a Field of two: counts, edges, and how
+many rows lie outside (a few far ones would press all others into one bin).
 """
 
 from __future__ import annotations
@@ -38,12 +38,18 @@ class Histogram:
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain JSON values."""
-        return {"edges": self.edges.tolist(), "rows": self.counts.tolist(), "outside": self.n_outside}
+        return {
+            "edges": self.edges.tolist(),
+            "rows": self.counts.tolist(),
+            "outside": self.n_outside,
+        }
 
 
 @dataclass(frozen=True)
 class Field:
-    """Rows by truth and prediction: counts[i, j] = truth in bin i, prediction in bin j; the edges are those of both.
+    """Rows by truth and prediction: counts[i, j] = truth in bin i, prediction in bin j.
+
+    The edges are those of both.
 
     >>> field = Field.of(np.array([0.0, 1.0]), np.array([0.0, 0.0]))
     >>> np.argwhere(field.counts).tolist(), field.edges[[0, -1]].round(4).tolist()
@@ -64,18 +70,23 @@ class Field:
 
 
 def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Give the least and the largest number, but those that lie far out: beyond the middle 99 % by half their width.
+    """Give the least and the largest number, but those that lie far out: beyond the middle 99 % by
+    half their width.
 
     >>> _limits(np.arange(11.0)), _limits(np.append(np.arange(1000.0), 1e9))
     ((0.0, 10.0), (0.0, 1490.0))
     """
     low, high = np.percentile(values, [0.5, 99.5])
     reach = (high - low) / 2
-    return max(float(values.min()), float(low - reach)), min(float(values.max()), float(high + reach))
+    return max(float(values.min()), float(low - reach)), min(
+        float(values.max()), float(high + reach)
+    )
 
 
 def _edges(low: float, high: float) -> NDArray[np.float64]:
-    """Give the edges of N_BINS bins, the first with its middle at low, the last at high: (N_BINS + 1,)."""
+    """Give the edges of N_BINS bins, the first with its middle at low, the last at high: (N_BINS
+    + 1,).
+    """
     if low == high:
         low, high = low - (abs(low) or 1.0), high + (abs(high) or 1.0)
     half = (high - low) / (2 * (N_BINS - 1))

@@ -1,7 +1,8 @@
 """Multi-label evaluation: each row has any number of labels, and any number is predicted.
 
-In: the labels and predictions of each row, and probabilities where there are some. Out: micro and macro F1, subset
-accuracy, Hamming loss, each with its interval, mean average precision, calibration, a table a label, the worst rows.
+In: the labels and predictions of each row, and probabilities where there are some. Out: micro and
+macro F1, subset accuracy, Hamming loss, each with its interval, mean average precision,
+calibration, a table a label, the worst rows.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from textkit.evaluation.worst import MAX_TEXT, Worst
 
 @dataclass(frozen=True)
 class LabelMistake:
-    """A row whose labels were not all right: its mean log loss over the labels, its number from 1, its text.
+    """A row whose labels were not all right: its mean log loss over the labels, its number from 1,
+    its text.
 
-    missed, extra: the labels that it has and did not get, and the other way round, with their probabilities, None for a
-    label that the model does not know. found: the right ones.
+    missed, extra: the labels that it has and did not get, and the other way round, with their
+    probabilities, None for a label that the model does not know. found: the right ones.
     """
 
     loss: float
@@ -40,12 +42,14 @@ class LabelMistake:
 
 @dataclass(frozen=True)
 class MultiLabelEvaluation:
-    """Counts a label: hits (rows that have it and got it), support (have it), guessed (got it), each (n_labels,).
+    """Counts a label: hits (rows that have it and got it), support (have it), guessed (got it),
+    each (n_labels,).
 
-    The last `n_unseen` labels are those that the model does not know: they can only be missed. average_precision is
-    (n_labels,), NaN where a label has no rows or no probability. sums: what `intervals` draws from, by blocks of rows:
-    hits, support, guessed of each known label, unseen labels, rows all right, rows. bins: all (row, known label) pairs
-    by probability, where there are some. thresholds: what each known label's probability must exceed, where said.
+    The last `n_unseen` labels are those that the model does not know: they can only be missed.
+    average_precision is (n_labels,), NaN where a label has no rows or no probability. sums: what
+    `intervals` draws from, by blocks of rows: hits, support, guessed of each known label, unseen
+    labels, rows all right, rows. bins: all (row, known label) pairs by probability, where there are
+    some. thresholds: what each known label's probability must exceed, where said.
 
     >>> result = evaluate_multilabel([("a", "b"), ("a",)], [("a",), ("a",)], classes=["a", "b"])
     >>> round(result.micro_f1, 3), result.macro_f1, result.subset_accuracy, result.hamming_loss
@@ -117,12 +121,16 @@ class MultiLabelEvaluation:
         return float(self.average_precision[defined].mean()) if defined.any() else float("nan")
 
     def intervals(self, *, n_resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
-        """Give 95 % intervals by name: micro_f1, macro_f1, subset_accuracy, hamming_loss; rows are bootstrapped.
+        """Give 95 % intervals by name: micro_f1, macro_f1, subset_accuracy, hamming_loss.
 
-        macro_f1 is the mean over the labels that occur in all rows, in every resample. No rows have no intervals.
+        Rows are bootstrapped.
+
+        macro_f1 is the mean over the labels that occur in all rows, in every resample. No rows have
+        no intervals.
 
         >>> rows = [("a",), ("b",)] * 50
-        >>> interval = evaluate_multilabel(rows, [("a",)] * 100, classes=["a", "b"]).intervals()["subset_accuracy"]
+        >>> result = evaluate_multilabel(rows, [("a",)] * 100, classes=["a", "b"])
+        >>> interval = result.intervals()["subset_accuracy"]
         >>> 0.35 < interval.low < 0.5 < interval.high < 0.65
         True
         """
@@ -143,12 +151,21 @@ class MultiLabelEvaluation:
             }
             for name, values in drawn.items():
                 parts.setdefault(name, []).append(values)
-        return {name: Interval.of(getattr(self, name), np.concatenate(values)) for name, values in parts.items()}
+        return {
+            name: Interval.of(getattr(self, name), np.concatenate(values))
+            for name, values in parts.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain JSON values, None for what is not defined."""
         columns = zip(
-            self.classes, self.precision, self.recall, self.f1, self.support, self.average_precision, strict=True
+            self.classes,
+            self.precision,
+            self.recall,
+            self.f1,
+            self.support,
+            self.average_precision,
+            strict=True,
         )
         classes: dict[str, dict[str, Any]] = {
             name: {
@@ -171,7 +188,9 @@ class MultiLabelEvaluation:
             "hamming_loss": self.hamming_loss,
             "mean_average_precision": _none_if_nan(self.mean_average_precision),
             "calibration_error": None if self.bins is None else self.bins.calibration_error,
-            "intervals": {name: [interval.low, interval.high] for name, interval in self.intervals().items()},
+            "intervals": {
+                name: [interval.low, interval.high] for name, interval in self.intervals().items()
+            },
             "unseen_labels": self.unseen,
             "reliability": None if self.bins is None else self.bins.to_dict(),
             "classes": classes,
@@ -181,8 +200,8 @@ class MultiLabelEvaluation:
 class MultiLabelStream:
     """Gather a multi-label evaluation chunk by chunk; memory as in `stream` and `areas`.
 
-    thresholds: what each label's probability must exceed (n_classes,), to be shown beside the numbers. n_mistakes: how
-    many of the rows with the largest loss are kept.
+    thresholds: what each label's probability must exceed (n_classes,), to be shown beside the
+    numbers. n_mistakes: how many of the rows with the largest loss are kept.
 
     >>> stream = MultiLabelStream(["a", "b"])
     >>> stream.add([("a", "b")], [("a",)], np.array([[0.9, 0.2]]), ["both"])
@@ -222,8 +241,9 @@ class MultiLabelStream:
     ) -> None:
         """Take the labels of each row, what was predicted, probabilities (n, n_classes), and texts.
 
-        Without probabilities there is neither average precision nor calibration; mistakes are kept where both are
-        given. Raises DataError for row counts that differ, or a predicted label that is not among the classes.
+        Without probabilities there is neither average precision nor calibration; mistakes are kept
+        where both are given. Raises DataError for row counts that differ, or a predicted label that
+        is not among the classes.
         """
         if len(truth) != len(predicted):
             raise DataError(f"{len(truth):,} truths but {len(predicted):,} predictions")
@@ -233,17 +253,25 @@ class MultiLabelStream:
         truths, guesses = [set(labels) for labels in truth], [set(labels) for labels in predicted]
         marks, n_unseen = self._mark(truths, guesses)
         hits = marks.all(axis=0)
-        exact = np.fromiter((a == b for a, b in zip(truths, guesses, strict=True)), bool, len(truths))
+        exact = np.fromiter(
+            (a == b for a, b in zip(truths, guesses, strict=True)), bool, len(truths)
+        )
         self._counts += np.stack([hits, *marks]).sum(axis=1)
         self._n_exact += int(exact.sum())
-        self._blocks.add(np.column_stack([hits, *marks, n_unseen, exact, np.ones(len(truths))]).astype(np.float64))
+        self._blocks.add(
+            np.column_stack([hits, *marks, n_unseen, exact, np.ones(len(truths))]).astype(
+                np.float64
+            )
+        )
         if probabilities is not None:
             values = np.asarray(probabilities, dtype=np.float64)
             self._areas.add(marks[0], values)
             bins = count_bins(values.ravel(), marks[0].ravel())
             self._bins = bins if self._bins is None else self._bins + bins
             if texts is not None:
-                self._keep_mistakes(np.flatnonzero(~exact), truths, guesses, marks[0], values, texts)
+                self._keep_mistakes(
+                    np.flatnonzero(~exact), truths, guesses, marks[0], values, texts
+                )
         self.n_rows += len(truth)
 
     def mistakes(self) -> list[LabelMistake]:
@@ -262,15 +290,21 @@ class MultiLabelStream:
             guessed=guessed,
             n_rows=self.n_rows,
             n_exact=self._n_exact,
-            average_precision=np.pad(self._areas.average_precisions(), (0, len(unseen)), constant_values=float("nan")),
+            average_precision=np.pad(
+                self._areas.average_precisions(), (0, len(unseen)), constant_values=float("nan")
+            ),
             sums=self._blocks.sums(),
             bins=None if self._bins is None else Bins.of(self._bins),
             thresholds=self.thresholds,
             n_unseen=len(unseen),
         )
 
-    def _mark(self, truths: list[set[Any]], guesses: list[set[Any]]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Give which known labels each row has and got, (2, n, n_classes), and how many unknown ones it has, (n,)."""
+    def _mark(
+        self, truths: list[set[Any]], guesses: list[set[Any]]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Give which known labels each row has and got, (2, n, n_classes), and how many unknown
+        ones it has, (n,).
+        """
         marks = np.zeros((2, len(truths), len(self.classes)), dtype=bool)
         n_unseen = np.zeros(len(truths), dtype=np.int64)
         for i, (labels, guessed) in enumerate(zip(truths, guesses, strict=True)):
@@ -282,7 +316,10 @@ class MultiLabelStream:
                     n_unseen[i] += 1
             for label in guessed:
                 if label not in self._code:
-                    raise DataError(f"label {label!r} was predicted but is not among the {len(self.classes)} classes")
+                    raise DataError(
+                        f"label {label!r} was predicted but is not among the {len(self.classes)}"
+                        f" classes"
+                    )
                 marks[1, i, self._code[label]] = True
         return marks, n_unseen
 
@@ -303,7 +340,10 @@ class MultiLabelStream:
 
             def show(labels: set[Any]) -> dict[str, float | None]:
                 codes = {str(label): self._code.get(label) for label in sorted(labels, key=str)}
-                return {name: None if code is None else float(probabilities[i, code]) for name, code in codes.items()}
+                return {
+                    name: None if code is None else float(probabilities[i, code])
+                    for name, code in codes.items()
+                }
 
             return LabelMistake(
                 loss=float(losses[place]),
@@ -330,8 +370,9 @@ def evaluate_multilabel(
 ) -> MultiLabelEvaluation:
     """Count each label's hits; truth and predicted are the labels of each row, in any order.
 
-    classes: the labels that the model knows; true labels beyond them are counted as missed and named. probabilities:
-    (n_rows, n_classes) in the order of classes. Raises DataError for row counts that differ or a foreign prediction.
+    classes: the labels that the model knows; true labels beyond them are counted as missed and
+    named. probabilities: (n_rows, n_classes) in the order of classes. Raises DataError for row
+    counts that differ or a foreign prediction.
     """
     stream = MultiLabelStream(classes)
     stream.add(truth, predicted, probabilities)

@@ -1,6 +1,8 @@
-"""What all reports share: one HTML page that needs no network, no script and no other file, in light and dark.
+"""What all reports share: one HTML page that needs no network, no script and no other file, in
+light and dark.
 
-In: titles and sections. Out: the page. All that comes from the data is escaped by what makes cells here.
+In: titles and sections. Out: the page. All that comes from the data is escaped by what makes cells
+here.
 """
 
 from __future__ import annotations
@@ -18,20 +20,39 @@ from textkit.evaluation.scores import Bins
 from textkit.io import files
 
 _MAX_TEXT = 600
-_INTERVALS = "Under each number its 95 % interval: where it might lie on other rows of the same kind."
+_INTERVALS = (
+    "Under each number its 95 % interval: where it might lie on other rows of the same kind."
+)
 _NAMED_UNSEEN = 30
-_LEFT = ("class", "label", "compared with", "truth", "prediction", "predicted as", "text", "missed", "extra", "right")
+_LEFT = (
+    "class",
+    "label",
+    "compared with",
+    "truth",
+    "prediction",
+    "predicted as",
+    "text",
+    "missed",
+    "extra",
+    "right",
+)
 
 
 def write_page(path: str | Path, title: str, subtitle: str, sections: Sequence[str]) -> None:
     """Write the page; sections are HTML, the empty ones are left out."""
     page = resources.files("textkit.evaluation").joinpath("report.html").read_text(encoding="utf-8")
     page = page.replace("{{title}}", escape(title)).replace("{{subtitle}}", escape(subtitle))
-    files.write_text(path, page.replace("{{body}}", "\n".join(section for section in sections if section)))
+    files.write_text(
+        path, page.replace("{{body}}", "\n".join(section for section in sections if section))
+    )
 
 
 def number_boxes(
-    values: Mapping[str, tuple[str, float]], intervals: Mapping[str, Interval], words: str, *, style: str = ".3f"
+    values: Mapping[str, tuple[str, float]],
+    intervals: Mapping[str, Interval],
+    words: str,
+    *,
+    style: str = ".3f",
 ) -> str:
     """Show numbers, key -> (name, value), each above its interval, and further words about them."""
     boxes = [
@@ -43,7 +64,10 @@ def number_boxes(
 
 
 def warn_unseen(unseen: Mapping[str, int], what: str, more_words: str = "") -> str:
-    """Name the labels that the model does not know, with their rows; what: what there are so many of."""
+    """Name the labels that the model does not know, with their rows.
+
+    What: what there are so many of.
+    """
     if not unseen:
         return ""
     named = [f"{shorten(name, 60)} ({rows:,})" for name, rows in unseen.items()]
@@ -56,12 +80,17 @@ def warn_unseen(unseen: Mapping[str, int], what: str, more_words: str = "") -> s
 
 
 def reliability_section(bins: Bins, words: str, total: str, *, pairs: bool = False) -> str:
-    """Show the reliability diagram and say what it means; total: what the share of right ones is called."""
+    """Show the reliability diagram and say what it means.
+
+    Total: what the share of right ones is called.
+    """
     n = max(int(bins.rows.sum()), 1)
     sure, right = bins.confidence.sum() / n, bins.right.sum() / n
     words += (
-        f" The mean probability is {sure:.3f}, the {total} {right:.3f}: the model is {_leaning(sure - right)}."
-        f" The gaps, weighted by their rows, make the expected calibration error of {bins.calibration_error:.3f}."
+        f" The mean probability is {sure:.3f}, the {total} {right:.3f}: the model is"
+        f" {_leaning(sure - right)}."
+        f" The gaps, weighted by their rows, make the expected calibration error of"
+        f" {bins.calibration_error:.3f}."
     )
     return f"<h2>Reliability</h2><p>{words}</p>{reliability_svg(bins, pairs=pairs)}"
 
@@ -79,12 +108,17 @@ def _leaning(excess: float) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, style: str = "wide") -> str:
     """Write a table; a cell that is no <td> yet becomes one."""
-    head = "".join(f"<th{' class=name' if name in _LEFT else ''}>{escape(name)}</th>" for name in heads)
+    head = "".join(
+        f"<th{' class=name' if name in _LEFT else ''}>{escape(name)}</th>" for name in heads
+    )
     body = "".join(
-        "<tr>" + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row) + "</tr>"
+        "<tr>"
+        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
+        + "</tr>"
         for row in rows
     )
-    return f'<div class="{style}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="{style}">{table}</div>'
 
 
 def name_cell(name: str) -> str:

@@ -1,7 +1,9 @@
-"""Predictions from a file, to compare a model with anything that wrote one prediction for each test row.
+"""Predictions from a file, to compare a model with anything that wrote one prediction for each test
+row.
 
-In: what `textkit predict` writes (LABEL<tab>PROBABILITY, or JSON lines with --json), or a plain label a line; also .gz
-and .zst. Out: the labels, in order, as many at a time as the test rows are read.
+In: what `textkit predict` writes (LABEL<tab>PROBABILITY, or JSON lines with --json), or a plain
+label a line; also .gz and .zst. Out: the labels, in order, as many at a time as the test rows are
+read.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class PredictionFile:
         self.n_taken += len(labels)
         if len(labels) < n:
             raise DataError(
-                f"has {self.n_taken:,} predictions, fewer than the test file has rows; expected one for each row",
+                f"has {self.n_taken:,} predictions, fewer than the test file has rows; expected"
+                f" one for each row",
                 where=str(self.path),
             )
         return labels
@@ -44,7 +47,8 @@ class PredictionFile:
         """Check that no prediction is left over."""
         if next(self._labels, None) is not None:
             raise DataError(
-                f"has more than {self.n_taken:,} predictions, the rows of the test file; expected one for each row",
+                f"has more than {self.n_taken:,} predictions, the rows of the test file; expected"
+                f" one for each row",
                 where=str(self.path),
             )
 
@@ -55,7 +59,9 @@ class PredictionFile:
                 try:
                     line = raw.decode("utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as err:
-                    raise DataError("line is not UTF-8; expected one prediction a line", where=where) from err
+                    raise DataError(
+                        "line is not UTF-8; expected one prediction a line", where=where
+                    ) from err
                 yield _json_label(line, where) if line.startswith("{") else line.partition("\t")[0]
 
 
@@ -64,4 +70,6 @@ def _json_label(line: str, where: str) -> str:
     try:
         return str(json.loads(line)["labels"][0]["label"])
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as err:
-        raise DataError('not a line of `textkit predict --json`: {"labels": [{"label": ...}]}', where=where) from err
+        raise DataError(
+            'not a line of `textkit predict --json`: {"labels": [{"label": ...}]}', where=where
+        ) from err

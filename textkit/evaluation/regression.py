@@ -1,8 +1,10 @@
-"""Regression evaluation: how far predicted numbers are from the true ones, and whether they rank alike.
+"""Regression evaluation: how far predicted numbers are from the true ones, and whether they rank
+alike.
 
-In: true and predicted numbers, all at once or chunk by chunk. Out: mean absolute error, root mean squared error, R2,
-Pearson's correlation, each with its interval, Spearman's, counts for two pictures, the largest errors. A stream keeps
-two numbers a row, 16 bytes, which Spearman's ranks need.
+In: true and predicted numbers, all at once or chunk by chunk. Out: mean absolute error, root mean
+squared error, R2, Pearson's correlation, each with its interval, Spearman's, counts for two
+pictures, the largest errors. A stream keeps two numbers a row, 16 bytes, which Spearman's ranks
+need.
 """
 
 from __future__ import annotations
@@ -36,10 +38,13 @@ class NumberMistake:
 
 @dataclass(frozen=True)
 class RegressionEvaluation:
-    """The numbers of a regression; r2 and the correlations are NaN where the truths or predictions are all the same.
+    """The numbers of a regression.
 
-    bias: the mean residual, which is truth less prediction. sums: what `intervals` draws from, by blocks of rows (see
-    `_sum_blocks`). field: rows by truth and prediction. residuals: rows by residual.
+    R2 and the correlations are NaN where the truths or predictions are all the same.
+
+    bias: the mean residual, which is truth less prediction. sums: what `intervals` draws from, by
+    blocks of rows (see `_sum_blocks`). field: rows by truth and prediction. residuals: rows by
+    residual.
     """
 
     n_rows: int
@@ -60,7 +65,9 @@ class RegressionEvaluation:
         return {name: getattr(self, name) for name in names}
 
     def intervals(self, *, n_resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
-        """Give 95 % intervals by name: mae, rmse, r2, pearson, bias; rows are bootstrapped. What is NaN has none.
+        """Give 95 % intervals by name: mae, rmse, r2, pearson, bias; rows are bootstrapped.
+
+        What is NaN has none.
 
         Spearman's has none: its ranks are not sums over rows.
 
@@ -69,13 +76,18 @@ class RegressionEvaluation:
         True
         """
         drawn = np.concatenate(
-            [_scores(totals) for totals in resample_sums(self.sums, n_resamples=n_resamples, seed=seed)], axis=1
+            [
+                _scores(totals)
+                for totals in resample_sums(self.sums, n_resamples=n_resamples, seed=seed)
+            ],
+            axis=1,
         )
         found = {}
         for name, values, (least, most) in zip(_BOUNDS, drawn, _BOUNDS.values(), strict=True):
             values, estimate = values[np.isfinite(values)], getattr(self, name)
             if len(values) and math.isfinite(estimate):
-                # Of a few rows a resample may hold almost equal truths, and its R2 be -1e6: it would be all the mean.
+                # Of a few rows a resample may hold almost equal truths, and its R2 be -1e6: it
+                # would be all the mean.
                 values = np.clip(values, *np.percentile(values, [1, 99]))
                 found[name] = Interval.of(estimate, values, least=least, most=most)
         return found
@@ -85,7 +97,9 @@ class RegressionEvaluation:
         return {
             "n_rows": self.n_rows,
             **{name: None if math.isnan(value) else value for name, value in self.scores.items()},
-            "intervals": {name: [interval.low, interval.high] for name, interval in self.intervals().items()},
+            "intervals": {
+                name: [interval.low, interval.high] for name, interval in self.intervals().items()
+            },
             "residuals": self.residuals.to_dict(),
         }
 
@@ -100,7 +114,9 @@ _BOUNDS = {
 
 
 class RegressionStream:
-    """Gather the evaluation of one number a row, chunk by chunk. n_mistakes: how many of the largest errors are kept.
+    """Gather the evaluation of one number a row, chunk by chunk.
+
+    N_mistakes: how many of the largest errors are kept.
 
     >>> stream = RegressionStream()
     >>> stream.add([1.0, 2.0], [1.0, 2.0], ["one", "two"])
@@ -117,24 +133,34 @@ class RegressionStream:
     def n_rows(self) -> int:
         return len(self._truth)
 
-    def add(self, truth: Sequence[float], predicted: Sequence[float], texts: Sequence[str] | None = None) -> None:
-        """Take numbers (n,) and numbers (n,), and the texts where the largest errors are to be listed.
+    def add(
+        self, truth: Sequence[float], predicted: Sequence[float], texts: Sequence[str] | None = None
+    ) -> None:
+        """Take numbers (n,) and numbers (n,), and the texts where the largest errors are to be
+        listed.
 
         Raises DataError for row counts that differ or a value that is not finite.
         """
         a, b = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
         if a.shape != b.shape or a.ndim != 1:
-            raise DataError(f"truths are {a.shape} and predictions {b.shape}; expected (n,) of both")
+            raise DataError(
+                f"truths are {a.shape} and predictions {b.shape}; expected (n,) of both"
+            )
         for name, values in (("truth", a), ("prediction", b)):
             if not np.isfinite(values).all():
                 row = int((~np.isfinite(values)).argmax())
-                raise DataError(f"row {self.n_rows + row + 1}: the {name} is {values[row]}, expected a finite number")
+                raise DataError(
+                    f"row {self.n_rows + row + 1}: the {name} is {values[row]}, expected a finite"
+                    f" number"
+                )
         if texts is not None:
             wrong, first = np.flatnonzero(a != b), self.n_rows + 1
 
             def make(place: int) -> NumberMistake:
                 i = int(wrong[place])
-                return NumberMistake(float(a[i] - b[i]), first + i, texts[i][:MAX_TEXT], float(a[i]), float(b[i]))
+                return NumberMistake(
+                    float(a[i] - b[i]), first + i, texts[i][:MAX_TEXT], float(a[i]), float(b[i])
+                )
 
             self._worst.offer(np.abs(a - b)[wrong], make)
         self._truth.frombytes(a.tobytes())
@@ -171,8 +197,8 @@ def evaluate_regression(truth: Sequence[float], predicted: Sequence[float]) -> R
     Raises DataError for no rows, row counts that differ, or a value that is not finite.
 
     >>> result = evaluate_regression([1.0, 2.0, 3.0], [1.0, 2.0, 6.0])
-    >>> result.mae, round(result.rmse, 3), result.r2, round(result.pearson, 3), round(result.spearman, 3)
-    (1.0, 1.732, -3.5, 0.945, 1.0)
+    >>> result.mae, result.r2, [round(x, 3) for x in (result.rmse, result.pearson, result.spearman)]
+    (1.0, -3.5, [1.732, 0.945, 1.0])
     """
     stream = RegressionStream(n_mistakes=0)
     stream.add(truth, predicted)
@@ -189,11 +215,22 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 def _sum_blocks(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum by blocks of rows: (n_blocks, 9).
 
-    1, |residual|, residual, residual^2, then t, p, t^2, p^2 and t p of the centred truths and predictions.
+    1, |residual|, residual, residual^2, then t, p, t^2, p^2 and t p of the centred truths and
+    predictions.
     """
     residuals, t, p = truth - predicted, truth - truth.mean(), predicted - predicted.mean()
     blocks = Blocks(9)
-    columns = (np.ones(len(t)), np.abs(residuals), residuals, residuals**2, t, p, t * t, p * p, t * p)
+    columns = (
+        np.ones(len(t)),
+        np.abs(residuals),
+        residuals,
+        residuals**2,
+        t,
+        p,
+        t * t,
+        p * p,
+        t * p,
+    )
     blocks.add(np.column_stack(columns))
     return blocks.sums()
 

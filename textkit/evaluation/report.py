@@ -1,7 +1,7 @@
 """The report of a single-label model: one HTML page, as `page` makes it.
 
-In: an Evaluation, the worst mistakes, comparisons with other models. Out: the page. All that comes from the data, names
-and texts, is escaped.
+In: an Evaluation, the worst mistakes, comparisons with other models. Out: the page. All that comes
+from the data, names and texts, is escaped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def write_html(
     """Write the page; comparisons are by the other model's name, this model first in each.
 
     >>> from textkit.evaluation import evaluate
-    >>> write_html(evaluate(["a", "b"], ["a", "a"], classes=["a", "b"]), "report.html", title="<Demo>")
+    >>> result = evaluate(["a", "b"], ["a", "a"], classes=["a", "b"])
+    >>> write_html(result, "report.html", title="<Demo>")
     >>> "<h1>&lt;Demo&gt;</h1>" in Path("report.html").read_text(encoding="utf-8")
     True
     """
@@ -50,7 +51,9 @@ def write_html(
     sections = [
         _numbers(evaluation),
         warn_unseen(
-            evaluation.unseen, "rows have a label that the model does not know", " The log loss leaves them out."
+            evaluation.unseen,
+            "rows have a label that the model does not know",
+            " The log loss leaves them out.",
         ),
         _comparisons(comparisons or {}),
         _classes(evaluation),
@@ -93,9 +96,17 @@ def _comparisons(comparisons: Mapping[str, Comparison]) -> str:
         ]
         for name, pair in comparisons.items()
     ]
-    heads = ["compared with", "its accuracy", "this model's gain", "95 % interval", "McNemar's p", "only this right"]
+    heads = [
+        "compared with",
+        "its accuracy",
+        "this model's gain",
+        "95 % interval",
+        "McNemar's p",
+        "only this right",
+    ]
     return (
-        "<h2>Beside other models</h2><p>On the same rows. A small p says that a difference as large as this one would"
+        "<h2>Beside other models</h2><p>On the same rows. A small p says that a difference as"
+        " large as this one would"
         " seldom come from chance alone.</p>" + table([*heads, "only the other"], rows)
     )
 
@@ -103,25 +114,46 @@ def _comparisons(comparisons: Mapping[str, Comparison]) -> str:
 def _classes(evaluation: Evaluation) -> str:
     areas = evaluation.scores.class_roc_auc.tolist() if evaluation.scores is not None else []
     rows = []
-    columns = zip(evaluation.precision, evaluation.recall, evaluation.f1, evaluation.support, strict=True)
+    columns = zip(
+        evaluation.precision, evaluation.recall, evaluation.f1, evaluation.support, strict=True
+    )
     for i, (precision, recall, f1, support) in enumerate(columns):
         area = [number(areas[i]) if i < len(areas) else "–"] if areas else []
         name = evaluation.classes[i]
-        rows.append([name_cell(name), f"{precision:.3f}", f"{recall:.3f}", bar_cell(f1), *area, f"{support:,}"])
+        rows.append(
+            [
+                name_cell(name),
+                f"{precision:.3f}",
+                f"{recall:.3f}",
+                bar_cell(f1),
+                *area,
+                f"{support:,}",
+            ]
+        )
     heads = ["class", "precision", "recall", "F1", *(["ROC-AUC"] if areas else []), "rows"]
     return "<h2>Classes</h2>" + table(heads, rows, style="wide tall")
 
 
 def _confusion(evaluation: Evaluation) -> str:
     if len(evaluation.classes) > MAX_CLASSES:
-        picture = f"<p>{len(evaluation.classes):,} classes are too many for a picture; here are the errors alone.</p>"
+        picture = (
+            f"<p>{len(evaluation.classes):,} classes are too many for a picture; here are"
+            f" the errors alone.</p>"
+        )
     else:
-        words = "A row is a true class, a column a prediction; the shade is the share of the true class."
+        words = (
+            "A row is a true class, a column a prediction; the shade is the share of the true"
+            " class."
+        )
         picture = f'<p>{words}</p><div class="wide">{confusion_svg(evaluation)}</div>'
     found = evaluation.confusions(_N_CONFUSIONS)
     support = dict(zip(evaluation.classes, evaluation.support.tolist(), strict=True))
     rows = [[name_cell(a), name_cell(b), f"{n:,}", f"{n / support[a]:.1%}"] for a, b, n in found]
-    errors = table(["truth", "predicted as", "rows", "of the class"], rows) if rows else "<p>No errors.</p>"
+    errors = (
+        table(["truth", "predicted as", "rows", "of the class"], rows)
+        if rows
+        else "<p>No errors.</p>"
+    )
     return (
         f'<div class="pair"><div><h2>Confusion matrix</h2>{picture}</div>'
         f"<div><h2>Most frequent confusions</h2>{errors}</div></div>"

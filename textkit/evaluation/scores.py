@@ -1,7 +1,7 @@
 """What the probabilities of a single-label task say: ROC-AUC, log loss, Brier score, calibration.
 
-In: chunks of (truth codes, probabilities). Out: Scores, in memory that does not grow with the rows: sums, fifteen bins,
-and the bounded scores of `areas`.
+In: chunks of (truth codes, probabilities). Out: Scores, in memory that does not grow with the rows:
+sums, fifteen bins, and the bounded scores of `areas`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ SMALLEST = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Bins:
-    """Rows by the probability of their prediction, in bins of equal width, open on the left: each (n_bins,).
+    """Rows by the probability of their prediction, in bins of equal width, open on the left: each
+    (n_bins,).
 
-    rows: how many; confidence: the sum of their probabilities; right: how many predictions were right.
+    rows: how many; confidence: the sum of their probabilities; right: how many predictions were
+    right.
     """
 
     rows: NDArray[np.int64]
@@ -40,7 +42,9 @@ class Bins:
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error: the mean over the rows of |share right - mean probability| of their bin."""
+        """Expected calibration error: the mean over the rows of |share right - mean probability|
+        of their bin.
+        """
         return float(np.abs(self.right - self.confidence).sum() / max(int(self.rows.sum()), 1))
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,10 +71,11 @@ def count_bins(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> 
 class Scores:
     """Numbers of the probabilities; NaN where one is not defined.
 
-    log_loss is the mean over the `n_known` rows whose label the model knows (an unseen label has probability 0 and
-    would cost whatever one clips it to). brier is the mean squared distance from the truth, over all rows; for two
-    classes half of that, as scikit-learn gives it. roc_auc is the mean over the classes, each against the rest; for two
-    classes it is the second's. The `*_error`s are standard errors.
+    log_loss is the mean over the `n_known` rows whose label the model knows (an unseen label has
+    probability 0 and would cost whatever one clips it to). brier is the mean squared distance from
+    the truth, over all rows; for two classes half of that, as scikit-learn gives it. roc_auc is the
+    mean over the classes, each against the rest; for two classes it is the second's. The `*_error`s
+    are standard errors.
     """
 
     n_known: int
@@ -95,7 +100,10 @@ class Scores:
         return self.bins.calibration_error
 
     def intervals(self) -> dict[str, Interval]:
-        """Give 95 % intervals of the means: 1.96 standard errors on both sides; log loss and Brier score end at 0."""
+        """Give 95 % intervals of the means: 1.96 standard errors on both sides.
+
+        Log loss and Brier score end at 0.
+        """
         found = {
             "log_loss": Interval.around(self.log_loss, self.log_loss_error),
             "brier": Interval.around(self.brier, self.brier_error),
@@ -129,7 +137,8 @@ class ScoreStream:
     >>> stream = ScoreStream(n_classes=2)
     >>> stream.add(np.array([0, 1]), np.array([[0.8, 0.2], [0.4, 0.6]]))
     >>> scores = stream.result()
-    >>> round(scores.log_loss, 3), round(scores.brier, 3), scores.roc_auc, round(scores.calibration_error, 3)
+    >>> shown = (scores.log_loss, scores.brier, scores.roc_auc, scores.calibration_error)
+    >>> tuple(round(value, 3) for value in shown)
     (0.367, 0.1, 1.0, 0.3)
     """
 
@@ -140,12 +149,18 @@ class ScoreStream:
         self._bins = np.zeros((3, N_BINS))
 
     def add(self, codes: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
-        """Take codes (n,), those of unseen labels at n_classes or above, and probabilities (n, n_classes)."""
+        """Take codes (n,), those of unseen labels at n_classes or above, and probabilities (n,
+        n_classes).
+        """
         self._areas.add(codes[:, None] == np.arange(self.n_classes), probabilities)
         known = codes < self.n_classes
-        of_truth = np.where(known, probabilities[np.arange(len(codes)), np.where(known, codes, 0)], 0.0)
+        of_truth = np.where(
+            known, probabilities[np.arange(len(codes)), np.where(known, codes, 0)], 0.0
+        )
         self._losses.add(-np.log(np.clip(of_truth[known], SMALLEST, None)))
-        distances = (probabilities**2).sum(axis=1) - 2 * of_truth + 1  # sum over classes of (p - truth)^2
+        distances = (
+            (probabilities**2).sum(axis=1) - 2 * of_truth + 1
+        )  # sum over classes of (p - truth)^2
         self._distances.add(distances / 2 if self.n_classes == 2 else distances)
         self._bins += count_bins(probabilities.max(axis=1), codes == probabilities.argmax(axis=1))
 
@@ -163,7 +178,10 @@ class ScoreStream:
 
 
 class _Mean:
-    """A running mean and its standard error, merged chunk by chunk (Chan et al. 1979), so that no digits are lost."""
+    """A running mean and its standard error, merged chunk by chunk (Chan et al.
+
+    1979), so that no digits are lost.
+    """
 
     def __init__(self) -> None:
         self.n = 0

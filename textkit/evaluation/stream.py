@@ -1,7 +1,9 @@
-"""The stream that `textkit evaluate` feeds: labels and probabilities, a chunk at a time, in memory that does not grow.
+"""The stream that `textkit evaluate` feeds: labels and probabilities, a chunk at a time, in memory
+that does not grow.
 
-In: the classes of a model, then chunks of (truth codes, probabilities, texts). Out: an Evaluation, and the worst
-mistakes. What is kept: the confusion matrix, the bounded sums of `scores`, some mistakes, some names of unseen labels.
+In: the classes of a model, then chunks of (truth codes, probabilities, texts). Out: an Evaluation,
+and the worst mistakes. What is kept: the confusion matrix, the bounded sums of `scores`, some
+mistakes, some names of unseen labels.
 """
 
 from __future__ import annotations
@@ -18,14 +20,16 @@ from textkit.evaluation.confusion import Evaluation
 from textkit.evaluation.scores import ScoreStream
 from textkit.evaluation.worst import MAX_TEXT, Worst
 
-# Unseen labels that get a row of their own; a wrong label column may hold as many labels as the file has rows.
+# Unseen labels that get a row of their own; a wrong label column may hold as many labels as the
+# file has rows.
 MAX_UNSEEN = 100
 OTHER_UNSEEN = "(other unseen labels)"
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong prediction: how sure the model was of it, the row from 1, the text, and what it gave the truth.
+    """A wrong prediction: how sure the model was of it, the row from 1, the text, and what it gave
+    the truth.
 
     truth_probability is None for a label that the model does not know.
     """
@@ -41,8 +45,8 @@ class Mistake:
 class Stream:
     """Gather an evaluation chunk by chunk.
 
-    n_mistakes: how many of the surest wrong predictions are kept. exact_scores: up to how many scores (rows times
-    classes) ROC-AUC is exact (see `areas`).
+    n_mistakes: how many of the surest wrong predictions are kept. exact_scores: up to how many
+    scores (rows times classes) ROC-AUC is exact (see `areas`).
 
     >>> stream = Stream(["neg", "pos"])
     >>> probabilities = np.array([[0.1, 0.9], [0.3, 0.7], [0.6, 0.4]])
@@ -54,9 +58,13 @@ class Stream:
     [('b', 'neg', 'pos'), ('c', 'new', 'neg')]
     """
 
-    def __init__(self, classes: Sequence[str], *, n_mistakes: int = 50, exact_scores: int = EXACT_SCORES) -> None:
+    def __init__(
+        self, classes: Sequence[str], *, n_mistakes: int = 50, exact_scores: int = EXACT_SCORES
+    ) -> None:
         if len(set(classes)) != len(classes) or not classes:
-            raise UsageError(f"expected different classes, at least one, found {list(classes)!r:.80}")
+            raise UsageError(
+                f"expected different classes, at least one, found {list(classes)!r:.80}"
+            )
         self.classes = list(classes)
         self.n_rows = 0
         self._codes = {name: code for code, name in enumerate(classes)}
@@ -66,30 +74,43 @@ class Stream:
         self._worst = Worst[Mistake](n_mistakes)
 
     def encode(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Turn labels into codes (n,) int64; unseen ones get codes after the classes, in order of appearance."""
+        """Turn labels into codes (n,) int64.
+
+        Unseen ones get codes after the classes, in order of appearance.
+        """
         for label in labels:
             if label not in self._codes and len(self._unseen) < MAX_UNSEEN:
                 self._codes[label] = len(self._codes)
                 self._unseen.append(label)
         other = len(self.classes) + MAX_UNSEEN
-        return np.fromiter((self._codes.get(label, other) for label in labels), np.int64, count=len(labels))
+        return np.fromiter(
+            (self._codes.get(label, other) for label in labels), np.int64, count=len(labels)
+        )
 
     def add(
-        self, codes: NDArray[np.int64], probabilities: NDArray[np.float64], texts: Sequence[str] | None = None
+        self,
+        codes: NDArray[np.int64],
+        probabilities: NDArray[np.float64],
+        texts: Sequence[str] | None = None,
     ) -> None:
-        """Take codes (n,) from `encode`, probabilities (n, n_classes), and the texts where mistakes are to be listed.
+        """Take codes (n,) from `encode`, probabilities (n, n_classes), and the texts where mistakes
+        are to be listed.
 
-        Raises UsageError for shapes that do not fit and DataError for a probability that is no number from 0 to 1.
+        Raises UsageError for shapes that do not fit and DataError for a probability that is no
+        number from 0 to 1.
         """
         probabilities = np.asarray(probabilities, dtype=np.float64)
         if probabilities.shape != (len(codes), len(self.classes)):
             raise UsageError(
-                f"probabilities are {probabilities.shape}, expected ({len(codes)}, {len(self.classes)}): rows, classes"
+                f"probabilities are {probabilities.shape}, expected ({len(codes)},"
+                f" {len(self.classes)}): rows, classes"
             )
         bad = ~((probabilities >= -1e-9) & (probabilities <= 1 + 1e-6)).all(axis=1)
         if bad.any():
             row = int(bad.argmax())
-            raise DataError(f"row {self.n_rows + row + 1}: {probabilities[row][:5]} are no probabilities")
+            raise DataError(
+                f"row {self.n_rows + row + 1}: {probabilities[row][:5]} are no probabilities"
+            )
         predicted = probabilities.argmax(axis=1)
         np.add.at(self._counts, (codes, predicted), 1)
         self._scores.add(codes, probabilities)
@@ -101,10 +122,15 @@ class Stream:
         """Compute the evaluation of what was added so far."""
         other = self._counts[-1].any()
         names = [*self.classes, *self._unseen, *([OTHER_UNSEEN] if other else [])]
-        rows = [*range(len(self.classes) + len(self._unseen)), *([len(self._counts) - 1] if other else [])]
+        rows = [
+            *range(len(self.classes) + len(self._unseen)),
+            *([len(self._counts) - 1] if other else []),
+        ]
         counts = np.zeros((len(names), len(names)), dtype=np.int64)
         counts[:, : len(self.classes)] = self._counts[rows]
-        return Evaluation(names, counts, n_unseen=len(names) - len(self.classes), scores=self._scores.result())
+        return Evaluation(
+            names, counts, n_unseen=len(names) - len(self.classes), scores=self._scores.result()
+        )
 
     def mistakes(self) -> list[Mistake]:
         """Give the wrong predictions that the model was surest of, the surest first."""
@@ -129,7 +155,9 @@ class Stream:
                 text=texts[i][:MAX_TEXT],
                 truth=OTHER_UNSEEN if other else [*self.classes, *self._unseen][code],
                 predicted=self.classes[guess],
-                truth_probability=float(probabilities[i, code]) if code < len(self.classes) else None,
+                truth_probability=float(probabilities[i, code])
+                if code < len(self.classes)
+                else None,
             )
 
         self._worst.offer(probabilities[wrong, predicted[wrong]], make)

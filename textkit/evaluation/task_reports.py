@@ -1,6 +1,7 @@
 """The reports of multi-label models and of regressions: one HTML page each, as `page` makes it.
 
-In: the evaluation of the task and its worst errors. Out: the page. All that comes from the data is escaped.
+In: the evaluation of the task and its worst errors. Out: the page. All that comes from the data is
+escaped.
 """
 
 from __future__ import annotations
@@ -40,11 +41,14 @@ def write_multilabel_html(
     """Write the page of a multi-label model.
 
     >>> from textkit.evaluation import evaluate_multilabel
-    >>> write_multilabel_html(evaluate_multilabel([("a",)], [()], classes=["a"]), "report.html", title="<Demo>")
+    >>> result = evaluate_multilabel([("a",)], [()], classes=["a"])
+    >>> write_multilabel_html(result, "report.html", title="<Demo>")
     >>> "<h1>&lt;Demo&gt;</h1>" in Path("report.html").read_text(encoding="utf-8")
     True
     """
-    subtitle = f"{evaluation.n_rows:,} rows, {evaluation.n_known:,} labels, textkit {textkit.__version__}"
+    subtitle = (
+        f"{evaluation.n_rows:,} rows, {evaluation.n_known:,} labels, textkit {textkit.__version__}"
+    )
     values = {
         "micro_f1": ("micro F1", evaluation.micro_f1),
         "macro_f1": ("macro F1", evaluation.macro_f1),
@@ -53,7 +57,9 @@ def write_multilabel_html(
         "map": ("mean average precision", evaluation.mean_average_precision),
     }
     sections = [
-        number_boxes(values, evaluation.intervals(), "Subset accuracy is the share of rows all right."),
+        number_boxes(
+            values, evaluation.intervals(), "Subset accuracy is the share of rows all right."
+        ),
         warn_unseen(evaluation.unseen, "labels of rows are unknown to the model"),
         _labels(evaluation),
         _reliability(evaluation),
@@ -69,7 +75,8 @@ def write_regression_html(
     title: str = "Evaluation",
     mistakes: Mapping[str, Sequence[NumberMistake]] | None = None,
 ) -> None:
-    """Write the page of a regression: evaluations, and the largest errors, by the name of the output.
+    """Write the page of a regression: evaluations, and the largest errors, by the name of the
+    output.
 
     >>> from textkit.evaluation import evaluate_regression
     >>> write_regression_html({"stars": evaluate_regression([1.0, 2.0], [1.0, 3.0])}, "report.html")
@@ -81,7 +88,11 @@ def write_regression_html(
     sections = []
     for name, result in results.items():
         sections += [f"<h2>{escape(shorten(name, 80))}</h2>"] if len(results) > 1 else []
-        sections += [_numbers(result), _pictures(result), _number_mistakes((mistakes or {}).get(name, ()))]
+        sections += [
+            _numbers(result),
+            _pictures(result),
+            _number_mistakes((mistakes or {}).get(name, ())),
+        ]
     write_page(path, title, f"{n_rows:,} rows{some}, textkit {textkit.__version__}", sections)
 
 
@@ -103,16 +114,28 @@ def _labels(evaluation: MultiLabelEvaluation) -> str:
                 f"{evaluation.guessed[i]:,}",
             ]
         )
-    heads = ["label", "precision", "recall", "F1", "average precision", *(["threshold"] if thresholds else [])]
-    words = "A label is predicted where its probability exceeds its threshold." if thresholds else ""
-    return f"<h2>Labels</h2><p>{words}</p>" + table([*heads, "rows", "predicted"], rows, style="wide tall")
+    heads = [
+        "label",
+        "precision",
+        "recall",
+        "F1",
+        "average precision",
+        *(["threshold"] if thresholds else []),
+    ]
+    words = (
+        "A label is predicted where its probability exceeds its threshold." if thresholds else ""
+    )
+    return f"<h2>Labels</h2><p>{words}</p>" + table(
+        [*heads, "rows", "predicted"], rows, style="wide tall"
+    )
 
 
 def _reliability(evaluation: MultiLabelEvaluation) -> str:
     if evaluation.bins is None or not evaluation.n_rows:
         return ""
     words = (
-        "All pairs of a row and a label: of the labels with probability 0.8, four in five should be true. The numbers"
+        "All pairs of a row and a label: of the labels with probability 0.8, four in five should"
+        " be true. The numbers"
         " of pairs, below, are on a logarithmic scale: most labels are absent from most rows."
     )
     return reliability_section(evaluation.bins, words, "share of true labels", pairs=True)
@@ -131,7 +154,8 @@ def _label_mistakes(mistakes: Sequence[LabelMistake]) -> str:
         for mistake in mistakes
     ]
     words = (
-        "The rows with the largest loss (mean log loss over the labels) whose labels were not all right, and the"
+        "The rows with the largest loss (mean log loss over the labels) whose labels were not all"
+        " right, and the"
         " probabilities of the missed and the extra ones; among them are often wrong labels."
     )
     return worst_section(words, ["row", "text", "missed", "extra", "right", "loss"], rows)
@@ -139,7 +163,8 @@ def _label_mistakes(mistakes: Sequence[LabelMistake]) -> str:
 
 def _label_cell(labels: Mapping[str, float | None]) -> str:
     shown = [
-        escape(shorten(name, 60)) + ("" if probability is None else f" <small>{probability:.3f}</small>")
+        escape(shorten(name, 60))
+        + ("" if probability is None else f" <small>{probability:.3f}</small>")
         for name, probability in list(labels.items())[:_NAMED_LABELS]
     ]
     more = [f"and {len(labels) - _NAMED_LABELS} more"] if len(labels) > _NAMED_LABELS else []
@@ -156,15 +181,21 @@ def _numbers(result: RegressionEvaluation) -> str:
         "bias": "mean residual",
     }
     values = {key: (names[key], value) for key, value in result.scores.items()}
-    return number_boxes(values, result.intervals(), "A residual is truth less prediction.", style=".4g")
+    return number_boxes(
+        values, result.intervals(), "A residual is truth less prediction.", style=".4g"
+    )
 
 
 def _pictures(result: RegressionEvaluation) -> str:
-    left = f"Where both are equal runs the line; the darker, the more rows.{_outside(result.field.n_outside)}"
+    left = (
+        f"Where both are equal runs the line; the darker, the more"
+        f" rows.{_outside(result.field.n_outside)}"
+    )
     right = f"Left of 0 the prediction is too large.{_outside(result.residuals.n_outside)}"
     return (
         f'<div class="pair"><div><h2>Predictions</h2><p>{left}</p>{field_svg(result.field)}</div>'
-        f"<div><h2>Residuals</h2><p>{right}</p>{residuals_svg(result.residuals, result.bias)}</div></div>"
+        f"<div><h2>Residuals</h2><p>{right}</p>"
+        f"{residuals_svg(result.residuals, result.bias)}</div></div>"
     )
 
 

@@ -1,6 +1,8 @@
-"""Scores of one validation pass: from logits and targets to the few numbers that early stopping may watch.
+"""Scores of one validation pass: from logits and targets to the few numbers that early stopping may
+watch.
 
-The full evaluation of a model is textkit.evaluation; here are the numbers of every epoch, for every task.
+The full evaluation of a model is textkit.evaluation; here are the numbers of every epoch, for every
+task.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def chosen_metric(task: Task, metric: str) -> str:
 
 
 def score(task: Task, logits: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, float]:
-    """Compute the scores of a task but the loss. logits (n, n_classes); targets as textkit.data.targets makes them.
+    """Compute the scores of a task but the loss. logits (n, n_classes).
+
+    Targets as textkit.data.targets makes them.
 
     >>> score("single-label", np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 0]))["accuracy"]
     0.5
@@ -66,8 +70,11 @@ def score(task: Task, logits: NDArray[np.float32], targets: NDArray[Any]) -> dic
     }
 
 
-def fit_thresholds(probabilities: NDArray[np.float64], targets: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Choose for each label the threshold with the best F1 on these rows: (n_classes,), .5 for a label without rows.
+def fit_thresholds(
+    probabilities: NDArray[np.float64], targets: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Choose for each label the threshold with the best F1 on these rows: (n_classes,), .5 for a
+    label without rows.
 
     >>> fit_thresholds(np.array([[0.2], [0.3], [0.1]]), np.array([[1.0], [1.0], [0.0]])).tolist()
     [0.15]

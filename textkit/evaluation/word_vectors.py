@@ -1,7 +1,7 @@
 """How good vectors are: agreement with people's word similarities, and analogies solved.
 
-In: Vectors, and a file of `word word score` or of four words a line. Out: Spearman's rank correlation or accuracy,
-always with the coverage it rests on.
+In: Vectors, and a file of `word word score` or of four words a line. Out: Spearman's rank
+correlation or accuracy, always with the coverage it rests on.
 """
 
 from __future__ import annotations
@@ -53,24 +53,30 @@ class AnalogyScore:
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
         names = ("correct", "covered", "all")
-        sections = {name: dict(zip(names, counts, strict=True)) for name, counts in self.sections.items()}
+        sections = {
+            name: dict(zip(names, counts, strict=True)) for name, counts in self.sections.items()
+        }
         return {"accuracy": self.accuracy, "sections": sections}
 
 
 def score_similarity(vectors: Vectors, path: str | Path) -> SimilarityScore:
-    """Compare cosines with people's scores, over pairs whose words are known as they stand or in lower case.
+    """Compare cosines with people's scores, over pairs whose words are known as they stand or in
+    lower case.
 
-    path: lines of two words and a number, with tabs, commas or spaces between; lines with # are comments. Vectors with
-    n-grams (fastText) know every word.
+    path: lines of two words and a number, with tabs, commas or spaces between; lines with # are
+    comments. Vectors with n-grams (fastText) know every word.
 
-    >>> _ = Path("pairs.tsv").write_text("cat\\tdog\\t9\\ncat\\tcar\\t2\\ndog\\tcar\\t1\\n", encoding="utf-8")
+    >>> pairs = "cat\\tdog\\t9\\ncat\\tcar\\t2\\ndog\\tcar\\t1\\n"
+    >>> _ = Path("pairs.tsv").write_text(pairs, encoding="utf-8")
     >>> v = Vectors(["cat", "dog", "car"], np.array([[1, 0.1], [1, 0.2], [0.1, 1]], np.float32))
     >>> score_similarity(v, "pairs.tsv").n_covered
     3
     """
     pairs = list(_read_pairs(Path(path)))
     if not pairs:
-        raise DataError("no pairs in this file; expected lines of two words and a score", where=str(path))
+        raise DataError(
+            "no pairs in this file; expected lines of two words and a score", where=str(path)
+        )
     left, right = [a for a, _, _ in pairs], [b for _, b, _ in pairs]
     scores = np.array([score for _, _, score in pairs])
     rows = find_folded(vectors, left + right).reshape(2, -1)
@@ -82,10 +88,13 @@ def score_similarity(vectors: Vectors, path: str | Path) -> SimilarityScore:
         known = np.maximum(rows.reshape(-1), 0)
         made = neighbours.unit(vectors.read_rows(known))
     cosines = np.einsum("ij,ij->i", made[: len(pairs)], made[len(pairs) :])
-    missing = dict.fromkeys(w for w, row in zip(left + right, rows.reshape(-1).tolist(), strict=True) if row < 0)
+    missing = dict.fromkeys(
+        w for w, row in zip(left + right, rows.reshape(-1).tolist(), strict=True) if row < 0
+    )
     if covered.sum() < 2:
         raise DataError(
-            f"{int(covered.sum())} of {len(pairs)} pairs have both words in {vectors.source}; expected at least 2",
+            f"{int(covered.sum())} of {len(pairs)} pairs have both words in {vectors.source};"
+            f" expected at least 2",
             where=str(path),
         )
     correlation = spearman(cosines[covered], scores[covered])
@@ -99,7 +108,9 @@ def find_folded(vectors: Vectors, words: list[str]) -> Int64:
 
 
 def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Correlate ranks, equal values sharing their mean rank; 0 where all values of one side are equal.
+    """Correlate ranks, equal values sharing their mean rank.
+
+    0 where all values of one side are equal.
 
     >>> spearman(np.array([1, 2, 3]), np.array([10, 20, 30]))
     1.0
@@ -109,11 +120,13 @@ def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     return round(float(first @ second) / spread, 12) if spread else 0.0
 
 
-def score_analogies(vectors: Vectors, path: str | Path, *, n_candidates: int | None = None) -> AnalogyScore:
+def score_analogies(
+    vectors: Vectors, path: str | Path, *, n_candidates: int | None = None
+) -> AnalogyScore:
     """Solve analogies a : b = c : d by 3CosAdd, over the first `n_candidates` words, or all.
 
-    path: lines of four words, sections begun by a line `: NAME`, as in Google's questions-words.txt. Lines with
-    a word that is unknown or no candidate are counted, not scored.
+    path: lines of four words, sections begun by a line `: NAME`, as in Google's
+    questions-words.txt. Lines with a word that is unknown or no candidate are counted, not scored.
     """
     found: dict[str, tuple[int, int, int]] = {}
     allowed = vectors.row_words >= 0
@@ -126,7 +139,9 @@ def score_analogies(vectors: Vectors, path: str | Path, *, n_candidates: int | N
         for first in range(0, len(rows), _CHUNK):
             part = rows[first : first + _CHUNK]
             a, b, c = (neighbours.unit(vectors.read_rows(part[:, i])) for i in range(3))
-            best, cosines = neighbours.nearest_rows(vectors, b - a + c, k=4, norms=vectors.norms, allowed=allowed)
+            best, cosines = neighbours.nearest_rows(
+                vectors, b - a + c, k=4, norms=vectors.norms, allowed=allowed
+            )
             usable = ~(best[:, :, None] == part[:, None, :3]).any(axis=2) & (cosines > -np.inf)
             guess = np.take_along_axis(best, usable.argmax(axis=1)[:, None], axis=1)[:, 0]
             correct += int(((guess == part[:, 3]) & usable.any(axis=1)).sum())
@@ -146,9 +161,13 @@ def _read_pairs(path: Path) -> Iterator[tuple[str, str, float]]:
         except (IndexError, ValueError) as err:
             if number == 1 and len(parts) >= 3:
                 continue  # a header
-            raise DataError(f"expected two words and a score, found '{line[:60]}'", where=f"{path}:{number}") from err
+            raise DataError(
+                f"expected two words and a score, found '{line[:60]}'", where=f"{path}:{number}"
+            ) from err
         if not np.isfinite(score):
-            raise DataError(f"score is {parts[2]}, expected a finite number", where=f"{path}:{number}")
+            raise DataError(
+                f"score is {parts[2]}, expected a finite number", where=f"{path}:{number}"
+            )
         yield a, b, score
 
 

@@ -1,6 +1,8 @@
-"""The worst errors of a stream: a few items by their score, in memory that does not grow with the rows.
+"""The worst errors of a stream: a few items by their score, in memory that does not grow with the
+rows.
 
-In: the scores of a chunk of rows, and how to make an item of one. Out: the items of the highest scores, in order.
+In: the scores of a chunk of rows, and how to make an item of one. Out: the items of the highest
+scores, in order.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Worst(Generic[Item]):
             if full and score <= self._kept[0][0]:
                 return
             self._n_taken += 1
-            (heapq.heapreplace if full else heapq.heappush)(self._kept, (score, -self._n_taken, make(i)))
+            (heapq.heapreplace if full else heapq.heappush)(
+                self._kept, (score, -self._n_taken, make(i))
+            )
 
     def items(self) -> list[Item]:
         """Give what is kept, the highest score first."""

@@ -1,8 +1,10 @@
-"""Hashed n-grams: words, their character n-grams and word n-grams as ids without a vocabulary, after fastText.
+"""Hashed n-grams: words, their character n-grams and word n-grams as ids without a vocabulary,
+after fastText.
 
-In: texts and a word tokenizer. Out: a TokenBatch of ids for a bag encoder: word ids first, then buckets. The hashes are
-fastText's (FNV-1a over UTF-8, bytes as signed chars; Bojanowski et al. 2017, Joulin et al. 2017), so buckets agree.
-`keep` numbers only the buckets that training texts fill: the model then holds thousands of rows and not millions.
+In: texts and a word tokenizer. Out: a TokenBatch of ids for a bag encoder: word ids first, then
+buckets. The hashes are fastText's (FNV-1a over UTF-8, bytes as signed chars; Bojanowski et al.
+2017, Joulin et al. 2017), so buckets agree. `keep` numbers only the buckets that training texts
+fill: the model then holds thousands of rows and not millions.
 """
 
 from __future__ import annotations
@@ -33,12 +35,14 @@ _LONG_BYTES = 64
 
 @dataclass(frozen=True)
 class HashedNgrams:
-    """Turn texts into the ids of words, of character n-grams minn to maxn of `<word>`, and of word 2- to n-grams.
+    """Turn texts into the ids of words, of character n-grams minn to maxn of `<word>`, and of word
+    2- to n-grams.
 
-    Ids below len(vocabulary) are the tokenizer's words; bucket b is len(vocabulary) + b, or, when `kept` lists the
-    buckets in use (n_kept,) int32, ascending, its place in that list, and other buckets give no id. A word that the
-    vocabulary lacks gives its n-grams alone. minn = maxn = 0 leaves characters out, word_ngrams = 1 leaves word n-grams
-    out. Words are hashed as the tokenizer normalises them: lower-cased where it lower-cases.
+    Ids below len(vocabulary) are the tokenizer's words; bucket b is len(vocabulary) + b, or, when
+    `kept` lists the buckets in use (n_kept,) int32, ascending, its place in that list, and other
+    buckets give no id. A word that the vocabulary lacks gives its n-grams alone. minn = maxn = 0
+    leaves characters out, word_ngrams = 1 leaves word n-grams out. Words are hashed as the
+    tokenizer normalises them: lower-cased where it lower-cases.
 
     >>> from textkit import tokenizers
     >>> words = tokenizers.create("whitespace", vocabulary=["low"])
@@ -58,15 +62,28 @@ class HashedNgrams:
 
     def __post_init__(self) -> None:
         if not 0 <= self.minn <= self.maxn or (self.maxn and not self.minn):
-            raise UsageError(f"minn = {self.minn}, maxn = {self.maxn}; expected 1 <= minn <= maxn, or both 0")
+            raise UsageError(
+                f"minn = {self.minn}, maxn = {self.maxn}; expected 1 <= minn <= maxn, or both 0"
+            )
         if self.word_ngrams < 1 or self.buckets < 1:
-            raise UsageError(f"word_ngrams = {self.word_ngrams}, buckets = {self.buckets}; expected at least 1 each")
+            raise UsageError(
+                f"word_ngrams = {self.word_ngrams}, buckets = {self.buckets}; expected at least 1"
+                f" each"
+            )
         kept = self.kept
-        if kept is not None and len(kept) and (kept[0] < 0 or kept[-1] >= self.buckets or (np.diff(kept) <= 0).any()):
-            raise UsageError(f"kept buckets must ascend from 0 to less than buckets = {self.buckets}")
+        if (
+            kept is not None
+            and len(kept)
+            and (kept[0] < 0 or kept[-1] >= self.buckets or (np.diff(kept) <= 0).any())
+        ):
+            raise UsageError(
+                f"kept buckets must ascend from 0 to less than buckets = {self.buckets}"
+            )
         object.__setattr__(self, "_table", _WordTable(self))
         if kept is not None:
-            object.__setattr__(self, "_places", _places_of(kept, len(self.words.vocabulary), self.buckets))
+            object.__setattr__(
+                self, "_places", _places_of(kept, len(self.words.vocabulary), self.buckets)
+            )
 
     @property
     def n_ids(self) -> int:
@@ -74,13 +91,16 @@ class HashedNgrams:
         return len(self.words.vocabulary) + (self.buckets if self.kept is None else len(self.kept))
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
-        """Give the ids of each text: word after word with its character n-grams, then the word n-grams."""
+        """Give the ids of each text: word after word with its character n-grams, then the word
+        n-grams.
+        """
         clean, n_replaced = replace_surrogates(check_texts(texts), errors="replace")
         words = self.words.encode(clean, spans=True)
         known = words.ids != self.words.unknown_id
         numbers = self._table.number(clean, words)
         n_grams = self._table.offsets[numbers + 1] - self._table.offsets[numbers]
-        # Where each word's ids go: after those of the words before it and the word n-grams of the rows before it.
+        # Where each word's ids go: after those of the words before it and the word n-grams of the
+        # rows before it.
         word_grams, n_word_grams = self._word_buckets(self._table.hashes[numbers], words)
         ends = offsets_of(known + n_grams)
         lengths = ends[words.offsets[1:]] - ends[words.offsets[:-1]] + n_word_grams
@@ -95,27 +115,38 @@ class HashedNgrams:
                 np.repeat(self._table.offsets[numbers], n_grams) + within
             ]
         if len(word_grams):
-            ids[np.arange(len(word_grams)) + np.repeat(offsets[1:] - before[1:], n_word_grams)] = word_grams
-        batch = TokenBatch(ids, offsets, None, np.zeros(len(texts), np.int32), n_replaced=n_replaced)
+            ids[np.arange(len(word_grams)) + np.repeat(offsets[1:] - before[1:], n_word_grams)] = (
+                word_grams
+            )
+        batch = TokenBatch(
+            ids, offsets, None, np.zeros(len(texts), np.int32), n_replaced=n_replaced
+        )
         return batch if self.kept is None else self.renumber(batch)
 
     def keep(self, batch: TokenBatch, *, min_frequency: int = 1) -> tuple[HashedNgrams, TokenBatch]:
-        """Number only the buckets that occur `min_frequency` times in a batch that this source encoded.
+        """Number only the buckets that occur `min_frequency` times in a batch that this source
+        encoded.
 
-        Returns the source that encodes so, and the batch in its ids. A bucket that no training text fills has nothing
-        to say: without it an id table is as large as the training data needs, whatever `buckets` is.
+        Returns the source that encodes so, and the batch in its ids. A bucket that no training text
+        fills has nothing to say: without it an id table is as large as the training data needs,
+        whatever `buckets` is.
 
         >>> from textkit import tokenizers
-        >>> source = HashedNgrams(tokenizers.create("whitespace"), minn=0, maxn=0, word_ngrams=2, buckets=1000)
+        >>> words = tokenizers.create("whitespace")
+        >>> source = HashedNgrams(words, minn=0, maxn=0, word_ngrams=2, buckets=1000)
         >>> source, batch = source.keep(source.encode(["a b c", "a b"]))
         >>> source.n_ids, batch.ids.tolist() == source.encode(["a b c", "a b"]).ids.tolist()
         (4, True)
         """
-        source = self.keep_counted(np.bincount(batch.ids, minlength=self.n_ids), min_frequency=min_frequency)
+        source = self.keep_counted(
+            np.bincount(batch.ids, minlength=self.n_ids), min_frequency=min_frequency
+        )
         return source, source.renumber(batch)
 
     def keep_counted(self, counts: NDArray[np.int64], *, min_frequency: int = 1) -> HashedNgrams:
-        """Do the same with the counts of all ids, (n_ids,), where there is too much text for one batch."""
+        """Do the same with the counts of all ids, (n_ids,), where there is too much text for one
+        batch.
+        """
         if self.kept is not None:
             raise UsageError("this source has its buckets chosen already")
         used = counts[len(self.words.vocabulary) :] >= max(min_frequency, 1)
@@ -125,20 +156,28 @@ class HashedNgrams:
         """Turn ids of buckets into their places among those kept, and leave the others out."""
         ids = self._places[batch.ids]
         stays = ids >= 0
-        return replace(batch, ids=ids[stays], offsets=offsets_of(stays.astype(np.int64))[batch.offsets])
+        return replace(
+            batch, ids=ids[stays], offsets=offsets_of(stays.astype(np.int64))[batch.offsets]
+        )
 
     def _word_buckets(
         self, hashes: NDArray[np.uint64], words: TokenBatch
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Hash runs of 2 to word_ngrams words, in fastText's 64-bit arithmetic and order: ids, and counts by row."""
+        """Hash runs of 2 to word_ngrams words, in fastText's 64-bit arithmetic and order: ids,
+        and counts by row.
+        """
         lengths = words.lengths
-        left = np.repeat(words.offsets[1:], lengths) - np.arange(len(hashes)) - 1  # words after each in its row
+        left = (
+            np.repeat(words.offsets[1:], lengths) - np.arange(len(hashes)) - 1
+        )  # words after each in its row
         columns = np.empty((len(hashes), self.word_ngrams - 1), dtype=np.int32)
         running = hashes
         for n in range(1, self.word_ngrams):
             running = running[: max(len(hashes) - n, 0)] * _WORD_PRIME + hashes[n:]
             columns[: len(running), n - 1] = (running % np.uint64(self.buckets)).astype(np.int32)
-        ids = columns[left[:, None] >= np.arange(1, self.word_ngrams)] + np.int32(len(self.words.vocabulary))
+        ids = columns[left[:, None] >= np.arange(1, self.word_ngrams)] + np.int32(
+            len(self.words.vocabulary)
+        )
         ends = offsets_of(np.minimum(left, self.word_ngrams - 1))
         return ids, ends[words.offsets[1:]] - ends[words.offsets[:-1]]
 
@@ -152,15 +191,22 @@ def _places_of(kept: NDArray[np.int32], n_words: int, buckets: int) -> NDArray[n
 
 
 class _WordTable(dict[str, int]):
-    """Word as it stands in a text -> its number, learnt as words come; hashes and n-gram ids by number.
+    """Word as it stands in a text -> its number, learnt as words come.
 
-    hashes: (n_words,) uint64, fastText's hash as a signed 32-bit number. grams: (n_grams,) int32 ids of the character
-    n-grams, word after word; offsets: (n_words + 1,) int64.
+    Hashes and n-gram ids by number.
+
+    hashes: (n_words,) uint64, fastText's hash as a signed 32-bit number. grams: (n_grams,) int32
+    ids of the character n-grams, word after word; offsets: (n_words + 1,) int64.
     """
 
     def __init__(self, source: HashedNgrams) -> None:
         super().__init__()
-        self._words, self._minn, self._maxn, self._buckets = source.words, source.minn, source.maxn, source.buckets
+        self._words, self._minn, self._maxn, self._buckets = (
+            source.words,
+            source.minn,
+            source.maxn,
+            source.buckets,
+        )
         self._forget()
 
     def _forget(self) -> None:
@@ -178,7 +224,8 @@ class _WordTable(dict[str, int]):
         assert words.spans is not None
         if len(self) > _CACHE_WORDS:
             self._forget()
-        # Two flat lists: a list of pairs takes five times as long, most of it for the garbage collector.
+        # Two flat lists: a list of pairs takes five times as long, most of it for the garbage
+        # collector.
         edges = zip(words.spans[:, 0].tolist(), words.spans[:, 1].tolist(), strict=True)
         found = [
             text[start:end]
@@ -200,14 +247,18 @@ class _WordTable(dict[str, int]):
             self.offsets = np.zeros(len(self.hashes) + 1, np.int64)
             return
         owners, hashes = hash_ngrams(packed, self._minn, self._maxn)
-        ids = (hashes % np.uint32(self._buckets)).astype(np.int32) + np.int32(len(self._words.vocabulary))
+        ids = (hashes % np.uint32(self._buckets)).astype(np.int32) + np.int32(
+            len(self._words.vocabulary)
+        )
         self.grams = np.concatenate([self.grams, ids])
         ends = offsets_of(np.bincount(owners, minlength=len(words)))
         self.offsets = np.concatenate([self.offsets, self.offsets[-1] + ends[1:]])
 
 
 def character_ngrams(word: str, minn: int, maxn: int) -> list[bytes]:
-    """Give the UTF-8 of the n-grams of `<word>`, by start and then by length; single `<` and `>` are left out.
+    """Give the UTF-8 of the n-grams of `<word>`, by start and then by length.
+
+    Single `<` and `>` are left out.
 
     >>> character_ngrams("low", 3, 3)
     [b'<lo', b'low', b'ow>']
@@ -246,7 +297,11 @@ def hash_words(words: ByteWords) -> NDArray[np.uint32]:
     alive = np.flatnonzero(lengths <= _LONG_BYTES)
     for column in range(int(lengths[alive].max(initial=0))):
         alive = alive[lengths[alive] > column]
-        hashes[alive] = (hashes[alive] ^ signed[words.offsets[alive] + column]) * np.uint32(_FNV_PRIME)
+        hashes[alive] = (hashes[alive] ^ signed[words.offsets[alive] + column]) * np.uint32(
+            _FNV_PRIME
+        )
     for number in np.flatnonzero(lengths > _LONG_BYTES).tolist():
-        hashes[number] = hash_bytes(words.data[words.offsets[number] : words.offsets[number + 1]].tobytes())
+        hashes[number] = hash_bytes(
+            words.data[words.offsets[number] : words.offsets[number + 1]].tobytes()
+        )
     return hashes

@@ -1,8 +1,9 @@
-"""Special tokens around texts: [CLS] A [SEP], pairs [CLS] A [SEP] B [SEP] with type ids, and presets per architecture.
+"""Special tokens around texts: [CLS] A [SEP], pairs [CLS] A [SEP] B [SEP] with type ids, and
+presets per architecture.
 
-In: a tokenizer and texts. Out: an Encoded: the TokenBatch with its special tokens, and the type id of every token. A
-special token has the empty span (0, 0). Pairs that are too long lose tokens from the longer text first, and the loss is
-counted in `truncated`.
+In: a tokenizer and texts. Out: an Encoded: the TokenBatch with its special tokens, and the type id
+of every token. A special token has the empty span (0, 0). Pairs that are too long lose tokens from
+the longer text first, and the loss is counted in `truncated`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from textkit.tokenizers.base import Tokenizer
 
 @dataclass(frozen=True)
 class Encoded:
-    """tokens: the batch with special tokens. type_ids: (n_tokens,) int32, 0 for the first text and 1 for the second."""
+    """tokens: the batch with special tokens.
+
+    Type_ids: (n_tokens,) int32, 0 for the first text and 1 for the second.
+    """
 
     tokens: TokenBatch
     type_ids: NDArray[np.int32]
@@ -28,10 +32,13 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Template:
-    """The ids put before, between and after texts; `min_length` is the least width a padded batch must have.
+    """The ids put before, between and after texts.
+
+    `min_length` is the least width a padded batch must have.
 
     >>> from textkit import tokenizers
-    >>> tok = tokenizers.create("wordpiece", vocabulary=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b"])
+    >>> pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b"]
+    >>> tok = tokenizers.create("wordpiece", vocabulary=pieces)
     >>> encoded = for_transformer(tok).encode(tok, ["a a"], ["b"])
     >>> encoded.tokens.ids.tolist(), encoded.type_ids.tolist()
     ([2, 4, 4, 3, 5, 3], [0, 0, 0, 0, 1, 1])
@@ -50,7 +57,9 @@ class Template:
         spans: bool = False,
         max_length: int | None = None,
     ) -> Encoded:
-        """Encode texts, or texts with their pairs, within max_length tokens a row, special ones included."""
+        """Encode texts, or texts with their pairs, within max_length tokens a row, special ones
+        included.
+        """
         first = tokenizer.encode(texts, spans=spans)
         second = None
         if pairs is not None:
@@ -60,7 +69,9 @@ class Template:
         n_special = len(self.before) + len(self.after) * (1 if second is None else 2)
         if max_length is not None:
             if max_length < n_special:
-                raise UsageError(f"max_length is {max_length}, but the template alone takes {n_special} tokens")
+                raise UsageError(
+                    f"max_length is {max_length}, but the template alone takes {n_special} tokens"
+                )
             first, second = _fit(first, second, max_length - n_special)
         segments = [_constant(self.before, first), first, _constant(self.after, first)]
         types = [0, 0, 0]
@@ -92,7 +103,8 @@ def for_transformer(tokenizer: Tokenizer) -> Template:
         if before in tokenizer.vocabulary and after in tokenizer.vocabulary:
             return Template((tokenizer.vocabulary[before],), (tokenizer.vocabulary[after],))
     raise UsageError(
-        "the vocabulary has neither [CLS] and [SEP] nor <s> and </s>, which a transformer's template needs"
+        "the vocabulary has neither [CLS] and [SEP] nor <s> and </s>, which a transformer's"
+        " template needs"
     )
 
 
@@ -106,7 +118,9 @@ def preset(name: str, tokenizer: Tokenizer) -> Template:
     return PRESETS[name](tokenizer)
 
 
-def _fit(first: TokenBatch, second: TokenBatch | None, room: int) -> tuple[TokenBatch, TokenBatch | None]:
+def _fit(
+    first: TokenBatch, second: TokenBatch | None, room: int
+) -> tuple[TokenBatch, TokenBatch | None]:
     """Cut rows to `room` tokens together, the longer text of a pair first."""
     if second is None:
         return first.truncate(room), None
@@ -127,7 +141,11 @@ def _keep(batch: TokenBatch, lengths: NDArray[np.int64]) -> TokenBatch:
     spans = None if batch.spans is None else batch.spans[keep]
     cut = (batch.lengths - lengths).astype(np.int32)
     return replace(
-        batch, ids=batch.ids[keep], offsets=offsets_of(lengths), spans=spans, truncated=batch.truncated + cut
+        batch,
+        ids=batch.ids[keep],
+        offsets=offsets_of(lengths),
+        spans=spans,
+        truncated=batch.truncated + cut,
     )
 
 
@@ -136,7 +154,9 @@ def _constant(ids: tuple[int, ...], like: TokenBatch) -> TokenBatch:
     n = len(like)
     spans = None if like.spans is None else np.zeros((n * len(ids), 2), np.int32)
     offsets = np.arange(n + 1, dtype=np.int64) * len(ids)
-    return TokenBatch(np.tile(np.array(ids, dtype=np.int32), n), offsets, spans, np.zeros(n, np.int32))
+    return TokenBatch(
+        np.tile(np.array(ids, dtype=np.int32), n), offsets, spans, np.zeros(n, np.int32)
+    )
 
 
 def _interleave(segments: list[TokenBatch], types: list[int]) -> Encoded:
@@ -149,4 +169,6 @@ def _interleave(segments: list[TokenBatch], types: list[int]) -> Encoded:
     type_ids = np.repeat(np.tile(np.array(types, dtype=np.int32), n), rows.lengths)
     truncated = np.sum([segment.truncated for segment in segments], axis=0).astype(np.int32)
     n_replaced = sum(segment.n_replaced for segment in segments)
-    return Encoded(TokenBatch(rows.ids, offsets, rows.spans, truncated, n_replaced=n_replaced), type_ids)
+    return Encoded(
+        TokenBatch(rows.ids, offsets, rows.spans, truncated, n_replaced=n_replaced), type_ids
+    )

@@ -1,4 +1,6 @@
-"""Texts -> the ids that a classifier's network reads: tokenizer, hashed n-grams, special tokens, and the cut."""
+"""Texts -> the ids that a classifier's network reads: tokenizer, hashed n-grams, special tokens,
+and the cut.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from textkit.tokenizers import PipelineTokenizer
 
 @dataclass(frozen=True)
 class TextInput:
-    """What a recipe does with a text before the network; pure, so training and prediction see the same ids.
+    """What a recipe does with a text before the network.
+
+    Pure, so training and prediction see the same ids.
 
     >>> tokenizer = tokenizers.train("word", ["good film", "bad film"])
     >>> made = TextInput.make(Recipe(), tokenizer)
@@ -37,21 +41,37 @@ class TextInput:
 
     @staticmethod
     def make(
-        recipe: Recipe, tokenizer: PipelineTokenizer, *, kept: NDArray[np.int32] | None = None, n_fixed: int = 0
+        recipe: Recipe,
+        tokenizer: PipelineTokenizer,
+        *,
+        kept: NDArray[np.int32] | None = None,
+        n_fixed: int = 0,
     ) -> TextInput:
-        """Put together what the recipe says around its tokenizer; kept: the buckets of n-grams that are in use."""
+        """Put together what the recipe says around its tokenizer.
+
+        Kept: the buckets of n-grams that are in use.
+        """
         template = for_transformer(tokenizer) if recipe.tokenizer.special else None
         if recipe.ngrams is None:
-            return TextInput(tokenizer, recipe.tokenizer.max_length, template=template, n_fixed=n_fixed)
+            return TextInput(
+                tokenizer, recipe.tokenizer.max_length, template=template, n_fixed=n_fixed
+            )
         if recipe.encoder.name != "bag":
-            raise UsageError(f"ngrams are for the encoder 'bag', not '{recipe.encoder.name}', which reads an order")
+            raise UsageError(
+                f"ngrams are for the encoder 'bag', not '{recipe.encoder.name}', which reads an"
+                f" order"
+            )
         if template is not None:
             raise UsageError("tokenizer.special and ngrams exclude each other; remove one")
         options = recipe.ngrams.model_dump(exclude={"min_frequency"})
-        return TextInput(tokenizer, recipe.tokenizer.max_length, HashedNgrams(tokenizer, **options, kept=kept))
+        return TextInput(
+            tokenizer, recipe.tokenizer.max_length, HashedNgrams(tokenizer, **options, kept=kept)
+        )
 
     def extend(self, recipe: Recipe) -> TextInput:
-        """Take the most frequent words of the recipe's vectors into the vocabulary, as many as it says."""
+        """Take the most frequent words of the recipe's vectors into the vocabulary, as many as
+        it says.
+        """
         if recipe.embedding.vectors is None or not recipe.embedding.extend:
             return self
         if self.ngrams is not None:
@@ -64,7 +84,10 @@ class TextInput:
         return replace(self, tokenizer=tokenizer, n_fixed=len(tokenizer) - len(self.tokenizer))
 
     def learn(self, recipe: Recipe, texts: Sequence[str]) -> tuple[TextInput, TokenBatch]:
-        """Encode the training texts; of hashed n-grams only those that occur in them are numbered from then on."""
+        """Encode the training texts.
+
+        Of hashed n-grams only those that occur in them are numbered from then on.
+        """
         batch = self.encode(texts)
         if self.ngrams is None or recipe.ngrams is None:
             return self, batch
@@ -77,7 +100,10 @@ class TextInput:
         return len(self.tokenizer) if self.ngrams is None else self.ngrams.n_ids
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
-        """Turn texts into ids, one row a text; what is cut at max_length is counted in `truncated`."""
+        """Turn texts into ids, one row a text.
+
+        What is cut at max_length is counted in `truncated`.
+        """
         if self.template is not None:
             return self.template.encode(self.tokenizer, texts, max_length=self.max_length).tokens
         if self.ngrams is None:
@@ -93,6 +119,7 @@ def make_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PipelineTokenizer:
     made = tokenizers.train(section.name, texts, **section.options)
     if not isinstance(made, PipelineTokenizer) and not hasattr(made, "write"):
         raise UsageError(
-            f"tokenizer '{section.name}' cannot be kept in a model folder: it has no `write(folder)`, as spaCy's has"
+            f"tokenizer '{section.name}' cannot be kept in a model folder: it has no"
+            f" `write(folder)`, as spaCy's has"
         )
     return cast(PipelineTokenizer, made)

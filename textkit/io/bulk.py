@@ -1,9 +1,10 @@
-"""Bulk work on a corpus: rows in, numbered parts out, by any number of workers, resumable, always the same bytes.
+"""Bulk work on a corpus: rows in, numbered parts out, by any number of workers, resumable, always
+the same bytes.
 
-A job reads rows in order and cuts them into parts of a fixed number of rows. Each part becomes one file
-`part-00000.parquet`, written whole or not at all. What a job is stands in `_job.json`; when it is finished
-`_manifest.json` seals the folder. A resumed job skips the parts that exist; a job on shard i of n makes the parts p
-with p % n = i - 1, so that machines can share one corpus.
+A job reads rows in order and cuts them into parts of a fixed number of rows. Each part becomes one
+file `part-00000.parquet`, written whole or not at all. What a job is stands in `_job.json`; when it
+is finished `_manifest.json` seals the folder. A resumed job skips the parts that exist; a job on
+shard i of n makes the parts p with p % n = i - 1, so that machines can share one corpus.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ from textkit.io import files
 from textkit.io.corpus import Row, RowReader
 from textkit.io.inputs import expand_inputs
 
-# Names with an underscore: pyarrow, Spark and others pass over such files when they read a folder as one table.
+# Names with an underscore: pyarrow, Spark and others pass over such files when they read a folder
+# as one table.
 JOB, REJECTS, MANIFEST = "_job.json", "_rejects.txt", "_manifest.json"
 MANIFEST_KIND, FORMAT = "parts", 1
 
 
 @dataclass(frozen=True)
 class Part:
-    """A numbered run of rows; `first_row` is the number of its first row in the whole corpus, from 0."""
+    """A numbered run of rows.
+
+    `first_row` is the number of its first row in the whole corpus, from 0.
+    """
 
     number: int
     first_row: int
@@ -36,7 +41,10 @@ class Part:
 
 @dataclass
 class Inputs:
-    """The files of a corpus, read one after the other; notes and rejects are gathered as the files end."""
+    """The files of a corpus, read one after the other.
+
+    Notes and rejects are gathered as the files end.
+    """
 
     names: list[str]
     options: dict[str, Any]
@@ -58,8 +66,11 @@ class Inputs:
             self.n_bytes += 0 if name == "-" else Path(name).stat().st_size
 
 
-def cut_parts(rows: Iterable[Row], *, n_rows: int, n_characters: int | None = None) -> Iterator[Part]:
-    """Cut rows into parts of `n_rows`, or fewer once they hold `n_characters`, so that neither fills the memory.
+def cut_parts(
+    rows: Iterable[Row], *, n_rows: int, n_characters: int | None = None
+) -> Iterator[Part]:
+    """Cut rows into parts of `n_rows`, or fewer once they hold `n_characters`, so that neither
+    fills the memory.
 
     >>> [len(part.rows) for part in cut_parts([Row("a", None, 1)] * 5, n_rows=2)]
     [2, 2, 1]
@@ -84,10 +95,13 @@ def map_parts(
     start: Callable[..., None],
     arguments: tuple[Any, ...],
 ) -> Iterator[Any]:
-    """Apply `work` to each part and give the results in order; at most two parts a worker are waiting.
+    """Apply `work` to each part and give the results in order.
 
-    `start(*arguments)` runs once in every worker process before its first part. One worker is this process, which must
-    be ready for it; a thread that reads ahead would take the interpreter as often as it gave time back.
+    At most two parts a worker are waiting.
+
+    `start(*arguments)` runs once in every worker process before its first part. One worker is this
+    process, which must be ready for it; a thread that reads ahead would take the interpreter as
+    often as it gave time back.
     """
     if workers == 1:
         yield from map(work, parts)
@@ -113,10 +127,15 @@ def map_parts(
 
 
 def check_kept(names: Iterable[str], *, own: Sequence[str]) -> None:
-    """Refuse to keep a column under the name of one that the output has of its own: one would replace the other."""
+    """Refuse to keep a column under the name of one that the output has of its own: one would
+    replace the other.
+    """
     for name in names:
         if name in own:
-            raise UsageError(f"--keep {name}: the output has a column '{name}' of its own; rename it in the input")
+            raise UsageError(
+                f"--keep {name}: the output has a column '{name}' of its own; rename it in the"
+                f" input"
+            )
 
 
 def part_name(number: int, ending: str) -> str:
@@ -137,32 +156,41 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def open_job(folder: Path, description: dict[str, Any], *, resume: bool) -> None:
-    """Begin a job in a folder, or take one up again; a folder of another job is refused by what differs."""
+    """Begin a job in a folder, or take one up again.
+
+    A folder of another job is refused by what differs.
+    """
     path = folder / JOB
     if path.exists():
         known = files.read_json(path)
         if not resume:
             raise StorageError(
-                "folder holds a job already; pass --resume to go on, or choose another", where=str(folder)
+                "folder holds a job already; pass --resume to go on, or choose another",
+                where=str(folder),
             )
         wanted = json.loads(json.dumps(description))
         different = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
         if different:
             key = different[0]
             raise ArtifactError(
-                f"{key} was {known.get(key)!r} and is {wanted.get(key)!r} now; a resumed job must be the same",
+                f"{key} was {known.get(key)!r} and is {wanted.get(key)!r} now; a resumed job must"
+                f" be the same",
                 where=str(path),
             )
         return
     if folder.is_dir() and any(folder.iterdir()):
-        raise StorageError("folder is not empty and holds no job; choose another", where=str(folder))
+        raise StorageError(
+            "folder is not empty and holds no job; choose another", where=str(folder)
+        )
     files.write_json(path, description)
 
 
 def describe_inputs(names: Sequence[str]) -> list[dict[str, Any]]:
     """Say which files a job reads, with their sizes, so that a changed input is not resumed."""
     if "-" in names:
-        raise UsageError("standard input cannot be read a second time: name files when writing a folder")
+        raise UsageError(
+            "standard input cannot be read a second time: name files when writing a folder"
+        )
     return [{"name": name, "bytes": Path(name).stat().st_size} for name in names]
 
 
@@ -170,7 +198,8 @@ def describe_inputs(names: Sequence[str]) -> list[dict[str, Any]]:
 class Job:
     """A job that writes a folder of parts: which parts are its own, which are missing, and its end.
 
-    `n_parts` and `n_rows` count this shard's parts as they pass, finished ones too; `rows` has their rows by file name.
+    `n_parts` and `n_rows` count this shard's parts as they pass, finished ones too; `rows` has
+    their rows by file name.
     """
 
     folder: Path
@@ -196,7 +225,10 @@ class Job:
         shard: str | None = None,
         resume: bool = False,
     ) -> Job:
-        """Begin a job or take it up again; description says what it is, beside its inputs, options and shard."""
+        """Begin a job or take it up again.
+
+        Description says what it is, beside its inputs, options and shard.
+        """
         index, n_shards = parse_shard(shard or "1/1")
         whole = {
             "inputs": describe_inputs(source.names),
@@ -234,7 +266,9 @@ class Job:
 
 
 def finish_job(folder: Path, facts: dict[str, Any], rejects: Sequence[str]) -> None:
-    """Write the rejects and the manifest of a finished job, with facts such as the number of rows."""
+    """Write the rejects and the manifest of a finished job, with facts such as the number of
+    rows.
+    """
     if rejects:
         files.write_text(folder / REJECTS, "\n".join(rejects) + "\n")
     files.write_manifest(folder, kind=MANIFEST_KIND, format=FORMAT, name=MANIFEST, facts=facts)

@@ -1,6 +1,7 @@
 """Columns of numbers on disk: .npy files that are written piece by piece and mapped, not read.
 
-In: arrays, one after the other. Out: one .npy file that numpy.load opens anywhere, whole or not there.
+In: arrays, one after the other. Out: one .npy file that numpy.load opens anywhere, whole or not
+there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from textkit.io import files
 
 
 class NpyColumn:
-    """A .npy file that is written row by row, each row `shape`; its header is put right at the end."""
+    """A .npy file that is written row by row, each row `shape`.
+
+    Its header is put right at the end.
+    """
 
     def __init__(self, file: IO[bytes], dtype: str) -> None:
         self.file, self.dtype, self.n = file, np.dtype(dtype), 0
@@ -39,7 +43,8 @@ class NpyColumn:
     def _header(self) -> None:
         description = np.lib.format.dtype_to_descr(self.dtype)
         np.lib.format.write_array_header_1_0(
-            self.file, {"descr": description, "fortran_order": False, "shape": (self.n, *self.shape)}
+            self.file,
+            {"descr": description, "fortran_order": False, "shape": (self.n, *self.shape)},
         )
 
 
@@ -60,9 +65,12 @@ def open_column(path: Path, dtype: str) -> Iterator[NpyColumn]:
 
 
 def map_column(path: Path, *, writable: bool = False) -> NDArray[Any]:
-    """Map a .npy file: its pages are read when they are touched. ValueError when it is none or cut short.
+    """Map a .npy file: its pages are read when they are touched.
 
-    writable: writing changes a page in memory, never the file; torch warns of arrays that cannot be written.
+    ValueError when it is none or cut short.
+
+    writable: writing changes a page in memory, never the file; torch warns of arrays that cannot be
+    written.
 
     >>> np.save("b.npy", np.arange(3))
     >>> map_column(Path("b.npy"))[1:].tolist()

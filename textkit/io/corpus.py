@@ -1,7 +1,9 @@
-"""Rows from files: txt, csv, tsv and jsonl, each also .gz or .zst, parquet and arrow, streamed in constant memory.
+"""Rows from files: txt, csv, tsv and jsonl, each also .gz or .zst, parquet and arrow, streamed in
+constant memory.
 
-In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each began on. Whatever
-cannot be read is a DataError that says file:line and what to do; blank lines and replaced characters are counted.
+In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each
+began on. Whatever cannot be read is a DataError that says file:line and what to do; blank lines and
+replaced characters are counted.
 """
 
 from __future__ import annotations
@@ -28,9 +30,21 @@ TEXT_NAMES = (
     "message",
     "comment",
 )
-LABEL_NAMES = ("label", "labels", "class", "category", "target", "intent", "sentiment", "tag", "topic", "y")
+LABEL_NAMES = (
+    "label",
+    "labels",
+    "class",
+    "category",
+    "target",
+    "intent",
+    "sentiment",
+    "tag",
+    "topic",
+    "y",
+)
 FASTTEXT_PREFIX = "__label__"
-# Between the labels of a row that has several: a JSON list, an Arrow list, or several __label__ in a .txt line.
+# Between the labels of a row that has several: a JSON list, an Arrow list, or several __label__ in
+# a .txt line.
 LABEL_SEPARATOR = "\x1f"
 # A quoted field that is never closed runs to the end of the file; this bounds the memory it takes.
 FIELD_LIMIT = 256 << 20
@@ -38,7 +52,8 @@ _SAMPLE_ROWS = 200
 
 
 class Row(NamedTuple):
-    """One row: its text, its label if one was asked for, the line it began on (from 1), and the columns to keep.
+    """One row: its text, its label if one was asked for, the line it began on (from 1), and the
+    columns to keep.
 
     Several labels stand in one string with LABEL_SEPARATOR between them.
     """
@@ -63,10 +78,11 @@ def read_rows(path: str | Path, **options: Any) -> Iterator[Row]:
 class RowReader:
     """Read one file row by row, guessing its columns from their names where they are not given.
 
-    After the first row `text_column` and `label_column` say what was chosen; after the last, `n_rows`, `n_blank` (blank
-    lines, which are no rows) and `n_replaced` (rows with a lone surrogate, which no UTF-8 file can hold). keep: further
-    columns that each row carries. on_bad="skip" leaves a bad row out and says why in `rejects`; what damages more than
-    its own row, as a quote that never closes, stops all the same.
+    After the first row `text_column` and `label_column` say what was chosen; after the last,
+    `n_rows`, `n_blank` (blank lines, which are no rows) and `n_replaced` (rows with a lone
+    surrogate, which no UTF-8 file can hold). keep: further columns that each row carries.
+    on_bad="skip" leaves a bad row out and says why in `rejects`; what damages more than its own
+    row, as a quote that never closes, stops all the same.
     """
 
     def __init__(
@@ -91,7 +107,9 @@ class RowReader:
         self.delimiter = delimiter
         self.keep = tuple(keep)
         self.on_bad = on_bad
-        self.rejects: list[str] = []  # with on_bad="skip": why each bad row was left out, as file:line: reason
+        self.rejects: list[
+            str
+        ] = []  # with on_bad="skip": why each bad row was left out, as file:line: reason
         self.guessed = text_column is None or (self.labelled and label_column is None)
         self.n_rows = self.n_blank = self.n_replaced = 0
         self._line = 0
@@ -102,7 +120,9 @@ class RowReader:
             return
         with open_bytes(self.path) as file:
             lines = self._lines(file)
-            rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[self.format](lines)
+            rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[
+                self.format
+            ](lines)
             yield from self._count(rows)
 
     def _count(self, rows: Iterator[Row]) -> Iterator[Row]:
@@ -116,7 +136,9 @@ class RowReader:
             raise error
         self.rejects.append(str(error))
 
-    def error(self, message: str, *, line: int | None = None, column: int | None = None) -> DataError:
+    def error(
+        self, message: str, *, line: int | None = None, column: int | None = None
+    ) -> DataError:
         """Make a DataError at a line of this file, the current one unless given."""
         where = f"{self.name}:{self._line if line is None else line}"
         return DataError(message, where=where if column is None else f"{where}:{column}")
@@ -128,7 +150,9 @@ class RowReader:
                 self._line += 1
                 if self._line == 1:
                     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                        raise self.error("file is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8")
+                        raise self.error(
+                            "file is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8"
+                        )
                     raw = raw.removeprefix(b"\xef\xbb\xbf")
                 try:
                     yield raw.decode("utf-8")
@@ -141,7 +165,9 @@ class RowReader:
                     error.__cause__ = err
                     self._reject(error)
         except READ_ERRORS as err:  # pyarrow's errors of reading are OSErrors
-            raise StorageError(f"cannot read on after line {self._line}: {err}", where=self.name) from err
+            raise StorageError(
+                f"cannot read on after line {self._line}: {err}", where=self.name
+            ) from err
 
     def _txt(self, lines: Iterator[str]) -> Iterator[Row]:
         for line in lines:
@@ -154,15 +180,22 @@ class RowReader:
                 label, _, text = text.partition(" ")
                 labels.append(label.removeprefix(FASTTEXT_PREFIX))
             if not all(labels) or not labels:
-                raise self.error("no label; a .txt line for training is '__label__NAME text'; or use csv, tsv or jsonl")
+                raise self.error(
+                    "no label; a .txt line for training is '__label__NAME text'; or use csv, tsv"
+                    " or jsonl"
+                )
             yield Row(text, LABEL_SEPARATOR.join(labels), self._line)
 
     def _csv(self, lines: Iterator[str]) -> Iterator[Row]:
-        csv.field_size_limit(max(csv.field_size_limit(), FIELD_LIMIT))  # the module's default is 131,072 characters
+        csv.field_size_limit(
+            max(csv.field_size_limit(), FIELD_LIMIT)
+        )  # the module's default is 131,072 characters
         header_line = next(lines, None)
         if header_line is None:
             raise DataError("file is empty; expected a header line, then rows", where=self.name)
-        delimiter = self.delimiter or ("\t" if self.format == "tsv" else _guess_delimiter(header_line))
+        delimiter = self.delimiter or (
+            "\t" if self.format == "tsv" else _guess_delimiter(header_line)
+        )
         records = self._records(_chain(header_line, lines), delimiter)
         _, header = next(records, (1, []))
         # Rows are looked at ahead of time only where the header's names do not tell the columns.
@@ -173,7 +206,10 @@ class RowReader:
         for source in (sample, records):
             for line, fields in source:
                 if len(fields) != len(header):
-                    message = f"expected {len(header)} fields, found {len(fields)}; quote the text or pass --delimiter"
+                    message = (
+                        f"expected {len(header)} fields, found {len(fields)}; quote the text"
+                        f" or pass --delimiter"
+                    )
                     self._reject(self.error(message, line=line))
                     continue
                 label = None if label_at is None else fields[label_at]
@@ -181,7 +217,9 @@ class RowReader:
 
     def _records(self, lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
         """Give (first line, fields) of each record; say where an unclosed quote opened."""
-        held: list[str] = []  # the lines of the record being read, to find the quote if it never closes
+        held: list[
+            str
+        ] = []  # the lines of the record being read, to find the quote if it never closes
 
         def hold() -> Iterator[str]:
             for line in lines:
@@ -197,7 +235,9 @@ class RowReader:
             except csv.Error as err:
                 opened = first + _unclosed_quote(held, delimiter)
                 if "new-line character" in str(err):
-                    raise self.error("a bare carriage return inside a row; save the file with \\n line ends") from err
+                    raise self.error(
+                        "a bare carriage return inside a row; save the file with \\n line ends"
+                    ) from err
                 raise self.error(
                     f"a quote opens on this line and is not closed (read on to line {self._line});"
                     ' write a quote inside a quoted field as ""',
@@ -231,13 +271,21 @@ class RowReader:
         if text is None or (self.labelled and label is None):
             missing = "text" if text is None else "label"
             raise self.error(
-                f"no {missing} column found in {', '.join(header)}; name it with --{missing}-column", line=1
+                f"no {missing} column found in {', '.join(header)}; name it with"
+                f" --{missing}-column",
+                line=1,
             )
         self.text_column, self.label_column = text, label
         label_at = None if label is None else header.index(label)
         unknown_names = self.guessed and text not in TEXT_NAMES
-        if unknown_names and label_at is not None and any(row[label_at : label_at + 1] == [label] for row in sample):
-            raise self.error(f"no header: '{label}' is a label further down; add a first line text,label", line=1)
+        if (
+            unknown_names
+            and label_at is not None
+            and any(row[label_at : label_at + 1] == [label] for row in sample)
+        ):
+            raise self.error(
+                f"no header: '{label}' is a label further down; add a first line text,label", line=1
+            )
         return header.index(text), label_at
 
     def _jsonl(self, lines: Iterator[str]) -> Iterator[Row]:
@@ -267,14 +315,18 @@ class RowReader:
         if not isinstance(text, str):
             raise self.error(self._wrong_value(value, str(self.text_column)))
         label = value.get(self.label_column) if self.labelled else None
-        several = isinstance(label, list) and all(isinstance(item, str | int | float) for item in label)
+        several = isinstance(label, list) and all(
+            isinstance(item, str | int | float) for item in label
+        )
         if self.labelled and not several and not isinstance(label, str | int | float):
             raise self.error(self._wrong_value(value, str(self.label_column)))
         label = _join_labels(label)
         if "\\u" in line:
             text = self._replace_surrogates(text)
         kept = tuple(self._kept_value(value, name) for name in self.keep)
-        return Row(text, None if label is None else self._replace_surrogates(str(label)), self._line, kept)
+        return Row(
+            text, None if label is None else self._replace_surrogates(str(label)), self._line, kept
+        )
 
     def _kept_value(self, value: dict[str, Any], name: str) -> str | None:
         if name not in value:
@@ -298,9 +350,16 @@ class RowReader:
                 header, batches = file.schema_arrow.names, file.iter_batches(batch_size=1024)
             else:
                 reader = ipc.open_file(pyarrow.memory_map(str(self.path)))
-                header, batches = reader.schema.names, map(reader.get_batch, range(reader.num_record_batches))
+                header, batches = (
+                    reader.schema.names,
+                    map(reader.get_batch, range(reader.num_record_batches)),
+                )
             text_at, label_at = self._choose_columns(header, [])
-            chosen = [text_at, *([] if label_at is None else [label_at]), *map(header.index, self.keep)]
+            chosen = [
+                text_at,
+                *([] if label_at is None else [label_at]),
+                *map(header.index, self.keep),
+            ]
             for batch in batches:
                 columns = [batch.column(i).to_pylist() for i in chosen]
                 for values in zip(*columns, strict=True):
@@ -308,14 +367,18 @@ class RowReader:
                     yield from self._columnar_row(list(values))
         except (pyarrow.ArrowException, OSError) as err:
             reason = " ".join(str(err).split())
-            raise DataError(f"not a readable {self.format} file: {reason}", where=self.name) from err
+            raise DataError(
+                f"not a readable {self.format} file: {reason}", where=self.name
+            ) from err
 
     def _columnar_row(self, values: list[Any]) -> Iterator[Row]:
         text = values.pop(0)
         label = values.pop(0) if self.labelled else None
         if not isinstance(text, str) or (self.labelled and label is None):
             what = self.text_column if not isinstance(text, str) else self.label_column
-            self._reject(self.error(f"'{what}' is {json.dumps(text, default=str)[:40]}, expected a string"))
+            self._reject(
+                self.error(f"'{what}' is {json.dumps(text, default=str)[:40]}, expected a string")
+            )
             return
         kept = tuple(None if value is None else str(value) for value in values)
         yield Row(text, None if label is None else str(_join_labels(label)), self._line, kept)
@@ -325,9 +388,14 @@ class RowReader:
         self.text_column = self.text_column or _known_name(keys, TEXT_NAMES)
         if self.labelled:
             self.label_column = self.label_column or _known_name(keys, LABEL_NAMES)
-        for column, role in ((self.text_column, "text"), (self.label_column if self.labelled else "", "label")):
+        for column, role in (
+            (self.text_column, "text"),
+            (self.label_column if self.labelled else "", "label"),
+        ):
             if column is None:
-                raise self.error(f"no {role} key found in {', '.join(keys)}; name it with --{role}-column")
+                raise self.error(
+                    f"no {role} key found in {', '.join(keys)}; name it with --{role}-column"
+                )
 
     def _wrong_value(self, value: dict[str, Any], key: str) -> str:
         if key not in value:
@@ -344,13 +412,21 @@ class RowReader:
         notes = []
         if self.format != "txt" and self.guessed and self.text_column is not None:
             label = f", label = '{self.label_column}'" if self.labelled else ""
-            notes.append(f"{self.name}: text = '{self.text_column}'{label} (guessed; --text-column, --label-column)")
+            notes.append(
+                f"{self.name}: text = '{self.text_column}'{label} (guessed; --text-column,"
+                f" --label-column)"
+            )
         if self.n_blank:
             notes.append(f"{self.name}: {self.n_blank:,} blank lines are no rows")
         if self.rejects:
-            notes.append(f"{self.name}: {len(self.rejects):,} bad rows were left out, the first: {self.rejects[0]}")
+            notes.append(
+                f"{self.name}: {len(self.rejects):,} bad rows were left out, the first:"
+                f" {self.rejects[0]}"
+            )
         if self.n_replaced:
-            notes.append(f"{self.name}: lone surrogates became U+FFFD in {self.n_replaced:,} fields")
+            notes.append(
+                f"{self.name}: lone surrogates became U+FFFD in {self.n_replaced:,} fields"
+            )
         return notes
 
 
@@ -374,7 +450,10 @@ def _known_name(header: list[str], known: tuple[str, ...]) -> str | None:
 
 
 def _guess_pair(header: list[str], sample: list[list[str]]) -> tuple[str, str]:
-    """Of two columns, the one with fewer distinct values is the label; on a tie, the shorter one."""
+    """Of two columns, the one with fewer distinct values is the label.
+
+    On a tie, the shorter one.
+    """
     rows = [row for row in sample if len(row) == 2]
     columns = [[row[i] for row in rows] for i in (0, 1)]
     weight = [(len(set(column)), sum(map(len, column))) for column in columns]

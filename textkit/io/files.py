@@ -1,8 +1,9 @@
 """The one writer and the one manifest: everything that textkit leaves on disk goes through here.
 
-A file is written under a temporary name in its own folder, flushed to the disk and renamed, so a name that exists is a
-file that is whole. A folder (a model, a tokenizer) is written the same way and sealed by `manifest.json`, which holds a
-format number and the SHA-256 of every file. Reading back checks all of it.
+A file is written under a temporary name in its own folder, flushed to the disk and renamed, so a
+name that exists is a file that is whole. A folder (a model, a tokenizer) is written the same way
+and sealed by `manifest.json`, which holds a format number and the SHA-256 of every file. Reading
+back checks all of it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def storage_error(path: Path, err: OSError, *, action: str) -> StorageError:
 def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary file for writing that appears under its name only when it is whole.
 
-    On any error, Ctrl-C included, the temporary file is removed and an older file of that name stays as it was.
+    On any error, Ctrl-C included, the temporary file is removed and an older file of that name
+    stays as it was.
 
     >>> with atomic_file("a.txt") as file:
     ...     _ = file.write(b"whole")
@@ -70,7 +72,9 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON atomically: UTF-8, two-space indent, keys in the order given, a newline at the end."""
+    """Write JSON atomically: UTF-8, two-space indent, keys in the order given, a newline at the
+    end.
+    """
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
@@ -78,14 +82,16 @@ def write_json(path: str | Path, value: Any) -> None:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder that takes the place of `path` when the block ends without an error.
 
-    An older folder of that name is replaced as a whole. It is refused when it holds files but no manifest: that is
-    somebody else's folder.
+    An older folder of that name is replaced as a whole. It is refused when it holds files but no
+    manifest: that is somebody else's folder.
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise StorageError("cannot write a folder: a file of that name exists", where=str(path))
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).exists():
-        raise StorageError("folder exists and was not written by textkit; choose another name", where=str(path))
+        raise StorageError(
+            "folder exists and was not written by textkit; choose another name", where=str(path)
+        )
     try:
         temporary = _temporary_name(path)
         temporary.mkdir(parents=True)
@@ -120,7 +126,9 @@ def _remove(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: str | Path) -> Iterator[None]:
-    """Let one process at a time run the block; the others wait. The lock ends with its process, however that ends.
+    """Let one process at a time run the block; the others wait.
+
+    The lock ends with its process, however that ends.
 
     The lock is an empty file of this name, which stays.
 
@@ -167,12 +175,17 @@ def sha256(path: str | Path) -> str:
 
 
 def read_json(path: str | Path, *, limit_bytes: int = JSON_LIMIT_BYTES) -> Any:
-    """Read a JSON file of a bounded size; anything wrong is an ArtifactError that names the file."""
+    """Read a JSON file of a bounded size.
+
+    Anything wrong is an ArtifactError that names the file.
+    """
     path = Path(path)
     try:
         size = path.stat().st_size
         if size > limit_bytes:
-            raise ArtifactError(f"{size:,} bytes of JSON; at most {limit_bytes:,} are read", where=str(path))
+            raise ArtifactError(
+                f"{size:,} bytes of JSON; at most {limit_bytes:,} are read", where=str(path)
+            )
         data = path.read_bytes()
     except FileNotFoundError as err:
         raise ArtifactError("file is missing", where=str(path)) from err
@@ -190,9 +203,16 @@ def parse_json(data: bytes, path: Path) -> Any:
 
 
 def write_manifest(
-    folder: Path, *, kind: str, format: int, name: str = MANIFEST, facts: dict[str, Any] | None = None
+    folder: Path,
+    *,
+    kind: str,
+    format: int,
+    name: str = MANIFEST,
+    facts: dict[str, Any] | None = None,
 ) -> None:
-    """Seal a folder: list every file in it with its size and SHA-256, and further facts about the whole."""
+    """Seal a folder: list every file in it with its size and SHA-256, and further facts about
+    the whole.
+    """
     files = {
         file.relative_to(folder).as_posix(): {"sha256": sha256(file), "bytes": file.stat().st_size}
         for file in sorted(folder.rglob("*"))
@@ -201,8 +221,12 @@ def write_manifest(
     write_json(folder / name, {"kind": kind, "format": format, **(facts or {}), "files": files})
 
 
-def check_manifest(folder: str | Path, *, kind: str, format: int, hashes: bool = True) -> dict[str, Any]:
-    """Check that a folder is whole and of a kind and format that this version reads; return the manifest.
+def check_manifest(
+    folder: str | Path, *, kind: str, format: int, hashes: bool = True
+) -> dict[str, Any]:
+    """Check that a folder is whole and of a kind and format that this version reads.
+
+    Return the manifest.
 
     hashes=False compares sizes only, for files too large to read at every opening.
 
@@ -213,7 +237,9 @@ def check_manifest(folder: str | Path, *, kind: str, format: int, hashes: bool =
         reason = "is a file, not a folder" if folder.exists() else "no such folder"
         raise ArtifactError(f"{reason}; expected a {kind} folder", where=str(folder))
     if not (folder / MANIFEST).exists():
-        raise ArtifactError(f"no {MANIFEST}: not a {kind} folder written by textkit", where=str(folder))
+        raise ArtifactError(
+            f"no {MANIFEST}: not a {kind} folder written by textkit", where=str(folder)
+        )
     manifest = read_json(folder / MANIFEST)
     _check_header(manifest, folder / MANIFEST, kind=kind, format=format)
     for name, entry in manifest["files"].items():
@@ -224,12 +250,14 @@ def check_manifest(folder: str | Path, *, kind: str, format: int, hashes: bool =
             raise ArtifactError(f"file is missing (listed in {MANIFEST})", where=str(file))
         if file.stat().st_size != entry.get("bytes") and not hashes:
             raise ArtifactError(
-                f"file has {file.stat().st_size:,} bytes, the manifest says {entry.get('bytes')}; copy it again",
+                f"file has {file.stat().st_size:,} bytes, the manifest says {entry.get('bytes')};"
+                f" copy it again",
                 where=str(file),
             )
         if hashes and sha256(file) != entry.get("sha256"):
             raise ArtifactError(
-                "file was changed: its SHA-256 is not the manifest's; copy the folder again or save it anew",
+                "file was changed: its SHA-256 is not the manifest's; copy the folder again or"
+                " save it anew",
                 where=str(file),
             )
     return dict(manifest)
@@ -242,8 +270,11 @@ def _check_header(manifest: Any, path: Path, *, kind: str, format: int) -> None:
         raise ArtifactError(f"kind is {manifest.get('kind')!r}, expected '{kind}'", where=str(path))
     found = manifest.get("format")
     if not isinstance(found, int) or found < 1:
-        raise ArtifactError(f"format is {found!r}, expected a number from 1 to {format}", where=str(path))
+        raise ArtifactError(
+            f"format is {found!r}, expected a number from 1 to {format}", where=str(path)
+        )
     if found > format:
         raise ArtifactError(
-            f"format {found} is newer than this textkit reads ({format}); upgrade textkit-nlp", where=str(path)
+            f"format {found} is newer than this textkit reads ({format}); upgrade textkit-nlp",
+            where=str(path),
         )

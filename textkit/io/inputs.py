@@ -22,14 +22,18 @@ FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow")
 
 
 def guess_format(path: str | Path) -> str:
-    """Tell a file's format by its name, without .gz or .zst; standard input and unknown endings are txt.
+    """Tell a file's format by its name, without .gz or .zst.
+
+    Standard input and unknown endings are txt.
 
     >>> guess_format("a.csv.gz"), guess_format("-"), guess_format("notes.md")
     ('csv', 'txt', 'txt')
     """
     name = str(path).lower().removesuffix(".gz").removesuffix(".zst")
     ending = name.rpartition(".")[2]
-    return {"ndjson": "jsonl", "json": "jsonl", "feather": "arrow"}.get(ending, ending if ending in FORMATS else "txt")
+    return {"ndjson": "jsonl", "json": "jsonl", "feather": "arrow"}.get(
+        ending, ending if ending in FORMATS else "txt"
+    )
 
 
 def open_bytes(path: Path | None) -> IO[bytes]:
@@ -58,9 +62,13 @@ def _open_zstd(path: Path) -> IO[bytes]:
 
 
 def expand_inputs(patterns: Sequence[str]) -> list[str]:
-    """Turn names, globs and folders into files, folders read whole and in order of name; `-` stays standard input.
+    """Turn names, globs and folders into files, folders read whole and in order of name.
 
-    >>> Path("in").mkdir(); Path("in/b.txt").touch(); Path("in/a.csv").touch(); Path("in/c.png").touch()
+    `-` stays standard input.
+
+    >>> Path("in").mkdir()
+    >>> for name in ("b.txt", "a.csv", "c.png"):
+    ...     Path("in", name).touch()
     >>> expand_inputs(["in", "in/*.txt"])
     ['in/a.csv', 'in/b.txt', 'in/b.txt']
     """
@@ -70,9 +78,15 @@ def expand_inputs(patterns: Sequence[str]) -> list[str]:
         if pattern == "-" or path.is_file():
             found.append(pattern)
         elif path.is_dir():
-            inside = sorted(str(file) for file in path.rglob("*") if file.is_file() and is_corpus_name(file.name))
+            inside = sorted(
+                str(file)
+                for file in path.rglob("*")
+                if file.is_file() and is_corpus_name(file.name)
+            )
             if not inside:
-                raise StorageError(f"no files to read in this folder; known: {', '.join(FORMATS)}", where=pattern)
+                raise StorageError(
+                    f"no files to read in this folder; known: {', '.join(FORMATS)}", where=pattern
+                )
             found += inside
         elif any(mark in pattern for mark in "*?["):
             matched = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - pathlib globs no absolute pattern
@@ -85,6 +99,8 @@ def expand_inputs(patterns: Sequence[str]) -> list[str]:
 
 
 def is_corpus_name(name: str) -> bool:
-    """Tell whether a file's ending is one that we read, so that a folder's other files are left alone."""
+    """Tell whether a file's ending is one that we read, so that a folder's other files are left
+    alone.
+    """
     bare = name.lower().removesuffix(".gz").removesuffix(".zst")
     return not name.startswith(".") and bare.rpartition(".")[2] in (*FORMATS, "ndjson", "feather")

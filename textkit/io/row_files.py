@@ -1,8 +1,10 @@
-"""Copy chosen rows of a file into other files of the same format, row for row and, in text formats, byte for byte.
+"""Copy chosen rows of a file into other files of the same format, row for row and, in text formats,
+byte for byte.
 
-In: a txt, csv, tsv, jsonl (also .gz, .zst), parquet or arrow file, and which of its rows go where. Out: the files, each
-written whole or not at all. Two passes in constant memory but for 8 bytes a row: RowReader says where each row begins,
-then bytes are copied, so quoting, column order, further columns and line ends stay as they were.
+In: a txt, csv, tsv, jsonl (also .gz, .zst), parquet or arrow file, and which of its rows go where.
+Out: the files, each written whole or not at all. Two passes in constant memory but for 8 bytes a
+row: RowReader says where each row begins, then bytes are copied, so quoting, column order, further
+columns and line ends stay as they were.
 """
 
 from __future__ import annotations
@@ -27,13 +29,16 @@ Destination = tuple[Path, NDArray[np.int64]]
 
 
 def copy_rows(
-    source: str | Path, lines: Sequence[int] | NDArray[np.int64], destinations: Sequence[Destination]
+    source: str | Path,
+    lines: Sequence[int] | NDArray[np.int64],
+    destinations: Sequence[Destination],
 ) -> None:
     """Write each destination's rows, sorted row numbers from 0, in the order of the source.
 
-    lines: (n_rows,) the line on which each row begins, from 1, as RowReader gives it; in parquet and arrow unused. What
-    stands before the first row, a header, goes into every file; a last line without an end gets one where rows follow.
-    Raises StorageError when the source changes meanwhile, UsageError when it would be overwritten.
+    lines: (n_rows,) the line on which each row begins, from 1, as RowReader gives it; in parquet
+    and arrow unused. What stands before the first row, a header, goes into every file; a last line
+    without an end gets one where rows follow. Raises StorageError when the source changes
+    meanwhile, UsageError when it would be overwritten.
 
     >>> _ = Path("a.csv").write_text('text,label\\n"one\\ntwo",x\\nthree,y\\n', encoding="utf-8")
     >>> copy_rows("a.csv", [2, 4], [(Path("b.csv"), np.array([1])), (Path("c.csv"), np.array([0]))])
@@ -55,8 +60,13 @@ def copy_rows(
             raise StorageError("file was changed while it was read; run again", where=str(source))
 
 
-def _copy_lines(source: Path, lines: NDArray[np.int64], destinations: Sequence[Destination], stack: ExitStack) -> None:
-    writers = [_Packed(stack.enter_context(files.atomic_file(path)), source.suffix) for path, _ in destinations]
+def _copy_lines(
+    source: Path, lines: NDArray[np.int64], destinations: Sequence[Destination], stack: ExitStack
+) -> None:
+    writers = [
+        _Packed(stack.enter_context(files.atomic_file(path)), source.suffix)
+        for path, _ in destinations
+    ]
     chosen = np.zeros((len(lines), len(destinations)), dtype=bool)
     for column, (_, rows) in enumerate(destinations):
         chosen[rows, column] = True
@@ -80,12 +90,17 @@ def _records(file: IO[bytes], lines: NDArray[np.int64]) -> Iterator[tuple[int, b
 
 
 class _Packed:
-    """Bytes into a file, packed as its ending says; a line end is put between lines where one is missing."""
+    """Bytes into a file, packed as its ending says.
+
+    A line end is put between lines where one is missing.
+    """
 
     def __init__(self, file: IO[bytes], ending: str) -> None:
         self.file, self.ending = file, ending.lower()
         self.held = bytearray()
-        self.packer = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if self.ending == ".gz" else None
+        self.packer = (
+            gzip.GzipFile("", "wb", fileobj=file, mtime=0) if self.ending == ".gz" else None
+        )
 
     def write(self, data: bytes) -> None:
         if self.held and not self.held.endswith(b"\n"):
@@ -107,7 +122,9 @@ class _Packed:
         elif self.ending == ".zst":
             import pyarrow
 
-            self.file.write(pyarrow.compress(data, codec="zstd", asbytes=True))  # frames one after the other
+            self.file.write(
+                pyarrow.compress(data, codec="zstd", asbytes=True)
+            )  # frames one after the other
         else:
             self.file.write(data)
 
@@ -120,10 +137,18 @@ def _copy_columnar(source: Path, destinations: Sequence[Destination], stack: Exi
     batches: Iterator[Any]
     if guess_format(source) == "parquet":
         table = parquet.ParquetFile(source)
-        schema, batches, make = table.schema_arrow, table.iter_batches(batch_size=_BATCH_ROWS), parquet.ParquetWriter
+        schema, batches, make = (
+            table.schema_arrow,
+            table.iter_batches(batch_size=_BATCH_ROWS),
+            parquet.ParquetWriter,
+        )
     else:
         reader = ipc.open_file(pyarrow.memory_map(str(source)))
-        schema, batches, make = reader.schema, map(reader.get_batch, range(reader.num_record_batches)), ipc.new_file
+        schema, batches, make = (
+            reader.schema,
+            map(reader.get_batch, range(reader.num_record_batches)),
+            ipc.new_file,
+        )
     writers = []
     for path, _ in destinations:
         file = stack.enter_context(files.atomic_file(path))

@@ -1,7 +1,7 @@
 """One part of a corpus, embedded: its vectors as Parquet or .npy, a row for each row.
 
-In: a Part of rows, each a text or, where words are embedded, a word. Out: a file of the part and an EmbeddedPart with
-its counts. A worker process holds one embedder.
+In: a Part of rows, each a text or, where words are embedded, a word. Out: a file of the part and an
+EmbeddedPart with its counts. A worker process holds one embedder.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ class EmbeddedPart:
 
 @dataclass(frozen=True)
 class WordRows:
-    """Rows that are words, each looked up whole; what is unknown follows a policy of `Vectors.lookup`."""
+    """Rows that are words, each looked up whole.
+
+    What is unknown follows a policy of `Vectors.lookup`.
+    """
 
     vectors: Vectors
     unknown: Unknown
@@ -68,7 +71,8 @@ class WordRows:
     def embed(self, texts: Sequence[str]) -> TextVectors:
         """Give the vectors of words.
 
-        >>> WordRows(Vectors(["king"], np.ones((1, 2), np.float32)), "zero").embed(["king", "emperor"]).vectors.tolist()
+        >>> vectors = Vectors(["king"], np.ones((1, 2), np.float32))
+        >>> WordRows(vectors, "zero").embed(["king", "emperor"]).vectors.tolist()
         [[1.0, 1.0], [0.0, 0.0]]
         """
         return TextVectors(self.vectors.lookup(texts, self.unknown), np.zeros(len(texts), np.int32))
@@ -91,7 +95,8 @@ def use_embedder(embedder: TextEmbedder, plan: Plan) -> None:
 def start_worker(source: str, tokenizer: str | None, options: dict[str, Any], plan: Plan) -> None:
     """Give a worker process its embedder: the vectors opened again, what was fitted as it is.
 
-    source: what `Vectors.open` takes. tokenizer: what `open_tokenizer` takes. options: fields of StaticTexts.
+    source: what `Vectors.open` takes. tokenizer: what `open_tokenizer` takes. options: fields of
+    StaticTexts.
     """
     from dataclasses import replace
 
@@ -104,7 +109,10 @@ def start_worker(source: str, tokenizer: str | None, options: dict[str, Any], pl
 
 
 def worker_options(backend: StaticTexts) -> dict[str, Any]:
-    """Name the fields that a worker process is told; the others come from the vectors and the tokenizer."""
+    """Name the fields that a worker process is told.
+
+    The others come from the vectors and the tokenizer.
+    """
     names = ("pooling", "normalize", "lowercase", "max_length", "weights", "components")
     return {name: getattr(backend, name) for name in names}
 
@@ -116,8 +124,12 @@ def embed_part(part: Part) -> EmbeddedPart:
     stored = narrow(made.vectors, _plan.dtype, first_row=part.first_row)
     if _plan.output == "npy":
         with files.atomic_file(path) as file:
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(stored))
-            file.write(np.ascontiguousarray(stored).data)  # numpy's own writer loses the reason of a failure
+            np.lib.format.write_array_header_1_0(
+                file, np.lib.format.header_data_from_array_1_0(stored)
+            )
+            file.write(
+                np.ascontiguousarray(stored).data
+            )  # numpy's own writer loses the reason of a failure
     else:
         write_table(path, part, stored, keep=_plan.keep)
     n_empty = int((~made.vectors.any(axis=1)).sum())
@@ -125,7 +137,9 @@ def embed_part(part: Part) -> EmbeddedPart:
 
 
 def narrow(vectors: Floats, dtype: str, *, first_row: int = 0) -> NDArray[Any]:
-    """Store vectors (n, dim) as a dtype; a number that float16 cannot hold is a DataError that names its row.
+    """Store vectors (n, dim) as a dtype.
+
+    A number that float16 cannot hold is a DataError that names its row.
 
     >>> narrow(np.ones((1, 2), np.float32), "float16").dtype.name
     'float16'
@@ -137,7 +151,10 @@ def narrow(vectors: Floats, dtype: str, *, first_row: int = 0) -> NDArray[Any]:
     bad = np.flatnonzero(~np.isfinite(stored).all(axis=1))
     if len(bad):
         largest = float(np.abs(vectors[bad[0]]).max())
-        raise DataError(f"row {first_row + bad[0]} holds {largest:g}, more than float16 can; take float32 (--dtype)")
+        raise DataError(
+            f"row {first_row + bad[0]} holds {largest:g}, more than float16 can; take float32"
+            f" (--dtype)"
+        )
     return stored
 
 
@@ -151,11 +168,15 @@ def write_table(path: Path, part: Part, vectors: NDArray[Any], *, keep: tuple[st
     values = pyarrow.Array.from_buffers(kind, len(flat), [None, pyarrow.py_buffer(flat)])
     rows = np.arange(part.first_row, part.first_row + len(vectors), dtype=np.int64)
     columns: dict[str, Any] = {
-        "row": pyarrow.Array.from_buffers(pyarrow.int64(), len(rows), [None, pyarrow.py_buffer(rows)])
+        "row": pyarrow.Array.from_buffers(
+            pyarrow.int64(), len(rows), [None, pyarrow.py_buffer(rows)]
+        )
     }
     for at, name in enumerate(keep):
         columns[name] = pyarrow.array([row.kept[at] for row in part.rows], pyarrow.string())
     columns["vector"] = pyarrow.FixedSizeListArray.from_arrays(values, vectors.shape[1])
     with files.atomic_file(path) as file:
         # Numbers of a vector hardly repeat: neither a dictionary nor compression pays.
-        parquet.write_table(pyarrow.table(columns), file, compression="none", use_dictionary=list(keep))
+        parquet.write_table(
+            pyarrow.table(columns), file, compression="none", use_dictionary=list(keep)
+        )

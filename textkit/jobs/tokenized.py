@@ -1,6 +1,8 @@
-"""One part of a corpus, tokenized: its counts, and its bytes as JSON lines, TSV, text, Parquet or Arrow.
+"""One part of a corpus, tokenized: its counts, and its bytes as JSON lines, TSV, text, Parquet or
+Arrow.
 
-In: a Part of rows. Out: a PartResult; where parts become files, the file too. A worker process holds one tokenizer.
+In: a Part of rows. Out: a PartResult; where parts become files, the file too. A worker process
+holds one tokenizer.
 """
 
 from __future__ import annotations
@@ -24,7 +26,11 @@ from textkit.tokenizers.spans import convert_spans, replace_surrogates
 TEXT_OUTPUTS = ("jsonl", "tsv", "text")
 TABLE_OUTPUTS = ("parquet", "arrow")
 # Where Parquet keeps the numbers and texts of the nested columns.
-_IDS_PATH, _SPANS_PATH, _TOKENS_PATH = "ids.list.element", "spans.list.element.list.element", "tokens.list.element"
+_IDS_PATH, _SPANS_PATH, _TOKENS_PATH = (
+    "ids.list.element",
+    "spans.list.element.list.element",
+    "tokens.list.element",
+)
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,17 @@ class Counts:
         return 0
 
     def to_dict(self) -> dict[str, int]:
-        numbers = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "lengths"}
+        numbers = {
+            name: getattr(self, name) for name in self.__dataclass_fields__ if name != "lengths"
+        }
         return {**numbers, "p99_length": self.percentile(0.99)}
 
 
 @dataclass(frozen=True)
 class PartResult:
-    """The counts of a part, its bytes where no file was asked for, and the first rows that failed the check."""
+    """The counts of a part, its bytes where no file was asked for, and the first rows that
+    failed the check.
+    """
 
     counts: Counts
     data: bytes
@@ -103,7 +113,9 @@ def use_tokenizer(tokenizer: Tokenizer, plan: Plan) -> None:
 def tokenize_part(part: Part) -> PartResult:
     """Encode the rows of a part, count, check and write as planned."""
     texts = [row.text for row in part.rows]
-    spans = _plan.output is not None and (_plan.spans or _plan.tokens or _plan.output in TEXT_OUTPUTS)
+    spans = _plan.output is not None and (
+        _plan.spans or _plan.tokens or _plan.output in TEXT_OUTPUTS
+    )
     batch = _tokenizer.encode(texts, spans=spans, max_length=_plan.max_length)
     failures = check_rows(_tokenizer, texts, first_row=part.first_row) if _plan.check else []
     data = b""
@@ -124,7 +136,9 @@ def _count(texts: Sequence[str], batch: TokenBatch) -> Counts:
     return Counts(
         n_rows=len(texts),
         n_tokens=len(batch.ids),
-        n_text_bytes=sum(len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts),
+        n_text_bytes=sum(
+            len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts
+        ),
         n_unknown=int((batch.ids == unknown).sum()) if unknown is not None and known else 0,
         n_truncated_rows=int((batch.truncated > 0).sum()),
         n_truncated_tokens=int(batch.truncated.sum()),
@@ -134,7 +148,10 @@ def _count(texts: Sequence[str], batch: TokenBatch) -> Counts:
 
 
 def check_rows(tokenizer: Tokenizer, texts: Sequence[str], *, first_row: int) -> list[str]:
-    """Verify spans and, where the tokenizer is lossless, the round trip; one line for each row that fails."""
+    """Verify spans and, where the tokenizer is lossless, the round trip.
+
+    One line for each row that fails.
+    """
     batch = tokenizer.encode(texts, spans=True)
     failures = []
     for row, text in enumerate(texts):
@@ -152,7 +169,9 @@ def has_ids(tokenizer: Tokenizer) -> bool:
     return len(tokenizer.vocabulary) > 2
 
 
-def _rows(texts: Sequence[str], batch: TokenBatch) -> Iterator[tuple[str, list[list[int]], list[int]]]:
+def _rows(
+    texts: Sequence[str], batch: TokenBatch
+) -> Iterator[tuple[str, list[list[int]], list[int]]]:
     for row, text in enumerate(texts):
         yield text, batch.row_spans(row).tolist(), batch[row].tolist()
 
@@ -172,23 +191,40 @@ def _jsonl(part: Part, texts: Sequence[str], batch: TokenBatch) -> Iterator[str]
 
 
 def _tsv(part: Part, texts: Sequence[str], batch: TokenBatch) -> Iterator[str]:
-    """Write row, token, start, end, id; a tab or line end inside a token is escaped as in Python."""
+    """Write row, token, start, end, id.
+
+    A tab or line end inside a token is escaped as in Python.
+    """
     ids_known = has_ids(_tokenizer)
     for offset, (text, spans, ids) in enumerate(_rows(texts, batch)):
         for (start, end), i in zip(spans, ids, strict=True):
-            token = text[start:end].replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+            token = (
+                text[start:end]
+                .replace("\\", "\\\\")
+                .replace("\t", "\\t")
+                .replace("\n", "\\n")
+                .replace("\r", "\\r")
+            )
             yield f"{part.first_row + offset}\t{token}\t{start}\t{end}\t{i if ids_known else ''}\n"
 
 
 def _text(part: Part, texts: Sequence[str], batch: TokenBatch) -> Iterator[str]:
-    """Write the tokens of a row on one line, a space between; white space inside a token becomes '▁'."""
+    """Write the tokens of a row on one line, a space between.
+
+    White space inside a token becomes '▁'.
+    """
     for text, spans, _ in _rows(texts, batch):
-        tokens = ("".join("▁" if char.isspace() else char for char in text[start:end]) for start, end in spans)
+        tokens = (
+            "".join("▁" if char.isspace() else char for char in text[start:end])
+            for start, end in spans
+        )
         yield " ".join(tokens) + "\n"
 
 
 def write_table(path: Path, part: Part, texts: Sequence[str], batch: TokenBatch) -> None:
-    """Write a part as Parquet or Arrow: row, the kept columns, ids, and where asked for spans and tokens."""
+    """Write a part as Parquet or Arrow: row, the kept columns, ids, and where asked for spans
+    and tokens.
+    """
     import pyarrow
     from pyarrow import ipc, parquet
 
@@ -206,21 +242,24 @@ def write_table(path: Path, part: Part, texts: Sequence[str], batch: TokenBatch)
     table = pyarrow.table(columns)
     with files.atomic_file(path) as file:
         if path.suffix == ".parquet":
-            # Numbers packed by their differences take less time and fewer bytes than lz4 makes of them (ids 86 %, spans
-            # 31 %); lz4 finds nothing more in packed ids.
+            # Numbers packed by their differences take less time and fewer bytes than lz4 makes of
+            # them (ids 86 %, spans 31 %); lz4 finds nothing more in packed ids.
             parquet.write_table(
                 table,
                 file,
                 compression=dict.fromkeys([*columns, _SPANS_PATH, _TOKENS_PATH], "lz4"),
                 use_dictionary=[_TOKENS_PATH],
-                column_encoding=dict.fromkeys(["row", _IDS_PATH, _SPANS_PATH], "DELTA_BINARY_PACKED"),
+                column_encoding=dict.fromkeys(
+                    ["row", _IDS_PATH, _SPANS_PATH], "DELTA_BINARY_PACKED"
+                ),
             )
         else:
             with ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)
 
 
-# From buffers, not pyarrow.array: that looks for pandas first, which costs 0.4 s where it is installed.
+# From buffers, not pyarrow.array: that looks for pandas first, which costs 0.4 s where it is
+# installed.
 def _integers(values: NDArray[Any]) -> Any:
     """Share a numpy column of int32 or int64 with Arrow."""
     import pyarrow
@@ -231,7 +270,10 @@ def _integers(values: NDArray[Any]) -> Any:
 
 
 def _pieces(texts: Sequence[str], batch: TokenBatch) -> Any:
-    """Make the Arrow column of the tokens' texts by one gather of bytes; lone surrogates become U+FFFD."""
+    """Make the Arrow column of the tokens' texts by one gather of bytes.
+
+    Lone surrogates become U+FFFD.
+    """
     import pyarrow
 
     clean, _ = replace_surrogates(texts, errors="replace")
@@ -244,5 +286,9 @@ def _pieces(texts: Sequence[str], batch: TokenBatch) -> Any:
     lengths = (spans[:, 1] - spans[:, 0]).astype(np.int64)
     offsets = offsets_of(lengths)
     positions = np.arange(int(offsets[-1])) + np.repeat(starts - offsets[:-1], lengths)
-    buffers = [None, pyarrow.py_buffer(offsets.astype(np.int32)), pyarrow.py_buffer(joined[positions])]
+    buffers = [
+        None,
+        pyarrow.py_buffer(offsets.astype(np.int32)),
+        pyarrow.py_buffer(joined[positions]),
+    ]
     return pyarrow.Array.from_buffers(pyarrow.string(), len(lengths), buffers)

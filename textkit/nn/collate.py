@@ -16,9 +16,9 @@ from textkit.batch import TokenBatch
 class PaddedBatch:
     """A rectangle of ids on one device.
 
-    input_ids: (batch, time) int64. attention_mask: (batch, time) bool, True = real. lengths: (batch,) int64, always on
-    the CPU, where packing wants it. targets: (batch,) int64, (batch, n_outputs) float32, or None. time is at least 1,
-    also when every row is empty.
+    input_ids: (batch, time) int64. attention_mask: (batch, time) bool, True = real. lengths:
+    (batch,) int64, always on the CPU, where packing wants it. targets: (batch,) int64, (batch,
+    n_outputs) float32, or None. time is at least 1, also when every row is empty.
     """
 
     input_ids: Tensor
@@ -39,7 +39,9 @@ class PaddedBatch:
             self,
             input_ids=pinned(self.input_ids).to(device, non_blocking=True),
             attention_mask=pinned(self.attention_mask).to(device, non_blocking=True),
-            targets=None if self.targets is None else pinned(self.targets).to(device, non_blocking=True),
+            targets=None
+            if self.targets is None
+            else pinned(self.targets).to(device, non_blocking=True),
         )
 
 

@@ -1,4 +1,6 @@
-"""Where the arithmetic runs: accelerate's device, precision and processes, and the number of CPU threads."""
+"""Where the arithmetic runs: accelerate's device, precision and processes, and the number of CPU
+threads.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,34 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def make_accelerator(device: Device, *, precision: str = "fp32") -> Accelerator:
-    """Choose the device: "auto" takes CUDA, then MPS, then the CPU; a named one that is not there is refused.
+    """Choose the device: "auto" takes CUDA, then MPS, then the CPU.
 
-    precision: "fp32", "bf16" or "fp16"; the last two run the network under autocast, where the device has it.
+    A named one that is not there is refused.
+
+    precision: "fp32", "bf16" or "fp16"; the last two run the network under autocast, where the
+    device has it.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True, "auto": True}
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+        "auto": True,
+    }
     if not available[device]:
         found = [name for name in ("cuda", "mps", "cpu") if available[name]]
-        raise UsageError(f"device '{device}' is not available on this machine; found {', '.join(found)}; or use 'auto'")
+        raise UsageError(
+            f"device '{device}' is not available on this machine; found {', '.join(found)}; or use"
+            f" 'auto'"
+        )
     on_cpu = device == "cpu" or not (available["cuda"] or available["mps"])
     if precision == "fp16" and on_cpu:
         raise UsageError("training.precision = 'fp16' needs a GPU; use 'bf16' or 'fp32' on a CPU")
-    # accelerate keeps the device of the process in a singleton; a second training may ask for another one.
+    # accelerate keeps the device of the process in a singleton; a second training may ask for
+    # another one.
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision)
+    return Accelerator(
+        cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision
+    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The embedding layer: ids (batch, time) -> states (batch, time, dim), padding always zero.
 
-In: a size, or Vectors and the tokenizer whose ids come in. Out: an nn.Module; after loading vectors it keeps the
-Coverage, which says how much of the vocabulary they knew.
+In: a size, or Vectors and the tokenizer whose ids come in. Out: an nn.Module; after loading vectors
+it keeps the Coverage, which says how much of the vocabulary they knew.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Missing = Literal["random", "zero", "mean", "ngram"]
 MISSING = ("random", "zero", "mean", "ngram")
 _SUBWORD_KINDS = ("bpe", "bpe-char", "byte", "unigram", "wordpiece")
-# Words of the vectors that subword pieces are averaged from. Tables stand in order of frequency, so that what comes
-# later is rare.
+# Words of the vectors that subword pieces are averaged from. Tables stand in order of frequency, so
+# that what comes later is rare.
 _PIECE_WORDS = 200_000
 _CHUNK_WORDS = 20_000
 
@@ -33,9 +33,12 @@ Floats = npt.NDArray[np.float32]
 
 
 class Embedding(nn.Module):
-    """A table of vectors, one a token, with dropout; those of the last `n_fixed` tokens are never trained.
+    """A table of vectors, one a token, with dropout.
 
-    The words of a text are few beside those of published vectors: fixed rows cost a training step nothing.
+    Those of the last `n_fixed` tokens are never trained.
+
+    The words of a text are few beside those of published vectors: fixed rows cost a training step
+    nothing.
 
     `coverage` is None until vectors are loaded.
 
@@ -54,7 +57,8 @@ class Embedding(nn.Module):
         self.table = nn.Embedding(self.n_trained, dim)
         if n_fixed:
             self.register_buffer("fixed", torch.zeros(n_fixed, dim))
-        # Variance 1/dim keeps sums over words near unit length; torch's default of 1 trains slower here.
+        # Variance 1/dim keeps sums over words near unit length; torch's default of 1 trains slower
+        # here.
         nn.init.normal_(self.table.weight, std=dim**-0.5)
         self.dropout = Dropout(dropout)
 
@@ -70,7 +74,9 @@ class Embedding(nn.Module):
         counts: npt.ArrayLike | None = None,
         seed: int = 0,
     ) -> Embedding:
-        """Make the layer of a tokenizer's ids, filled from vectors; the options are those of `load_vectors`.
+        """Make the layer of a tokenizer's ids, filled from vectors.
+
+        The options are those of `load_vectors`.
 
         >>> from textkit import Vectors, tokenizers
         >>> v = Vectors(["king", "queen"], np.array([[1.0, 2.0], [3.0, 4.0]], np.float32))
@@ -80,7 +86,9 @@ class Embedding(nn.Module):
         ([[3.0, 4.0]], 0.5)
         """
         layer = cls(n_tokens=_n_ids(tokenizer), dim=vectors.dim, dropout=dropout)
-        layer.load_vectors(vectors, tokenizer, freeze=freeze, missing=missing, counts=counts, seed=seed)
+        layer.load_vectors(
+            vectors, tokenizer, freeze=freeze, missing=missing, counts=counts, seed=seed
+        )
         return layer
 
     def load_vectors(
@@ -95,13 +103,15 @@ class Embedding(nn.Module):
     ) -> Coverage:
         """Fill the table in place and say what the vectors covered, which `coverage` keeps.
 
-        A word takes its vector, or that of its lower case; `missing` says what others get: `random` (drawn from seed
-        and word with the spread of the vectors), `zero`, `mean` (of the vectors) or `ngram` (only fastText's have
-        them). A subword piece that is a word takes the word's vector; another takes, under `ngram`, that of its
-        n-grams, and otherwise the mean over the words which the tokenizer writes with it (a piece that begins words:
-        the words that it begins), of the first 200,000 of the vectors; `missing` is for what is in none. Padding is
-        zeros; ids beyond the vocabulary, such as hashed n-grams, stay as they are. freeze: train the table no further.
-        counts: (n_ids,) how often each id occurs, for the coverage. Raises UsageError for another width.
+        A word takes its vector, or that of its lower case; `missing` says what others get: `random`
+        (drawn from seed and word with the spread of the vectors), `zero`, `mean` (of the vectors)
+        or `ngram` (only fastText's have them). A subword piece that is a word takes the word's
+        vector; another takes, under `ngram`, that of its n-grams, and otherwise the mean over the
+        words which the tokenizer writes with it (a piece that begins words: the words that it
+        begins), of the first 200,000 of the vectors; `missing` is for what is in none. Padding is
+        zeros; ids beyond the vocabulary, such as hashed n-grams, stay as they are. freeze: train
+        the table no further. counts: (n_ids,) how often each id occurs, for the coverage. Raises
+        UsageError for another width.
         """
         if missing not in MISSING:
             raise UsageError(unknown_name("policy for missing words", missing, MISSING))
@@ -112,22 +122,28 @@ class Embedding(nn.Module):
                 f" set embedding.dim = {vectors.dim} or remove it"
             )
         if _n_ids(tokenizer) > n_tokens:
-            raise UsageError(f"the tokenizer has {_n_ids(tokenizer):,} ids, the table {n_tokens:,} rows")
+            raise UsageError(
+                f"the tokenizer has {_n_ids(tokenizer):,} ids, the table {n_tokens:,} rows"
+            )
         ids, rows = vocabulary_vectors(vectors, tokenizer, missing=missing, seed=seed)
         with torch.no_grad():
             weight = self.table.weight
-            weight[torch.from_numpy(ids[ids < self.n_trained])] = torch.from_numpy(rows[ids < self.n_trained]).to(
-                weight
-            )
+            weight[torch.from_numpy(ids[ids < self.n_trained])] = torch.from_numpy(
+                rows[ids < self.n_trained]
+            ).to(weight)
             if n_tokens > self.n_trained:
                 last = ids >= self.n_trained
-                self.fixed[torch.from_numpy(ids[last] - self.n_trained)] = torch.from_numpy(rows[last]).to(self.fixed)
+                self.fixed[torch.from_numpy(ids[last] - self.n_trained)] = torch.from_numpy(
+                    rows[last]
+                ).to(self.fixed)
         self.table.weight.requires_grad_(not freeze)
         self.coverage = vectors.coverage(tokenizer, counts=counts)
         return self.coverage
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """Look up input_ids (batch, time) int64 under mask (batch, time) bool: (batch, time, dim)."""
+        """Look up input_ids (batch, time) int64 under mask (batch, time) bool: (batch, time,
+        dim).
+        """
         if hasattr(self, "fixed"):
             trained = self.table(input_ids.clamp(max=self.n_trained - 1))
             fixed = self.fixed[(input_ids - self.n_trained).clamp(min=0)]
@@ -141,11 +157,13 @@ class Embedding(nn.Module):
 def vocabulary_vectors(
     vectors: Vectors, tokenizer: Tokenizer, *, missing: Missing, seed: int = 0
 ) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Give a vector to every id of a tokenizer, as `Embedding.load_vectors` says: ids (n,) and rows (n, dim).
+    """Give a vector to every id of a tokenizer, as `Embedding.load_vectors` says: ids (n,) and rows
+    (n, dim).
 
     >>> from textkit import Vectors, tokenizers
     >>> v = Vectors(["king"], np.array([[1.0, 2.0]], np.float32))
-    >>> ids, rows = vocabulary_vectors(v, tokenizers.create("word", vocabulary=["King", "tree"]), missing="zero")
+    >>> words = tokenizers.create("word", vocabulary=["King", "tree"])
+    >>> ids, rows = vocabulary_vectors(v, words, missing="zero")
     >>> rows.tolist()
     [[0.0, 0.0], [0.0, 0.0], [1.0, 2.0], [0.0, 0.0]]
     """
@@ -165,7 +183,9 @@ def vocabulary_vectors(
         averages, counts = _average_pieces(vectors, tokenizer, n_ids=int(ids[-1]) + 1)
         made = (found < 0) & (counts[ids] > 0)
         rows[made] = averages[ids[made]]
-    if tokenizer.unknown_id is not None and missing == "ngram":  # the n-grams of "[UNK]" mean nothing
+    if (
+        tokenizer.unknown_id is not None and missing == "ngram"
+    ):  # the n-grams of "[UNK]" mean nothing
         rows[ids == tokenizer.unknown_id] = vectors.lookup(["\0"], "mean")
     rows[ids == (-1 if tokenizer.pad_id is None else tokenizer.pad_id)] = 0.0
     return ids, rows
@@ -173,11 +193,19 @@ def vocabulary_vectors(
 
 def _spell(tokenizer: Tokenizer, id_: int, name: str) -> str:
     """Spell a piece as it stands in text, without the mark that it continues a word."""
-    return name.removeprefix("##") if tokenizer.kind == "wordpiece" else tokenizer.decode([id_]).strip() or name
+    return (
+        name.removeprefix("##")
+        if tokenizer.kind == "wordpiece"
+        else tokenizer.decode([id_]).strip() or name
+    )
 
 
-def _average_pieces(vectors: Vectors, tokenizer: Tokenizer, *, n_ids: int) -> tuple[Floats, npt.NDArray[Any]]:
-    """Average, for each id, the words that are written with it: (n_ids, dim), and how many they are (n_ids,)."""
+def _average_pieces(
+    vectors: Vectors, tokenizer: Tokenizer, *, n_ids: int
+) -> tuple[Floats, npt.NDArray[Any]]:
+    """Average, for each id, the words that are written with it: (n_ids, dim), and how many they
+    are (n_ids,).
+    """
     sums, counts = torch.zeros(n_ids, vectors.dim), torch.zeros(n_ids)
     words = vectors.words[: min(len(vectors), _PIECE_WORDS)]
     for first in range(0, len(words), _CHUNK_WORDS):

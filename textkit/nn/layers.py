@@ -1,6 +1,8 @@
-"""Layers that encoders and heads share: activations and norms by name, a faster dropout, and the Mlp.
+"""Layers that encoders and heads share: activations and norms by name, a faster dropout, and the
+Mlp.
 
-In: a name from a recipe. Out: an nn.Module; a misspelt name is a UsageError with the nearest known one.
+In: a name from a recipe. Out: an nn.Module; a misspelt name is a UsageError with the nearest known
+one.
 """
 
 from __future__ import annotations
@@ -34,9 +36,11 @@ def make_activation(name: str) -> nn.Module:
 
 
 class Norm(nn.Module):
-    """Normalise the features of every position: `none`, `batch`, `layer`, or `rms` (Zhang & Sennrich 2019).
+    """Normalise the features of every position: `none`, `batch`, `layer`, or `rms` (Zhang &
+    Sennrich 2019).
 
-    known: the names that make sense where it stands. Padding never enters the statistics of a batch norm.
+    known: the names that make sense where it stands. Padding never enters the statistics of a batch
+    norm.
 
     >>> Norm("layer", dim=2)(torch.tensor([[1.0, 3.0]])).round().tolist()
     [[-1.0, 1.0]]
@@ -51,13 +55,17 @@ class Norm(nn.Module):
         self.norm: nn.Module = made[name](dim)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """states (..., dim), mask (...) bool, True = real; without a mask everything is real. Same shape out."""
+        """states (..., dim), mask (...) bool, True = real; without a mask everything is real.
+
+        Same shape out.
+        """
         normed: Tensor = self.norm(states, mask) if self.name == "batch" else self.norm(states)
         return normed
 
 
 class RmsNorm(nn.RMSNorm):
-    """torch's RMSNorm, in the weight's dtype: it is not on autocast's list, and warns where the dtypes differ.
+    """torch's RMSNorm, in the weight's dtype: it is not on autocast's list, and warns where the
+    dtypes differ.
 
     >>> RmsNorm(2)(torch.tensor([3.0, 4.0])).square().mean().round().item()
     1.0
@@ -75,10 +83,12 @@ class RmsNorm(nn.RMSNorm):
 class BatchNorm(nn.Module):
     """Batch norm (Ioffe & Szegedy 2015) over the real positions of a batch alone; zeros at padding.
 
-    Fewer than two real positions have no spread: such a batch is normalised by the running statistics.
+    Fewer than two real positions have no spread: such a batch is normalised by the running
+    statistics.
 
     >>> norm = BatchNorm(1)
-    >>> norm(torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])).flatten().round().tolist()
+    >>> states, mask = torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])
+    >>> norm(states, mask).flatten().round().tolist()
     [-1.0, 1.0, 0.0]
     """
 
@@ -99,14 +109,18 @@ class BatchNorm(nn.Module):
         if self.training and len(real) > 1:
             normed: Tensor = norm(real)
             return normed
-        return nn.functional.batch_norm(real, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        return nn.functional.batch_norm(
+            real, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )
 
 
 class Dropout(nn.Dropout):
-    """nn.Dropout, four times as fast on a CPU: 2.3 and 9.7 ms forward and back over 1280 x 512 floats, 1 thread.
+    """nn.Dropout, four times as fast on a CPU: 2.3 and 9.7 ms forward and back over 1280 x 512
+    floats, 1 thread.
 
-    One 64-bit draw decides four values, so p is rounded to a 65,536th (and the scale with it). It was a quarter of the
-    time of a transformer's step. Draws come from torch's generator, as ever; other devices use torch's own kernels.
+    One 64-bit draw decides four values, so p is rounded to a 65,536th (and the scale with it). It
+    was a quarter of the time of a transformer's step. Draws come from torch's generator, as ever;
+    other devices use torch's own kernels.
 
     >>> Dropout(0.5).eval()(torch.ones(2)).tolist()
     [1.0, 1.0]
@@ -126,9 +140,11 @@ class Dropout(nn.Dropout):
 class Mlp(nn.Module):
     """A perceptron: (..., in_dim) -> (..., out_dim), with dropout before every linear layer.
 
-    hidden: widths of the layers between, each followed by norm and activation; none is a linear map.
+    hidden: widths of the layers between, each followed by norm and activation; none is a linear
+    map.
 
-    >>> Mlp(in_dim=4, hidden=(8,), out_dim=3, activation="gelu", norm="layer")(torch.ones(2, 4)).shape
+    >>> head = Mlp(in_dim=4, hidden=(8,), out_dim=3, activation="gelu", norm="layer")
+    >>> head(torch.ones(2, 4)).shape
     torch.Size([2, 3])
     """
 

@@ -1,6 +1,9 @@
-"""Poolings: states (batch, time, dim) and mask (batch, time) -> (batch, out_dim); an empty row gives zeros.
+"""Poolings: states (batch, time, dim) and mask (batch, time) -> (batch, out_dim).
 
-Each is an nn.Module made by `textkit.nn.encoders.create_pooling(name, dim=...)`. States at padding may hold anything.
+An empty row gives zeros.
+
+Each is an nn.Module made by `textkit.nn.encoders.create_pooling(name, dim=...)`. States at padding
+may hold anything.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ class Pooling(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """Weigh the real positions by a learned query (Yang et al. 2016, "Hierarchical Attention Networks", word level).
+    """Weigh the real positions by a learned query (Yang et al.
+
+    2016, "Hierarchical Attention Networks", word level).
 
     >>> states, mask = torch.ones(1, 2, 4), torch.tensor([[True, False]])
     >>> AttentionPooling(dim=4)(states, mask).tolist()
@@ -68,7 +73,8 @@ def mean_pool(states: Tensor, mask: Tensor) -> Tensor:
 def max_pool(states: Tensor, mask: Tensor) -> Tensor:
     """Take the largest real value of each feature: (batch, dim).
 
-    >>> max_pool(torch.tensor([[[-2.0], [-4.0], [9.0]]]), torch.tensor([[True, True, False]])).item()
+    >>> states, mask = torch.tensor([[[-2.0], [-4.0], [9.0]]]), torch.tensor([[True, True, False]])
+    >>> max_pool(states, mask).item()
     -2.0
     """
     largest = states.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(dim=1)
@@ -78,7 +84,8 @@ def max_pool(states: Tensor, mask: Tensor) -> Tensor:
 def first_pool(states: Tensor, mask: Tensor) -> Tensor:
     """Take the first position of each row, where BERT puts [CLS]: (batch, dim).
 
-    >>> first_pool(torch.tensor([[[2.0], [4.0], [9.0]]]), torch.tensor([[True, True, False]])).item()
+    >>> states, mask = torch.tensor([[[2.0], [4.0], [9.0]]]), torch.tensor([[True, True, False]])
+    >>> first_pool(states, mask).item()
     2.0
     """
     return states[:, 0].masked_fill(~mask[:, :1], 0.0)

@@ -1,4 +1,6 @@
-"""Encoded rows -> the network's outputs, in batches of like length, on whatever device the network lies."""
+"""Encoded rows -> the network's outputs, in batches of like length, on whatever device the
+network lies.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from textkit.nn.network import TextNetwork
 BATCH_TOKENS = 8192
 
 
-def predict_outputs(network: TextNetwork, tokens: Rows, *, part: tuple[int, int] = (0, 1)) -> Tensor:
+def predict_outputs(
+    network: TextNetwork, tokens: Rows, *, part: tuple[int, int] = (0, 1)
+) -> Tensor:
     """Compute the outputs of every row in order: (n_rows, n_outputs) float32 on the CPU.
 
     part: (i, n) computes every n-th batch from the i-th on and leaves the rows of the others zero.

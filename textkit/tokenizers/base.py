@@ -1,7 +1,9 @@
-"""The Tokenizer protocol, and PipelineTokenizer: any tokenizer that a `tokenizer.json` can describe.
+"""The Tokenizer protocol, and PipelineTokenizer: any tokenizer that a `tokenizer.json` can
+describe.
 
-In: a list of texts. Out: a TokenBatch of ids and, when asked, spans in the caller's own text. Hugging Face's
-`tokenizers` defines the ids, the spans and the file format, so every tool of that ecosystem reads what we save.
+In: a list of texts. Out: a TokenBatch of ids and, when asked, spans in the caller's own text.
+Hugging Face's `tokenizers` defines the ids, the spans and the file format, so every tool of that
+ecosystem reads what we save.
 """
 
 from __future__ import annotations
@@ -30,12 +32,16 @@ EngineChoice = Literal["auto", "table", "reference"]
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
-# Characters that an engine is given at a time: the reference's Encoding objects take 100 times the memory of the ids.
+# Characters that an engine is given at a time: the reference's Encoding objects take 100 times the
+# memory of the ids.
 CHUNK_CHARACTERS = 1 << 20
 
 
 class Tokenizer(Protocol):
-    """What every tokenizer can do. Encoding is pure: it changes neither the tokenizer nor the texts."""
+    """What every tokenizer can do.
+
+    Encoding is pure: it changes neither the tokenizer nor the texts.
+    """
 
     @property
     def kind(self) -> str: ...
@@ -68,10 +74,12 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A registered kind of tokenizer: how to train one from texts, and how to make one from a given vocabulary.
+    """A registered kind of tokenizer: how to train one from texts, and how to make one from a given
+    vocabulary.
 
-    Where training is counting and then learning, its halves stand here too: `pieces(**options)` gives the function that
-    cuts a text into the pieces to count, `learn(counts, **options)` makes the tokenizer of (piece, count) pairs.
+    Where training is counting and then learning, its halves stand here too: `pieces(**options)`
+    gives the function that cuts a text into the pieces to count, `learn(counts, **options)` makes
+    the tokenizer of (piece, count) pairs.
     """
 
     train: Callable[..., Tokenizer]
@@ -81,7 +89,8 @@ class Kind:
 
 
 class PipelineTokenizer:
-    """A tokenizer that is a normaliser, a splitter and a vocabulary: all of it stands in its `tokenizer.json`.
+    """A tokenizer that is a normaliser, a splitter and a vocabulary: all of it stands in its
+    `tokenizer.json`.
 
     >>> from textkit import tokenizers
     >>> word = tokenizers.train("word", ["Vanity and pride are different things"])
@@ -99,11 +108,14 @@ class PipelineTokenizer:
         description: dict[str, Any] | None = None,
         notes: Sequence[str] = (),
     ) -> None:
-        self._description: dict[str, Any] = json.loads(backend.to_str()) if description is None else description
+        self._description: dict[str, Any] = (
+            json.loads(backend.to_str()) if description is None else description
+        )
         self._description |= {"truncation": None, "padding": None}
         self.json = json.dumps(self._description, ensure_ascii=False, separators=(",", ":"))
         if description is None and self._description["model"]["type"] == "Unigram":
-            # tokenizers reads a score up to one bit off what it wrote: use what the saved file will give.
+            # tokenizers reads a score up to one bit off what it wrote: use what the saved file will
+            # give.
             backend = hf.Tokenizer.from_str(self.json)
         backend.no_padding()
         backend.no_truncation()
@@ -138,8 +150,12 @@ class PipelineTokenizer:
 
     @property
     def unknown_id(self) -> int | None:
-        """Id that stands for what the vocabulary lacks, or None when nothing can be unknown (bytes)."""
-        return None if self._facts["unknown"] is None else self.vocabulary.get(self._facts["unknown"])
+        """Id that stands for what the vocabulary lacks, or None when nothing can be unknown
+        (bytes).
+        """
+        return (
+            None if self._facts["unknown"] is None else self.vocabulary.get(self._facts["unknown"])
+        )
 
     @property
     def lossless(self) -> bool:
@@ -160,15 +176,18 @@ class PipelineTokenizer:
     ) -> TokenBatch:
         """Turn texts into ids; one row a text, in order.
 
-        spans: also give (start, end) of every token in the caller's text, counted in `unit`: "char", "byte" (UTF-8) or
-        "utf16". max_length: tokens a row; what is longer is cut and counted in `truncated`, or with on_long="window"
-        goes on in further rows that start `stride` tokens (half of max_length) after the one before, `sources` telling
-        whose they are, or with "error" raises LimitError. errors: a lone surrogate becomes U+FFFD and is counted in
-        `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that spells a special token
-        becomes that token; by default it is ordinary text.
+        spans: also give (start, end) of every token in the caller's text, counted in `unit`:
+        "char", "byte" (UTF-8) or "utf16". max_length: tokens a row; what is longer is cut and
+        counted in `truncated`, or with on_long="window" goes on in further rows that start `stride`
+        tokens (half of max_length) after the one before, `sources` telling whose they are, or with
+        "error" raises LimitError. errors: a lone surrogate becomes U+FFFD and is counted in
+        `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that
+        spells a special token becomes that token; by default it is ordinary text.
         """
         texts, together = join_texts(texts)
-        clean, n_replaced = (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
+        clean, n_replaced = (
+            (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
+        )
         engine = self._special_engine if allow_special else self._choose_engine(clean, spans=spans)
         if len(together) < CHUNK_CHARACTERS:
             batch = engine.encode(clean, spans=spans)
@@ -184,7 +203,9 @@ class PipelineTokenizer:
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
     def engine_for(self, texts: Sequence[str], *, spans: bool = False) -> str:
-        """Name the engine that encodes such texts; `engine_notes` says why a faster one was not taken.
+        """Name the engine that encodes such texts.
+
+        `engine_notes` says why a faster one was not taken.
 
         >>> from textkit import tokenizers
         >>> tokenizers.create("char").engine_for(["pride"], spans=True)
@@ -209,11 +230,16 @@ class PipelineTokenizer:
         return self._reference
 
     def _fast_engine(self, make: engines.Maker) -> engines.FastEngine | None:
-        """Make an engine when it is first asked for; None where there is none for this tokenizer."""
+        """Make an engine when it is first asked for.
+
+        None where there is none for this tokenizer.
+        """
         if make not in self._made:
             try:
                 with engines.native_errors("no fast engine"):
-                    self._made[make] = make(self._description, self.vocabulary, reference=self._reference)
+                    self._made[make] = make(
+                        self._description, self.vocabulary, reference=self._reference
+                    )
             except (ArtifactError, ImportError) as err:
                 self._made[make] = None
                 self._notes.append(f"{err}; another engine is used")
@@ -221,7 +247,9 @@ class PipelineTokenizer:
 
     @property
     def engine_notes(self) -> list[str]:
-        """Say why a fast engine was not taken, when it failed on texts, and where a foreign file's ids may differ."""
+        """Say why a fast engine was not taken, when it failed on texts, and where a foreign
+        file's ids may differ.
+        """
         tried = [fast.engine.notes for fast in self._made.values() if fast is not None]
         return [*self._notes, *chain.from_iterable(tried)]
 
@@ -229,12 +257,17 @@ class PipelineTokenizer:
     def _plain_ids(self) -> NDArray[np.int32] | None:
         """Give for every id the one that it has in plain text; None where that is the id itself.
 
-        Plain text that spells a special token comes to that token where a list of words holds it as a whole piece; it
-        is unknown.
+        Plain text that spells a special token comes to that token where a list of words holds it as
+        a whole piece; it is unknown.
         """
-        if self._description["model"]["type"] not in ("WordLevel", "WordPiece") or self.unknown_id is None:
+        if (
+            self._description["model"]["type"] not in ("WordLevel", "WordPiece")
+            or self.unknown_id is None
+        ):
             return None
-        special = {t["content"]: t["id"] for t in self._description["added_tokens"] if t.get("special")}
+        special = {
+            t["content"]: t["id"] for t in self._description["added_tokens"] if t.get("special")
+        }
         found = set(self._reference.encode(list(special), spans=False).ids.tolist())
         spelled = [i for i in special.values() if i in found and i != self.unknown_id]
         if not spelled:
@@ -272,7 +305,9 @@ class PipelineTokenizer:
         try:
             return [names[int(i)] for i in ids]
         except KeyError as err:
-            raise UsageError(f"id {err} is not in the vocabulary (0 to {max(names, default=-1)})") from None
+            raise UsageError(
+                f"id {err} is not in the vocabulary (0 to {max(names, default=-1)})"
+            ) from None
 
     @cached_property
     def _names(self) -> dict[int, str]:
@@ -298,9 +333,13 @@ def check_texts(texts: Any) -> list[str]:
 
 
 def join_texts(texts: Any) -> tuple[list[str], str]:
-    """Check a batch of str, and give it with all its texts as one: joining is the quickest look at every text."""
+    """Check a batch of str, and give it with all its texts as one: joining is the quickest look
+    at every text.
+    """
     if isinstance(texts, str | bytes):
-        raise UsageError(f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]")
+        raise UsageError(
+            f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]"
+        )
     rows = texts if isinstance(texts, list) else list(texts)
     try:
         return rows, "".join(rows)
@@ -309,19 +348,26 @@ def join_texts(texts: Any) -> tuple[list[str], str]:
         raise UsageError(f"text {row} is a {type(text).__name__}, expected str") from None
 
 
-def limit(batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride: int | None) -> TokenBatch:
-    """Hold rows to `max_length` tokens: cut and count, go on in windows, or refuse the first row that is longer."""
+def limit(
+    batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride: int | None
+) -> TokenBatch:
+    """Hold rows to `max_length` tokens: cut and count, go on in windows, or refuse the first row
+    that is longer.
+    """
     if max_length is None:
         return batch
     if max_length < 0:
         raise UsageError(f"max_length is {max_length}, expected 0 or more")
     if on_long == "window":
-        return batch.windows(max_length, stride=max(1, max_length // 2) if stride is None else stride)
+        return batch.windows(
+            max_length, stride=max(1, max_length // 2) if stride is None else stride
+        )
     if on_long == "error":
         long = np.flatnonzero(batch.lengths > max_length)
         if len(long):
             raise LimitError(
-                f"text {long[0]} has {batch.lengths[long[0]]} tokens, more than max_length = {max_length};"
+                f"text {long[0]} has {batch.lengths[long[0]]} tokens, more than max_length ="
+                f" {max_length};"
                 " raise max_length or pass on_long='truncate'"
             )
     elif on_long != "truncate":
@@ -330,7 +376,9 @@ def limit(batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride:
 
 
 def _model_facts(description: dict[str, Any]) -> dict[str, Any]:
-    """Read from a tokenizer.json what its vocabulary can lose: the unknown token's name, and whether it is lossless."""
+    """Read from a tokenizer.json what its vocabulary can lose: the unknown token's name, and
+    whether it is lossless.
+    """
     model = description["model"]
     unknown = model.get("unk_token")
     if model["type"] == "Unigram" and model.get("unk_id") is not None:

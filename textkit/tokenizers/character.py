@@ -1,7 +1,8 @@
-"""Character tokenizers: `char` (code points), `grapheme` (UAX 29 clusters: an emoji family is one token), `byte`.
+"""Character tokenizers: `char` (code points), `grapheme` (UAX 29 clusters: an emoji family is one
+token), `byte`.
 
-In: texts to learn the alphabet from, or the alphabet; `byte` needs neither. Out: a PipelineTokenizer whose tokens join
-back to the text.
+In: texts to learn the alphabet from, or the alphabet; `byte` needs neither. Out: a
+PipelineTokenizer whose tokens join back to the text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from textkit.tokenizers.unicode_breaks import GRAPHEMES
 
 
 def create_byte() -> PipelineTokenizer:
-    """Make the tokenizer of UTF-8 bytes: [PAD] is 0 and byte b is b + 1; nothing is unknown, nothing is lost.
+    """Make the tokenizer of UTF-8 bytes: [PAD] is 0 and byte b is b + 1.
+
+    Nothing is unknown, nothing is lost.
 
     >>> create_byte().encode(["aé"]).ids.tolist()
     [98, 196, 170]
@@ -39,10 +42,14 @@ def train_byte(texts: Iterable[str], *, size: int = 257) -> PipelineTokenizer:
 
 
 def byte_names() -> list[str]:
-    """Give the printable character that byte-level vocabularies write for each byte, as GPT-2 chose them."""
+    """Give the printable character that byte-level vocabularies write for each byte, as GPT-2
+    chose them.
+    """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
-    names = {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
+    names = {byte: chr(byte) for byte in printable} | {
+        byte: chr(256 + i) for i, byte in enumerate(others)
+    }
     return [names[byte] for byte in range(256)]
 
 

@@ -1,8 +1,10 @@
-"""Piece counts: what a vocabulary is learnt from, in bounded memory, to and from files that can be merged.
+"""Piece counts: what a vocabulary is learnt from, in bounded memory, to and from files that can be
+merged.
 
-In: texts and the function that cuts one into pieces. Out: (piece, count) in code point order, the same whatever the
-order of the texts. Counts beyond the memory go to disk as sorted runs and are merged. A counts file is one line of JSON
-that says what was counted, then `count<tab>piece as JSON`, so that machines can count apart and train together.
+In: texts and the function that cuts one into pieces. Out: (piece, count) in code point order, the
+same whatever the order of the texts. Counts beyond the memory go to disk as sorted runs and are
+merged. A counts file is one line of JSON that says what was counted, then `count<tab>piece as
+JSON`, so that machines can count apart and train together.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ Counted = Iterable[tuple[str, int]]
 
 @dataclass(frozen=True)
 class CutAtSpaces:
-    """A function to pieces by which those of a text are those of its words between spaces, one after the other.
+    """A function to pieces by which those of a text are those of its words between spaces, one
+    after the other.
 
     Such a word is cut once, however often it comes.
     """
@@ -60,7 +63,9 @@ def split_pieces(backend: hf.Tokenizer, text: str) -> list[str]:
 def count_texts(
     texts: Iterable[str], pieces: Callable[[str], list[str]], *, memory_bytes: int | None = None
 ) -> Iterator[tuple[str, int]]:
-    """Count the pieces of texts; beyond `memory_bytes` sorted runs are spilt to a temporary folder and merged.
+    """Count the pieces of texts.
+
+    Beyond `memory_bytes` sorted runs are spilt to a temporary folder and merged.
 
     >>> list(count_texts(["b a b"], str.split))
     [('a', 1), ('b', 2)]
@@ -68,7 +73,11 @@ def count_texts(
     counts: Counter[str] = Counter()
     words: Counter[str] = Counter()
     at_spaces = isinstance(pieces, CutAtSpaces)
-    limit = None if memory_bytes is None else max(1, memory_bytes // PIECE_BYTES // (2 if at_spaces else 1))
+    limit = (
+        None
+        if memory_bytes is None
+        else max(1, memory_bytes // PIECE_BYTES // (2 if at_spaces else 1))
+    )
     words_limit = WORDS_HELD if limit is None else min(WORDS_HELD, limit)
     with contextlib.ExitStack() as stack:
         runs: list[Path] = []
@@ -83,7 +92,9 @@ def count_texts(
                 if not runs:
                     import tempfile
 
-                    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textkit-counts-")))
+                    folder = Path(
+                        stack.enter_context(tempfile.TemporaryDirectory(prefix="textkit-counts-"))
+                    )
                 runs.append(folder / f"run-{len(runs):05d}")
                 _write_lines(runs[-1], sorted(counts.items()))
                 counts.clear()
@@ -91,7 +102,9 @@ def count_texts(
         yield from merge_counts([*(_read_lines(run) for run in runs), sorted(counts.items())])
 
 
-def _cut_words(words: Counter[str], pieces: Callable[[str], list[str]], counts: Counter[str]) -> None:
+def _cut_words(
+    words: Counter[str], pieces: Callable[[str], list[str]], counts: Counter[str]
+) -> None:
     """Add the pieces of counted words to the counts, and forget the words."""
     for word, number in words.items():
         for piece in pieces(word):
@@ -102,7 +115,9 @@ def _cut_words(words: Counter[str], pieces: Callable[[str], list[str]], counts: 
 def keep_frequent(
     counts: Counted, *, memory_bytes: int | None, say: Callable[[str], None] | None = None
 ) -> list[tuple[str, int]]:
-    """Hold the counts that a vocabulary is learnt from; the rarest pieces are left out where memory ends, and said.
+    """Hold the counts that a vocabulary is learnt from.
+
+    The rarest pieces are left out where memory ends, and said.
 
     >>> keep_frequent([("a", 1), ("b", 2)], memory_bytes=None)
     [('a', 1), ('b', 2)]
@@ -122,7 +137,10 @@ def keep_frequent(
             held = [found for found in held if found[1] >= least]
     if len(held) < n_pieces and say is not None:
         lost = 1 - sum(count for _, count in held) / n_occurrences
-        say(f"left out {n_pieces - len(held):,} pieces that occur less than {least} times ({lost:.2%} of the text)")
+        say(
+            f"left out {n_pieces - len(held):,} pieces that occur less than {least} times"
+            f" ({lost:.2%} of the text)"
+        )
     return held
 
 
@@ -173,7 +191,8 @@ def read_counts(paths: list[Path], *, facts: dict[str, Any]) -> Iterator[tuple[s
             if not isinstance(known, dict) or known.get(key) != value:
                 found = known.get(key) if isinstance(known, dict) else None
                 raise DataError(
-                    f"{key} is {found!r}, expected {value!r}; count again with the same options", where=f"{path}:1"
+                    f"{key} is {found!r}, expected {value!r}; count again with the same options",
+                    where=f"{path}:1",
                 )
     return merge_counts([_read_lines(path, skip=1) for path in paths])
 

@@ -1,6 +1,8 @@
-"""Code points that splintr 0.22 and tokenizers 0.23 normalise or split differently, inside a regex class.
+"""Code points that splintr 0.22 and tokenizers 0.23 normalise or split differently, inside a regex
+class.
 
-Made by scripts/make_engine_differences.py; do not edit. Rows that hold one go to the reference engine.
+Made by scripts/make_engine_differences.py; do not edit. Rows that hold one go to the reference
+engine.
 """
 
 DIFFERENCES = (

@@ -1,10 +1,14 @@
-"""Engines: the ways to compute one tokenizer's ids. All give the same ids and spans; they differ in speed.
+"""Engines: the ways to compute one tokenizer's ids. All give the same ids and spans.
 
-`reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr` (splintr_engine.py) is
-a faster engine for BPE, WordPiece and Unigram without spans; for byte-level BPE the pieces' byte lengths give the spans
-too. `native` (native_engine.py) is our own regex and numpy path for word-like kinds. `table` (word_table.py) looks up
-words that the reference, or `native`, has encoded before. A fast engine is used only after `certify` found it equal to
-the reference on hard strings and on a sample of the user's own texts; rows it is not sure of go to the reference.
+They differ in speed.
+
+`reference` is Hugging Face's `tokenizers`: it defines the result and does everything. `splintr`
+(splintr_engine.py) is a faster engine for BPE, WordPiece and Unigram without spans; for byte-level
+BPE the pieces' byte lengths give the spans too. `native` (native_engine.py) is our own regex and
+numpy path for word-like kinds. `table` (word_table.py) looks up words that the reference, or
+`native`, has encoded before. A fast engine is used only after `certify` found it equal to the
+reference on hard strings and on a sample of the user's own texts; rows it is not sure of go to the
+reference.
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, TextkitError
 from textkit.tokenizers.forking import is_forked, keep_forks_safe, native_calls
 
-# What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces, case, digits,
-# controls, spelt-out special tokens, long runs.
+# What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces,
+# case, digits, controls, spelt-out special tokens, long runs.
 HARD_STRINGS = [
     "",
     " ",
@@ -38,7 +42,8 @@ HARD_STRINGS = [
     "[PAD][UNK][CLS] [SEP] [MASK] <s></s><unk><pad> <|endoftext|> ##ing ▁Ġ",
     "\u0300\u0301 x\u0308\u0308 \u202fy\u202f \u00a0z",
     "①② ½ Ⅳ ７ ٣ ㎏ ℡ ™ … “quotes” – — ¿¡",
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" * 3,
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    * 3,
     "!!!??? ... --- ((())) \"'`´ \\ / | ~",
     "𝐀𝒃𝔠 𐐀𐐨 𠀀 \U0010ffff \ufffd",
     "x\ue000y \uf8ff \ue001\ue002 \U000f0000a \u0378",  # in nobody's vocabulary
@@ -97,7 +102,8 @@ class ReferenceEngine:
 def native_errors(what: str) -> Iterator[None]:
     """Turn whatever a native library raises into one ArtifactError.
 
-    tokenizers raises bare Exception for a broken file, and the panics of Rust derive from BaseException.
+    tokenizers raises bare Exception for a broken file, and the panics of Rust derive from
+    BaseException.
     """
     try:
         yield
@@ -109,14 +115,22 @@ def native_errors(what: str) -> Iterator[None]:
 
 
 class GuardedEngine:
-    """A fast engine for the rows it is sure of; the reference for the others, and for all rows when it fails.
+    """A fast engine for the rows it is sure of.
 
-    The reference looks for added tokens before anything else, which no fast engine does: a row that may hold one is the
-    reference's. `added`: their entries in the tokenizer.json. `normalized`: texts to look for in the normalised row.
+    The reference for the others, and for all rows when it fails.
+
+    The reference looks for added tokens before anything else, which no fast engine does: a row that
+    may hold one is the reference's. `added`: their entries in the tokenizer.json. `normalized`:
+    texts to look for in the normalised row.
     """
 
     def __init__(
-        self, fast: Engine, reference: ReferenceEngine, *, added: Sequence[dict[str, Any]], normalized: Sequence[str]
+        self,
+        fast: Engine,
+        reference: ReferenceEngine,
+        *,
+        added: Sequence[dict[str, Any]],
+        normalized: Sequence[str],
     ) -> None:
         self.name = fast.name
         self.has_clock = getattr(fast, "has_clock", False)
@@ -137,7 +151,10 @@ class GuardedEngine:
         """Tell for each row whether it holds no added token; None when no row does."""
         find, find_normalized = self._find, self._find_normalized
         if find_normalized is not None:
-            return [not (find(text) or find_normalized(self._reference.normalize(text))) for text in texts]
+            return [
+                not (find(text) or find_normalized(self._reference.normalize(text)))
+                for text in texts
+            ]
         # Most texts hold no character that an added token begins with.
         together = "".join(texts)
         if not any(mark in together for mark in self._first_marks):
@@ -161,7 +178,9 @@ def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
 
 
 def chunks(texts: Sequence[str], *, n_characters: int) -> Iterator[Sequence[str]]:
-    """Cut texts into runs of about so many characters, at least one run, so that memory stays flat."""
+    """Cut texts into runs of about so many characters, at least one run, so that memory stays
+    flat.
+    """
     if len("".join(texts)) < n_characters:
         yield texts
         return
@@ -183,24 +202,40 @@ def encode_split(
     *,
     spans: bool,
 ) -> TokenBatch:
-    """Encode the plain rows by the fast way and the others by the reference; the rows keep their order."""
+    """Encode the plain rows by the fast way and the others by the reference.
+
+    The rows keep their order.
+    """
     mask = np.array(plain, dtype=bool)
     order = np.concatenate([np.flatnonzero(mask), np.flatnonzero(~mask)])
     easy = fast([text for text, known in zip(texts, plain, strict=True) if known], spans=spans)
-    hard = reference([text for text, known in zip(texts, plain, strict=True) if not known], spans=spans)
+    hard = reference(
+        [text for text, known in zip(texts, plain, strict=True) if not known], spans=spans
+    )
     return TokenBatch.concatenate([easy, hard]).take(np.argsort(order))
 
 
-def certify(engine: GuardedEngine, reference: Engine, texts: Sequence[str], *, spans: bool) -> str | None:
-    """Compare an engine with the reference on hard strings and a sample of texts; None, or what differs."""
-    # A pattern with a clock could spend all its time on a hard string that the user's texts have nothing of.
-    sample = [*([] if engine.has_clock else HARD_STRINGS), *(text[:SAMPLE_CHARACTERS] for text in texts[:SAMPLE_ROWS])]
+def certify(
+    engine: GuardedEngine, reference: Engine, texts: Sequence[str], *, spans: bool
+) -> str | None:
+    """Compare an engine with the reference on hard strings and a sample of texts.
+
+    None, or what differs.
+    """
+    # A pattern with a clock could spend all its time on a hard string that the user's texts have
+    # nothing of.
+    sample = [
+        *([] if engine.has_clock else HARD_STRINGS),
+        *(text[:SAMPLE_CHARACTERS] for text in texts[:SAMPLE_ROWS]),
+    ]
     found, expected = engine.encode(sample, spans=spans), reference.encode(sample, spans=spans)
     if engine.notes:
         return engine.notes[0]
     for row, text in enumerate(sample):
         same = np.array_equal(found[row], expected[row])
-        if not same or (spans and not np.array_equal(found.row_spans(row), expected.row_spans(row))):
+        if not same or (
+            spans and not np.array_equal(found.row_spans(row), expected.row_spans(row))
+        ):
             return f"{engine.name} differs from the reference on {text[:40]!r}"
     return None
 
@@ -252,18 +287,29 @@ def table_of_words(
 
     if not is_cut_at_spaces(description):
         return None
-    return FastEngine(_guard(WordTableEngine(reference), description, reference, specials=False), with_spans=True)
+    return FastEngine(
+        _guard(WordTableEngine(reference), description, reference, specials=False), with_spans=True
+    )
 
 
 Maker = Callable[..., FastEngine | None]
-# What may be used -> makers of engines, from the fastest on. Each takes the parsed tokenizer.json and its vocabulary
-# (token -> id, added tokens included) and gives an engine, still to be certified, or None; it raises what the engine's
-# own loader raises.
-MAKERS = {"auto": (native_words, splintr_pieces, table_of_words), "table": (table_of_words,), "reference": ()}
+# What may be used -> makers of engines, from the fastest on. Each takes the parsed tokenizer.json
+# and its vocabulary (token -> id, added tokens included) and gives an engine, still to be
+# certified, or None; it raises what the engine's own loader raises.
+MAKERS = {
+    "auto": (native_words, splintr_pieces, table_of_words),
+    "table": (table_of_words,),
+    "reference": (),
+}
 
 
-def _guard(fast: Engine, description: dict[str, Any], reference: ReferenceEngine, *, specials: bool) -> GuardedEngine:
-    """Give rows that hold added tokens to the reference; those that hold special ones too, if `specials`."""
+def _guard(
+    fast: Engine, description: dict[str, Any], reference: ReferenceEngine, *, specials: bool
+) -> GuardedEngine:
+    """Give rows that hold added tokens to the reference.
+
+    Those that hold special ones too, if `specials`.
+    """
     added = description["added_tokens"]
     plain = [token for token in added if not token["special"]]
     loose = [token for token in plain if token["normalized"] and description["normalizer"]]

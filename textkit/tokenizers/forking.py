@@ -1,8 +1,9 @@
 """Make engines and os.fork live together: no deadlock, no warning, no environment variable to set.
 
-A fork copies native locks as they are: one that another thread holds stays locked in the child for ever. So a fork
-waits for the engine calls that other threads have begun (milliseconds: a call takes at most a megabyte), and a call
-waits for a fork. The thread pools of the parent do not come along: `is_forked` tells engines to do without.
+A fork copies native locks as they are: one that another thread holds stays locked in the child for
+ever. So a fork waits for the engine calls that other threads have begun (milliseconds: a call takes
+at most a megabyte), and a call waits for a fork. The thread pools of the parent do not come along:
+`is_forked` tells engines to do without.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ _parallelism_before: list[str | None] = []
 
 
 class _NativeCalls:
-    """Engine calls run together; a fork runs alone. Calls of the forking thread itself are not waited for."""
+    """Engine calls run together; a fork runs alone.
+
+    Calls of the forking thread itself are not waited for.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -30,7 +34,9 @@ class _NativeCalls:
                 self._changed.wait()
             self._running[me] = self._running.get(me, 0) + 1
 
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
+    ) -> None:
         me = threading.get_ident()
         with self._changed:
             self._running[me] -= 1
@@ -64,21 +70,25 @@ native_calls = _NativeCalls()
 
 
 def is_forked() -> bool:
-    """Tell whether this process was forked from one that had used an engine: its thread pools did not come along."""
+    """Tell whether this process was forked from one that had used an engine: its thread pools
+    did not come along.
+    """
     return _owner is not None and os.getpid() != _owner
 
 
 def keep_forks_safe() -> None:
     """Remember the process whose thread pools will be used, and watch its forks.
 
-    tokenizers warns at fork unless TOKENIZERS_PARALLELISM is set; it is set for the moment of the fork, and stays set
-    in the child alone, where the engines run on one thread.
+    tokenizers warns at fork unless TOKENIZERS_PARALLELISM is set; it is set for the moment of the
+    fork, and stays set in the child alone, where the engines run on one thread.
     """
     global _owner
     if _owner is None:
         _owner = os.getpid()
         os.register_at_fork(
-            before=_before_fork, after_in_parent=_after_fork, after_in_child=native_calls.after_fork_in_child
+            before=_before_fork,
+            after_in_parent=_after_fork,
+            after_in_child=native_calls.after_fork_in_child,
         )
 
 

@@ -1,8 +1,8 @@
 """Read and write tokenizer files.
 
-In: a tokenizer folder, or a vocabulary file of any known format, told by its content. Out: a PipelineTokenizer. A
-folder that we write holds `tokenizer.json` (Hugging Face's format, all that decides the ids) and
-`tokenizer_config.json` (what transformers' Auto classes read).
+In: a tokenizer folder, or a vocabulary file of any known format, told by its content. Out: a
+PipelineTokenizer. A folder that we write holds `tokenizer.json` (Hugging Face's format, all that
+decides the ids) and `tokenizer_config.json` (what transformers' Auto classes read).
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "
 def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokenizer:
     """Open a tokenizer of any known format, told by its content.
 
-    A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside its merges.txt, a
-    .tiktoken file, a sentencepiece .model (unigram, BPE), each file also .gz; or `hf:NAME`, which asks the hub. A
-    folder that textkit wrote is checked against its manifest. Raises ArtifactError that names the file and field.
+    A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside
+    its merges.txt, a .tiktoken file, a sentencepiece .model (unigram, BPE), each file also .gz; or
+    `hf:NAME`, which asks the hub. A folder that textkit wrote is checked against its manifest.
+    Raises ArtifactError that names the file and field.
 
     >>> from textkit import tokenizers
     >>> tokenizers.train("char", ["pride"]).save("tok")
@@ -49,23 +50,37 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokeni
         return _read_folder(path, engine=engine)
     if not path.exists():
         raise ArtifactError(
-            "no such tokenizer file or folder; train one with `textkit tokenizer train`, or write hf:NAME for the hub",
+            "no such tokenizer file or folder; train one with `textkit tokenizer train`, or write"
+            " hf:NAME for the hub",
             where=str(path),
         )
     return _read_file(path, engine=engine)
 
 
 def _fetch(name: str) -> Path:
-    """Bring a tokenizer's files from the Hugging Face hub into its own cache; the one place that asks the network."""
+    """Bring a tokenizer's files from the Hugging Face hub into its own cache.
+
+    The one place that asks the network.
+    """
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = [TOKENIZER_JSON, CONFIG_JSON, "vocab.txt", "vocab.json", "merges.txt", "*.model", "*.tiktoken"]
+    patterns = [
+        TOKENIZER_JSON,
+        CONFIG_JSON,
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+        "*.model",
+        "*.tiktoken",
+    ]
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
         reason = " ".join(str(err).split())
-        raise ArtifactError(f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}") from err
+        raise ArtifactError(
+            f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}"
+        ) from err
 
 
 def read_files(folder: Path) -> PipelineTokenizer:
@@ -78,11 +93,21 @@ def _read_folder(folder: Path, *, engine: EngineChoice) -> PipelineTokenizer:
         from textkit.tokenizers import spacy_words
 
         return cast(PipelineTokenizer, spacy_words.read(folder))
-    names = [TOKENIZER_JSON, "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"]
+    names = [
+        TOKENIZER_JSON,
+        "vocab.json",
+        "vocab.txt",
+        "tokenizer.model",
+        "spiece.model",
+        "sentencepiece.bpe.model",
+    ]
     found = next((folder / name for name in names if (folder / name).is_file()), None)
     found = found or next(iter(sorted(folder.glob("*.tiktoken"))), None)
     if found is None:
-        raise ArtifactError(f"no tokenizer in this folder: none of {', '.join(names)}, *.tiktoken", where=str(folder))
+        raise ArtifactError(
+            f"no tokenizer in this folder: none of {', '.join(names)}, *.tiktoken",
+            where=str(folder),
+        )
     return _read_file(found, engine=engine)
 
 
@@ -94,11 +119,18 @@ def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
         value = files.parse_json(data, path)
         if isinstance(value.get("model"), dict) or not (path.parent / "merges.txt").is_file():
             return _from_json(value, path, engine=engine)
-    from textkit.tokenizers import conversion, sentencepiece_files  # which a tokenizer.json does not need
+    from textkit.tokenizers import (
+        conversion,
+        sentencepiece_files,
+    )  # which a tokenizer.json does not need
 
     if is_json:
-        return conversion.from_vocab_and_merges(data, read_bytes(path.parent / "merges.txt"), where=str(path))
-    if data[:1] == b"\n":  # the key of a protobuf's first field; no text format begins with an empty line
+        return conversion.from_vocab_and_merges(
+            data, read_bytes(path.parent / "merges.txt"), where=str(path)
+        )
+    if (
+        data[:1] == b"\n"
+    ):  # the key of a protobuf's first field; no text format begins with an empty line
         return sentencepiece_files.from_sentencepiece(data, where=str(path))
     first, _, rest = data.partition(b"\n")[0].partition(b" ")
     if rest.strip().isdigit() and first:
@@ -114,11 +146,17 @@ def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> byte
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
-            data = gzip.GzipFile(fileobj=file).read(limit_bytes + 1) if packed else file.read(limit_bytes + 1)
+            data = (
+                gzip.GzipFile(fileobj=file).read(limit_bytes + 1)
+                if packed
+                else file.read(limit_bytes + 1)
+            )
     except (OSError, EOFError, zlib.error) as err:
         raise ArtifactError(f"cannot be read: {err}", where=str(path)) from err
     if len(data) > limit_bytes:
-        raise ArtifactError(f"more than {limit_bytes:,} bytes: no tokenizer is that large", where=str(path))
+        raise ArtifactError(
+            f"more than {limit_bytes:,} bytes: no tokenizer is that large", where=str(path)
+        )
     return data
 
 
@@ -129,23 +167,30 @@ def _from_json(description: Any, path: Path, *, engine: EngineChoice) -> Pipelin
     _check_ids(model["vocab"], path)
     try:
         backend = hf.Tokenizer.from_str(json.dumps(description))
-    # tokenizers raises bare Exception for a bad file, and its native panics derive from BaseException.
+    # tokenizers raises bare Exception for a bad file, and its native panics derive from
+    # BaseException.
     except BaseException as err:
         if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
     kind = _kind_beside(path) or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
     known = json.loads(backend.to_str())
-    if model.get("type") == "Unigram":  # tokenizers writes scores anew up to one bit off; the file's own are kept
+    if (
+        model.get("type") == "Unigram"
+    ):  # tokenizers writes scores anew up to one bit off; the file's own are kept
         known["model"]["vocab"] = model["vocab"]
     return PipelineTokenizer(backend, kind=kind, engine=engine, description=known)
 
 
 def _check_ids(vocab: dict[str, Any] | list[Any], path: Path) -> None:
-    """Refuse ids so high that a row for each would fill the memory: tokenizers makes such rows, and then aborts."""
+    """Refuse ids so high that a row for each would fill the memory: tokenizers makes such rows,
+    and then aborts.
+    """
     ids = [i for i in vocab.values() if isinstance(i, int)] if isinstance(vocab, dict) else []
     if max(ids, default=0) > _HIGHEST_ID:
-        raise ArtifactError(f"model.vocab has the id {max(ids):,}; ids go up to {_HIGHEST_ID:,}", where=str(path))
+        raise ArtifactError(
+            f"model.vocab has the id {max(ids):,}; ids go up to {_HIGHEST_ID:,}", where=str(path)
+        )
 
 
 def _kind_beside(path: Path) -> str | None:
@@ -163,7 +208,10 @@ def write_files(tokenizer: PipelineTokenizer, folder: Path) -> None:
     if not isinstance(tokenizer, PipelineTokenizer):  # spaCy's words have a file of their own
         tokenizer.write(folder)
         return
-    config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "textkit_kind": tokenizer.kind}
+    config: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "textkit_kind": tokenizer.kind,
+    }
     names = {i: name for name, i in tokenizer.vocabulary.items()}
     if tokenizer.pad_id is not None:
         config["pad_token"] = names[tokenizer.pad_id]

@@ -1,7 +1,9 @@
-"""Tokenizers that cut a text by a pattern and look each piece up: words, graphemes and characters share this.
+"""Tokenizers that cut a text by a pattern and look each piece up: words, graphemes and characters
+share this.
 
-In: a pattern whose matches are the tokens, and texts to count or a vocabulary. Out: a PipelineTokenizer whose
-vocabulary is [PAD], [UNK] and then the pieces by falling frequency, ties in code point order: the same on every run.
+In: a pattern whose matches are the tokens, and texts to count or a vocabulary. Out: a
+PipelineTokenizer whose vocabulary is [PAD], [UNK] and then the pieces by falling frequency, ties in
+code point order: the same on every run.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from textkit.tokenizers.native_engine import CHARACTERS, TILINGS
 from textkit.tokenizers.normalizers import make_normalizer
 from textkit.tokenizers.unicode_breaks import SPACE, WORDS, WORDS_ONLY
 
-# WORDS_ONLY tries every alternative at each space; WORDS takes the space and goes on, ten times faster.
+# WORDS_ONLY tries every alternative at each space; WORDS takes the space and goes on, ten times
+# faster.
 _COUNTED = {WORDS_ONLY: WORDS}
 
 
@@ -54,11 +57,17 @@ def train_lookup(
     """Learn the `size` most frequent pieces that occur at least `min_frequency` times."""
     options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
     counts = count_texts(texts, find_lookup(token_pattern, **options))
-    return learn_lookup(kind, token_pattern, decoder, counts, size=size, min_frequency=min_frequency, **options)
+    return learn_lookup(
+        kind, token_pattern, decoder, counts, size=size, min_frequency=min_frequency, **options
+    )
 
 
 def find_lookup(
-    token_pattern: str, *, lowercase: bool = False, form: str | None = None, strip_accents: bool = False
+    token_pattern: str,
+    *,
+    lowercase: bool = False,
+    form: str | None = None,
+    strip_accents: bool = False,
 ) -> Callable[[str], list[str]]:
     """Give the function that normalises a text and finds its pieces."""
     normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
@@ -84,8 +93,12 @@ def learn_lookup(
     # The pattern that is counted with finds white space too.
     is_space = re.compile(f"{SPACE}+" if token_pattern in _COUNTED else "(?!)").fullmatch
     known = {piece: n for piece, n in counts if n >= min_frequency and piece not in (PAD, UNKNOWN)}
-    ranked = sorted((piece for piece in known if not is_space(piece)), key=lambda piece: (-known[piece], piece))
-    return make_lookup(ranked[: size - 2], kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder)
+    ranked = sorted(
+        (piece for piece in known if not is_space(piece)), key=lambda piece: (-known[piece], piece)
+    )
+    return make_lookup(
+        ranked[: size - 2], kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder
+    )
 
 
 def create_lookup(
@@ -98,13 +111,20 @@ def create_lookup(
     form: str | None = None,
     strip_accents: bool = False,
 ) -> PipelineTokenizer:
-    """Make a tokenizer from a list of pieces; with none it still splits, and every piece is unknown."""
+    """Make a tokenizer from a list of pieces.
+
+    With none it still splits, and every piece is unknown.
+    """
     normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    return make_lookup(vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder)
+    return make_lookup(
+        vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder
+    )
 
 
 def _finder(pattern: str) -> Callable[[str], list[str]]:
-    """Give the function that finds the pieces of a text: our own patterns at once, a user's with its cutter."""
+    """Give the function that finds the pieces of a text: our own patterns at once, a user's with
+    its cutter.
+    """
     if pattern in TILINGS or pattern == CHARACTERS:
         return re.compile(_COUNTED.get(pattern, pattern)).findall
     from textkit.tokenizers import patterns
@@ -116,13 +136,18 @@ def _finder(pattern: str) -> Callable[[str], list[str]]:
 def make_lookup(
     vocabulary: Sequence[str], *, kind: str, pattern: str, normalizer: Any, decoder: Any = None
 ) -> PipelineTokenizer:
-    """Build the tokenizer of a vocabulary; [PAD] and [UNK] are put first where it does not hold them."""
+    """Build the tokenizer of a vocabulary.
+
+    [PAD] and [UNK] are put first where it does not hold them.
+    """
     missing = [token for token in (PAD, UNKNOWN) if token not in vocabulary]
     tokens = dict.fromkeys([*missing, *vocabulary])
     if len(tokens) != len(missing) + len(vocabulary):
         twice = next(token for token, count in Counter(vocabulary).items() if count > 1)
         raise UsageError(f"vocabulary holds {twice!r} more than once")
-    backend = hf.Tokenizer(models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=UNKNOWN))
+    backend = hf.Tokenizer(
+        models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=UNKNOWN)
+    )
     if normalizer is not None:
         backend.normalizer = normalizer
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
@@ -133,20 +158,27 @@ def make_lookup(
 
 
 def add_words(tokenizer: Tokenizer, words: Sequence[str]) -> PipelineTokenizer:
-    """Give a tokenizer of whole words with more words behind its own; what it cannot give as one token is left out.
+    """Give a tokenizer of whole words with more words behind its own.
+
+    What it cannot give as one token is left out.
 
     >>> from textkit import tokenizers
-    >>> more = add_words(tokenizers.create("word", vocabulary=["pride"], lowercase=True), ["Vanity", "pride", "and so"])
+    >>> few = tokenizers.create("word", vocabulary=["pride"], lowercase=True)
+    >>> more = add_words(few, ["Vanity", "pride", "and so"])
     >>> more.encode(["Pride, vanity"])[0].tolist()
     [2, 1, 3]
     """
     description = json.loads(tokenizer.json) if isinstance(tokenizer, PipelineTokenizer) else None
     if description is None or description["model"]["type"] != "WordLevel":
-        raise UsageError(f"a '{tokenizer.kind}' tokenizer is no list of words: words cannot be added to it")
+        raise UsageError(
+            f"a '{tokenizer.kind}' tokenizer is no list of words: words cannot be added to it"
+        )
     normal = list(dict.fromkeys(map(tokenizer.normalize, words)))
     batch = tokenizer.encode(normal)
     is_new = np.zeros(len(normal), dtype=bool)
-    is_new[batch.lengths == 1] = batch.ids[batch.offsets[:-1][batch.lengths == 1]] == tokenizer.unknown_id
+    is_new[batch.lengths == 1] = (
+        batch.ids[batch.offsets[:-1][batch.lengths == 1]] == tokenizer.unknown_id
+    )
     vocabulary = description["model"]["vocab"]
     first = max(tokenizer.vocabulary.values(), default=-1) + 1
     new = [word for word in compress(normal, is_new) if word not in vocabulary]

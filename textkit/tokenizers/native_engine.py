@@ -1,8 +1,9 @@
-"""The native engine: words, graphemes, characters and the user's patterns by Python's `re`, a dict and numpy.
+"""The native engine: words, graphemes, characters and the user's patterns by Python's `re`, a dict
+and numpy.
 
-In: the parsed tokenizer.json of a list of words behind one pattern. Out: an Engine that `certify` still has to hold to
-the reference. `simple(text)` below gives the text that the splitter sees, of the same length, or None where only the
-reference knows it.
+In: the parsed tokenizer.json of a list of words behind one pattern. Out: an Engine that `certify`
+still has to hold to the reference. `simple(text)` below gives the text that the splitter sees, of
+the same length, or None where only the reference knows it.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ CACHE_PIECES = 500_000
 
 CHARACTERS = r"[\s\S]"
 NOT_SPACE = f"[^{WHITE_SPACE}]+"
-# Spaces go into one piece with the word behind them, which halves the number of pieces; only before characters that are
-# sure to be no mark, since a mark after a space is one segment with it.
+# Spaces go into one piece with the word behind them, which halves the number of pieces; only before
+# characters that are sure to be no mark, since a mark after a space is one segment with it.
 LEAD = 64
 LEADING = " {1,62}+(?=[!-~\u00c0-\u024f\u0370-\u0481])"
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Patterns whose matches tile a text: tokens with the spaces before them, and white space that is no token."""
+    """Patterns whose matches tile a text: tokens with the spaces before them, and white space
+    that is no token.
+    """
 
     pattern: str
     ascii_pattern: str | None
@@ -47,7 +50,9 @@ class Tiling:
 # Pattern of a tokenizer.json -> how the native engine finds the same tokens.
 TILINGS = {
     unicode_breaks.WORDS_ONLY: Tiling(
-        f"(?:{LEADING})?(?:{unicode_breaks.WORDS})", f"(?:{LEADING})?(?:{unicode_breaks.ASCII_WORDS})", drop_space=True
+        f"(?:{LEADING})?(?:{unicode_breaks.WORDS})",
+        f"(?:{LEADING})?(?:{unicode_breaks.ASCII_WORDS})",
+        drop_space=True,
     ),
     unicode_breaks.GRAPHEMES: Tiling(unicode_breaks.GRAPHEMES, None, drop_space=False),
     NOT_SPACE: Tiling(f"(?:{LEADING})?{NOT_SPACE}|{unicode_breaks.SPACE}+", None, drop_space=True),
@@ -79,13 +84,17 @@ class PatternEngine:
         if None not in seen:
             return self._encode_simple(seen, spans=spans)  # type: ignore[arg-type]
         plain = [text is not None for text in seen]
-        rows = [known if known is not None else text for known, text in zip(seen, texts, strict=True)]
+        rows = [
+            known if known is not None else text for known, text in zip(seen, texts, strict=True)
+        ]
         return encode_split(rows, plain, self._encode_simple, self._reference.encode, spans=spans)
 
     def _encode_simple(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         if len(self._table) > CACHE_PIECES:
             self._table.clear()
-        found = [self._findall_ascii(text) if text.isascii() else self._findall(text) for text in texts]
+        found = [
+            self._findall_ascii(text) if text.isascii() else self._findall(text) for text in texts
+        ]
         counts = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
         pieces = list(chain.from_iterable(found))
         codes = np.fromiter(map(self._table.__getitem__, pieces), dtype=np.int64, count=len(pieces))
@@ -105,7 +114,10 @@ class PatternEngine:
 
 
 class _PieceTable(dict[str, int]):
-    """Piece -> LEAD * id + number of leading spaces, learnt as pieces come; -1 for white space that is no token."""
+    """Piece -> LEAD * id + number of leading spaces, learnt as pieces come.
+
+    -1 for white space that is no token.
+    """
 
     def __init__(self, vocabulary: dict[str, int], unknown_id: int, *, drop_space: bool) -> None:
         self._vocabulary = vocabulary
@@ -127,7 +139,8 @@ class _PieceTable(dict[str, int]):
 class MatchEngine:
     """Cut, look up, sum.
 
-    The reference has no clock: a pattern that may be slow is first run on what the reference will see.
+    The reference has no clock: a pattern that may be slow is first run on what the reference will
+    see.
     """
 
     name = "native"
@@ -150,7 +163,9 @@ class MatchEngine:
         if None not in seen:
             return self._encode_simple(seen, spans=spans)  # type: ignore[arg-type]
         plain = [text is not None for text in seen]
-        rows = [known if known is not None else text for known, text in zip(seen, texts, strict=True)]
+        rows = [
+            known if known is not None else text for known, text in zip(seen, texts, strict=True)
+        ]
         return encode_split(rows, plain, self._encode_simple, self._encode_hard, spans=spans)
 
     def _encode_hard(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
@@ -168,11 +183,17 @@ class MatchEngine:
         ids = np.fromiter(found, dtype=np.int32, count=int(offsets[-1]))
         edges = None
         if spans:
-            lengths = np.fromiter(map(len, chain.from_iterable(parts)), dtype=np.int64, count=int(n_parts.sum()))
+            lengths = np.fromiter(
+                map(len, chain.from_iterable(parts)), dtype=np.int64, count=int(n_parts.sum())
+            )
             ends = np.cumsum(lengths)
-            starts_of_rows = offsets_of(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))[:-1]
+            starts_of_rows = offsets_of(
+                np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+            )[:-1]
             ends -= np.repeat(starts_of_rows, n_parts)
-            is_match = (np.arange(len(lengths)) - np.repeat(offsets_of(n_parts)[:-1], n_parts)) % 2 == 1
+            is_match = (
+                np.arange(len(lengths)) - np.repeat(offsets_of(n_parts)[:-1], n_parts)
+            ) % 2 == 1
             edges = np.stack([(ends - lengths)[is_match], ends[is_match]], axis=1).astype(np.int32)
         return TokenBatch(ids, offsets, edges, np.zeros(len(texts), dtype=np.int32))
 
@@ -183,7 +204,12 @@ class CharacterEngine:
     name = "native"
 
     def __init__(
-        self, vocabulary: dict[str, int], *, unknown_id: int, simple: Callable[[str], str | None], reference: Engine
+        self,
+        vocabulary: dict[str, int],
+        *,
+        unknown_id: int,
+        simple: Callable[[str], str | None],
+        reference: Engine,
     ) -> None:
         self._simple, self._reference = simple, reference
         self._table = np.full(0x110000, unknown_id, dtype=np.int32)
@@ -212,8 +238,16 @@ def native_engine(description: dict[str, Any], *, reference: ReferenceEngine) ->
     vocabulary = description["model"]["vocab"]
     unknown_id = vocabulary.get(description["model"].get("unk_token"))
     is_split = splitter.get("type") == "Split" and "Regex" in splitter.get("pattern", {})
-    whole = (splitter.get("behavior"), splitter.get("invert")) in (("Removed", True), ("Isolated", False))
-    if not (is_split and whole) or simple is None or unknown_id is None or description.get("post_processor"):
+    whole = (splitter.get("behavior"), splitter.get("invert")) in (
+        ("Removed", True),
+        ("Isolated", False),
+    )
+    if (
+        not (is_split and whole)
+        or simple is None
+        or unknown_id is None
+        or description.get("post_processor")
+    ):
         return None
     pattern = splitter["pattern"]["Regex"]
     options: dict[str, Any] = {"unknown_id": unknown_id, "simple": simple, "reference": reference}
@@ -225,18 +259,28 @@ def native_engine(description: dict[str, Any], *, reference: ReferenceEngine) ->
     return _match_engine(pattern, vocabulary, options) if splitter["invert"] else None
 
 
-def _match_engine(pattern: str, vocabulary: dict[str, int], options: dict[str, Any]) -> Engine | None:
-    """Give the engine of a pattern that every engine reads alike, else None: the reference then defines its meaning."""
+def _match_engine(
+    pattern: str, vocabulary: dict[str, int], options: dict[str, Any]
+) -> Engine | None:
+    """Give the engine of a pattern that every engine reads alike, else None: the reference then
+    defines its meaning.
+    """
     from textkit.tokenizers import patterns
 
     try:
-        return MatchEngine(patterns.cutter(pattern), vocabulary, **options) if patterns.is_portable(pattern) else None
+        return (
+            MatchEngine(patterns.cutter(pattern), vocabulary, **options)
+            if patterns.is_portable(pattern)
+            else None
+        )
     except MissingExtraError:
         return None
 
 
 def _simple_text(normalizer: Any, reference: Engine) -> Callable[[str], str | None] | None:
-    """Give the function that maps a text to its normalised form where that is certain and keeps every length."""
+    """Give the function that maps a text to its normalised form where that is certain and keeps
+    every length.
+    """
     if normalizer is None:
         return _unchanged
     steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
@@ -251,7 +295,8 @@ def _simple_text(normalizer: Any, reference: Engine) -> Callable[[str], str | No
         return _lower
     return lambda text: (
         (text.lower() if lowercase else text)
-        if text.isascii() or (not lowercase and all(unicodedata.is_normalized(form, text) for form in forms))
+        if text.isascii()
+        or (not lowercase and all(unicodedata.is_normalized(form, text) for form in forms))
         else None
     )
 
@@ -261,12 +306,18 @@ def _unchanged(text: str) -> str:
 
 
 def _lower(text: str) -> str | None:
-    """Lower-case as the reference does, character by character; None where the length or the outcome may differ."""
+    """Lower-case as the reference does, character by character.
+
+    None where the length or the outcome may differ.
+    """
     if text.isascii():
         return text.lower()
     lowered = text.replace("Σ", "σ").lower()
     return lowered if len(lowered) == len(text) and not _CASE_DIFFERS.search(text) else None
 
 
-# Scripts whose case pairs came with Unicode 15 or later, or differ between Python's tables and the engine's.
-_CASE_DIFFERS = re.compile("[\u0130\u1c89-\u1c8a\ua7c0-\ua7ca\ua7cb-\ua7dc\U00010d50-\U00010d85\U00016ea0-\U00016ed3]")
+# Scripts whose case pairs came with Unicode 15 or later, or differ between Python's tables and the
+# engine's.
+_CASE_DIFFERS = re.compile(
+    "[\u0130\u1c89-\u1c8a\ua7c0-\ua7ca\ua7cb-\ua7dc\U00010d50-\U00010d85\U00016ea0-\U00016ed3]"
+)

@@ -1,7 +1,7 @@
 """Normalisation options that every trainable kind shares, as a tokenizers normaliser.
 
-In: a Unicode form, lower-casing, accent stripping. Out: the normaliser to put before the splitter. Spans stay in the
-caller's own text whatever the normaliser changes: the engine keeps the alignment.
+In: a Unicode form, lower-casing, accent stripping. Out: the normaliser to put before the splitter.
+Spans stay in the caller's own text whatever the normaliser changes: the engine keeps the alignment.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from tokenizers import normalizers
 
 from textkit.errors import UsageError, unknown_name
 
-FORMS = {"nfc": normalizers.NFC, "nfd": normalizers.NFD, "nfkc": normalizers.NFKC, "nfkd": normalizers.NFKD}
+FORMS = {
+    "nfc": normalizers.NFC,
+    "nfd": normalizers.NFD,
+    "nfkc": normalizers.NFKC,
+    "nfkd": normalizers.NFKD,
+}
 
 
 def make_normalizer(*, form: str | None, lowercase: bool, strip_accents: bool) -> Any:
@@ -27,7 +32,10 @@ def make_normalizer(*, form: str | None, lowercase: bool, strip_accents: bool) -
         raise UsageError(unknown_name("normal form", form, FORMS))
     steps: list[Any] = [] if form is None else [FORMS[form]()]
     if strip_accents:
-        steps += [*([] if form in ("nfd", "nfkd") else [normalizers.NFD()]), normalizers.StripAccents()]
+        steps += [
+            *([] if form in ("nfd", "nfkd") else [normalizers.NFD()]),
+            normalizers.StripAccents(),
+        ]
     if lowercase:
         steps.append(normalizers.Lowercase())
     if len(steps) > 1:

@@ -1,10 +1,11 @@
 """Tell whether a regular expression takes linear time on every text, in an engine that backtracks.
 
-In: the tree of Python's own parser. Out: True where no text can make it slow. The argument: follow the characters that
-the pattern consumes as a graph of positions. Where the match may end at a position at once, a search that fails further
-on falls back to it; so an attempt wastes at most what it did since the last such position. If the positions where it
-may not end form no loop, and few paths run through them, that waste is bounded by a constant. `[a-z]+@` is not of this
-kind: on "aaa..." each start reads to the end and fails.
+In: the tree of Python's own parser. Out: True where no text can make it slow. The argument: follow
+the characters that the pattern consumes as a graph of positions. Where the match may end at a
+position at once, a search that fails further on falls back to it; so an attempt wastes at most what
+it did since the last such position. If the positions where it may not end form no loop, and few
+paths run through them, that waste is bounded by a constant. `[a-z]+@` is not of this kind: on
+"aaa..." each start reads to the end and fails.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MaskOf = Callable[[tuple[Any, Any]], NDArray[np.bool_]]
-# Beyond these a pattern is held for slow: copies that a counted repeat is unrolled to, positions, paths, and the
-# characters that a look-around reads.
+# Beyond these a pattern is held for slow: copies that a counted repeat is unrolled to, positions,
+# paths, and the characters that a look-around reads.
 _MAX_COPIES, _MAX_POSITIONS, _MAX_PATHS, _MAX_LOOK = 32, 600, 2000, 64
 
 
@@ -44,7 +45,9 @@ class _Graph:
 
 @dataclass(frozen=True)
 class _Part:
-    """A piece of the graph: whether it may be passed without a position, and the positions it starts and ends with."""
+    """A piece of the graph: whether it may be passed without a position, and the positions it
+    starts and ends with.
+    """
 
     empty: bool
     first: frozenset[int]
@@ -56,7 +59,8 @@ _ONE_CHARACTER = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
 
 
 def is_linear(tree: Any, mask_of: MaskOf) -> bool:
-    """Tell whether matching `tree` again and again over a text is sure to take time in proportion to its length.
+    """Tell whether matching `tree` again and again over a text is sure to take time in proportion
+    to its length.
 
     mask_of: gives the set of code points of a node that matches one character.
     """
@@ -130,7 +134,10 @@ def _node(graph: _Graph, node: tuple[Any, Any]) -> _Part:
 
 
 def _repeat(graph: _Graph, least: int, most: Any, content: Any) -> _Part:
-    """Unroll the copies that must stand; those that may stand are one loop, which allows more than they do."""
+    """Unroll the copies that must stand.
+
+    Those that may stand are one loop, which allows more than they do.
+    """
     if least > _MAX_COPIES:
         raise _TooLargeError
     part = _NONE
@@ -149,15 +156,20 @@ def _check_look(graph: _Graph, content: Any) -> None:
     """Hold what a look-around reads to a bounded number of characters and paths."""
     inner = _Graph(graph.mask_of)
     part = _sequence(inner, list(content))
-    if content.getwidth()[1] > _MAX_LOOK or _n_paths(inner, part.first, ends=frozenset()) > _MAX_PATHS:
+    if (
+        content.getwidth()[1] > _MAX_LOOK
+        or _n_paths(inner, part.first, ends=frozenset()) > _MAX_PATHS
+    ):
         raise _TooLargeError
 
 
 def _is_assured(graph: _Graph, before: tuple[Any, Any], look: tuple[Any, Any]) -> bool:
-    """Tell whether a look-around after a greedy loop over one class holds after at most one step back.
+    """Tell whether a look-around after a greedy loop over one class holds after at most one step
+    back.
 
-    The loop ends where its class does. `(?!X)` holds there if X lies within the class; if X is disjoint from it, it
-    holds one character earlier. A word boundary holds there if the class is that of word characters.
+    The loop ends where its class does. `(?!X)` holds there if X lies within the class; if X is
+    disjoint from it, it holds one character earlier. A word boundary holds there if the class is
+    that of word characters.
     """
     if not str(before[0]).startswith("MAX_REP") or before[1][1] is not regex_parser.MAXREPEAT:
         return False
@@ -185,13 +197,18 @@ def _boundary_class(look: tuple[Any, Any]) -> tuple[Any, Any] | None:
     if str(look[0]) != "BRANCH":
         return None
     branches = look[1][1]
-    shape = [[(str(name), value[0]) for name, value in branch if str(name).startswith("ASSERT")] for branch in branches]
+    shape = [
+        [(str(name), value[0]) for name, value in branch if str(name).startswith("ASSERT")]
+        for branch in branches
+    ]
     if shape != [[("ASSERT", -1), ("ASSERT_NOT", 1)], [("ASSERT_NOT", -1), ("ASSERT", 1)]]:
         return None
     if any(len(branch) != 2 for branch in branches):
         return None
     contents = [value[1] for branch in branches for _, value in branch]
-    if any(not _is_one_character(content) or str(content) != str(contents[0]) for content in contents):
+    if any(
+        not _is_one_character(content) or str(content) != str(contents[0]) for content in contents
+    ):
         return None
     node: tuple[Any, Any] = contents[0][0]
     return node

@@ -1,8 +1,10 @@
-"""The user's regular expressions: rewritten so that every engine reads them alike, and checked for linear time.
+"""The user's regular expressions: rewritten so that every engine reads them alike, and checked for
+linear time.
 
-In: a pattern as Python's `re` reads it, with \\p{L} and the other general categories as well. Out: the same pattern
-with every class, case and anchor spelled out. Python and Oniguruma (tokenizers' engine) differ on \\w, ^, $, (?m) and
-more; on what is written here they agree, so ids, spans and a saved tokenizer.json are the same everywhere.
+In: a pattern as Python's `re` reads it, with \\p{L} and the other general categories as well. Out:
+the same pattern with every class, case and anchor spelled out. Python and Oniguruma (tokenizers'
+engine) differ on \\w, ^, $, (?m) and more; on what is written here they agree, so ids, spans and a
+saved tokenizer.json are the same everywhere.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ _PROPERTY = re.compile(r"\\(?:[^pP]|([pP])(?:\{(\^?)(\w+)\}|([A-Z])))|\[\^?\]?|\
 def portable(pattern: str) -> str:
     r"""Rewrite a pattern so that Python's re and Oniguruma find the same matches.
 
-    Raises UsageError where it does not compile, can match the empty text, or refers back to a group.
+    Raises UsageError where it does not compile, can match the empty text, or refers back to a
+    group.
 
     >>> portable("(?i)a.$")
     '[Aa][^\\x0a](?=\\x0a?(?![\\s\\S]))'
@@ -70,7 +73,8 @@ def is_portable(pattern: str) -> bool:
 
 
 def reads_spaces(pattern: str) -> bool:
-    """Tell whether a portable pattern may take, or look at, a space: one that does not never looks past it either.
+    """Tell whether a portable pattern may take, or look at, a space: one that does not never looks
+    past it either.
 
     >>> reads_spaces("[a-z]+"), reads_spaces("[^a-z]"), reads_spaces("a(?= )")
     (False, True, True)
@@ -86,7 +90,9 @@ def _may_read(code: int, tree: Any, flags: int) -> bool:
             found = bool(_mask(node, flags)[code])
         elif name == "BRANCH":
             found = any(_may_read(code, branch, flags) for branch in argument[1])
-        elif name in ("SUBPATTERN", "ATOMIC_GROUP", "ASSERT", "ASSERT_NOT") or name.endswith("_REPEAT"):
+        elif name in ("SUBPATTERN", "ATOMIC_GROUP", "ASSERT", "ASSERT_NOT") or name.endswith(
+            "_REPEAT"
+        ):
             found = _may_read(code, argument if name == "ATOMIC_GROUP" else argument[-1], flags)
         else:
             found = name != "FAILURE"
@@ -99,7 +105,8 @@ def _may_read(code: int, tree: Any, flags: int) -> bool:
 class Cutter:
     """How to cut a text at the matches of a pattern: `cut` gives gap, match, gap, ..., match, gap.
 
-    is_linear: no text can make it slow. A pattern of which that is not sure runs under TIME_LIMIT_SECONDS a text.
+    is_linear: no text can make it slow. A pattern of which that is not sure runs under
+    TIME_LIMIT_SECONDS a text.
     """
 
     cut: Callable[[str], list[str]]
@@ -107,7 +114,9 @@ class Cutter:
 
 
 def cutter(pattern: str) -> Cutter:
-    """Make the cutter of a portable pattern; one that may be slow needs the extra `regex`, whose engine has a clock.
+    """Make the cutter of a portable pattern.
+
+    One that may be slow needs the extra `regex`, whose engine has a clock.
 
     >>> cutter("[a-z]+").cut("ab, c")
     ['', 'ab', ', ', 'c', '']
@@ -128,7 +137,8 @@ def cutter(pattern: str) -> Cutter:
             return list(compiled.split(text, timeout=TIME_LIMIT_SECONDS))
         except TimeoutError as err:
             raise LimitError(
-                f"the pattern takes more than {TIME_LIMIT_SECONDS:g} s on a text of {len(text):,} characters; it reads"
+                f"the pattern takes more than {TIME_LIMIT_SECONDS:g} s on a text of {len(text):,}"
+                f" characters; it reads"
                 " far ahead and then fails; make what follows each * or + optional, or cut the text"
             ) from err
 
@@ -136,7 +146,9 @@ def cutter(pattern: str) -> Cutter:
 
 
 def _linear_cut(pattern: str) -> Callable[[str], list[str]]:
-    """Give the split of `re` in the form that suits the text: a class with no range above U+FFFF is 9 times as fast."""
+    """Give the split of `re` in the form that suits the text: a class with no range above U+FFFF
+    is 9 times as fast.
+    """
     beyond = re.compile(r"[^\0-\uffff]").search
     quick = pattern
     for name in ("AT_BOUNDARY", "AT_NON_BOUNDARY"):
@@ -160,16 +172,22 @@ def _rewrite(pattern: str, *, said: str) -> str:
     except (re.error, OverflowError, RecursionError) as err:
         raise UsageError(f"pattern {said!r} is no regular expression: {err}") from err
     if tree.getwidth()[0] == 0:
-        raise UsageError(f"pattern {said!r} can match the empty text; every token needs a character")
+        raise UsageError(
+            f"pattern {said!r} can match the empty text; every token needs a character"
+        )
     try:
         return _write(tree, tree.state.flags)
     except NotImplementedError as err:
-        raise UsageError(f"pattern {said!r} has {err}, which a tokenizer cannot run in bounded time") from err
+        raise UsageError(
+            f"pattern {said!r} has {err}, which a tokenizer cannot run in bounded time"
+        ) from err
 
 
 def _parse(pattern: str) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # "possible nested set": it is read as Python reads it
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # "possible nested set": it is read as Python reads it
         return regex_parser.parse(pattern)
 
 
@@ -196,10 +214,13 @@ def _write_node(node: tuple[Any, Any], flags: int) -> str:
         return f"(?>{_write(argument, flags)})"
     if name in ("ASSERT", "ASSERT_NOT"):
         direction, content = argument
-        return f"(?{'<' if direction < 0 else ''}{'=' if name == 'ASSERT' else '!'}{_write(content, flags)})"
+        mark = ("<" if direction < 0 else "") + ("=" if name == "ASSERT" else "!")
+        return f"(?{mark}{_write(content, flags)})"
     if name == "FAILURE":
         return _NOTHING
-    raise NotImplementedError("a reference back to a group" if name.startswith("GROUPREF") else name.lower())
+    raise NotImplementedError(
+        "a reference back to a group" if name.startswith("GROUPREF") else name.lower()
+    )
 
 
 _ALPHABETS = int(re.ASCII | re.UNICODE)
@@ -215,7 +236,9 @@ def _write_repeat(name: str, least: int, most: Any, content: Any, *, flags: int)
         body = f"(?:{body})"
     short = {(0, True): "*", (1, True): "+"}.get((int(least), unbounded))
     short = "?" if (least, most) == (0, 1) else short
-    count = short or (f"{{{least},}}" if unbounded else f"{{{least}}}" if least == most else f"{{{least},{most}}}")
+    count = short or (
+        f"{{{least},}}" if unbounded else f"{{{least}}}" if least == most else f"{{{least},{most}}}"
+    )
     if name == "MIN_REPEAT" and least != most:
         return f"{body}{count}?"
     return f"(?>{body}{count})" if name == "POSSESSIVE_REPEAT" else f"{body}{count}"
@@ -257,7 +280,10 @@ def _escape(code: int) -> str:
 
 
 def _ranges(mask: Mask) -> list[tuple[int, int]]:
-    """Give the first and last code points of each run; a run goes on across the surrogates, which no text holds."""
+    """Give the first and last code points of each run.
+
+    A run goes on across the surrogates, which no text holds.
+    """
     known = np.concatenate([[False], mask[: SURROGATES.start], mask[SURROGATES.stop :], [False]])
     edges = np.flatnonzero(known[1:] != known[:-1])
     width = SURROGATES.stop - SURROGATES.start
@@ -294,7 +320,9 @@ def _mask(node: tuple[Any, Any], flags: int) -> Mask:
 
 
 def _ask_python(node: tuple[Any, Any], flags: int) -> Mask:
-    """Find the characters that match one node by asking Python's own engine, whose rules of case are many."""
+    """Find the characters that match one node by asking Python's own engine, whose rules of case
+    are many.
+    """
     state = regex_parser.State()
     state.flags = flags
     compiled = regex_compiler.compile(regex_parser.SubPattern(state, [node]), flags)
@@ -303,7 +331,9 @@ def _ask_python(node: tuple[Any, Any], flags: int) -> Mask:
 
 @cache
 def _category(name: str, flags: int) -> Mask:
-    code = {"CATEGORY_DIGIT": r"\d", "CATEGORY_SPACE": r"\s", "CATEGORY_WORD": r"\w"}[name.replace("NOT_", "")]
+    code = {"CATEGORY_DIGIT": r"\d", "CATEGORY_SPACE": r"\s", "CATEGORY_WORD": r"\w"}[
+        name.replace("NOT_", "")
+    ]
     found = _mask_of("".join(re.findall(code, _every_character(), flags)))
     return ~found if "NOT_" in name else found
 

@@ -1,6 +1,8 @@
-"""How well a tokenizer fits a corpus: coverage, unknown rate, fertility, unused ids, by group where one is given.
+"""How well a tokenizer fits a corpus: coverage, unknown rate, fertility, unused ids, by group where
+one is given.
 
-In: a tokenizer and (text, group) pairs. Out: numbers, as a dict for JSON and as lines for people. Words are UAX 29's.
+In: a tokenizer and (text, group) pairs. Out: numbers, as a dict for JSON and as lines for people.
+Words are UAX 29's.
 """
 
 from __future__ import annotations
@@ -87,11 +89,20 @@ def measure_fit(tokenizer: Tokenizer, rows: Iterable[tuple[str, str]]) -> dict[s
 def render_fit(report: dict[str, Any]) -> str:
     """Write a report as a table, a line a group."""
     unused = report["unused_ids"] / max(report["vocabulary"], 1)
-    head = f"{'':20} {'rows':>9} {'tokens':>12} {'coverage':>9} {'fertility':>9} {'chars/token':>11} {'p99 length':>10}"
-    lines = [f"{report['vocabulary']:,} tokens, {report['unused_ids']:,} of them unused here ({unused:.1%})", "", head]
+    head = (
+        f"{'':20} {'rows':>9} {'tokens':>12} {'coverage':>9} {'fertility':>9}"
+        f" {'chars/token':>11} {'p99 length':>10}"
+    )
+    lines = [
+        f"{report['vocabulary']:,} tokens, {report['unused_ids']:,} of them unused here"
+        f" ({unused:.1%})",
+        "",
+        head,
+    ]
     for name, fit in [("all", report["all"]), *report["groups"].items()]:
         lines.append(
-            f"{name[:20]:20} {fit['n_rows']:9,} {fit['n_tokens']:12,} {fit['coverage']:9.2%} {fit['fertility']:9.3f}"
+            f"{name[:20]:20} {fit['n_rows']:9,} {fit['n_tokens']:12,} {fit['coverage']:9.2%}"
+            f" {fit['fertility']:9.3f}"
             f" {fit['characters_per_token']:11.2f} {fit['p99_length']:10.0f}"
         )
     return "\n".join(lines)

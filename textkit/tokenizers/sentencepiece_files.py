@@ -1,7 +1,8 @@
 """sentencepiece .model files -> an exact tokenizer, for models of type unigram and BPE.
 
-In: the bytes of a model file. Out: a PipelineTokenizer that gives the ids that sentencepiece's own `encode` gives. What
-a tokenizer.json cannot say is refused by name; where ids can differ all the same, `engine_notes` of the result says so.
+In: the bytes of a model file. Out: a PipelineTokenizer that gives the ids that sentencepiece's own
+`encode` gives. What a tokenizer.json cannot say is refused by name; where ids can differ all the
+same, `engine_notes` of the result says so.
 """
 
 from __future__ import annotations
@@ -51,14 +52,30 @@ def from_sentencepiece(data: bytes, *, where: str) -> PipelineTokenizer:
     """Read a sentencepiece .model of type unigram or BPE; its normaliser's table comes along."""
     try:
         model = _read_model(data)
-    except (ValueError, IndexError, KeyError, StopIteration, struct.error, TypeError, AttributeError) as err:
-        raise ArtifactError("not a sentencepiece model: its fields cannot be read", where=where) from err
+    except (
+        ValueError,
+        IndexError,
+        KeyError,
+        StopIteration,
+        struct.error,
+        TypeError,
+        AttributeError,
+    ) as err:
+        raise ArtifactError(
+            "not a sentencepiece model: its fields cannot be read", where=where
+        ) from err
     if model.type not in ("unigram", "bpe"):
-        raise ArtifactError(f"model_type is {model.type}; of sentencepiece, unigram and bpe are read", where=where)
+        raise ArtifactError(
+            f"model_type is {model.type}; of sentencepiece, unigram and bpe are read", where=where
+        )
     unknown = model.names(_UNKNOWN)
     if not unknown:
         raise ArtifactError("no unknown piece among the pieces", where=where)
-    return _make_unigram(model) if model.type == "unigram" else _make_bpe(model, unknown=unknown[0], where=where)
+    return (
+        _make_unigram(model)
+        if model.type == "unigram"
+        else _make_bpe(model, unknown=unknown[0], where=where)
+    )
 
 
 def _read_model(data: bytes) -> _Model:
@@ -78,7 +95,9 @@ def _read_model(data: bytes) -> _Model:
 
 def _make_unigram(model: _Model) -> PipelineTokenizer:
     # sentencepiece never matches a control or unknown piece in a text.
-    scored = [(p.name, SPECIAL_SCORE if p.type in (_UNKNOWN, _CONTROL) else p.score) for p in model.pieces]
+    scored = [
+        (p.name, SPECIAL_SCORE if p.type in (_UNKNOWN, _CONTROL) else p.score) for p in model.pieces
+    ]
     unknown = next(i for i, piece in enumerate(model.pieces) if piece.type == _UNKNOWN)
     byte_fallback = bool(model.names(_BYTE))
     backend = hf.Tokenizer(models.Unigram(scored, unk_id=unknown, byte_fallback=byte_fallback))
@@ -91,20 +110,29 @@ def _make_unigram(model: _Model) -> PipelineTokenizer:
 
 
 def _make_bpe(model: _Model, *, unknown: str, where: str) -> PipelineTokenizer:
-    """Make BPE whose merges run over the whole text, as sentencepiece's do: no splitter cuts it first."""
+    """Make BPE whose merges run over the whole text, as sentencepiece's do: no splitter cuts it
+    first.
+    """
     _refuse_what_cannot_be_said(model, where=where)
     vocabulary = {piece.name: i for i, piece in enumerate(model.pieces)}
     byte_fallback = bool(model.names(_BYTE))
-    bpe = models.BPE(vocabulary, _merges(model), unk_token=unknown, fuse_unk=True, byte_fallback=byte_fallback)
+    bpe = models.BPE(
+        vocabulary, _merges(model), unk_token=unknown, fuse_unk=True, byte_fallback=byte_fallback
+    )
     backend = hf.Tokenizer(bpe)
     backend.normalizer = normalizers.Sequence([*_clean_steps(model), *_space_steps(model)])
     steps: list[Any] = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
-    backend.decoder = decoders.Sequence(steps + ([decoders.Strip(" ", 1, 0)] if model.dummy_prefix else []))
+    backend.decoder = decoders.Sequence(
+        steps + ([decoders.Strip(" ", 1, 0)] if model.dummy_prefix else [])
+    )
     for name in model.names(_USER_DEFINED):
         if backend.normalizer.normalize_str(name) != name:
-            raise ArtifactError(f"the model's normaliser changes its own user-defined piece {name!r}", where=where)
+            raise ArtifactError(
+                f"the model's normaliser changes its own user-defined piece {name!r}", where=where
+            )
     backend.add_special_tokens(model.names(_UNKNOWN, _CONTROL))
-    # Found in the normalised text, as sentencepiece finds them: what stands before one keeps its '▁'.
+    # Found in the normalised text, as sentencepiece finds them: what stands before one keeps its
+    # '▁'.
     backend.add_tokens([AddedToken(name, normalized=True) for name in model.names(_USER_DEFINED)])
     return PipelineTokenizer(backend, kind="bpe", notes=_doubts(model))
 
@@ -115,27 +143,37 @@ def _refuse_what_cannot_be_said(model: _Model, *, where: str) -> None:
         (bool(model.names(_UNUSED)), "some pieces are marked unused"),
     ):
         if found:
-            raise ArtifactError(f"{what}, which a tokenizer.json cannot say for a BPE model", where=where)
+            raise ArtifactError(
+                f"{what}, which a tokenizer.json cannot say for a BPE model", where=where
+            )
 
 
 def _merges(model: _Model) -> list[tuple[str, str]]:
     """Give all pairs of pieces that make a piece, best score of the result first.
 
-    sentencepiece merges the best-scored result first and of equal ones the leftmost, a list of merges the first pair in
-    the list. They differ only where two results score the same (`_doubts`): the order of one result's own pairs, here
-    that of their ids, decided nothing in 190,000 strings made for it over two or three letters.
+    sentencepiece merges the best-scored result first and of equal ones the leftmost, a list of
+    merges the first pair in the list. They differ only where two results score the same
+    (`_doubts`): the order of one result's own pairs, here that of their ids, decided nothing in
+    190,000 strings made for it over two or three letters.
     """
     ids = {piece.name: i for i, piece in enumerate(model.pieces) if piece.type == _NORMAL}
     found = []
     for name, i in ids.items():
         pairs = [(name[:cut], name[cut:]) for cut in range(1, len(name))]
-        known = [(ids[left], ids[right], left, right) for left, right in pairs if left in ids and right in ids]
+        known = [
+            (ids[left], ids[right], left, right)
+            for left, right in pairs
+            if left in ids and right in ids
+        ]
         found += [(-model.pieces[i].score, i, *pair) for pair in known]
     return [(left, right) for *_, left, right in sorted(found)]
 
 
 def _doubts(model: _Model) -> list[str]:
-    """Say on which strings the ids of a BPE model may not be sentencepiece's; no trained model is known to have any."""
+    """Say on which strings the ids of a BPE model may not be sentencepiece's.
+
+    No trained model is known to have any.
+    """
     pieces = [piece for piece in model.pieces if piece.type == _NORMAL]
     characters = {piece.name for piece in model.pieces if len(piece.name) == 1}
     merged = [piece for piece in pieces if len(piece.name) > 1]
@@ -143,25 +181,36 @@ def _doubts(model: _Model) -> list[str]:
     n_lost = sum(not set(piece.name) <= characters for piece in merged)
     notes = []
     if n_tied:
-        notes.append(f"{n_tied:,} pieces share a score: where two could merge, sentencepiece takes the leftmost")
+        notes.append(
+            f"{n_tied:,} pieces share a score: where two could merge, sentencepiece takes the"
+            f" leftmost"
+        )
     if n_lost:
-        notes.append(f"{n_lost:,} pieces hold a character that is no piece; sentencepiece alone makes them")
+        notes.append(
+            f"{n_lost:,} pieces hold a character that is no piece; sentencepiece alone makes them"
+        )
     return notes
 
 
 def _clean_steps(model: _Model) -> list[Any]:
-    """Build the first steps of a model's normaliser: its character map, then white space made single."""
+    """Build the first steps of a model's normaliser: its character map, then white space made
+    single.
+    """
     steps: list[Any] = [normalizers.Precompiled(model.charsmap)] if model.charsmap else []
     if model.joins_spaces:
-        steps += [normalizers.Replace(Regex(r"\A +| +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
+        steps += [
+            normalizers.Replace(Regex(r"\A +| +\z"), ""),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
     return steps
 
 
 def _space_steps(model: _Model) -> list[Any]:
-    """Build the steps that write '▁' for a space and put one before a text, as sentencepiece's normaliser does.
+    """Build the steps that write '▁' for a space and put one before a text, as sentencepiece's
+    normaliser does.
 
-    A step runs on the names of the user-defined pieces too, which must stay as they are: hence no '▁' before a text
-    that is no more than one of them, nor before an empty one.
+    A step runs on the names of the user-defined pieces too, which must stay as they are: hence no
+    '▁' before a text that is no more than one of them, nor before an empty one.
     """
     steps: list[Any] = []
     if model.dummy_prefix:

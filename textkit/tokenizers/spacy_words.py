@@ -1,8 +1,10 @@
-"""The `spacy` kind: any language's spaCy tokenizer, or an installed pipeline's, behind our protocol.
+"""The `spacy` kind: any language's spaCy tokenizer, or an installed pipeline's, behind our
+protocol.
 
-In: a language code such as "en", or a pipeline's name. Out: a tokenizer of words with ids, exact spans, a vocabulary
-that is saved as JSON; spaCy itself must be installed again to load it. White space tokens of spaCy are left out, and a
-run of more than 1,024 of one character is cut there, so that time stays linear.
+In: a language code such as "en", or a pipeline's name. Out: a tokenizer of words with ids, exact
+spans, a vocabulary that is saved as JSON; spaCy itself must be installed again to load it. White
+space tokens of spaCy are left out, and a run of more than 1,024 of one character is cut there, so
+that time stays linear.
 """
 
 from __future__ import annotations
@@ -22,12 +24,22 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
-from textkit.tokenizers.base import PAD, UNKNOWN, Kind, OnLong, check_size, check_texts, iterate_checked, limit
+from textkit.tokenizers.base import (
+    PAD,
+    UNKNOWN,
+    Kind,
+    OnLong,
+    check_size,
+    check_texts,
+    iterate_checked,
+    limit,
+)
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 
 FILE = "spacy_words.json"
 FORMAT = 1
-# Of one character: a thousand apostrophes take spaCy a third of a second, ten times as many half a minute.
+# Of one character: a thousand apostrophes take spaCy a third of a second, ten times as many half a
+# minute.
 LONGEST_RUN = 1024
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_RUN + 1}}}").search
 _LONG_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}").finditer
@@ -44,7 +56,9 @@ class SpacyTokenizer:
     def __init__(self, language: str, vocabulary: Sequence[str], *, lowercase: bool) -> None:
         self.language, self.lowercase = language, lowercase
         self._pipe = open_language(language)
-        self.vocabulary = {token: i for i, token in enumerate(dict.fromkeys([PAD, UNKNOWN, *vocabulary]))}
+        self.vocabulary = {
+            token: i for i, token in enumerate(dict.fromkeys([PAD, UNKNOWN, *vocabulary]))
+        }
         # spaCy's own number of a word form -> our id; -1 for white space. Learnt as forms come.
         self._ids: dict[int, int] = {}
         self.fingerprint = hashlib.sha256(json.dumps(self._description()).encode()).hexdigest()
@@ -56,12 +70,19 @@ class SpacyTokenizer:
         return len(self.vocabulary)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Go to another process as its description: spaCy's own tokenizer is large and made anew there."""
+        """Go to another process as its description: spaCy's own tokenizer is large and made anew
+        there.
+        """
         return _rebuild, (self.language, list(self.vocabulary), self.lowercase)
 
     def _description(self) -> dict[str, Any]:
         tokens = list(self.vocabulary)
-        return {"format": FORMAT, "language": self.language, "lowercase": self.lowercase, "vocabulary": tokens}
+        return {
+            "format": FORMAT,
+            "language": self.language,
+            "lowercase": self.lowercase,
+            "vocabulary": tokens,
+        }
 
     def encode(
         self,
@@ -75,7 +96,10 @@ class SpacyTokenizer:
         errors: Errors = "replace",
         allow_special: bool = False,
     ) -> TokenBatch:
-        """Turn texts into ids, as PipelineTokenizer.encode does; special tokens cannot be allowed."""
+        """Turn texts into ids, as PipelineTokenizer.encode does.
+
+        Special tokens cannot be allowed.
+        """
         from spacy.attrs import IDX, LENGTH, ORTH
 
         if allow_special:
@@ -83,7 +107,10 @@ class SpacyTokenizer:
         texts = check_texts(texts)
         clean, n_replaced = replace_surrogates(texts, errors=errors)
         pieces, starts, rows = cut_runs(clean)
-        columns = [np.asarray(doc.to_array([ORTH, IDX, LENGTH]), dtype=np.uint64) for doc in self._pipe.pipe(pieces)]
+        columns = [
+            np.asarray(doc.to_array([ORTH, IDX, LENGTH]), dtype=np.uint64)
+            for doc in self._pipe.pipe(pieces)
+        ]
         lengths = np.fromiter(map(len, columns), dtype=np.int64, count=len(columns))
         counts = np.bincount(rows, weights=lengths, minlength=len(texts)).astype(np.int64)
         table = np.concatenate(columns) if columns else np.zeros((0, 3), dtype=np.uint64)
@@ -96,7 +123,9 @@ class SpacyTokenizer:
         if spans:
             starts = table[kept, 1].astype(np.int32)
             edges = np.stack([starts, starts + table[kept, 2].astype(np.int32)], axis=1)
-        batch = TokenBatch(ids[kept], offsets, edges, np.zeros(len(texts), np.int32), n_replaced=n_replaced)
+        batch = TokenBatch(
+            ids[kept], offsets, edges, np.zeros(len(texts), np.int32), n_replaced=n_replaced
+        )
         batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
@@ -132,7 +161,8 @@ class SpacyTokenizer:
 
 
 def cut_runs(texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.uint64], NDArray[np.int64]]:
-    """Cut texts every LONGEST_RUN characters within longer runs of one character, on which spaCy's time is quadratic.
+    """Cut texts every LONGEST_RUN characters within longer runs of one character, on which spaCy's
+    time is quadratic.
 
     Returns the pieces, where each starts in its text, and the rows of their texts.
 
@@ -161,7 +191,11 @@ def open_language(language: str) -> Any:
     import spacy
 
     try:
-        made = spacy.load(language) if "_" in language or Path(language).exists() else spacy.blank(language)
+        made = (
+            spacy.load(language)
+            if "_" in language or Path(language).exists()
+            else spacy.blank(language)
+        )
     except (OSError, ImportError, ValueError) as err:
         reason = " ".join(str(err).split())
         raise UsageError(f"spaCy knows no language or pipeline '{language}': {reason}") from err
@@ -177,27 +211,51 @@ def read(folder: Path) -> SpacyTokenizer:
     found = files.read_json(folder / FILE)
     try:
         if found["format"] > FORMAT:
-            raise ArtifactError(f"format {found['format']} is newer than this textkit reads", where=str(folder / FILE))
-        return SpacyTokenizer(found["language"], found["vocabulary"], lowercase=bool(found["lowercase"]))
+            raise ArtifactError(
+                f"format {found['format']} is newer than this textkit reads",
+                where=str(folder / FILE),
+            )
+        return SpacyTokenizer(
+            found["language"], found["vocabulary"], lowercase=bool(found["lowercase"])
+        )
     except (KeyError, TypeError) as err:
-        raise ArtifactError(f"not a saved spaCy tokenizer: {err!r}", where=str(folder / FILE)) from err
+        raise ArtifactError(
+            f"not a saved spaCy tokenizer: {err!r}", where=str(folder / FILE)
+        ) from err
 
 
 def train_spacy(
-    texts: Iterable[str], *, language: str = "en", size: int = 30_000, min_frequency: int = 1, lowercase: bool = False
+    texts: Iterable[str],
+    *,
+    language: str = "en",
+    size: int = 30_000,
+    min_frequency: int = 1,
+    lowercase: bool = False,
 ) -> SpacyTokenizer:
-    """Learn the `size` most frequent words of spaCy's tokenizer that occur at least `min_frequency` times."""
+    """Learn the `size` most frequent words of spaCy's tokenizer that occur at least
+    `min_frequency` times.
+    """
     check_size(size, at_least=2)
     counts: Counter[str] = Counter()
     pieces = chain.from_iterable(cut_runs([text])[0] for text in iterate_checked(texts))
     for doc in open_language(language).pipe(pieces):
-        counts.update(token.text.lower() if lowercase else token.text for token in doc if not token.is_space)
-    ranked = sorted((word for word, count in counts.items() if count >= min_frequency), key=lambda w: (-counts[w], w))
+        counts.update(
+            token.text.lower() if lowercase else token.text for token in doc if not token.is_space
+        )
+    ranked = sorted(
+        (word for word, count in counts.items() if count >= min_frequency),
+        key=lambda w: (-counts[w], w),
+    )
     return SpacyTokenizer(language, ranked[: size - 2], lowercase=lowercase)
 
 
-def create_spacy(*, language: str = "en", vocabulary: Sequence[str] = (), lowercase: bool = False) -> SpacyTokenizer:
-    """Make a spaCy tokenizer from a word list; with none it still splits, and every word is unknown."""
+def create_spacy(
+    *, language: str = "en", vocabulary: Sequence[str] = (), lowercase: bool = False
+) -> SpacyTokenizer:
+    """Make a spaCy tokenizer from a word list.
+
+    With none it still splits, and every word is unknown.
+    """
     return SpacyTokenizer(language, vocabulary, lowercase=lowercase)
 
 

@@ -1,7 +1,9 @@
-"""What stands between the caller's text and an engine: lone surrogates out, spans in the unit that the caller needs.
+"""What stands between the caller's text and an engine: lone surrogates out, spans in the unit that
+the caller needs.
 
-Spans count characters (Python's code points), UTF-8 bytes or UTF-16 units of the caller's own string. A lone surrogate,
-half of a UTF-16 pair, is no character and no engine takes it; U+FFFD takes its place one for one, so spans stay right.
+Spans count characters (Python's code points), UTF-8 bytes or UTF-16 units of the caller's own
+string. A lone surrogate, half of a UTF-16 pair, is no character and no engine takes it; U+FFFD
+takes its place one for one, so spans stay right.
 """
 
 from __future__ import annotations
@@ -34,9 +36,12 @@ def replace_surrogates(texts: Sequence[str], *, errors: Errors) -> tuple[Sequenc
         "".join([text for text in texts if not text.isascii()]).encode("utf-8")
     except UnicodeEncodeError:
         if errors == "strict":
-            row, found = next((r, match) for r, text in enumerate(texts) if (match := SURROGATE.search(text)))
+            row, found = next(
+                (r, match) for r, text in enumerate(texts) if (match := SURROGATE.search(text))
+            )
             raise DataError(
-                f"text {row} has a lone surrogate (U+{ord(found[0]):04X}) at character {found.start()}"
+                f"text {row} has a lone surrogate (U+{ord(found[0]):04X}) at character"
+                f" {found.start()}"
             ) from None
         pairs = [SURROGATE.subn("\ufffd", text) for text in texts]
         return [text for text, _ in pairs], sum(count for _, count in pairs)
@@ -46,7 +51,8 @@ def replace_surrogates(texts: Sequence[str], *, errors: Errors) -> tuple[Sequenc
 def convert_spans(texts: Sequence[str], batch: TokenBatch, *, unit: Unit) -> TokenBatch:
     """Give a batch whose spans count UTF-8 bytes or UTF-16 units instead of characters.
 
-    texts: the texts that the batch was made from, one a row, or one a source where rows are windows.
+    texts: the texts that the batch was made from, one a row, or one a source where rows are
+    windows.
 
     >>> from textkit import tokenizers
     >>> batch = tokenizers.create("word").encode(["é 🙂 z"], spans=True)

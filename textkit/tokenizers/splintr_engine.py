@@ -28,22 +28,37 @@ class SplintrEngine:
     name = "splintr"
 
     def __init__(
-        self, description: dict[str, Any], *, piece_bytes: NDArray[np.int64] | None, reference: Engine
+        self,
+        description: dict[str, Any],
+        *,
+        piece_bytes: NDArray[np.int64] | None,
+        reference: Engine,
     ) -> None:
         import splintr
 
-        plain = {**description, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+        plain = {
+            **description,
+            "added_tokens": [],
+            "post_processor": None,
+            "truncation": None,
+            "padding": None,
+        }
         self._backend: Any = splintr.from_json_bytes(json.dumps(plain).encode())
         self._piece_bytes = piece_bytes
         self._reference = reference
-        self._normalises = description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
+        self._normalises = (
+            description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
+        )
         self._differs = _finder(DIFFERENCES)
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        # splintr's Unicode tables are not the reference's: rows with such characters are the reference's.
+        # splintr's Unicode tables are not the reference's: rows with such characters are the
+        # reference's.
         if self._normalises and self._differs(_beyond_ascii(texts)):
             plain = [text.isascii() or self._differs(text) is None for text in texts]
-            return encode_split(texts, plain, self.encode_plain, self._reference.encode, spans=spans)
+            return encode_split(
+                texts, plain, self.encode_plain, self._reference.encode, spans=spans
+            )
         return self.encode_plain(texts, spans=spans)
 
     def encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
@@ -56,12 +71,16 @@ class SplintrEngine:
         n_bytes = self._piece_bytes[ids]
         tiles = _row_sums(n_bytes, offsets) == _utf8_sizes(texts)
         if not tiles.all():  # a vocabulary that lacks a byte drops it
-            return encode_split(texts, tiles.tolist(), self.encode_plain, self._reference.encode, spans=spans)
+            return encode_split(
+                texts, tiles.tolist(), self.encode_plain, self._reference.encode, spans=spans
+            )
         return TokenBatch(ids, offsets, byte_spans(texts, n_bytes, offsets), truncated)
 
     def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         if is_forked():
-            rows = [np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts]
+            rows = [
+                np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts
+            ]
             offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
             return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
         ids, cuts = self._backend.encode_batch_flat(list(texts))
@@ -72,7 +91,9 @@ _ASCII = bytes(range(128))
 
 
 def _beyond_ascii(texts: Sequence[str]) -> str:
-    """Join texts without their ASCII characters, ten times as fast as a pattern passes over them."""
+    """Join texts without their ASCII characters, ten times as fast as a pattern passes over
+    them.
+    """
     if "".join(texts).isascii():
         return ""
     together = "".join([text for text in texts if not text.isascii()])
@@ -80,22 +101,29 @@ def _beyond_ascii(texts: Sequence[str]) -> str:
 
 
 def _finder(members: str) -> Callable[[str], object]:
-    """Give the search for any of a class's members; one with a range above U+FFFF is 50 times slower, so it runs last.
+    """Give the search for any of a class's members.
 
-    >>> [bool(_finder("\u0300-\u036f\U0001e000")(text)) for text in ("naïve", "e\u0301", "🙂", "🙂\U0001e000")]
+    One with a range above U+FFFF is 50 times slower, so it runs last.
+
+    >>> find = _finder("\u0300-\u036f\U0001e000")
+    >>> [bool(find(text)) for text in ("naïve", "e\u0301", "🙂", "🙂\U0001e000")]
     [False, True, False, True]
     """
-    low = "".join(part for part in re.findall(".(?:-.)?", members, re.DOTALL) if part[-1] <= "\uffff")
+    low = "".join(
+        part for part in re.findall(".(?:-.)?", members, re.DOTALL) if part[-1] <= "\uffff"
+    )
     narrow, beyond = re.compile(f"[{low}]").search, re.compile(r"[^\0-\uffff]").search
     wide = re.compile(f"[{members}]").search
     return lambda text: narrow(text) or (beyond(text) and wide(text))
 
 
-def byte_spans(texts: Sequence[str], n_bytes: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int32]:
+def byte_spans(
+    texts: Sequence[str], n_bytes: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> NDArray[np.int32]:
     """Give the character spans of pieces that tile their texts.
 
-    n_bytes: (n_tokens,) byte length of every piece. A piece that holds part of a character spans the whole character,
-    as in the reference. Returns (n_tokens, 2) int32.
+    n_bytes: (n_tokens,) byte length of every piece. A piece that holds part of a character spans
+    the whole character, as in the reference. Returns (n_tokens, 2) int32.
 
     >>> byte_spans(["é!"], np.array([1, 1, 1]), np.array([0, 3])).tolist()
     [[0, 1], [0, 1], [1, 2]]
@@ -103,7 +131,9 @@ def byte_spans(texts: Sequence[str], n_bytes: NDArray[np.int64], offsets: NDArra
     if not len(n_bytes):
         return np.zeros((0, 2), dtype=np.int32)
     data = np.frombuffer("".join(texts).encode("utf-8"), dtype=np.uint8)
-    character = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)  # 1 + index of the character that a byte belongs to
+    character = np.cumsum(
+        (data & 0xC0) != 0x80, dtype=np.int64
+    )  # 1 + index of the character that a byte belongs to
     ends = np.cumsum(n_bytes)
     edges = np.stack([character[ends - n_bytes] - 1, character[ends - 1]], axis=1)
     sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
@@ -111,15 +141,25 @@ def byte_spans(texts: Sequence[str], n_bytes: NDArray[np.int64], offsets: NDArra
     return edges.astype(np.int32)
 
 
-def piece_bytes(description: dict[str, Any], vocabulary: dict[str, int]) -> NDArray[np.int64] | None:
+def piece_bytes(
+    description: dict[str, Any], vocabulary: dict[str, int]
+) -> NDArray[np.int64] | None:
     """Give the byte length of every id where byte-level pieces tile the text, else None."""
     splitter = description.get("pre_tokenizer") or {}
     *before, level = splitter.get("pretokenizers") or [splitter]
     post = description.get("post_processor") or {}
     trims = post.get("type") == "ByteLevel" and post.get("trim_offsets", True)
-    if level.get("type") != "ByteLevel" or level.get("add_prefix_space") or trims or description.get("normalizer"):
+    if (
+        level.get("type") != "ByteLevel"
+        or level.get("add_prefix_space")
+        or trims
+        or description.get("normalizer")
+    ):
         return None
-    if any(part.get("type") not in _TILING_SPLITTERS or part.get("behavior") == "Removed" for part in before):
+    if any(
+        part.get("type") not in _TILING_SPLITTERS or part.get("behavior") == "Removed"
+        for part in before
+    ):
         return None
     if description["model"]["type"] != "BPE":
         return None

@@ -1,7 +1,9 @@
-"""Subword tokenizers: `bpe` (byte-level: nothing can be unknown), `bpe-char`, `wordpiece` (BERT's) and `unigram`.
+"""Subword tokenizers: `bpe` (byte-level: nothing can be unknown), `bpe-char`, `wordpiece` (BERT's)
+and `unigram`.
 
-In: texts to learn pieces from, or the pieces. Out: a PipelineTokenizer in the exact form that the ecosystem uses, so a
-model of that family reads its files. The trainers are tokenizers' own, held to the same result on every run.
+In: texts to learn pieces from, or the pieces. Out: a PipelineTokenizer in the exact form that the
+ecosystem uses, so a model of that family reads its files. The trainers are tokenizers' own, held to
+the same result on every run.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ import tokenizers as hf
 from tokenizers import models, pre_tokenizers, trainers
 
 from textkit.errors import DataError, UsageError, require
-from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, check_size, iterate_checked
+from textkit.tokenizers.base import (
+    PAD,
+    UNKNOWN,
+    Kind,
+    PipelineTokenizer,
+    check_size,
+    iterate_checked,
+)
 from textkit.tokenizers.counting import count_texts, repeat_pieces
 from textkit.tokenizers.normalizers import make_normalizer
 from textkit.tokenizers.subword_splitters import (
@@ -28,7 +37,8 @@ from textkit.tokenizers.subword_splitters import (
 )
 
 BERT_SPECIALS = [PAD, UNKNOWN, "[CLS]", "[SEP]", "[MASK]"]
-# So improbable that text which spells a special token of a Unigram vocabulary is never read as that token.
+# So improbable that text which spells a special token of a Unigram vocabulary is never read as that
+# token.
 SPECIAL_SCORE = -10_000.0
 
 
@@ -44,7 +54,8 @@ def train_bpe(
 ) -> PipelineTokenizer:
     """Learn byte-level BPE merges (Sennrich et al. 2016, on bytes as in GPT-2) up to `size` tokens.
 
-    The vocabulary starts with [PAD] and all 256 bytes, so every text is encoded and, without a normaliser, given back.
+    The vocabulary starts with [PAD] and all 256 bytes, so every text is encoded and, without a
+    normaliser, given back.
 
     >>> bpe = train_bpe(["low lower lowest"] * 5, size=300)
     >>> bpe.decode(bpe.encode(["lowest 🙂"])[0])
@@ -52,7 +63,9 @@ def train_bpe(
     """
     check_size(size, at_least=257)
     backend = byte_level_backend(models.BPE(), split=split)
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend.normalizer = make_normalizer(
+        form=form, lowercase=lowercase, strip_accents=strip_accents
+    )
     # Faster than counting first: tokenizers' own counting runs on every core.
     backend.train_from_iterator(iterate_checked(texts), _byte_trainer(size, min_frequency))
     return PipelineTokenizer(backend, kind="bpe")
@@ -70,8 +83,12 @@ def learn_bpe(
 ) -> PipelineTokenizer:
     """Learn byte-level BPE from counted pieces."""
     check_size(size, at_least=257)
-    backend = byte_level_backend(_learn(models.BPE(), counts, _byte_trainer(size, min_frequency)), split=split)
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend = byte_level_backend(
+        _learn(models.BPE(), counts, _byte_trainer(size, min_frequency)), split=split
+    )
+    backend.normalizer = make_normalizer(
+        form=form, lowercase=lowercase, strip_accents=strip_accents
+    )
     backend.add_special_tokens([PAD])
     return PipelineTokenizer(backend, kind="bpe")
 
@@ -87,7 +104,9 @@ def _byte_trainer(size: int, min_frequency: int) -> Any:
 
 
 def _learn(model: Any, counts: Iterable[tuple[str, int]], trainer: Any) -> Any:
-    """Train a model on counted pieces, none of which holds a space, as the trainer would on the texts."""
+    """Train a model on counted pieces, none of which holds a space, as the trainer would on the
+    texts.
+    """
     backend = hf.Tokenizer(model)
     backend.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")
     backend.train_from_iterator(repeat_pieces(counts), trainer)
@@ -95,9 +114,15 @@ def _learn(model: Any, counts: Iterable[tuple[str, int]], trainer: Any) -> Any:
 
 
 def create_bpe(
-    *, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]], split: str = "gpt2", specials: Sequence[str] = ()
+    *,
+    vocabulary: Sequence[str],
+    merges: Sequence[tuple[str, str]],
+    split: str = "gpt2",
+    specials: Sequence[str] = (),
 ) -> PipelineTokenizer:
-    """Make byte-level BPE from a vocabulary in id order and its merges, both spelled as in GPT-2's files."""
+    """Make byte-level BPE from a vocabulary in id order and its merges, both spelled as in
+    GPT-2's files.
+    """
     model = models.BPE({token: i for i, token in enumerate(vocabulary)}, list(merges))
     backend = byte_level_backend(model, split=split)
     backend.add_special_tokens(list(specials))
@@ -121,14 +146,19 @@ def train_bpe_char(
     """
     check_size(size, at_least=3)
     backend = metaspace_backend(models.BPE(unk_token=UNKNOWN))
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend.normalizer = make_normalizer(
+        form=form, lowercase=lowercase, strip_accents=strip_accents
+    )
     backend.train_from_iterator(iterate_checked(texts), _character_trainer(size, min_frequency))
     return PipelineTokenizer(backend, kind="bpe-char")
 
 
 def _character_trainer(size: int, min_frequency: int) -> Any:
     return trainers.BpeTrainer(
-        vocab_size=size, min_frequency=min_frequency, special_tokens=[PAD, UNKNOWN], show_progress=False
+        vocab_size=size,
+        min_frequency=min_frequency,
+        special_tokens=[PAD, UNKNOWN],
+        show_progress=False,
     )
 
 
@@ -145,14 +175,20 @@ def learn_bpe_char(
     check_size(size, at_least=3)
     model = _learn(models.BPE(unk_token=UNKNOWN), counts, _character_trainer(size, min_frequency))
     backend = metaspace_backend(model)
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend.normalizer = make_normalizer(
+        form=form, lowercase=lowercase, strip_accents=strip_accents
+    )
     backend.add_special_tokens([PAD, UNKNOWN])
     return PipelineTokenizer(backend, kind="bpe-char")
 
 
-def create_bpe_char(*, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]]) -> PipelineTokenizer:
+def create_bpe_char(
+    *, vocabulary: Sequence[str], merges: Sequence[tuple[str, str]]
+) -> PipelineTokenizer:
     """Make character BPE from a vocabulary in id order and its merges."""
-    model = models.BPE({token: i for i, token in enumerate(vocabulary)}, list(merges), unk_token=UNKNOWN)
+    model = models.BPE(
+        {token: i for i, token in enumerate(vocabulary)}, list(merges), unk_token=UNKNOWN
+    )
     backend = metaspace_backend(model)
     backend.add_special_tokens([token for token in (PAD, UNKNOWN) if token in vocabulary])
     return PipelineTokenizer(backend, kind="bpe-char")
@@ -163,9 +199,10 @@ def train_wordpiece(
 ) -> PipelineTokenizer:
     """Learn WordPiece pieces up to `size` tokens; inner pieces start with '##'.
 
-    lowercase=True is BERT's uncased form: it also strips accents. tokenizers' own trainer numbers the inner characters
-    in the order of a hash table, which differs from run to run and decides ties between merges; here they are numbered
-    beforehand, in code point order, so that the vocabulary is the same on every run.
+    lowercase=True is BERT's uncased form: it also strips accents. tokenizers' own trainer numbers
+    the inner characters in the order of a hash table, which differs from run to run and decides
+    ties between merges; here they are numbered beforehand, in code point order, so that the
+    vocabulary is the same on every run.
 
     >>> wordpiece = train_wordpiece(["low lower lowest"] * 5, size=60)
     >>> wordpiece.tokens(wordpiece.encode(["Lowest"])[0])
@@ -176,12 +213,18 @@ def train_wordpiece(
 
 
 def learn_wordpiece(
-    counts: Iterable[tuple[str, int]], *, size: int = 30_000, min_frequency: int = 2, lowercase: bool = True
+    counts: Iterable[tuple[str, int]],
+    *,
+    size: int = 30_000,
+    min_frequency: int = 2,
+    lowercase: bool = True,
 ) -> PipelineTokenizer:
     """Learn WordPiece from counted words."""
     check_size(size, at_least=len(BERT_SPECIALS))
     words = counts if isinstance(counts, list) else list(counts)
-    inner = [f"##{character}" for character in sorted(set().union(*(word[1:] for word, _ in words)))]
+    inner = [
+        f"##{character}" for character in sorted(set().union(*(word[1:] for word, _ in words)))
+    ]
     trainer = trainers.WordPieceTrainer(
         vocab_size=max(size, len(BERT_SPECIALS) + len(inner)),
         min_frequency=min_frequency,
@@ -190,7 +233,9 @@ def learn_wordpiece(
     )
     model = _learn(models.WordPiece(unk_token=UNKNOWN), words, trainer)
     learnt = hf.Tokenizer(model).get_vocab()
-    return create_wordpiece(vocabulary=sorted(learnt, key=learnt.__getitem__)[:size], lowercase=lowercase)
+    return create_wordpiece(
+        vocabulary=sorted(learnt, key=learnt.__getitem__)[:size], lowercase=lowercase
+    )
 
 
 def create_wordpiece(*, vocabulary: Sequence[str], lowercase: bool = True) -> PipelineTokenizer:
@@ -201,7 +246,9 @@ def create_wordpiece(*, vocabulary: Sequence[str], lowercase: bool = True) -> Pi
     """
     if UNKNOWN not in vocabulary:
         raise UsageError(f"vocabulary has no {UNKNOWN}, which WordPiece needs")
-    backend = wordpiece_backend({token: i for i, token in enumerate(vocabulary)}, lowercase=lowercase)
+    backend = wordpiece_backend(
+        {token: i for i, token in enumerate(vocabulary)}, lowercase=lowercase
+    )
     backend.add_special_tokens([token for token in BERT_SPECIALS if token in vocabulary])
     return PipelineTokenizer(backend, kind="wordpiece")
 
@@ -214,10 +261,11 @@ def train_unigram(
     form: str | None = "nfkc",
     strip_accents: bool = False,
 ) -> PipelineTokenizer:
-    """Learn a unigram language model of pieces (Kudo 2018) of at most `size` tokens, a space written as '▁'.
+    """Learn a unigram language model of pieces (Kudo 2018) of at most `size` tokens, a space
+    written as '▁'.
 
-    sentencepiece does the learning, on one thread: tokenizers' own Unigram trainer sums in the order of a hash table
-    and gives another model on every run. Needs the extra `sentencepiece`.
+    sentencepiece does the learning, on one thread: tokenizers' own Unigram trainer sums in the
+    order of a hash table and gives another model on every run. Needs the extra `sentencepiece`.
 
     >>> unigram = train_unigram(["low lower lowest"] * 5, size=30)
     >>> unigram.decode(unigram.encode(["lower low"])[0])
@@ -242,7 +290,10 @@ def learn_unigram(
 
 
 def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple[str, float]]:
-    """Train sentencepiece on words; give its (piece, log probability) pairs in id order, <pad> and <unk> first."""
+    """Train sentencepiece on words.
+
+    Give its (piece, log probability) pairs in id order, <pad> and <unk> first.
+    """
     require("sentencepiece", needed_by="training 'unigram'")
     import sentencepiece
 
@@ -269,7 +320,9 @@ def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple
         )
     except (RuntimeError, OSError) as err:
         reason = " ".join(str(err).split())
-        raise DataError(f"unigram cannot be learnt from these texts with size = {size}: {reason}") from err
+        raise DataError(
+            f"unigram cannot be learnt from these texts with size = {size}: {reason}"
+        ) from err
     learnt = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = [(learnt.id_to_piece(i), learnt.get_score(i)) for i in range(learnt.get_piece_size())]
     return [("<pad>", SPECIAL_SCORE), ("<unk>", SPECIAL_SCORE), *pieces[2:]]
@@ -278,7 +331,10 @@ def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple
 def create_unigram(
     *, vocabulary: Sequence[tuple[str, float]], unknown: str = "<unk>", normalizer: Any = None
 ) -> PipelineTokenizer:
-    """Make Unigram from (piece, log probability) pairs in id order; one of them is the unknown token."""
+    """Make Unigram from (piece, log probability) pairs in id order.
+
+    One of them is the unknown token.
+    """
     names = [piece for piece, _ in vocabulary]
     if unknown not in names:
         raise UsageError(f"vocabulary has no {unknown}, which Unigram needs")
@@ -290,6 +346,10 @@ def create_unigram(
 
 
 BPE = Kind(train=train_bpe, create=create_bpe, pieces=find_bpe, learn=learn_bpe)
-BPE_CHAR = Kind(train=train_bpe_char, create=create_bpe_char, pieces=find_bpe_char, learn=learn_bpe_char)
-WORDPIECE = Kind(train=train_wordpiece, create=create_wordpiece, pieces=find_wordpiece, learn=learn_wordpiece)
+BPE_CHAR = Kind(
+    train=train_bpe_char, create=create_bpe_char, pieces=find_bpe_char, learn=learn_bpe_char
+)
+WORDPIECE = Kind(
+    train=train_wordpiece, create=create_wordpiece, pieces=find_wordpiece, learn=learn_wordpiece
+)
 UNIGRAM = Kind(train=train_unigram, create=create_unigram, pieces=find_unigram, learn=learn_unigram)

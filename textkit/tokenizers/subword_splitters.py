@@ -1,6 +1,8 @@
-"""How subword kinds cut a text before they look for pieces: the reference's splitters, and quicker cuts for counting.
+"""How subword kinds cut a text before they look for pieces: the reference's splitters, and quicker
+cuts for counting.
 
-In: a model, options. Out: a backend with its splitter and decoder, or a function from a text to the pieces to count.
+In: a model, options. Out: a backend with its splitter and decoder, or a function from a text to the
+pieces to count.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from textkit.tokenizers.normalizers import make_normalizer
 _UPPER, _LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
 SPLITS = {
     "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    "cl100k": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    "cl100k": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
+    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
     r"|\s+(?!\S)|\s+",
     "o200k": rf"[^\r\n\p{{L}}\p{{N}}]?[{_UPPER}]*[{_LOWER}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     rf"|[^\r\n\p{{L}}\p{{N}}]?[{_UPPER}]+[{_LOWER}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
@@ -32,7 +35,8 @@ SPLITS = {
 }
 # Neither a line of sentencepiece's table nor a piece holds any of these.
 _SENTENCEPIECE_WORDS = re.compile(r"[^\0\t-\r \x1c-\x1e\x85\u2028\u2029]+").findall
-# The same cuts for ASCII alone, in the spelling of byte-level pieces: 5 times as fast as the reference's splitter.
+# The same cuts for ASCII alone, in the spelling of byte-level pieces: 5 times as fast as the
+# reference's splitter.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]").search
 _ASCII_NAMES = dict(enumerate(byte_names()[:128]))
 _GPT2_ASCII = re.compile(
@@ -44,29 +48,43 @@ _BERT_ASCII = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]").findall
 
 
 def find_bpe(
-    *, split: str = "gpt2", lowercase: bool = False, form: str | None = None, strip_accents: bool = False
+    *,
+    split: str = "gpt2",
+    lowercase: bool = False,
+    form: str | None = None,
+    strip_accents: bool = False,
 ) -> Callable[[str], list[str]]:
-    """Give the function that cuts a text into the pieces that merges stay within, bytes spelled as in GPT-2's files."""
+    """Give the function that cuts a text into the pieces that merges stay within, bytes spelled
+    as in GPT-2's files.
+    """
     backend = byte_level_backend(models.BPE(), split=split)
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend.normalizer = make_normalizer(
+        form=form, lowercase=lowercase, strip_accents=strip_accents
+    )
     normalizes = backend.normalizer is not None
 
     def find(text: str) -> list[str]:
         if normalizes or split != "gpt2":
             return split_pieces(backend, text)
         plain, rest = _part_ascii(text)
-        found = _GPT2_ASCII(plain.translate(_ASCII_NAMES) if _CONTROLS(plain) else plain.replace(" ", "Ġ"))
+        found = _GPT2_ASCII(
+            plain.translate(_ASCII_NAMES) if _CONTROLS(plain) else plain.replace(" ", "Ġ")
+        )
         return found + split_pieces(backend, rest) if rest else found
 
     return find
 
 
 def _part_ascii(text: str) -> tuple[str, str]:
-    """Part a text into its ASCII stretches and the others, cut only where every splitter here cuts: `x| y`."""
+    """Part a text into its ASCII stretches and the others, cut only where every splitter here
+    cuts: `x| y`.
+    """
     if text.isascii():
         return text, ""
     stretches = _SURE_CUTS.split(text)
-    return "".join(filter(str.isascii, stretches)), "".join(part for part in stretches if not part.isascii())
+    return "".join(filter(str.isascii, stretches)), "".join(
+        part for part in stretches if not part.isascii()
+    )
 
 
 def byte_level_backend(model: Any, *, split: str) -> hf.Tokenizer:
@@ -89,7 +107,9 @@ def find_bpe_char(
 ) -> Callable[[str], list[str]]:
     """Give the function that cuts a text into words with '▁' before them."""
     backend = metaspace_backend(models.BPE())
-    backend.normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    backend.normalizer = make_normalizer(
+        form=form, lowercase=lowercase, strip_accents=strip_accents
+    )
     return partial(split_pieces, backend)
 
 
@@ -123,7 +143,9 @@ def wordpiece_backend(vocabulary: dict[str, int], *, lowercase: bool) -> hf.Toke
 def find_unigram(
     *, lowercase: bool = False, form: str | None = "nfkc", strip_accents: bool = False
 ) -> Callable[[str], list[str]]:
-    """Give the function that cuts a text at white space: no piece holds any, and sentencepiece takes no other."""
+    """Give the function that cuts a text at white space: no piece holds any, and sentencepiece
+    takes no other.
+    """
     normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
 
     def find(text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Train or make a tokenizer of any registered kind by its name.
 
-In: a kind, texts, files or counts, options. Out: a Tokenizer, or several sizes of it from one run. Options are checked
-against what the kind takes, so a misspelt one is refused with the nearest known name.
+In: a kind, texts, files or counts, options. Out: a Tokenizer, or several sizes of it from one run.
+Options are checked against what the kind takes, so a misspelt one is refused with the nearest known
+name.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ def train(
     say: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Tokenizer:
-    """Learn a vocabulary from texts (str) or files (Path; any format that `textkit.io.corpus` reads).
+    """Learn a vocabulary from texts (str) or files (Path.
 
-    The result is the same on every run, for any order of the texts and any number of threads. options: `size` (tokens,
-    special ones included), `min_frequency`, `lowercase`, and what else the kind takes. memory_bytes: hold so much at
-    most; counts that do not fit are on disk meanwhile, and the rarest pieces are left out where the trainer has no room
-    for all. `say` is told how much fits and what was left out.
+    Any format that `textkit.io.corpus` reads).
+
+    The result is the same on every run, for any order of the texts and any number of threads.
+    options: `size` (tokens, special ones included), `min_frequency`, `lowercase`, and what else the
+    kind takes. memory_bytes: hold so much at most; counts that do not fit are on disk meanwhile,
+    and the rarest pieces are left out where the trainer has no room for all. `say` is told how much
+    fits and what was left out.
 
     >>> word = train("word", ["pride and vanity", "vanity"], size=4)
     >>> sorted(word.vocabulary, key=word.vocabulary.get)
@@ -46,8 +50,10 @@ def train(
     pieces, learn = piece_finder(kind, **options), _learner(kind)
     if say is not None:
         say(
-            f"up to {memory_bytes // counting.PIECE_BYTES:,} different pieces are counted in memory, more go to disk;"
-            f" the vocabulary is learnt from the {counting.learnable_pieces(memory_bytes):,} most frequent"
+            f"up to {memory_bytes // counting.PIECE_BYTES:,} different pieces are counted in"
+            f" memory, more go to disk;"
+            f" the vocabulary is learnt from the {counting.learnable_pieces(memory_bytes):,} most"
+            f" frequent"
         )
     counts = counting.count_texts(iterate_texts(source), pieces, memory_bytes=memory_bytes)
     return learn(counting.keep_frequent(counts, memory_bytes=memory_bytes, say=say), **options)
@@ -61,7 +67,9 @@ def train_counts(
     say: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Tokenizer:
-    """Learn a vocabulary from counts files, as `write_counts` of `textkit.tokenizers.counting` makes them."""
+    """Learn a vocabulary from counts files, as `write_counts` of `textkit.tokenizers.counting`
+    makes them.
+    """
     found: Kind = registry.resolve("tokenizer", kind)
     registry.check_options(found.train, options, what=f"tokenizer '{kind}'")
     learn = _learner(kind)
@@ -78,13 +86,17 @@ def piece_finder(kind: str, **options: Any) -> Callable[[str], list[str]]:
     found: Kind = registry.resolve("tokenizer", kind)
     _learner(kind)
     assert found.pieces is not None
-    return found.pieces(**{name: value for name, value in options.items() if name not in _NOT_DECIDING})
+    return found.pieces(
+        **{name: value for name, value in options.items() if name not in _NOT_DECIDING}
+    )
 
 
 def _learner(kind: str) -> Callable[..., Tokenizer]:
     found: Kind = registry.resolve("tokenizer", kind)
     if found.learn is None:
-        raise UsageError(f"tokenizer '{kind}' does not learn from counts; leave out --memory and --counts")
+        raise UsageError(
+            f"tokenizer '{kind}' does not learn from counts; leave out --memory and --counts"
+        )
     return found.learn
 
 
@@ -109,9 +121,11 @@ def create(kind: str, **options: Any) -> Tokenizer:
 
 
 def cut_vocabulary(tokenizer: Tokenizer, size: int) -> PipelineTokenizer:
-    """Give the smaller tokenizer that training to `size` would have given: vocabularies of a run nest.
+    """Give the smaller tokenizer that training to `size` would have given: vocabularies of a run
+    nest.
 
-    Holds for kinds that learn token after token: BPE, WordPiece, words, characters. Unigram prunes, and is refused.
+    Holds for kinds that learn token after token: BPE, WordPiece, words, characters. Unigram prunes,
+    and is refused.
 
     >>> word = train("word", ["a a a b b c"])
     >>> cut_vocabulary(word, 3).encode(["a b"]).ids.tolist()
@@ -126,15 +140,25 @@ def cut_vocabulary(tokenizer: Tokenizer, size: int) -> PipelineTokenizer:
         raise UsageError(f"size is {size}, but only {len(tokenizer.vocabulary)} tokens were learnt")
     model["vocab"] = {token: i for token, i in model["vocab"].items() if i < size}
     if "merges" in model:
-        pairs = [merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model["merges"]]
-        model["merges"] = [pair for pair in pairs if all(part in model["vocab"] for part in (*pair, "".join(pair)))]
+        pairs = [
+            merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model["merges"]
+        ]
+        model["merges"] = [
+            pair for pair in pairs if all(part in model["vocab"] for part in (*pair, "".join(pair)))
+        ]
     return PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(description)), kind=tokenizer.kind)
 
 
 def iterate_texts(source: Path | Iterable[str | Path]) -> Iterator[str]:
-    """Give the texts of a mixed list of texts and files; a lone str is refused, it might be either."""
+    """Give the texts of a mixed list of texts and files.
+
+    A lone str is refused, it might be either.
+    """
     if isinstance(source, str):
-        raise UsageError("expected a list of texts or a pathlib.Path, found one str; write [text] or Path('file.txt')")
+        raise UsageError(
+            "expected a list of texts or a pathlib.Path, found one str; write [text] or"
+            " Path('file.txt')"
+        )
     for item in [source] if isinstance(source, Path) else source:
         if isinstance(item, Path):
             from textkit.io import corpus

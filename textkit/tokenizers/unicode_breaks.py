@@ -1,13 +1,21 @@
-"""Word and grapheme boundaries of UAX 29 as regular expressions, for Python's re and for tokenizers' Oniguruma alike.
+"""Word and grapheme boundaries of UAX 29 as regular expressions, for Python's re and for
+tokenizers' Oniguruma alike.
 
-In: the character classes of unicode_tables. Out: patterns whose matches, one after the other, tile a text into exactly
-the segments of the Unicode standard (version UNICODE_VERSION; tests run its WordBreakTest and GraphemeBreakTest files).
-The rule numbers WB and GB in the comments are the standard's. Possessive quantifiers keep the time linear.
+In: the character classes of unicode_tables. Out: patterns whose matches, one after the other, tile
+a text into exactly the segments of the Unicode standard (version UNICODE_VERSION; tests run its
+WordBreakTest and GraphemeBreakTest files). The rule numbers WB and GB in the comments are the
+standard's. Possessive quantifiers keep the time linear.
 """
 
 from __future__ import annotations
 
-from textkit.tokenizers.unicode_tables import GRAPHEME, PICTOGRAPHIC, UNICODE_VERSION, WHITE_SPACE, WORD
+from textkit.tokenizers.unicode_tables import (
+    GRAPHEME,
+    PICTOGRAPHIC,
+    UNICODE_VERSION,
+    WHITE_SPACE,
+    WORD,
+)
 
 __all__ = ["ASCII_WORDS", "GRAPHEMES", "SPACE", "UNICODE_VERSION", "WORDS", "WORDS_ONLY"]
 
@@ -16,22 +24,29 @@ NARROW_SPACE = "\u202f"
 
 
 def _words(*, with_space: bool) -> str:
-    """Build the pattern of UAX 29 words; without space, white space that carries no mark matches nothing."""
+    """Build the pattern of UAX 29 words.
+
+    Without space, white space that carries no mark matches nothing.
+    """
     extend = WORD["Extend"] + WORD["Format"] + WORD["ZWJ"]
     hebrew, quote, double = WORD["Hebrew_Letter"], WORD["Single_Quote"], WORD["Double_Quote"]
     letter = WORD["ALetter"] + hebrew
     # WB4: marks, formats and joiners belong to what stands before them.
     e = f"[{extend}]*+"
-    # WB7a: a Hebrew letter takes a final single quote with it; WB7b, WB7c: and holds a double quote between two.
+    # WB7a: a Hebrew letter takes a final single quote with it; WB7b, WB7c: and holds a double quote
+    # between two.
     hebrew_end = f"[{hebrew}]{e}[{quote}]{e}(?![{letter}])"
     hebrew_atom = f"(?!{hebrew_end})[{hebrew}]{e}(?:[{double}]{e}(?=[{hebrew}]))?"
     # WB5 to WB12: letters and digits run on, over one middle mark between two of a kind.
     middle = f"(?:[{WORD['MidLetter'] + WORD['MidNumLet'] + quote}]{e}(?=[{letter}]))?"
     letters = f"(?:(?:(?:[{WORD['ALetter']}]++{e})++|{hebrew_atom}){middle})++"
     number = f"[{WORD['Numeric']}]"
-    digits = f"(?:(?:{number}{e})++(?:[{WORD['MidNum'] + WORD['MidNumLet'] + quote}]{e}(?={number}))?)++"
+    digits = (
+        f"(?:(?:{number}{e})++(?:[{WORD['MidNum'] + WORD['MidNumLet'] + quote}]{e}(?={number}))?)++"
+    )
     run, katakana = f"(?:{letters}|{digits})++", f"(?:[{WORD['Katakana']}]{e})++"
-    # WB13a, WB13b: connectors such as _ join runs of every kind. A final quote joins to nothing, Katakana to no Hebrew.
+    # WB13a, WB13b: connectors such as _ join runs of every kind. A final quote joins to nothing,
+    # Katakana to no Hebrew.
     joined = f"(?:[{WORD['ExtendNumLet']}]{e})"
     joinable = f"(?:{run}|{katakana}(?![{hebrew}]))"
     going_on = (
@@ -48,16 +63,18 @@ def _words(*, with_space: bool) -> str:
     else:
         marked = f"[{space}]++[{extend}]++|(?![{line_ends}])[{WHITE_SPACE}][{extend}]++"
         # U+202F is a connector and white space at once.
-        connectors = f"(?={NARROW_SPACE}*+[{extend}{WORD['ExtendNumLet'].replace(NARROW_SPACE, '')}]){joined}++"
+        connector = WORD["ExtendNumLet"].replace(NARROW_SPACE, "")
+        connectors = f"(?={NARROW_SPACE}*+[{extend}{connector}]){joined}++"
         rest = f"{connectors}|{marked}|[^{WHITE_SPACE}{line_ends}]{e}"
-    # Shortcuts that change no match and make English 10 times faster: an ASCII word, mark or run of spaces before an
-    # ASCII character that cannot belong to it.
+    # Shortcuts that change no match and make English 10 times faster: an ASCII word, mark or run of
+    # spaces before an ASCII character that cannot belong to it.
     quiet = "[ -&(-+\\-/<-@\\[-\\^`{-~\\n]"
-    shortcuts = (
-        f"[A-Za-z0-9]++(?={quiet}|[,.:;'](?:{quiet}|(?![\\s\\S]))|(?![\\s\\S]))|[!-/:-@\\[-\\^`{{-~](?=[ -~\\n])"
-    )
+    end = "(?![\\s\\S])"
+    shortcuts = f"[A-Za-z0-9]++(?={quiet}|[,.:;'](?:{quiet}|{end})|{end})"
+    shortcuts += "|[!-/:-@\\[-\\^`{-~](?=[ -~\\n])"
     shortcuts += "| ++(?=[!-~])" if with_space else ""
-    # WB3c: a joiner holds on to a following pictograph, whatever stood before it; one that is a letter goes on as such.
+    # WB3c: a joiner holds on to a following pictograph, whatever stood before it; one that is a
+    # letter goes on as such.
     pictograph = f"(?=[{PICTOGRAPHIC}])(?:(?=[{letter}]){going_on}|[{PICTOGRAPHIC}]{e})"
     return f"{shortcuts}|(?:{word}|{flags}|{rest})(?:(?<={WORD['ZWJ']}){pictograph})*+"
 

@@ -1,8 +1,8 @@
 """Character classes of Unicode 15.0, as ranges for the inside of a regex character class.
 
-Made by scripts/make_unicode_tables.py from the Unicode Character Database; do not edit. WORD: Word_Break (UAX 29,
-table 3); GRAPHEME: Grapheme_Cluster_Break (table 2); PICTOGRAPHIC: Extended_Pictographic (UTS 51); WHITE_SPACE
-(PropList). This file is long because it is data.
+Made by scripts/make_unicode_tables.py from the Unicode Character Database; do not edit. WORD:
+Word_Break (UAX 29, table 3); GRAPHEME: Grapheme_Cluster_Break (table 2); PICTOGRAPHIC:
+Extended_Pictographic (UTS 51); WHITE_SPACE (PropList). This file is long because it is data.
 """
 
 UNICODE_VERSION = "15.0"
@@ -168,7 +168,9 @@ WORD = {
     ),
     "LF": ("\\x0a"),
     "MidLetter": ("\\x3a\u00b7\u0387\u055f\u05f4\u2027\ufe13\ufe55\uff1a"),
-    "MidNum": ("\\x2c\\x3b\u037e\u0589\u060c-\u060d\u066c\u07f8\u2044\ufe10\ufe14\ufe50\ufe54\uff0c\uff1b"),
+    "MidNum": (
+        "\\x2c\\x3b\u037e\u0589\u060c-\u060d\u066c\u07f8\u2044\ufe10\ufe14\ufe50\ufe54\uff0c\uff1b"
+    ),
     "MidNumLet": ("\\x2e\u2018-\u2019\u2024\ufe52\uff07\uff0e"),
     "Newline": ("\\x0b-\\x0c\u0085\u2028-\u2029"),
     "Numeric": (

@@ -1,4 +1,5 @@
-"""Word tokenizers: `word` (also called `unicode`: UAX 29), `whitespace`, and `regex` with the user's own pattern.
+"""Word tokenizers: `word` (also called `unicode`: UAX 29), `whitespace`, and `regex` with the
+user's own pattern.
 
 In: texts to learn from, or a word list. Out: a PipelineTokenizer. The first two are
 no more than a pattern.
@@ -10,7 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from textkit.tokenizers.base import Kind, PipelineTokenizer
-from textkit.tokenizers.lookup import create_lookup, find_lookup, learn_lookup, pattern_kind, train_lookup
+from textkit.tokenizers.lookup import (
+    create_lookup,
+    find_lookup,
+    learn_lookup,
+    pattern_kind,
+    train_lookup,
+)
 from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.patterns import cutter, portable
 from textkit.tokenizers.unicode_breaks import WORDS_ONLY
@@ -28,16 +35,25 @@ def train_regex(
 ) -> PipelineTokenizer:
     r"""Learn the most frequent matches of a pattern; what it does not match is no token.
 
-    pattern: as Python's `re` reads it, and \p{L} with the other general categories; no reference back to a group. It is
-    kept in the form that `patterns.portable` writes, so that every tool finds the same matches. One that may read far
-    ahead and then fail has a time limit for each text, and needs the extra `regex`.
+    pattern: as Python's `re` reads it, and \p{L} with the other general categories; no reference
+    back to a group. It is kept in the form that `patterns.portable` writes, so that every tool
+    finds the same matches. One that may read far ahead and then fail has a time limit for each
+    text, and needs the extra `regex`.
 
     >>> tok = train_regex(["a-b c"], pattern=r"[a-z]+")
     >>> tok.encode(["b-a"], spans=True).spans.tolist()
     [[0, 1], [2, 3]]
     """
     options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return train_lookup("regex", check_pattern(pattern), None, texts, size=size, min_frequency=min_frequency, **options)
+    return train_lookup(
+        "regex",
+        check_pattern(pattern),
+        None,
+        texts,
+        size=size,
+        min_frequency=min_frequency,
+        **options,
+    )
 
 
 def find_regex(*, pattern: str, **options: Any) -> Callable[[str], list[str]]:
@@ -45,7 +61,9 @@ def find_regex(*, pattern: str, **options: Any) -> Callable[[str], list[str]]:
     return find_lookup(check_pattern(pattern), **options)
 
 
-def learn_regex(counts: Iterable[tuple[str, int]], *, pattern: str, **options: Any) -> PipelineTokenizer:
+def learn_regex(
+    counts: Iterable[tuple[str, int]], *, pattern: str, **options: Any
+) -> PipelineTokenizer:
     """Take the most frequent of counted matches; options are those of train_regex."""
     return learn_lookup("regex", check_pattern(pattern), None, counts, **options)
 
@@ -68,7 +86,7 @@ def check_pattern(pattern: str) -> str:
 
     >>> check_pattern(r"(\d)\1")
     Traceback (most recent call last):
-    textkit.errors.UsageError: pattern '(\\d)\\1' has a reference back to a group, which a tokenizer cannot run ...
+    textkit.errors.UsageError: pattern '(\\d)\\1' has a reference back to a group, which a ...
     """
     written = portable(pattern)
     cutter(written)

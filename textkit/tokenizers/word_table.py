@@ -1,8 +1,9 @@
 """The table engine: words that another engine has encoded before are looked up, not encoded again.
 
-In: an engine, and a tokenizer.json whose ids of a text are the ids of its words one after the other; a word here goes
-up to the next space and has the space before it. Out: an Engine, several times as fast on text whose words come again,
-with spans too and in any script that puts spaces between words. `certify` still has to hold it to the reference.
+In: an engine, and a tokenizer.json whose ids of a text are the ids of its words one after the
+other; a word here goes up to the next space and has the space before it. Out: an Engine, several
+times as fast on text whose words come again, with spans too and in any script that puts spaces
+between words. `certify` still has to hold it to the reference.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ LONGEST = 64
 CHUNK_CHARACTERS = 1 << 16
 # The reference's results for so many words take a few MB.
 WORDS_A_CALL = 20_000
-# From this many new words on, a table whose words are new more often than one time in four is of no use.
+# From this many new words on, a table whose words are new more often than one time in four is of no
+# use.
 TRIAL = 100_000
 
-# A word ends before a space, unless the character before that space is one of these: white space, controls and format
-# characters, and what sentencepiece's tables make a space of.
+# A word ends before a space, unless the character before that space is one of these: white space,
+# controls and format characters, and what sentencepiece's tables make a space of.
 _UNSURE = (
     r"\s\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\u2581\ufeff\ufff0-\uffff"
@@ -51,8 +53,9 @@ def _words_pattern(unsure: str) -> str:
 _WORDS = re.compile(_words_pattern(_UNSURE)).findall
 _WORDS_ASCII = re.compile(_words_pattern(r"\x00- \x7f")).findall
 _SURE_END = re.compile(rf"[^{_UNSURE}]\Z").search
-# A table of sentencepiece may take marks with the white space before them, which then stands before the next space. The
-# reference knows marks of later years than our tables: whatever is no letter, digit or common sign may be one.
+# A table of sentencepiece may take marks with the white space before them, which then stands before
+# the next space. The reference knows marks of later years than our tables: whatever is no letter,
+# digit or common sign may be one.
 _NO_MARKS = r"\w!-~\u00a1-\u02ff\u2010-\u20cf\u2100-\u2bff\u3000-\u303f\uff01-\uffee"
 _MARKED_SPACE = re.compile(
     rf"(?! )[{_UNSURE}](?:[{GRAPHEME['Extend']}{GRAPHEME['SpacingMark']}]|[^{_NO_MARKS}{_UNSURE}])"
@@ -61,12 +64,23 @@ _BEYOND = re.compile(r"[^\0-\uffff]").search
 
 _SPLITTERS_AT_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace"}
 _PATTERNS_AT_SPACES = {*SPLITS.values(), unicode_breaks.WORDS_ONLY, NOT_SPACE}
-_LOCAL_NORMALIZERS = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents", "BertNormalizer", "Precompiled"}
+_LOCAL_NORMALIZERS = {
+    "Lowercase",
+    "NFC",
+    "NFD",
+    "NFKC",
+    "NFKD",
+    "StripAccents",
+    "BertNormalizer",
+    "Precompiled",
+}
 _LOCAL_NORMALIZERS |= {"Strip", "Prepend"}  # at the ends of a text, for which CONTEXT makes up
 _SPACE_PATTERNS = {" {2,}", r"\s+", r"\A +| +\z"}
-# A word that follows another is encoded behind this, so that nothing takes it for the start of a text.
+# A word that follows another is encoded behind this, so that nothing takes it for the start of a
+# text.
 CONTEXT = "."
-# Marks a first word that starts with a space, to tell it from one that follows; texts here hold no lone surrogates.
+# Marks a first word that starts with a space, to tell it from one that follows; texts here hold no
+# lone surrogates.
 FIRST = "\udfff"
 
 
@@ -82,7 +96,9 @@ class WordTableEngine:
         self._n_seen = self._n_new = 0
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        parts = [self._encode(part, spans=spans) for part in chunks(texts, n_characters=CHUNK_CHARACTERS)]
+        parts = [
+            self._encode(part, spans=spans) for part in chunks(texts, n_characters=CHUNK_CHARACTERS)
+        ]
         return parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
 
     def _encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
@@ -108,7 +124,9 @@ class WordTableEngine:
             codes[unknown] = table.find(new)
             known = np.diff(offsets_of((codes < 0).astype(np.int64))[firsts]) == 0
             if not known.all():
-                return encode_split(texts, known.tolist(), self._encode, self._inner.encode, spans=spans)
+                return encode_split(
+                    texts, known.tolist(), self._encode, self._inner.encode, spans=spans
+                )
         self._n_seen += len(words)
         return table.gather(codes, firsts, spans=spans)
 
@@ -137,10 +155,14 @@ class WordTableEngine:
             self._learning.release()
 
     def _encode_following(self, words: list[str]) -> tuple[list[str], TokenBatch]:
-        """Encode words that stand between others as one text, which costs the engine a third of what words cost."""
+        """Encode words that stand between others as one text, which costs the engine a third of
+        what words cost.
+        """
         batch = self._inner.encode([CONTEXT, CONTEXT + "".join(words)], spans=True)
         assert batch.spans is not None
-        starts = len(CONTEXT) + offsets_of(np.fromiter(map(len, words), dtype=np.int64, count=len(words)))
+        starts = len(CONTEXT) + offsets_of(
+            np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+        )
         spans = batch.spans[2 * int(batch.lengths[0]) :]
         owner = np.searchsorted(starts, spans[:, 0], side="right") - 1
         offsets = offsets_of(np.bincount(owner, minlength=len(words)))
@@ -148,10 +170,15 @@ class WordTableEngine:
         n_cut = np.zeros(len(words), dtype=np.int32)
         return words, TokenBatch(batch.ids[2 * int(batch.lengths[0]) :], offsets, edges, n_cut)
 
-    def _encode_apart(self, words: list[str], *, before: str, after: str) -> tuple[list[str], TokenBatch]:
-        """Encode words each in a text of its own; leave out those that move the spans of what comes after them.
+    def _encode_apart(
+        self, words: list[str], *, before: str, after: str
+    ) -> tuple[list[str], TokenBatch]:
+        """Encode words each in a text of its own.
 
-        Where the reference's table of characters removes what a text begins with, every span is so much too low.
+        Leave out those that move the spans of what comes after them.
+
+        Where the reference's table of characters removes what a text begins with, every span is so
+        much too low.
         """
         texts = [before + word.removeprefix(FIRST) + after for word in words]
         batch = self._inner.encode([CONTEXT, CONTEXT + after, *texts], spans=True)
@@ -170,7 +197,9 @@ class WordTableEngine:
         offsets = offsets_of(rows.lengths - n_before - n_after)
         edges = rows.spans[inside] - np.int32(len(before))
         n_cut = np.zeros(len(kept), dtype=np.int32)
-        return [words[i] for i in kept.tolist()], TokenBatch(rows.ids[inside], offsets, edges, n_cut)
+        return [words[i] for i in kept.tolist()], TokenBatch(
+            rows.ids[inside], offsets, edges, n_cut
+        )
 
 
 class _Table:
@@ -188,7 +217,9 @@ class _Table:
 
     def find(self, words: Sequence[str]) -> NDArray[np.int64]:
         """Give the number of every word, -1 for those that are not here."""
-        return np.fromiter(map(self._codes.get, words, repeat(-1)), dtype=np.int64, count=len(words))
+        return np.fromiter(
+            map(self._codes.get, words, repeat(-1)), dtype=np.int64, count=len(words)
+        )
 
     def add(self, words: Sequence[str], batch: TokenBatch) -> None:
         """Append words that are not here, with their tokens; only then can they be found."""
@@ -203,15 +234,25 @@ class _Table:
         self._spans[token:end] = batch.spans  # type: ignore[assignment]
         self._codes.update(zip(words, range(first, last), strict=True))
 
-    def gather(self, codes: NDArray[np.int64], rows: NDArray[np.int64], *, spans: bool) -> TokenBatch:
-        """Put the tokens of words one after the other. rows: (n_rows + 1,) first word of every row."""
+    def gather(
+        self, codes: NDArray[np.int64], rows: NDArray[np.int64], *, spans: bool
+    ) -> TokenBatch:
+        """Put the tokens of words one after the other.
+
+        Rows: (n_rows + 1,) first word of every row.
+        """
         positions, tokens = gather_positions(self._starts, codes)
         edges = None
         if spans:
             characters = offsets_of(self._sizes[codes])
             starts = characters[:-1] - np.repeat(characters[rows[:-1]], np.diff(rows))
-            edges = self._spans.take(positions, axis=0) + np.repeat(starts.astype(np.int32), np.diff(tokens))[:, None]
-        return TokenBatch(self._ids[positions], tokens[rows], edges, np.zeros(len(rows) - 1, dtype=np.int32))
+            edges = (
+                self._spans.take(positions, axis=0)
+                + np.repeat(starts.astype(np.int32), np.diff(tokens))[:, None]
+            )
+        return TokenBatch(
+            self._ids[positions], tokens[rows], edges, np.zeros(len(rows) - 1, dtype=np.int32)
+        )
 
 
 def _grown(column: NDArray[Any], size: int) -> NDArray[Any]:
@@ -226,7 +267,8 @@ def _grown(column: NDArray[Any], size: int) -> NDArray[Any]:
 def split_words(text: str) -> list[str] | None:
     """Cut a text before the spaces where every splitter cuts; None where that is not sure.
 
-    Every word but the first starts with a space; the first does not: it is marked with FIRST where the text does.
+    Every word but the first starts with a space; the first does not: it is marked with FIRST where
+    the text does.
 
     >>> split_words("To be,  or not")
     ['To', ' be,', '  or', ' not']
@@ -250,7 +292,8 @@ def split_words(text: str) -> list[str] | None:
 def is_cut_at_spaces(description: dict[str, Any]) -> bool:
     """Tell whether the ids of a text are those of its words, by what stands in the tokenizer.json.
 
-    >>> is_cut_at_spaces({"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "model": {}})
+    >>> splitter = {"type": "WhitespaceSplit"}
+    >>> is_cut_at_spaces({"normalizer": None, "pre_tokenizer": splitter, "model": {}})
     True
     """
     if description["model"].get("dropout"):
@@ -291,4 +334,6 @@ def _splits_at_spaces(step: dict[str, Any]) -> bool:
 
 
 def _is_within_words(pattern: str | None) -> bool:
-    return pattern is not None and patterns.is_portable(pattern) and not patterns.reads_spaces(pattern)
+    return (
+        pattern is not None and patterns.is_portable(pattern) and not patterns.reads_spaces(pattern)
+    )

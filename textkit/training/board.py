@@ -19,12 +19,20 @@ class Board:
 
     def step(self, step: Step) -> None:
         """Log one step."""
-        for name, value in (("loss", step.loss), ("lr", step.lr), ("tokens_per_second", step.tokens_per_second)):
+        for name, value in (
+            ("loss", step.loss),
+            ("lr", step.lr),
+            ("tokens_per_second", step.tokens_per_second),
+        ):
             self._writer.add_scalar(f"train/{name}", value, step.done)
 
     def epoch(self, epoch: Epoch) -> None:
         """Log one epoch, and flush."""
-        for name, value in {"train_loss": epoch.train_loss, "loss": epoch.valid_loss, **epoch.scores}.items():
+        for name, value in {
+            "train_loss": epoch.train_loss,
+            "loss": epoch.valid_loss,
+            **epoch.scores,
+        }.items():
             self._writer.add_scalar(f"valid/{name}", value, epoch.epoch)
         self._writer.flush()
 

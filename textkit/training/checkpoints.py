@@ -1,7 +1,9 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped; JSON and safetensors, hashed, atomic.
+"""Checkpoints: all that a training needs to go on as if it had never stopped.
 
-A checkpoint is a folder `step-000000123` with `tensors.safetensors`, `state.json` and a manifest. The newest two are
-kept: when the newest is damaged the one before is taken, and the damage is said.
+JSON and safetensors, hashed, atomic.
+
+A checkpoint is a folder `step-000000123` with `tensors.safetensors`, `state.json` and a manifest.
+The newest two are kept: when the newest is damaged the one before is taken, and the damage is said.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ _FREE_KEYS = ("time_limit", "checkpoint_seconds")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """parts: tensors of the network, the optimiser's slots and so on, by part and name. state: all else, as JSON."""
+    """parts: tensors of the network, the optimiser's slots and so on, by part and name.
+
+    State: all else, as JSON.
+    """
 
     parts: dict[str, dict[str, Tensor]]
     state: dict[str, Any]
@@ -57,7 +62,9 @@ def save(folder: Path, checkpoint: Checkpoint, *, step: int) -> Path:
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Give the newest whole checkpoint, or None, and a line for each damaged one that was passed over."""
+    """Give the newest whole checkpoint, or None, and a line for each damaged one that was passed
+    over.
+    """
     problems: list[str] = []
     for path in _folders(folder):
         try:
@@ -85,17 +92,28 @@ def newest(folder: Path) -> Path | None:
 def identity(recipe: dict[str, Any], *, rows: str, valid_rows: str) -> dict[str, Any]:
     """Name what a checkpoint belongs to: the recipe, and the fingerprints of the encoded rows."""
     training = {key: value for key, value in recipe["training"].items() if key not in _FREE_KEYS}
-    return {"recipe": {**recipe, "training": training}, "training rows": rows, "validation rows": valid_rows}
+    return {
+        "recipe": {**recipe, "training": training},
+        "training rows": rows,
+        "validation rows": valid_rows,
+    }
 
 
 def check_identity(found: dict[str, Any], expected: dict[str, Any]) -> None:
     """Refuse to go on with other rows or another recipe, and name what differs."""
     then, now = flatten(found["recipe"]), flatten(expected["recipe"])
-    changed = [f"{key} was {then.get(key)!r} and is {now.get(key)!r}" for key in now if then.get(key) != now[key]]
+    changed = [
+        f"{key} was {then.get(key)!r} and is {now.get(key)!r}"
+        for key in now
+        if then.get(key) != now[key]
+    ]
     rows = ("training rows", "validation rows")
     changed += [f"the {name} have changed" for name in rows if found[name] != expected[name]]
     if changed:
-        raise UsageError(f"cannot go on from the checkpoint: {'; '.join(changed)}; start a new run with another -o")
+        raise UsageError(
+            f"cannot go on from the checkpoint: {'; '.join(changed)}; start a new run with another"
+            f" -o"
+        )
 
 
 def _folders(folder: Path) -> list[Path]:

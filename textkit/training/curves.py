@@ -1,7 +1,8 @@
 """Learning curves: the lines of a run's metrics.jsonl as a picture.
 
-In: metrics.jsonl, a line an epoch with `epoch`, `train_loss`, `valid_loss`, scores as `valid_NAME` and maybe `lr`. Out:
-a PNG: losses above, scores below, the learning rate at the bottom where it changes.
+In: metrics.jsonl, a line an epoch with `epoch`, `train_loss`, `valid_loss`, scores as `valid_NAME`
+and maybe `lr`. Out: a PNG: losses above, scores below, the learning rate at the bottom where it
+changes.
 """
 
 from __future__ import annotations
@@ -24,16 +25,23 @@ def draw_curves(metrics_path: str | Path, png_path: str | Path) -> None:
     Raises DataError for a file without lines, or a line that is no JSON object with an epoch.
 
     >>> line = '{"epoch": %d, "train_loss": %f, "valid_loss": 0.8, "valid_accuracy": 0.7}'
-    >>> _ = Path("metrics.jsonl").write_text("".join(line % (i, 1 / i) + chr(10) for i in (1, 2, 3)), encoding="utf-8")
+    >>> lines = "".join(line % (i, 1 / i) + chr(10) for i in (1, 2, 3))
+    >>> _ = Path("metrics.jsonl").write_text(lines, encoding="utf-8")
     >>> draw_curves("metrics.jsonl", "curves.png")
     >>> Path("curves.png").read_bytes()[1:4]
     b'PNG'
     """
     rows = read_metrics(metrics_path)
     losses = [name for name in ("train_loss", "valid_loss") if any(name in row for row in rows)]
-    scores = sorted({name for row in rows for name in row if name.startswith("valid_")} - {"valid_loss"})
+    scores = sorted(
+        {name for row in rows for name in row if name.startswith("valid_")} - {"valid_loss"}
+    )
     rates = sorted({row["lr"] for row in rows if "lr" in row})
-    groups = [(losses, "loss"), (scores, "score"), (["lr"] if len(rates) > 1 else [], "learning rate")]
+    groups = [
+        (losses, "loss"),
+        (scores, "score"),
+        (["lr"] if len(rates) > 1 else [], "learning rate"),
+    ]
     shown = [(names, title) for names, title in groups if names]
     if not shown:
         raise DataError("no line has a loss or a score to draw", where=str(metrics_path))
@@ -56,7 +64,8 @@ def draw_curves(metrics_path: str | Path, png_path: str | Path) -> None:
 def read_metrics(path: str | Path) -> list[dict[str, float]]:
     """Read the numbers of each line; values that are no numbers are left out.
 
-    >>> _ = Path("m.jsonl").write_text('{"epoch": 1, "train_loss": 0.5, "note": "x"}', encoding="utf-8")
+    >>> line = '{"epoch": 1, "train_loss": 0.5, "note": "x"}'
+    >>> _ = Path("m.jsonl").write_text(line, encoding="utf-8")
     >>> read_metrics("m.jsonl")
     [{'epoch': 1, 'train_loss': 0.5}]
     """
@@ -82,15 +91,24 @@ def _draw(axes: Any, rows: list[dict[str, float]], name: str, colour: str) -> No
     values = [row.get(name, math.nan) for row in rows]
     style = "--" if name == "train_loss" else "-"
     label = plain(name.replace("_", " "), 28)
-    axes.plot(epochs, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.6, label=label)
-    known = [(value, epoch) for value, epoch in zip(values, epochs, strict=True) if not math.isnan(value)]
+    axes.plot(
+        epochs, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.6, label=label
+    )
+    known = [
+        (value, epoch) for value, epoch in zip(values, epochs, strict=True) if not math.isnan(value)
+    ]
     if known and name.startswith("valid_"):
         falling = name in ("valid_loss", "valid_mae")
         value, epoch = min(known) if falling else max(known, key=lambda pair: (pair[0], -pair[1]))
         axes.plot(epoch, value, "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
         offset = (0, -14) if falling else (0, 7)
         axes.annotate(
-            f"{value:.3f}", (epoch, value), xytext=offset, textcoords="offset points", ha="center", fontsize=8
+            f"{value:.3f}",
+            (epoch, value),
+            xytext=offset,
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
         )
 
 

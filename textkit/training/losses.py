@@ -1,7 +1,7 @@
 """Losses: logits and targets of a batch -> one loss a row and one weight a row, for every task.
 
-A batch's loss is the weighted sum of its rows' losses over the sum of the weights of the whole step, so that batches,
-accumulated batches and batches spread over processes give the same gradient.
+A batch's loss is the weighted sum of its rows' losses over the sum of the weights of the whole
+step, so that batches, accumulated batches and batches spread over processes give the same gradient.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from textkit.recipe import TrainingSection
 
 
 def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSection) -> Tensor:
-    """Compute (batch,) losses: cross-entropy, binary cross-entropy or squared error, smoothed or focal as asked.
+    """Compute (batch,) losses: cross-entropy, binary cross-entropy or squared error, smoothed or
+    focal as asked.
 
     logits: (batch, n_classes). targets: (batch,) int64, or (batch, n_classes) float.
     """
@@ -43,28 +44,33 @@ def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSec
 
 
 def disagreements(task: Task, first: Tensor, second: Tensor) -> Tensor:
-    """Compute (batch,) how far apart two passes over the same rows are, for R-Drop (Liang et al. 2021).
+    """Compute (batch,) how far apart two passes over the same rows are, for R-Drop (Liang et al.
 
-    The mean of both Kullback-Leibler divergences, of a label each in multi-label; of numbers their squared distance.
-    first, second: (batch, n_outputs).
+    2021).
 
-    >>> disagreements("single-label", torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 3.0]])).abs().item() < 1e-6
+    The mean of both Kullback-Leibler divergences, of a label each in multi-label; of numbers their
+    squared distance. first, second: (batch, n_outputs).
+
+    >>> first, second = torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 3.0]])
+    >>> disagreements("single-label", first, second).abs().item() < 1e-6
     True
     """
     if task == "regression":
         return (first - second).square().mean(dim=1)
     if task == "multi-label":
-        # Between two coins: the difference of their probabilities times the difference of their logits.
+        # Between two coins: the difference of their probabilities times the difference of their
+        # logits.
         return ((first.sigmoid() - second.sigmoid()) * (first - second)).mean(dim=1) / 2
     p, q = first.log_softmax(dim=1), second.log_softmax(dim=1)
     return ((p.exp() - q.exp()) * (p - q)).sum(dim=1) / 2
 
 
 def row_weights(task: Task, targets: NDArray[Any], section: TrainingSection) -> NDArray[np.float32]:
-    """Give the weight of every training row: (n_rows,) float32, 1 unless class_weights = "balanced".
+    """Give the weight of every training row: (n_rows,) float32, 1 unless class_weights =
+    "balanced".
 
-    A balanced row weighs n_rows / (n_classes * rows of its class), as scikit-learn has it; a row with several labels
-    weighs the mean of theirs.
+    A balanced row weighs n_rows / (n_classes * rows of its class), as scikit-learn has it; a row
+    with several labels weighs the mean of theirs.
     """
     if section.class_weights == "none" or task == "regression":
         return np.ones(len(targets), dtype=np.float32)

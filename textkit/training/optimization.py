@@ -1,4 +1,6 @@
-"""Optimisers and learning rates: which weights move, how far, and when. Everything is a pure function of the recipe.
+"""Optimisers and learning rates: which weights move, how far, and when.
+
+Everything is a pure function of the recipe.
 
 The rate is a function of the progress alone, so a resumed training needs no scheduler's state.
 """
@@ -26,9 +28,12 @@ LOWEST_SHARE = 1e-6
 
 
 def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.Optimizer:
-    """Make AdamW or SGD with momentum; biases and norms do not decay; an encoder may have a rate of its own.
+    """Make AdamW or SGD with momentum; biases and norms do not decay.
 
-    Every group has `share`: its rate divided by the recipe's. Raises UsageError for a layer_decay without layers.
+    An encoder may have a rate of its own.
+
+    Every group has `share`: its rate divided by the recipe's. Raises UsageError for a layer_decay
+    without layers.
     """
     depths = _depths(network) if section.layer_decay < 1 else {}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -41,11 +46,15 @@ def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.
         decay = section.weight_decay if weight.ndim > 1 else 0.0
         groups.setdefault((share, decay), []).append(weight)
     settings = [
-        {"params": weights, "weight_decay": decay, "share": share} for (share, decay), weights in groups.items()
+        {"params": weights, "weight_decay": decay, "share": share}
+        for (share, decay), weights in groups.items()
     ]
     if section.optimizer == "sgd":
-        return _without_wrappers(torch.optim.SGD)(settings, lr=section.lr, momentum=section.momentum)
-    # fused: one pass over each weight instead of ten, which is most of a step where a table is large.
+        return _without_wrappers(torch.optim.SGD)(
+            settings, lr=section.lr, momentum=section.momentum
+        )
+    # fused: one pass over each weight instead of ten, which is most of a step where a table is
+    # large.
     return _without_wrappers(torch.optim.AdamW)(settings, lr=section.lr, fused=True)
 
 
@@ -53,15 +62,20 @@ def _depths(network: nn.Module) -> Mapping[nn.Parameter, int]:
     """Give how many layers stand above each weight of the network's encoder."""
     encoder = network.get_submodule("members.0.encoder")
     if not hasattr(encoder, "depths"):
-        raise UsageError("training.layer_decay is for the encoder 'pretrained', whose layers know something already")
+        raise UsageError(
+            "training.layer_decay is for the encoder 'pretrained', whose layers know something"
+            " already"
+        )
     return encoder.depths()  # type: ignore[no-any-return, operator]
 
 
 def _without_wrappers(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
-    """Give an optimiser's class without the wrappers that import torch's compiler at their first call.
+    """Give an optimiser's class without the wrappers that import torch's compiler at their first
+    call.
 
-    The wrappers matter only under torch.compile of the optimiser itself, which we never do; the import takes 1.4 s of
-    processor time, half as much again as torch's own (`python -X importtime`, torch 2.13).
+    The wrappers matter only under torch.compile of the optimiser itself, which we never do; the
+    import takes 1.4 s of processor time, half as much again as torch's own (`python -X importtime`,
+    torch 2.13).
     """
     names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
     methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in names}
@@ -70,7 +84,9 @@ def _without_wrappers(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.
 
 
 def rate_factor(section: TrainingSection, progress: float, scores: Sequence[float] = ()) -> float:
-    """Give the learning rate's factor. progress: 0 to 1 of the epochs; scores: of the epochs so far, higher is better.
+    """Give the learning rate's factor. progress: 0 to 1 of the epochs.
+
+    Scores: of the epochs so far, higher is better.
 
     >>> section = TrainingSection(schedule="linear", warmup=0.5)
     >>> [rate_factor(section, progress) for progress in (0.25, 0.5, 0.75)]
@@ -79,7 +95,11 @@ def rate_factor(section: TrainingSection, progress: float, scores: Sequence[floa
     rising = section.warmup or (RISING_SHARE if section.schedule == "one-cycle" else 0.0)
     if progress < rising:
         share = progress / rising
-        return 0.04 + 0.96 * (1 - math.cos(math.pi * share)) / 2 if section.schedule == "one-cycle" else share
+        return (
+            0.04 + 0.96 * (1 - math.cos(math.pi * share)) / 2
+            if section.schedule == "one-cycle"
+            else share
+        )
     share = (progress - rising) / (1 - rising)
     if section.schedule == "linear":
         return 1 - share

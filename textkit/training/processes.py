@@ -8,7 +8,11 @@ from torch import distributed
 
 def is_several() -> bool:
     """Tell whether this is one of several processes, as torchrun starts them."""
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and distributed.get_world_size() > 1
+    )
 
 
 def any_rank(flag: bool) -> bool:
@@ -24,7 +28,11 @@ def sum_over_ranks(value: float) -> float:
     """Add up a number over the ranks, in float64 where the device has it."""
     if not is_several():
         return value
-    device = torch.device("cuda", torch.cuda.current_device()) if distributed.get_backend() == "nccl" else "cpu"
+    device = (
+        torch.device("cuda", torch.cuda.current_device())
+        if distributed.get_backend() == "nccl"
+        else "cpu"
+    )
     total = torch.tensor(value, dtype=torch.float64, device=device)
     distributed.all_reduce(total)
     return float(total.item())

@@ -1,1 +1,4 @@
-"""Word -> row tables: any format opened, neighbours, index, coverage, plots, training; numpy alone."""
+"""Word -> row tables: any format opened, neighbours, index, coverage, plots, training.
+
+Numpy alone.
+"""

@@ -1,6 +1,8 @@
-"""How much of a vocabulary vectors cover: share of its words, share of their occurrences, and what is missing.
+"""How much of a vocabulary vectors cover: share of its words, share of their occurrences, and what
+is missing.
 
-In: Vectors, a tokenizer, and how often each of its ids occurs where that is known. Out: a Coverage, to print or keep.
+In: Vectors, a tokenizer, and how often each of its ids occurs where that is known. Out: a Coverage,
+to print or keep.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from textkit.vectors.table import Vectors
 
 N_MISSING = 20
-# How byte-level BPE and Unigram write the space before a word; their piece ' king' is the word 'king'.
+# How byte-level BPE and Unigram write the space before a word; their piece ' king' is the word
+# 'king'.
 _SPACE_MARKS = ("Ġ", "▁")
 
 
@@ -28,9 +31,9 @@ _SPACE_MARKS = ("Ġ", "▁")
 class Coverage:
     """How many words of a vocabulary have vectors; occurrences are None where no counts were given.
 
-    n_folded: further words that are known in lower case only; the embedding layer takes those vectors too. missing: the
-    most frequent words without a vector as they are spelled, with their counts; without counts, the first of the
-    vocabulary.
+    n_folded: further words that are known in lower case only; the embedding layer takes those
+    vectors too. missing: the most frequent words without a vector as they are spelled, with their
+    counts; without counts, the first of the vocabulary.
     """
 
     n_words: int
@@ -72,16 +75,21 @@ class Coverage:
         if self.n_folded:
             text += f"; {self.n_folded:,} more in lower case"
         if self.missing:
-            shown = (word if count is None else f"{word} ({count:,})" for word, count in self.missing)
+            shown = (
+                word if count is None else f"{word} ({count:,})" for word, count in self.missing
+            )
             text += f"\nmissing: {', '.join(shown)}"
         return text
 
 
-def measure_coverage(vectors: Vectors, tokenizer: Tokenizer, *, counts: npt.ArrayLike | None = None) -> Coverage:
+def measure_coverage(
+    vectors: Vectors, tokenizer: Tokenizer, *, counts: npt.ArrayLike | None = None
+) -> Coverage:
     """Compare a tokenizer's vocabulary, its special tokens left aside, with the words of vectors.
 
-    counts: (n_ids,) how often each id occurs, as np.bincount(batch.ids, minlength=len(vocabulary)) gives. A word counts
-    as it is spelled. In a subword vocabulary a piece that begins with a space is compared without it.
+    counts: (n_ids,) how often each id occurs, as np.bincount(batch.ids, minlength=len(vocabulary))
+    gives. A word counts as it is spelled. In a subword vocabulary a piece that begins with a space
+    is compared without it.
 
     >>> from textkit import Vectors, tokenizers
     >>> tok = tokenizers.create("word", vocabulary=["king", "reigns", "Queen"])
@@ -94,8 +102,15 @@ def measure_coverage(vectors: Vectors, tokenizer: Tokenizer, *, counts: npt.Arra
     special = _special_ids(tokenizer)
     entries = sorted((i, name) for name, i in tokenizer.vocabulary.items() if i not in special)
     ids = np.array([i for i, _ in entries], np.int64)
-    words = [tokenizer.decode([i]).strip() if name[:1] in _SPACE_MARKS and name[1:] else name for i, name in entries]
-    occurrences = None if counts is None else _count(counts, n_ids=max(tokenizer.vocabulary.values(), default=-1) + 1)
+    words = [
+        tokenizer.decode([i]).strip() if name[:1] in _SPACE_MARKS and name[1:] else name
+        for i, name in entries
+    ]
+    occurrences = (
+        None
+        if counts is None
+        else _count(counts, n_ids=max(tokenizer.vocabulary.values(), default=-1) + 1)
+    )
     covered = vectors.rows(words) >= 0
     folded = ~covered & (vectors.rows([word.lower() for word in words]) >= 0)
     lost = np.flatnonzero(~covered)
@@ -109,7 +124,8 @@ def measure_coverage(vectors: Vectors, tokenizer: Tokenizer, *, counts: npt.Arra
         n_occurrences=None if occurrences is None else int(occurrences[ids].sum()),
         n_covered_occurrences=None if occurrences is None else int(occurrences[ids[covered]].sum()),
         missing=tuple(
-            (words[i], None if occurrences is None else int(occurrences[ids[i]])) for i in lost[:N_MISSING].tolist()
+            (words[i], None if occurrences is None else int(occurrences[ids[i]]))
+            for i in lost[:N_MISSING].tolist()
         ),
     )
 
@@ -118,7 +134,11 @@ def _special_ids(tokenizer: Tokenizer) -> set[int | None]:
     """Give the ids of padding, the unknown token and what the tokenizer's file marks as special."""
     found = {tokenizer.pad_id, tokenizer.unknown_id}
     if isinstance(tokenizer, PipelineTokenizer):
-        found |= {entry["id"] for entry in json.loads(tokenizer.json).get("added_tokens") or [] if entry["special"]}
+        found |= {
+            entry["id"]
+            for entry in json.loads(tokenizer.json).get("added_tokens") or []
+            if entry["special"]
+        }
     return found
 
 
@@ -126,7 +146,8 @@ def _count(counts: npt.ArrayLike, *, n_ids: int) -> npt.NDArray[np.int64]:
     found = np.asarray(counts)
     if found.shape != (n_ids,) or found.dtype.kind not in "iu":
         raise UsageError(
-            f"counts are {found.dtype} {found.shape}, expected one whole number for each of {n_ids:,} ids:"
+            f"counts are {found.dtype} {found.shape}, expected one whole number for each of"
+            f" {n_ids:,} ids:"
             " np.bincount(batch.ids, minlength=len(vocabulary))"
         )
     return found.astype(np.int64)

@@ -1,9 +1,12 @@
-"""fastText's `.bin`: vectors of words from their character n-grams, known words and unknown ones alike.
+"""fastText's `.bin`: vectors of words from their character n-grams, known words and unknown ones
+alike.
 
-In: a file of `fasttext` or gensim, not quantized. Out: the same vectors as fastText's own, mapped from the file.
+In: a file of `fasttext` or gensim, not quantized. Out: the same vectors as fastText's own, mapped
+from the file.
 
-A word's vector is the mean of its own row and the rows of its n-grams; an n-gram's row is its 32-bit FNV-1a hash modulo
-the number of buckets (fastText, src/dictionary.cc, `computeSubwords`). All n-grams of many words are hashed at once.
+A word's vector is the mean of its own row and the rows of its n-grams; an n-gram's row is its
+32-bit FNV-1a hash modulo the number of buckets (fastText, src/dictionary.cc, `computeSubwords`).
+All n-grams of many words are hashed at once.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ from textkit.vectors.text_format import DIM_LIMIT, Batch
 from textkit.vectors.words import ByteWords, Int64
 
 MAGIC = struct.pack("<i", 793_712_314)
-_ARGUMENTS = struct.Struct("<12id")  # dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate t
+_ARGUMENTS = struct.Struct(
+    "<12id"
+)  # dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate t
 _SUPERVISED = 3
 _END_OF_SENTENCE = b"</s>"
 _BATCH_WORDS = 2000
@@ -36,7 +41,9 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Ngrams:
-    """The rows of hashed character n-grams: table (n_buckets, dim) float32, lengths from `shortest` to `longest`."""
+    """The rows of hashed character n-grams: table (n_buckets, dim) float32, lengths from
+    `shortest` to `longest`.
+    """
 
     table: Floats
     shortest: int
@@ -55,12 +62,21 @@ class Ngrams:
             table = tensors["ngrams"]
         except (KeyError, TypeError, ValueError) as err:
             raise ArtifactError(f"n-grams are described wrongly: {err}", where=str(path)) from err
-        if table.ndim != 2 or table.dtype != np.float32 or not len(table) or not 0 < shortest <= longest <= _N_LIMIT:
-            raise ArtifactError("n-grams do not fit their description; convert the vectors again", where=str(path))
+        if (
+            table.ndim != 2
+            or table.dtype != np.float32
+            or not len(table)
+            or not 0 < shortest <= longest <= _N_LIMIT
+        ):
+            raise ArtifactError(
+                "n-grams do not fit their description; convert the vectors again", where=str(path)
+            )
         return cls(table, shortest, longest)
 
     def embed(self, words: Sequence[str], *, own: Floats | None = None) -> Floats:
-        """Average the n-grams of each word, and its own row (n, dim) where given: (n, dim) float32, zeros for none."""
+        """Average the n-grams of each word, and its own row (n, dim) where given: (n, dim)
+        float32, zeros for none.
+        """
         return self.embed_bytes(ByteWords.of(words), own=own)
 
     def embed_bytes(self, words: ByteWords, *, own: Floats | None = None) -> Floats:
@@ -76,8 +92,13 @@ class Ngrams:
         owners, hashes = hash_ngrams(words, self.shortest, self.longest)
         rows = self.table[hashes % np.uint32(len(self.table))]
         counts = np.bincount(owners, minlength=len(words))
-        # Added up one after the other in fastText's order, as it does: the sums are the same to the bit.
-        sums = np.zeros((len(words), self.table.shape[1]), np.float32) if own is None else own.astype(np.float32)
+        # Added up one after the other in fastText's order, as it does: the sums are the same to the
+        # bit.
+        sums = (
+            np.zeros((len(words), self.table.shape[1]), np.float32)
+            if own is None
+            else own.astype(np.float32)
+        )
         place = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
         with np.errstate(over="ignore", invalid="ignore"):  # a damaged file's own numbers
             for step in range(int(counts.max(initial=0))):
@@ -87,8 +108,12 @@ class Ngrams:
         return np.asarray(sums * (np.float32(1) / divisors)[:, None], np.float32)
 
 
-def hash_ngrams(words: ByteWords, shortest: int, longest: int) -> tuple[Int64, npt.NDArray[np.uint32]]:
-    """Hash the character n-grams of each `<word>`, in fastText's order: (n,) word number and (n,) hash of each."""
+def hash_ngrams(
+    words: ByteWords, shortest: int, longest: int
+) -> tuple[Int64, npt.NDArray[np.uint32]]:
+    """Hash the character n-grams of each `<word>`, in fastText's order: (n,) word number and
+    (n,) hash of each.
+    """
     marked = _mark(words)
     data, offsets = marked.data, marked.offsets
     # fastText takes bytes as signed: those above 127 flip the upper 24 bits too.
@@ -134,9 +159,14 @@ def _mark(words: ByteWords) -> ByteWords:
 
 
 class FastTextRows:
-    """Read a fastText .bin; iterate for (words as UTF-8, rows (n, dim) float32), then `ngrams` is there."""
+    """Read a fastText .bin.
 
-    def __init__(self, path: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:
+    Iterate for (words as UTF-8, rows (n, dim) float32), then `ngrams` is there.
+    """
+
+    def __init__(
+        self, path: Path, *, progress: Callable[[int, int | None], None] | None = None
+    ) -> None:
         self.path, self.progress = path, progress
         self.notes: list[str] = []
         try:
@@ -157,18 +187,31 @@ class FastTextRows:
         if magic != MAGIC or version not in (11, 12):
             raise self._error(f"not a fastText .bin of version 11 or 12 (it says {version})")
         *numbers, _ = _ARGUMENTS.unpack_from(data, 8)
-        dim, model, bucket, shortest, longest = numbers[0], numbers[7], numbers[8], numbers[9], numbers[10]
+        dim, model, bucket, shortest, longest = (
+            numbers[0],
+            numbers[7],
+            numbers[8],
+            numbers[9],
+            numbers[10],
+        )
         if version == 11 and model == _SUPERVISED:
             longest = 0
         if not 0 < dim <= DIM_LIMIT or not 0 <= longest <= _N_LIMIT or bucket < 0:
-            raise self._error(f"its header says dim {dim}, longest n-gram {longest}, {bucket} buckets")
+            raise self._error(
+                f"its header says dim {dim}, longest n-gram {longest}, {bucket} buckets"
+            )
         position = self._parse_dictionary(8 + _ARGUMENTS.size)
         if data[position : position + 1] != b"\0":
-            raise self._error("a quantized model (.ftz); textkit reads .bin: train or save it without quantization")
+            raise self._error(
+                "a quantized model (.ftz); textkit reads .bin: train or save it without"
+                " quantization"
+            )
         n_rows, width = struct.unpack_from("<qq", data, position + 1)
         position += 17
         if width != dim or n_rows < len(self.words):
-            raise self._error(f"its matrix is {n_rows:,} x {width}, expected at least {len(self.words):,} x {dim}")
+            raise self._error(
+                f"its matrix is {n_rows:,} x {width}, expected at least {len(self.words):,} x {dim}"
+            )
         if position + 4 * n_rows * dim > len(data):
             raise self._error("file ends inside its matrix; it is cut short")
         matrix = np.frombuffer(data, "<f4", n_rows * dim, position).reshape(n_rows, dim)
@@ -183,7 +226,9 @@ class FastTextRows:
         data = self._data
         size, n_words, n_labels, _, n_pruned = struct.unpack_from("<iiiqq", data, position)
         if size != n_words + n_labels or n_words < 0 or n_labels < 0:
-            raise self._error(f"its dictionary says {size:,} entries, {n_words:,} words and {n_labels:,} labels")
+            raise self._error(
+                f"its dictionary says {size:,} entries, {n_words:,} words and {n_labels:,} labels"
+            )
         if not n_words:
             raise self._error("file holds no words")
         if n_pruned > 0:
@@ -194,11 +239,14 @@ class FastTextRows:
             end = data.find(b"\0", position, position + (1 << 20))
             if end < 0 or end + 10 > len(data):
                 raise self._error(
-                    f"file ends inside entry {number + 1:,} of {size:,} of its dictionary; it is cut short"
+                    f"file ends inside entry {number + 1:,} of {size:,} of its dictionary; it is"
+                    f" cut short"
                 )
             kind = data[end + 9]
             if kind not in (0, 1) or (kind == 1) != (number >= n_words):
-                raise self._error(f"entry {number + 1:,} of its dictionary is neither word nor label")
+                raise self._error(
+                    f"entry {number + 1:,} of its dictionary is neither word nor label"
+                )
             if kind == 0:
                 self.words.append(data[position:end])
             position = end + 10
@@ -209,13 +257,19 @@ class FastTextRows:
         for first in range(0, n_words, _BATCH_WORDS):
             words = self.words[first : first + _BATCH_WORDS]
             own = np.array(self._own[first : first + _BATCH_WORDS])
-            rows = own if self.ngrams is None else self.ngrams.embed_bytes(ByteWords.of_bytes(words), own=own)
+            rows = (
+                own
+                if self.ngrams is None
+                else self.ngrams.embed_bytes(ByteWords.of_bytes(words), own=own)
+            )
             for at, word in enumerate(words):
                 if word == _END_OF_SENTENCE:
                     rows[at] = own[at]
             if not np.isfinite(rows).all():
                 bad = words[int((~np.isfinite(rows).all(axis=1)).argmax())]
-                raise self._error(f"'{bad[:40].decode('utf-8', 'replace')}' has a value that is not finite")
+                raise self._error(
+                    f"'{bad[:40].decode('utf-8', 'replace')}' has a value that is not finite"
+                )
             yield words, rows
             if self.progress is not None:
                 self.progress(first + len(words), n_words)

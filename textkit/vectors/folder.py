@@ -1,10 +1,14 @@
-"""Our own folder of vectors: written in one pass in constant memory, opened by mapping, never read whole.
+"""Our own folder of vectors: written in one pass in constant memory, opened by mapping, never read
+whole.
 
-vectors.safetensors   `vectors` (n_rows, dim) float32, float16 or int8; for int8 also `scales` (n_rows,) float32
-words.safetensors     the word index, and `word_rows` (n_words,) int32 where words and rows are not one to one
+vectors.safetensors   `vectors` (n_rows, dim) float32, float16 or int8; for int8 also
+                      `scales` (n_rows,) float32
+words.safetensors     the word index, and `word_rows` (n_words,) int32 where words and rows
+                      are not one to one
 ngrams.safetensors    only from fastText: `ngrams` (n_buckets, dim) float32
 config.json           dtype, shapes, hash seed, n-gram lengths, where the vectors came from
-manifest.json         SHA-256 of every file; opening compares sizes, `textkit vectors info` the hashes
+manifest.json         SHA-256 of every file; opening compares sizes, `textkit vectors info`
+                      the hashes
 """
 
 from __future__ import annotations
@@ -24,10 +28,25 @@ from textkit.errors import ArtifactError, UsageError, unknown_name
 from textkit.io import files
 
 KIND, FORMAT = "vectors", 1
-TABLE, WORDS, NGRAMS, CONFIG = "vectors.safetensors", "words.safetensors", "ngrams.safetensors", "config.json"
+TABLE, WORDS, NGRAMS, CONFIG = (
+    "vectors.safetensors",
+    "words.safetensors",
+    "ngrams.safetensors",
+    "config.json",
+)
 DTYPES = {"float32": "F32", "float16": "F16", "int8": "I8"}
-_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I8": "|i1", "U8": "|u1", "I32": "<i4", "I64": "<i8", "U64": "<u8"}
-# Room for the header of a table whose number of rows is known only at the end; JSON allows the spaces.
+_NUMPY = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I8": "|i1",
+    "U8": "|u1",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U64": "<u8",
+}
+# Room for the header of a table whose number of rows is known only at the end; JSON allows the
+# spaces.
 _HEADER_BYTES = 512
 _HEADER_LIMIT = 16 << 20
 
@@ -57,7 +76,8 @@ def map_safetensors(path: str | Path) -> dict[str, Array]:
         count = math.prod(shape)
         if end - begin != count * dtype.itemsize:
             raise ArtifactError(
-                f"tensor '{name}' has {end - begin} bytes, its shape needs another number", where=str(path)
+                f"tensor '{name}' has {end - begin} bytes, its shape needs another number",
+                where=str(path),
             )
         tensors[name] = np.frombuffer(data, dtype, count, start + begin).reshape(shape)
     return tensors
@@ -73,22 +93,41 @@ def _read_header(file: IO[bytes], size: int, path: Path) -> tuple[dict[str, Any]
     return header, 8 + length
 
 
-def _entry(name: str, entry: Any, size: int, path: Path) -> tuple[np.dtype[Any], list[int], int, int]:
+def _entry(
+    name: str, entry: Any, size: int, path: Path
+) -> tuple[np.dtype[Any], list[int], int, int]:
     """Check one entry of the header."""
     try:
-        code, shape, (begin, end) = entry["dtype"], [int(n) for n in entry["shape"]], entry["data_offsets"]
-        fits = 0 <= begin <= end <= size and all(n >= 0 for n in shape) and isinstance(begin + end, int)
+        code, shape, (begin, end) = (
+            entry["dtype"],
+            [int(n) for n in entry["shape"]],
+            entry["data_offsets"],
+        )
+        fits = (
+            0 <= begin <= end <= size
+            and all(n >= 0 for n in shape)
+            and isinstance(begin + end, int)
+        )
     except (TypeError, KeyError, ValueError, OverflowError) as err:
-        raise ArtifactError(f"tensor '{name}' is described wrongly: {err}", where=str(path)) from err
+        raise ArtifactError(
+            f"tensor '{name}' is described wrongly: {err}", where=str(path)
+        ) from err
     if not fits:
-        raise ArtifactError(f"tensor '{name}' does not fit into the file; the file is cut short", where=str(path))
+        raise ArtifactError(
+            f"tensor '{name}' does not fit into the file; the file is cut short", where=str(path)
+        )
     if code not in _NUMPY:
-        raise ArtifactError(unknown_name(f"dtype of tensor '{name}'", str(code), _NUMPY), where=str(path))
+        raise ArtifactError(
+            unknown_name(f"dtype of tensor '{name}'", str(code), _NUMPY), where=str(path)
+        )
     return np.dtype(_NUMPY[code]), shape, begin, end
 
 
 class TableWriter:
-    """Write rows, batch by batch, into `vectors.safetensors`; the header is filled in at the end."""
+    """Write rows, batch by batch, into `vectors.safetensors`.
+
+    The header is filled in at the end.
+    """
 
     def __init__(self, file: IO[bytes], *, dtype: str) -> None:
         if dtype not in DTYPES:
@@ -113,7 +152,11 @@ class TableWriter:
         """Write the scales and the header."""
         n_bytes = self.n_rows * self.dim * {"float32": 4, "float16": 2, "int8": 1}[self.dtype]
         header: dict[str, Any] = {
-            "vectors": {"dtype": DTYPES[self.dtype], "shape": [self.n_rows, self.dim], "data_offsets": [0, n_bytes]}
+            "vectors": {
+                "dtype": DTYPES[self.dtype],
+                "shape": [self.n_rows, self.dim],
+                "data_offsets": [0, n_bytes],
+            }
         }
         if self.dtype == "int8":
             scales = np.concatenate(self._scales) if self._scales else np.empty(0, np.float32)
@@ -129,7 +172,8 @@ class TableWriter:
 
 
 def quantize(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Store each row as int8 steps of its own largest value / 127: (n, dim) int8 and (n,) float32 scales.
+    """Store each row as int8 steps of its own largest value / 127: (n, dim) int8 and (n,) float32
+    scales.
 
     >>> steps, scales = quantize(np.array([[1.0, -2.0]], np.float32))
     >>> steps.tolist()
@@ -150,14 +194,20 @@ def open_table(folder: Path, *, dtype: str) -> Iterator[TableWriter]:
 
 
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
-    """Write arrays as safetensors, those of wide items first, so that every one is aligned when mapped."""
+    """Write arrays as safetensors, those of wide items first, so that every one is aligned when
+    mapped.
+    """
     header: dict[str, Any] = {}
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     codes = {np.dtype(text): code for code, text in _NUMPY.items()}
     position = 0
     for name, array in ordered:
         offsets = [position, position + array.nbytes]
-        header[name] = {"dtype": codes[array.dtype], "shape": list(array.shape), "data_offsets": offsets}
+        header[name] = {
+            "dtype": codes[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": offsets,
+        }
         position += array.nbytes
     text = json.dumps(header).encode()
     text = text.ljust(-(-len(text) // 8) * 8)

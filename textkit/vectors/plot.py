@@ -1,7 +1,8 @@
 """Word vectors as a picture: two axes by PCA or UMAP, a page to explore and a PNG to show.
 
-In: Vectors and words, with labels where colours are wanted. Out: a Picture, written as one HTML file that needs nothing
-else (hover for the word, search, drag and zoom, a legend that switches labels off) and as a PNG.
+In: Vectors and words, with labels where colours are wanted. Out: a Picture, written as one HTML
+file that needs nothing else (hover for the word, search, drag and zoom, a legend that switches
+labels off) and as a PNG.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from textkit.io import files
 from textkit.vectors.table import Vectors
 from textkit.vectors.word_files import read_lines
 
-# Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light on white).
+# Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light
+# on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 PAGE_WORDS = 50_000
 _PNG_NAMES = 250
@@ -31,7 +33,9 @@ _POINT_PIXELS = 4.0
 
 @dataclass(frozen=True)
 class Picture:
-    """Words as points: positions (n_words, 2) float32, the label of each or None, what the axes are."""
+    """Words as points: positions (n_words, 2) float32, the label of each or None, what the axes
+    are.
+    """
 
     words: list[str]
     positions: npt.NDArray[np.float32]
@@ -53,7 +57,8 @@ def read_words(path: str | Path) -> tuple[list[str], list[str] | None]:
         word, tab, label = line.partition("\t")
         if words and bool(tab) != bool(labels):
             raise DataError(
-                f"'{word}' has {'a' if tab else 'no'} label, the words before it differ", where=f"{path}:{number}"
+                f"'{word}' has {'a' if tab else 'no'} label, the words before it differ",
+                where=f"{path}:{number}",
             )
         words.append(word)
         labels += [label] if tab else []
@@ -70,10 +75,13 @@ def lay_out(
     method: Literal["pca", "umap"] = "pca",
     seed: int = 0,
 ) -> Picture:
-    """Place words in the plane by the directions of their vectors; those unknown are left out and counted.
+    """Place words in the plane by the directions of their vectors.
 
-    pca: the two directions of the largest variance of the unit vectors, signs fixed, so that the picture is the same on
-    every run. umap: needs the extra `umap`. Raises DataError where fewer than two words are known.
+    Those unknown are left out and counted.
+
+    pca: the two directions of the largest variance of the unit vectors, signs fixed, so that the
+    picture is the same on every run. umap: needs the extra `umap`. Raises DataError where fewer
+    than two words are known.
 
     >>> v = Vectors(["a", "b", "c"], np.eye(3, dtype=np.float32))
     >>> lay_out(v, ["a", "b", "x"]).words
@@ -82,11 +90,14 @@ def lay_out(
     if labels is not None and len(labels) != len(words):
         raise UsageError(f"{len(labels)} labels for {len(words)} words")
     numbers = list(dict.fromkeys(words))
-    label_of = dict(zip(reversed(words), reversed(labels), strict=True)) if labels is not None else {}
+    label_of = (
+        dict(zip(reversed(words), reversed(labels), strict=True)) if labels is not None else {}
+    )
     known = [word for word in numbers if vectors.ngrams is not None or word in vectors]
     if len(known) < 2:
         raise DataError(
-            f"{len(known)} of {len(numbers):,} words are among the words of {vectors.source}; a picture needs 2"
+            f"{len(known)} of {len(numbers):,} words are among the words of {vectors.source}; a"
+            f" picture needs 2"
         )
     if len(known) > PAGE_WORDS:
         raise UsageError(f"{len(known):,} words; a page draws at most {PAGE_WORDS:,}")
@@ -101,7 +112,9 @@ def lay_out(
         raise UsageError(f"method is '{method}', expected pca or umap")
     lost = len(numbers) - len(known)
     shown = ", ".join(word for word in numbers if word not in set(known))[:80]
-    notes = [f"{lost:,} of {len(numbers):,} words are unknown and not drawn: {shown}"] if lost else []
+    notes = (
+        [f"{lost:,} of {len(numbers):,} words are unknown and not drawn: {shown}"] if lost else []
+    )
     chosen = [label_of[word] for word in known] if labels is not None else None
     return Picture(known, positions.astype(np.float32), chosen, axes, notes)
 
@@ -117,7 +130,11 @@ def _pca(rows: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], str]:
         positions = np.concatenate([positions, np.zeros((len(rows), 1))], axis=1)
     total = max(float(variances.sum()), 1e-12)
     shares = [max(float(value), 0.0) / total for value in variances[::-1][:2]]
-    return positions, f"PCA of the unit vectors: {' and '.join(f'{share:.0%}' for share in shares)} of the variance"
+    return (
+        positions,
+        f"PCA of the unit vectors: {' and '.join(f'{share:.0%}' for share in shares)} of the"
+        f" variance",
+    )
 
 
 def _umap(rows: npt.NDArray[np.float64], *, seed: int) -> npt.NDArray[np.float64]:
@@ -125,7 +142,9 @@ def _umap(rows: npt.NDArray[np.float64], *, seed: int) -> npt.NDArray[np.float64
     import umap
 
     neighbours = min(15, len(rows) - 1)
-    made = umap.UMAP(n_neighbors=neighbours, metric="euclidean", random_state=seed, n_jobs=1, init="pca")
+    made = umap.UMAP(
+        n_neighbors=neighbours, metric="euclidean", random_state=seed, n_jobs=1, init="pca"
+    )
     return np.asarray(made.fit_transform(rows), np.float64)
 
 
@@ -145,7 +164,9 @@ def write_html(picture: Picture, path: str | Path, *, title: str = "Word vectors
     }
     # No word may end the script element or open a comment.
     embedded = (
-        json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
+        json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        .replace("<", "\\u003c")
+        .replace("&", "\\u0026")
     )
     page = resources.files("textkit.vectors").joinpath("plot.html").read_text(encoding="utf-8")
     heading = title.replace("&", "&amp;").replace("<", "&lt;")
@@ -167,7 +188,15 @@ def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors"
     for i, name in enumerate(names):
         chosen = labels == name
         colour = COLOURS[i % len(COLOURS)]
-        axes.scatter(x[chosen], y[chosen], s=20, color=colour, label=name.replace("$", "\\$"), alpha=0.8, linewidths=0)
+        axes.scatter(
+            x[chosen],
+            y[chosen],
+            s=20,
+            color=colour,
+            label=name.replace("$", "\\$"),
+            alpha=0.8,
+            linewidths=0,
+        )
     axes.set_title(title, loc="left")
     axes.set_xlabel(picture.axes)
     axes.margins(0.08)
@@ -184,7 +213,9 @@ def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors"
 
 
 def _name_points(axes: Any, canvas: Any, picture: Picture) -> None:
-    """Write words beside their points, in order, on no other word and if possible on no other point."""
+    """Write words beside their points, in order, on no other word and if possible on no other
+    point.
+    """
     import logging
     import warnings
 
@@ -200,7 +231,11 @@ def _name_points(axes: Any, canvas: Any, picture: Picture) -> None:
         for number, word in enumerate(picture.words[:_PNG_NAMES]):
             shown = "".join(c if c.isprintable() else "?" for c in word[:30]).replace("$", "\\$")
             text = axes.annotate(
-                shown, picture.positions[number], xytext=(0, 0), textcoords="offset pixels", fontsize=8
+                shown,
+                picture.positions[number],
+                xytext=(0, 0),
+                textcoords="offset pixels",
+                fontsize=8,
             )
             box = text.get_window_extent(canvas.get_renderer())
             corner = np.array([box.x0, box.y0]) - pixels[number]
@@ -208,7 +243,10 @@ def _name_points(axes: Any, canvas: Any, picture: Picture) -> None:
             boxes = np.concatenate([places, places + np.array([box.width, box.height])], axis=1)
             others = np.delete(points, number, axis=0)
             free = [i for i, place in enumerate(boxes) if not _overlaps(place, names).any()]
-            best = next((i for i in free if not _overlaps(boxes[i], others).any()), free[0] if free else None)
+            best = next(
+                (i for i in free if not _overlaps(boxes[i], others).any()),
+                free[0] if free else None,
+            )
             if best is None:
                 text.remove()
                 continue
@@ -218,7 +256,9 @@ def _name_points(axes: Any, canvas: Any, picture: Picture) -> None:
 
 
 def _places(width: float, height: float) -> npt.NDArray[np.float64]:
-    """Give the lower left corners (8, 2) that a name may have around a point at the origin, the best first."""
+    """Give the lower left corners (8, 2) that a name may have around a point at the origin, the
+    best first.
+    """
     near, left, middle = _POINT_PIXELS + 1, -_POINT_PIXELS - 1 - width, -height / 2
     below = -near - height
     return np.array(
@@ -235,6 +275,8 @@ def _places(width: float, height: float) -> npt.NDArray[np.float64]:
     )
 
 
-def _overlaps(box: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def _overlaps(
+    box: npt.NDArray[np.float64], others: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
     """Tell which boxes (n, 4) of left, bottom, right, top meet a box (4,)."""
     return np.asarray((box[:2] < others[:, 2:]).all(axis=1) & (others[:, :2] < box[2:]).all(axis=1))

@@ -1,11 +1,11 @@
 """Vectors: a table of word vectors, mapped from the disk, with numpy alone.
 
-In: a spec that `formats.open_spec` understands (a folder, a file of any known format, `glove`, `spacy:NAME`), or words
-and an array. Out: rows and vectors of words, neighbours, analogies. Words and rows need not be one to one: a pruned
-table gives several words one row.
+In: a spec that `formats.open_spec` understands (a folder, a file of any known format, `glove`,
+`spacy:NAME`), or words and an array. Out: rows and vectors of words, neighbours, analogies. Words
+and rows need not be one to one: a pruned table gives several words one row.
 
-Longer than other modules: it is one class with all that is asked of it; the work is done elsewhere (`words`, `folder`,
-`formats`, `neighbours`, `index`, `coverage`).
+Longer than other modules: it is one class with all that is asked of it; the work is done elsewhere
+(`words`, `folder`, `formats`, `neighbours`, `index`, `coverage`).
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ CHUNK_BYTES = 64 << 20
 class Vectors:
     """A table of word vectors, looked up by word.
 
-    words: n words, all different. table: (n_rows, dim) float32 or float16, or int8 with `scales` (n_rows,). word_rows:
-    (n,) the row of each word, where that is not its number. Nothing is copied.
+    words: n words, all different. table: (n_rows, dim) float32 or float16, or int8 with `scales`
+    (n_rows,). word_rows: (n,) the row of each word, where that is not its number. Nothing is
+    copied.
 
     >>> v = Vectors(["king", "queen"], np.array([[1.0, 0.0], [0.0, 1.0]], np.float32))
     >>> v["queen"].tolist(), "emperor" in v, v.rows(["queen", "emperor"]).tolist()
@@ -76,16 +77,22 @@ class Vectors:
 
     def _check(self) -> None:
         if self.table.ndim != 2 or self.table.dtype.name not in folders.DTYPES:
-            raise UsageError(f"expected a table (n_rows, dim), found {self.table.dtype} {self.table.shape}")
+            raise UsageError(
+                f"expected a table (n_rows, dim), found {self.table.dtype} {self.table.shape}"
+            )
         if (self.table.dtype == np.int8) != (self.scales is not None):
             raise UsageError("int8 vectors and only they need scales")
         if self.scales is not None and self.scales.shape != (len(self.table),):
-            raise UsageError(f"scales have shape {self.scales.shape}, expected ({len(self.table)},)")
+            raise UsageError(
+                f"scales have shape {self.scales.shape}, expected ({len(self.table)},)"
+            )
         if self.word_rows is None and len(self.words) != len(self.table):
             raise UsageError(f"{len(self.words):,} words but {len(self.table):,} rows of vectors")
         if self.word_rows is not None:
             rows = self.word_rows
-            if rows.shape != (len(self.words),) or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self.table)):
+            if rows.shape != (len(self.words),) or (
+                len(rows) and not 0 <= rows.min() <= rows.max() < len(self.table)
+            ):
                 raise UsageError("word_rows do not fit the words and the table")
 
     @classmethod
@@ -98,9 +105,10 @@ class Vectors:
     ) -> Vectors:
         """Open vectors of any known format, told by their content.
 
-        spec: a folder of ours, a word2vec, GloVe or fastText file, gensim's, a spaCy pipeline's or model2vec's folder,
-        `glove`, or `spacy:NAME`. Large foreign files are converted once, into a folder under `cache` (by default
-        `textkit` in the user's cache folder), and mapped from then on. progress(done, total) hears of bytes read.
+        spec: a folder of ours, a word2vec, GloVe or fastText file, gensim's, a spaCy pipeline's or
+        model2vec's folder, `glove`, or `spacy:NAME`. Large foreign files are converted once, into a
+        folder under `cache` (by default `textkit` in the user's cache folder), and mapped from then
+        on. progress(done, total) hears of bytes read.
 
         >>> Path("v.txt").write_text("king 1 0\\nqueen 0 1\\n", encoding="utf-8")
         19
@@ -109,7 +117,9 @@ class Vectors:
         """
         from textkit.vectors import formats
 
-        return formats.open_spec(str(spec), cache=None if cache is None else Path(cache), progress=progress)
+        return formats.open_spec(
+            str(spec), cache=None if cache is None else Path(cache), progress=progress
+        )
 
     @classmethod
     def train(
@@ -122,11 +132,12 @@ class Vectors:
         resume: bool = False,
         **options: Any,
     ) -> Vectors:
-        """Train word2vec or fastText vectors on files of any format and save them as our folder `to`.
+        """Train word2vec or fastText vectors on files of any format and save them as our folder
+        `to`.
 
-        tokenizer: a Tokenizer, a folder, or the name of a kind that needs no vocabulary. options: those of
-        `textkit.vectors.train.TrainOptions`, as model="fasttext", dim=100, epochs=5, seed=1, workers=1. Needs the
-        extra `vectors` (gensim).
+        tokenizer: a Tokenizer, a folder, or the name of a kind that needs no vocabulary. options:
+        those of `textkit.vectors.train.TrainOptions`, as model="fasttext", dim=100, epochs=5,
+        seed=1, workers=1. Needs the extra `vectors` (gensim).
 
         >>> _ = Path("corpus.txt").write_text("the king and the queen\\n" * 50, encoding="utf-8")
         >>> v = Vectors.train(["corpus.txt"], "trained", dim=8, epochs=1)
@@ -142,7 +153,9 @@ class Vectors:
             bare = str(tokenizer) in names("tokenizer") and not Path(tokenizer).exists()
             tokenizer = tokenizers.create(str(tokenizer)) if bare else tokenizers.load(tokenizer)
         chosen = TrainOptions(**options)
-        trained = train_vectors(inputs, to, tokenizer=tokenizer, options=chosen, text_column=text_column, resume=resume)
+        trained = train_vectors(
+            inputs, to, tokenizer=tokenizer, options=chosen, text_column=text_column, resume=resume
+        )
         assert trained is not None  # nothing was there to stop it
         return trained
 
@@ -177,14 +190,17 @@ class Vectors:
         numbers = self.words.find(words)
         if self.word_rows is None:
             return numbers
-        return np.where(numbers < 0, -1, self.word_rows[numbers] if len(self) else -1).astype(np.int64)
+        return np.where(numbers < 0, -1, self.word_rows[numbers] if len(self) else -1).astype(
+            np.int64
+        )
 
     def lookup(self, words: Sequence[str], unknown: Unknown = "zero", *, seed: int = 0) -> Floats:
         """Give the vectors of words, (n, dim) float32, and what `unknown` says for those it lacks.
 
-        error: DataError that names the first. zero: zeros. mean: the mean of the table. random: drawn from (seed, word)
-        with the table's own mean spread, the same wherever the word stands. ngram: from the word's character n-grams,
-        as fastText does; only vectors from fastText have them.
+        error: DataError that names the first. zero: zeros. mean: the mean of the table. random:
+        drawn from (seed, word) with the table's own mean spread, the same wherever the word stands.
+        ngram: from the word's character n-grams, as fastText does; only vectors from fastText have
+        them.
 
         >>> v = Vectors(["king"], np.array([[1.0, 2.0]], np.float32))
         >>> v.lookup(["emperor", "king"]).tolist()
@@ -212,19 +228,28 @@ class Vectors:
             return np.broadcast_to(self._statistics[0], (len(words), self.dim))
         if unknown == "ngram":
             if self.ngrams is None:
-                raise UsageError("these vectors have no n-grams; open a fastText .bin, or take another policy")
+                raise UsageError(
+                    "these vectors have no n-grams; open a fastText .bin, or take another policy"
+                )
             made: Floats = self.ngrams.embed(words)
             return made
         hashes = ByteWords.of(words).hashes(0)
-        draws = [np.random.default_rng([seed, int(h)]).standard_normal(self.dim, np.float32) for h in hashes]
+        draws = [
+            np.random.default_rng([seed, int(h)]).standard_normal(self.dim, np.float32)
+            for h in hashes
+        ]
         return np.stack(draws) * self._statistics[1]
 
     def _unknown(self, words: list[str]) -> DataError:
         """Say that words are unknown, and whether the first is known in lower case."""
         others = f", nor are {len(words) - 1} others" if len(words) > 1 else ""
         lowered = words[0].lower()
-        hint = f"; did you mean '{lowered}'?" if lowered != words[0] and lowered in self.words else ""
-        return DataError(f"'{words[0]}' is not among the {len(self):,} words of {self.source}{others}{hint}")
+        hint = (
+            f"; did you mean '{lowered}'?" if lowered != words[0] and lowered in self.words else ""
+        )
+        return DataError(
+            f"'{words[0]}' is not among the {len(self):,} words of {self.source}{others}{hint}"
+        )
 
     @functools.cached_property
     def _statistics(self) -> tuple[Floats, float]:
@@ -252,11 +277,17 @@ class Vectors:
         step = max(1, CHUNK_BYTES // (4 * max(self.dim, 1)))
         for first in range(0, len(self.table), step):
             part = slice(first, first + step)
-            yield first, self._widen(self.table[part], None if self.scales is None else self.scales[part])
+            yield (
+                first,
+                self._widen(self.table[part], None if self.scales is None else self.scales[part]),
+            )
 
     @functools.cached_property
     def norms(self) -> Floats:
-        """Length of every row, (n_rows,) float32, 1 for a row of zeros; computed at the first search."""
+        """Length of every row, (n_rows,) float32, 1 for a row of zeros.
+
+        Computed at the first search.
+        """
         return neighbours.row_norms(self)
 
     @functools.cached_property
@@ -269,22 +300,33 @@ class Vectors:
         return first
 
     @overload
-    def nearest(self, query: str, k: int = 10, *, index: NeighbourIndex | None = None) -> list[Neighbour]: ...  # type: ignore[overload-overlap]
+    def nearest(  # type: ignore[overload-overlap]
+        self, query: str, k: int = 10, *, index: NeighbourIndex | None = None
+    ) -> list[Neighbour]: ...
     @overload
     def nearest(
-        self, query: Sequence[str] | npt.NDArray[Any], k: int = 10, *, index: NeighbourIndex | None = None
+        self,
+        query: Sequence[str] | npt.NDArray[Any],
+        k: int = 10,
+        *,
+        index: NeighbourIndex | None = None,
     ) -> list[list[Neighbour]]: ...
     def nearest(
-        self, query: str | Sequence[str] | npt.NDArray[Any], k: int = 10, *, index: NeighbourIndex | None = None
+        self,
+        query: str | Sequence[str] | npt.NDArray[Any],
+        k: int = 10,
+        *,
+        index: NeighbourIndex | None = None,
     ) -> Any:
         """Give the k nearest words by cosine, the nearest first, as (word, cosine).
 
-        query: a word, several words, or vectors (n, dim); a list for each of several. A word is no neighbour of itself.
-        In a pruned table the words of one row count as one, the first of them. Raises DataError for an unknown word.
-        The search is exact and goes through the whole table; with an `index` (`textkit.vectors.index.build_index`)
-        it is approximate and does not.
+        query: a word, several words, or vectors (n, dim); a list for each of several. A word is no
+        neighbour of itself. In a pruned table the words of one row count as one, the first of them.
+        Raises DataError for an unknown word. The search is exact and goes through the whole table;
+        with an `index` (`textkit.vectors.index.build_index`) it is approximate and does not.
 
-        >>> v = Vectors(["king", "queen", "tree"], np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32))
+        >>> rows = np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32)
+        >>> v = Vectors(["king", "queen", "tree"], rows)
         >>> [word for word, _ in v.nearest("king", k=2)]
         ['queen', 'tree']
         """
@@ -298,8 +340,11 @@ class Vectors:
         nothing = np.empty((len(query), 0), np.int64)
         return self._neighbours(query.astype(np.float32), k, exclude=nothing, index=index)
 
-    def analogy(self, a: str, b: str, c: str, k: int = 10, *, index: NeighbourIndex | None = None) -> list[Neighbour]:
-        """Say what is to c as b is to a: the k words nearest to b - a + c, of unit vectors (3CosAdd), not these three.
+    def analogy(
+        self, a: str, b: str, c: str, k: int = 10, *, index: NeighbourIndex | None = None
+    ) -> list[Neighbour]:
+        """Say what is to c as b is to a: the k words nearest to b - a + c, of unit vectors
+        (3CosAdd), not these three.
 
         >>> table = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 1]], np.float32)
         >>> v = Vectors(["man", "king", "woman", "queen", "other"], table)
@@ -322,12 +367,18 @@ class Vectors:
             found = index.search(self, queries, k=n_wanted)
         else:
             allowed = None if self.word_rows is None else self.row_words >= 0
-            found = neighbours.nearest_rows(self, queries, k=n_wanted, norms=self.norms, allowed=allowed)
+            found = neighbours.nearest_rows(
+                self, queries, k=n_wanted, norms=self.norms, allowed=allowed
+            )
         named = []
         for rows, cosines, left_out in zip(*found, exclude.tolist(), strict=True):
             pairs = zip(rows.tolist(), cosines.tolist(), strict=True)
-            good = [(row, cosine) for row, cosine in pairs if row not in left_out and cosine > -np.inf]
-            named.append([(self.words[int(self.row_words[row])], cosine) for row, cosine in good[:k]])
+            good = [
+                (row, cosine) for row, cosine in pairs if row not in left_out and cosine > -np.inf
+            ]
+            named.append(
+                [(self.words[int(self.row_words[row])], cosine) for row, cosine in good[:k]]
+            )
         return named
 
     def similarity(self, a: str, b: str) -> float:
@@ -340,9 +391,11 @@ class Vectors:
         return float(first @ second)
 
     def coverage(self, tokenizer: Tokenizer, *, counts: npt.ArrayLike | None = None) -> Coverage:
-        """Say how much of a tokenizer's vocabulary has vectors, and the most frequent words that have none.
+        """Say how much of a tokenizer's vocabulary has vectors, and the most frequent words that
+        have none.
 
-        counts: (n_ids,) how often each id occurs in a corpus; without it only words are counted, not occurrences.
+        counts: (n_ids,) how often each id occurs in a corpus; without it only words are counted,
+        not occurrences.
 
         >>> from textkit import tokenizers
         >>> tok = tokenizers.create("word", vocabulary=["king", "reigns"])
@@ -367,7 +420,10 @@ class Vectors:
         known = [word for word, row in zip(wanted, rows.tolist(), strict=True) if row >= 0]
         if not known:
             shown = ", ".join(repr(word) for word in wanted[:3]) or "an empty list"
-            raise DataError(f"none of the {len(wanted):,} words is among the {len(self):,} of {self.source}: {shown}")
+            raise DataError(
+                f"none of the {len(wanted):,} words is among the {len(self):,} of {self.source}:"
+                f" {shown}"
+            )
         rows = rows[rows >= 0]
         lost = len(wanted) - len(known)
         return Vectors(
@@ -376,7 +432,9 @@ class Vectors:
             scales=None if self.scales is None else self.scales[rows],
             ngrams=self.ngrams,
             source=self.source,
-            notes=[*self.notes, f"{lost:,} of {len(wanted):,} words asked for are unknown"] if lost else self.notes,
+            notes=[*self.notes, f"{lost:,} of {len(wanted):,} words asked for are unknown"]
+            if lost
+            else self.notes,
             facts=self.facts,
         )
 
@@ -389,7 +447,9 @@ class Vectors:
         table = np.empty((len(self.table), self.dim), np.float32)
         for first, block in self.blocks():
             table[first : first + len(block)] = neighbours.unit(block)
-        return Vectors(self.words, table, word_rows=self.word_rows, ngrams=self.ngrams, source=self.source)
+        return Vectors(
+            self.words, table, word_rows=self.word_rows, ngrams=self.ngrams, source=self.source
+        )
 
     def save(self, folder: str | Path, *, dtype: str | None = None) -> None:
         """Write our folder, stored as `dtype` (as now, unless given): float32, float16 or int8.
@@ -429,12 +489,17 @@ class Vectors:
 
     @classmethod
     def load(cls, folder: str | Path, *, verify: bool = False) -> Vectors:
-        """Open our own folder by mapping it; verify=True reads every byte and compares the hashes."""
+        """Open our own folder by mapping it.
+
+        Verify=True reads every byte and compares the hashes.
+        """
         folder = Path(folder)
         config = folders.read_config(folder, hashes=verify)
         table = folders.map_safetensors(folder / folders.TABLE)
         arrays = folders.map_safetensors(folder / folders.WORDS)
-        words = WordIndex.from_arrays(arrays, seed=config["hash_seed"], where=str(folder / folders.WORDS))
+        words = WordIndex.from_arrays(
+            arrays, seed=config["hash_seed"], where=str(folder / folders.WORDS)
+        )
         ngrams = None
         if "ngrams" in config:
             from textkit.vectors.fasttext import Ngrams
@@ -456,5 +521,6 @@ class Vectors:
             )
         except UsageError as err:
             raise ArtifactError(
-                f"the files do not fit together: {err}; convert the vectors again", where=str(folder)
+                f"the files do not fit together: {err}; convert the vectors again",
+                where=str(folder),
             ) from err

@@ -1,10 +1,12 @@
-"""Word vectors as text: word2vec's and fastText's `.vec` with a header `n_words dim`, GloVe's without.
+"""Word vectors as text: word2vec's and fastText's `.vec` with a header `n_words dim`, GloVe's
+without.
 
-In: a file, also .gz or .zst. Out: batches of words and rows, in constant memory. One line is a word and `dim` numbers
-with single spaces (or tabs) between. A word may hold spaces, as some of GloVe's 840B do, but no number after a space.
+In: a file, also .gz or .zst. Out: batches of words and rows, in constant memory. One line is a word
+and `dim` numbers with single spaces (or tabs) between. A word may hold spaces, as some of GloVe's
+840B do, but no number after a space.
 
-Whole blocks of lines go through pyarrow's CSV parser; a block that it cannot take is read line by line, which finds the
-fault and names its line and word.
+Whole blocks of lines go through pyarrow's CSV parser; a block that it cannot take is read line by
+line, which finds the fault and names its line and word.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class TextRows:
 
     ngrams = None
 
-    def __init__(self, path: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, progress: Callable[[int, int | None], None] | None = None
+    ) -> None:
         self.path, self.progress = path, progress
         self.notes: list[str] = []
         self.n_words: int | None = None  # as the header says, if there is one
@@ -58,7 +62,8 @@ class TextRows:
                     self.progress(done, total)
         if self.n_words is not None and n_read != self.n_words:
             raise ArtifactError(
-                f"the header says {self.n_words:,} words, the file has {n_read:,}; it is cut short or was changed",
+                f"the header says {self.n_words:,} words, the file has {n_read:,}; it is cut short"
+                f" or was changed",
                 where=f"{self.path}:1",
             )
         if not n_read:
@@ -71,7 +76,9 @@ class TextRows:
             try:
                 read = file.read(_BLOCK_BYTES)
             except (*READ_ERRORS, ValueError) as err:
-                raise StorageError(f"cannot read on after line {self._line}: {err}", where=str(self.path)) from err
+                raise StorageError(
+                    f"cannot read on after line {self._line}: {err}", where=str(self.path)
+                ) from err
             end = read.rfind(b"\n") + 1
             if end and (begun or (held + read).count(b"\n") > 1):
                 begun = True
@@ -94,7 +101,9 @@ class TextRows:
         if len(header) == 2 and all(part.isdigit() and len(part) < 19 for part in header):
             self.n_words, self.dim = int(header[0]), int(header[1])
             if not (self.n_words and 0 < self.dim <= DIM_LIMIT):
-                raise self._error(f"the header says {self.n_words:,} words of {self.dim:,} values", 0)
+                raise self._error(
+                    f"the header says {self.n_words:,} words of {self.dim:,} values", 0
+                )
             self._line, block = 1, rest
         row = block.partition(b"\n")[0].rstrip(b" \t\r")
         self.delimiter = b"\t" if b"\t" in row and b" " not in row else b" "
@@ -104,7 +113,9 @@ class TextRows:
         if self.n_words is not None and n_values != self.dim:
             word = _shown(row.split(self.delimiter)[0])
             raise self._error(
-                f"the header says {self.dim} values a row, {word} has {n_values}; the header or this row is wrong", 0
+                f"the header says {self.dim} values a row, {word} has {n_values}; the header or"
+                f" this row is wrong",
+                0,
             )
         if not 0 < n_values <= DIM_LIMIT:
             raise self._error(f"expected a word and numbers, found {_shown(row)}", 0)
@@ -121,15 +132,22 @@ class TextRows:
         import pyarrow as pa
         from pyarrow import csv
 
-        trailing = block.partition(b"\n")[0].rstrip(b"\r").endswith(self.delimiter)  # as fastText and word2vec write
+        trailing = (
+            block.partition(b"\n")[0].rstrip(b"\r").endswith(self.delimiter)
+        )  # as fastText and word2vec write
         names = ["word", *map(str, range(self.dim)), *(["end"] if trailing else [])]
         types: dict[str, Any] = dict.fromkeys(names[1 : self.dim + 1], pa.float32())
         try:
             table = csv.read_csv(
                 pa.BufferReader(block),
-                read_options=csv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
+                read_options=csv.ReadOptions(
+                    column_names=names, use_threads=False, block_size=len(block) + 1
+                ),
                 parse_options=csv.ParseOptions(
-                    delimiter=self.delimiter.decode(), quote_char=False, double_quote=False, ignore_empty_lines=False
+                    delimiter=self.delimiter.decode(),
+                    quote_char=False,
+                    double_quote=False,
+                    ignore_empty_lines=False,
                 ),
                 convert_options=csv.ConvertOptions(
                     column_types={**types, "word": pa.binary(), "end": pa.binary()}, null_values=[]
@@ -143,7 +161,9 @@ class TextRows:
         for column in range(self.dim):
             # Not to_numpy: it imports pandas wherever that is installed, for half a second.
             values = table.column(column + 1).combine_chunks()
-            rows[:, column] = np.frombuffer(values.buffers()[1], np.float32)[values.offset : values.offset + len(rows)]
+            rows[:, column] = np.frombuffer(values.buffers()[1], np.float32)[
+                values.offset : values.offset + len(rows)
+            ]
         words: list[bytes] = table.column(0).to_pylist()
         if not np.isfinite(rows).all() or b"" in words:
             return None
@@ -160,13 +180,25 @@ class TextRows:
             if n_values != self.dim or not word:
                 if len(parts) == 1 and not parts[0]:
                     raise self._error("line is empty", number)
-                bad = next((part for part in parts[1:] if _number(part) is None), b"") if n_values < self.dim else b""
+                bad = (
+                    next((part for part in parts[1:] if _number(part) is None), b"")
+                    if n_values < self.dim
+                    else b""
+                )
                 hint = f" ({_shown(bad)} is no number)" if bad else ""
-                raise self._error(f"{_shown(parts[0])} has {n_values} values, expected {self.dim}{hint}", number)
+                raise self._error(
+                    f"{_shown(parts[0])} has {n_values} values, expected {self.dim}{hint}", number
+                )
             numbers = [float(value) for value in values]
             if not all(math.isfinite(value) and abs(value) < 3.4e38 for value in numbers):
-                bad = next(v for v, n in zip(values, numbers, strict=True) if not math.isfinite(n) or abs(n) >= 3.4e38)
-                raise self._error(f"{_shown(word)} has the value {_shown(bad)}, expected finite numbers", number)
+                bad = next(
+                    v
+                    for v, n in zip(values, numbers, strict=True)
+                    if not math.isfinite(n) or abs(n) >= 3.4e38
+                )
+                raise self._error(
+                    f"{_shown(word)} has the value {_shown(bad)}, expected finite numbers", number
+                )
             words.append(word)
             rows.append(numbers)
         return words, np.array(rows, np.float32).reshape(len(words), self.dim)
@@ -201,4 +233,6 @@ def _number(text: bytes) -> float | None:
 def _shown(text: bytes) -> str:
     """Quote a piece of a file for a message."""
     cut = text[:40].decode("utf-8", "replace")
-    return f"'{''.join(c if c.isprintable() else '?' for c in cut)}{'...' if len(text) > 40 else ''}'"
+    return (
+        f"'{''.join(c if c.isprintable() else '?' for c in cut)}{'...' if len(text) > 40 else ''}'"
+    )

@@ -1,12 +1,15 @@
-"""Train word vectors: word2vec and fastText, by gensim's own loops, on any corpus, with any tokenizer.
+"""Train word vectors: word2vec and fastText, by gensim's own loops, on any corpus, with any
+tokenizer.
 
-In: files and TrainOptions. Out: our folder of vectors. The corpus is tokenized once, to numbers on disk; every epoch
-takes its sentences from there. Jobs of 10,000 words, learning rates and random numbers are gensim's, one for one, so
-with one worker the vectors are those of gensim's Word2Vec and FastText over a LineSentence file of the same
-tokens: the same bytes for word2vec, the same up to the rounding of the last mean for fastText.
+In: files and TrainOptions. Out: our folder of vectors. The corpus is tokenized once, to numbers on
+disk; every epoch takes its sentences from there. Jobs of 10,000 words, learning rates and random
+numbers are gensim's, one for one, so with one worker the vectors are those of gensim's Word2Vec and
+FastText over a LineSentence file of the same tokens: the same bytes for word2vec, the same up to
+the rounding of the last mean for fastText.
 
-The work stands in `OUT.training` until the vectors are whole: the corpus, and a checkpoint of weights, position and
-random state. A run taken up again from it gives, with one worker, the same bytes as one that was never stopped.
+The work stands in `OUT.training` until the vectors are whole: the corpus, and a checkpoint of
+weights, position and random state. A run taken up again from it gives, with one worker, the same
+bytes as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -30,7 +33,14 @@ from textkit.tokenizers import Tokenizer
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.folder import map_safetensors, write_arrays
 from textkit.vectors.table import Vectors
-from textkit.vectors.train_corpus import SENTENCE_WORDS, SHAPE, Corpus, clean_texts, read_corpus, write_corpus
+from textkit.vectors.train_corpus import (
+    SENTENCE_WORDS,
+    SHAPE,
+    Corpus,
+    clean_texts,
+    read_corpus,
+    write_corpus,
+)
 from textkit.vectors.train_loss import estimate_loss
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -42,10 +52,12 @@ _REPORT_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What is trained. The defaults are gensim's, but for skip-gram, which serves small corpora better.
+    """What is trained.
 
-    min_n, max_n, buckets: fastText's character n-grams; 200,000 buckets instead of its 2 million make 80 MB, not 800.
-    workers: with one the result is the same bytes on every run.
+    The defaults are gensim's, but for skip-gram, which serves small corpora better.
+
+    min_n, max_n, buckets: fastText's character n-grams; 200,000 buckets instead of its 2 million
+    make 80 MB, not 800. workers: with one the result is the same bytes on every run.
     """
 
     model: Literal["word2vec", "fasttext"] = "word2vec"
@@ -73,12 +85,25 @@ class TrainOptions:
         ):
             if value not in known:
                 raise UsageError(unknown_name(name, value, known))
-        for name in ("dim", "window", "min_count", "negative", "epochs", "min_n", "buckets", "workers"):
+        for name in (
+            "dim",
+            "window",
+            "min_count",
+            "negative",
+            "epochs",
+            "min_n",
+            "buckets",
+            "workers",
+        ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected at least 1")
         if self.max_words is not None and self.max_words < 1:
             raise UsageError(f"max_words is {self.max_words}, expected at least 1")
-        if not 0 < self.min_alpha <= self.alpha or not 0 <= self.sample < 1 or self.max_n < self.min_n:
+        if (
+            not 0 < self.min_alpha <= self.alpha
+            or not 0 <= self.sample < 1
+            or self.max_n < self.min_n
+        ):
             raise UsageError("expected 0 < min_alpha <= alpha, 0 <= sample < 1 and min_n <= max_n")
 
 
@@ -86,8 +111,8 @@ class TrainOptions:
 class Progress:
     """How far training is.
 
-    loss: -log P(word and not its negative samples | context), the mean of a sample of the last jobs; it begins at
-    (negative + 1) log 2. None before the first job.
+    loss: -log P(word and not its negative samples | context), the mean of a sample of the last
+    jobs; it begins at (negative + 1) log 2. None before the first job.
     """
 
     stage: Literal["reading", "training"]
@@ -100,7 +125,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Watch:
-    """What the caller hears and says: `report` often, `note` once of the input, `should_stop` after every job."""
+    """What the caller hears and says: `report` often, `note` once of the input, `should_stop`
+    after every job.
+    """
 
     report: Callable[[Progress], None] = lambda progress: None
     should_stop: Callable[[], bool] = lambda: False
@@ -118,9 +145,12 @@ def train_vectors(
     resume: bool = False,
     watch: Watch | None = None,
 ) -> Vectors | None:
-    """Train on the rows of files, save our folder at `out`, and open it; None where `watch` stopped it early.
+    """Train on the rows of files, save our folder at `out`, and open it.
 
-    resume: go on from `OUT.training`, which a killed or stopped run of the same files and options left.
+    None where `watch` stopped it early.
+
+    resume: go on from `OUT.training`, which a killed or stopped run of the same files and options
+    left.
     """
     require("gensim", needed_by="training vectors")
     options.check()
@@ -128,7 +158,11 @@ def train_vectors(
     work = out.with_name(out.name + ".training")
     rows = bulk.Inputs.of([str(name) for name in inputs], text_column=text_column)
     chosen = asdict(options)
-    description = {"inputs": bulk.describe_inputs(rows.names), "tokenizer": tokenizer.fingerprint, "options": chosen}
+    description = {
+        "inputs": bulk.describe_inputs(rows.names),
+        "tokenizer": tokenizer.fingerprint,
+        "options": chosen,
+    }
     bulk.open_job(work, {**description, "text_column": text_column}, resume=resume)
     try:
         if not (work / SHAPE).exists() and not _read(rows, tokenizer, work, watch):
@@ -178,14 +212,20 @@ class _Trainer:
         table = np.full(len(corpus.words) + 1, None, object)
         table[:-1] = [word if word in self.model.wv.key_to_index else None for word in corpus.words]
         self._words = table
-        self._rows = np.array([self.model.wv.key_to_index.get(word, -1) for word in corpus.words], np.int64)
-        # Sentences -> jobs, as gensim's producer fills them: as many whole sentences as 10,000 words hold.
+        self._rows = np.array(
+            [self.model.wv.key_to_index.get(word, -1) for word in corpus.words], np.int64
+        )
+        # Sentences -> jobs, as gensim's producer fills them: as many whole sentences as 10,000
+        # words hold.
         self._ends = np.cumsum(corpus.lengths)
         self._jobs = list(_cut_jobs(corpus.lengths))
         self._next_job = 0  # counted over all epochs
 
     def run(self, checkpoint: Path, watch: Watch) -> bool:
-        """Train to the end; False when stopped early, with a checkpoint written either way it needs one."""
+        """Train to the end.
+
+        False when stopped early, with a checkpoint written either way it needs one.
+        """
         n_all = len(self._jobs) * self.options.epochs
         started, reported, saved = time.monotonic(), 0.0, time.monotonic()
         first_word = self._words_before(self._next_job)
@@ -197,14 +237,19 @@ class _Trainer:
                 now = time.monotonic()
                 due = stopping or now - saved >= watch.checkpoint_seconds
                 if self._next_job < n_all and not due and len(waiting) < 2 * self.options.workers:
-                    loss = self._loss_before(self._next_job) if self._next_job % _LOSS_EVERY == 0 else None
+                    loss = (
+                        self._loss_before(self._next_job)
+                        if self._next_job % _LOSS_EVERY == 0
+                        else None
+                    )
                     losses.extend([] if loss is None else [loss])
                     waiting.append(pool.submit(self._train, *self._job(self._next_job)))
                     self._next_job += 1
                     continue
                 if waiting:
                     waiting.popleft().result()
-                elif due:  # no job is in flight: the weights, the position and the random state belong together
+                elif due:
+                    # No job is in flight: weights, position and random state belong together.
                     self._save(checkpoint)
                     saved = time.monotonic()
                     if stopping:
@@ -217,7 +262,9 @@ class _Trainer:
                             "training",
                             done,
                             len(self.corpus.tokens) * self.options.epochs,
-                            epoch=min((self._next_job - 1) // len(self._jobs) + 1, self.options.epochs),
+                            epoch=min(
+                                (self._next_job - 1) // len(self._jobs) + 1, self.options.epochs
+                            ),
                             loss=sum(losses) / len(losses) if losses else None,
                             words_per_second=(done - first_word) / max(now - started, 1e-9),
                         )
@@ -273,12 +320,18 @@ class _Trainer:
         """Take up the weights, the position and the random state of a checkpoint."""
         arrays = map_safetensors(path)
         mine = self._weights()
-        if set(arrays) != {*mine, "state"} or any(arrays[name].shape != mine[name].shape for name in mine):
-            raise ArtifactError("the checkpoint is of another training; remove this folder", where=str(path.parent))
+        if set(arrays) != {*mine, "state"} or any(
+            arrays[name].shape != mine[name].shape for name in mine
+        ):
+            raise ArtifactError(
+                "the checkpoint is of another training; remove this folder", where=str(path.parent)
+            )
         for name, array in mine.items():
             array[:] = arrays[name]
         job, position, has_gauss, *keys = arrays["state"].tolist()
-        self.model.random.set_state(("MT19937", np.array(keys, np.uint32), position, has_gauss, 0.0))
+        self.model.random.set_state(
+            ("MT19937", np.array(keys, np.uint32), position, has_gauss, 0.0)
+        )
         self._next_job = job
 
     def vectors(self, *, facts: dict[str, Any]) -> Vectors:
@@ -288,7 +341,9 @@ class _Trainer:
             return Vectors(wv.index_to_key, wv.vectors, source="trained by textkit", facts=facts)
         ngrams = Ngrams(wv.vectors_ngrams, self.options.min_n, self.options.max_n)
         table = ngrams.embed(wv.index_to_key, own=wv.vectors_vocab)
-        return Vectors(wv.index_to_key, table, ngrams=ngrams, source="trained by textkit", facts=facts)
+        return Vectors(
+            wv.index_to_key, table, ngrams=ngrams, source="trained by textkit", facts=facts
+        )
 
 
 def _make_model(corpus: Corpus, options: TrainOptions) -> Any:
@@ -299,7 +354,8 @@ def _make_model(corpus: Corpus, options: TrainOptions) -> Any:
     n_known = sum(count >= options.min_count for count in counts.values())
     if not n_known:
         raise DataError(
-            f"none of the {len(counts):,} different words occurs {options.min_count} times; lower --min-count"
+            f"none of the {len(counts):,} different words occurs {options.min_count} times; lower"
+            f" --min-count"
         )
     settings: dict[str, Any] = {
         "vector_size": options.dim,
@@ -317,7 +373,9 @@ def _make_model(corpus: Corpus, options: TrainOptions) -> Any:
         "batch_words": SENTENCE_WORDS,
     }
     if options.model == "fasttext":
-        model = FastText(**settings, min_n=options.min_n, max_n=options.max_n, bucket=options.buckets)
+        model = FastText(
+            **settings, min_n=options.min_n, max_n=options.max_n, bucket=options.buckets
+        )
     else:
         model = Word2Vec(**settings)
     model.build_vocab_from_freq(counts, corpus_count=len(corpus.lengths))

@@ -1,8 +1,9 @@
 """The corpus of a training as numbers on disk: read and tokenized once, gone through once an epoch.
 
-In: texts and a tokenizer. Out: a folder with every token's word number, sentence lengths, words and counts. A word is
-what the tokenizer's vocabulary names; a tokenizer without a vocabulary (`word`, `whitespace`, ...) gives all the pieces
-that it cuts. Words are numbered as they come, so ties in frequency fall as gensim's own scan lets them fall.
+In: texts and a tokenizer. Out: a folder with every token's word number, sentence lengths, words and
+counts. A word is what the tokenizer's vocabulary names; a tokenizer without a vocabulary (`word`,
+`whitespace`, ...) gives all the pieces that it cuts. Words are numbered as they come, so ties in
+frequency fall as gensim's own scan lets them fall.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _CHUNK_ROWS = 1024
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus as numbers: tokens (n_tokens,) int32, sentence lengths (n_sentences,), words and their counts."""
+    """A corpus as numbers: tokens (n_tokens,) int32, sentence lengths (n_sentences,), words and
+    their counts.
+    """
 
     tokens: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int64]
@@ -47,9 +50,16 @@ class Corpus:
 
 
 def write_corpus(
-    texts: Iterable[str], tokenizer: Tokenizer, folder: Path, *, progress: Callable[[int], None] | None = None
+    texts: Iterable[str],
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Tokenize texts into a folder; rows without tokens are no sentences, long rows become several."""
+    """Tokenize texts into a folder.
+
+    Rows without tokens are no sentences, long rows become several.
+    """
     numbered = _ByVocabulary(tokenizer) if has_ids(tokenizer) else _ByPieces(tokenizer)
     lengths = array("q")
     n_tokens = 0
@@ -83,12 +93,17 @@ def read_corpus(folder: Path) -> Corpus:
     size = (folder / TOKENS).stat().st_size
     lengths, counts = arrays["lengths"], arrays["counts"]
     if size != 4 * int(lengths.sum()) or len(words) != len(counts) or size != 4 * int(counts.sum()):
-        raise ArtifactError("the tokenized corpus is damaged; remove this folder and train anew", where=str(folder))
+        raise ArtifactError(
+            "the tokenized corpus is damaged; remove this folder and train anew", where=str(folder)
+        )
     return Corpus(np.memmap(folder / TOKENS, "<i4", "r").view(np.ndarray), lengths, words, counts)
 
 
 class _ByVocabulary:
-    """Word numbers from the ids of a vocabulary, in the order of their first use; unknown tokens count as one word."""
+    """Word numbers from the ids of a vocabulary, in the order of their first use.
+
+    Unknown tokens count as one word.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -117,7 +132,11 @@ class _ByPieces:
             raise UsageError(f"tokenizer '{tokenizer.kind}' has no vocabulary to train vectors for")
         self._backend = hf.Tokenizer.from_str(tokenizer.json)
         splitter = json.loads(tokenizer.json).get("pre_tokenizer") or {}
-        pattern = splitter.get("pattern", {}).get("Regex") if splitter.get("behavior") == "Removed" else None
+        pattern = (
+            splitter.get("pattern", {}).get("Regex")
+            if splitter.get("behavior") == "Removed"
+            else None
+        )
         self._tiling = TILINGS.get(pattern or "")
         self._table = _NumberTable(drop_space=self._tiling is not None and self._tiling.drop_space)
         self._find: Callable[[str], list[str]] = self._split
@@ -132,7 +151,9 @@ class _ByPieces:
         pieces = list(chain.from_iterable(found))
         numbers = np.fromiter(map(self._table.__getitem__, pieces), np.int32, len(pieces))
         kept = numbers >= 0
-        lengths = np.bincount(np.repeat(np.arange(len(texts)), counts), weights=kept, minlength=len(texts))
+        lengths = np.bincount(
+            np.repeat(np.arange(len(texts)), counts), weights=kept, minlength=len(texts)
+        )
         return numbers[kept], lengths.astype(np.int64)
 
     def _split(self, text: str) -> list[str]:
@@ -160,7 +181,9 @@ class _NumberTable(dict[str, int]):
             number = -1
         else:
             lead = self._leading.match(piece)
-            number = self.numbers.setdefault(piece[lead.end() :] if lead else piece, len(self.numbers))
+            number = self.numbers.setdefault(
+                piece[lead.end() :] if lead else piece, len(self.numbers)
+            )
         self[piece] = number
         return number
 
@@ -168,4 +191,8 @@ class _NumberTable(dict[str, int]):
 def clean_texts(texts: Iterable[str]) -> Iterator[str]:
     """Replace lone surrogates, which no vector file can hold, by U+FFFD."""
     for text in texts:
-        yield text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        yield (
+            text
+            if text.isascii()
+            else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        )

@@ -1,7 +1,9 @@
-"""The loss of word vectors while they are trained, estimated on a sample: the same measure for every model.
+"""The loss of word vectors while they are trained, estimated on a sample: the same measure for
+every model.
 
-In: gensim's model and sentences. Out: the mean of -log P(word and not its negative samples | context), which begins at
-(negative + 1) log 2. gensim itself adds up losses over other units, and for fastText none.
+In: gensim's model and sentences. Out: the mean of -log P(word and not its negative samples |
+context), which begins at (negative + 1) log 2. gensim itself adds up losses over other units, and
+for fastText none.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ def estimate_loss(
 ) -> float | None:
     """Estimate the loss on some sentences; None where no sampled word has a known neighbour.
 
-    tokens: (n_tokens,) the model's row of each token, -1 for a word that it left out. ends: (n_sentences,) where each
-    sentence ends among them. Neither weights nor the model's own random numbers are touched.
+    tokens: (n_tokens,) the model's row of each token, -1 for a word that it left out. ends:
+    (n_sentences,) where each sentence ends among them. Neither weights nor the model's own random
+    numbers are touched.
     """
     centres = rng.integers(0, len(tokens), _WORDS)
     around = centres[:, None] + np.array([*range(-model.window, 0), *range(1, model.window + 1)])
@@ -42,15 +45,22 @@ def estimate_loss(
     if not len(targets):
         return None
     weights = (contexts >= 0)[:, :, None].astype(np.float32)
-    inputs = (_input_vectors(model.wv, np.maximum(contexts, 0)) * weights).sum(axis=1) / weights.sum(axis=1)
-    negatives = np.searchsorted(model.cum_table, rng.integers(model.cum_table[-1], size=(len(targets), model.negative)))
+    inputs = (_input_vectors(model.wv, np.maximum(contexts, 0)) * weights).sum(
+        axis=1
+    ) / weights.sum(axis=1)
+    negatives = np.searchsorted(
+        model.cum_table, rng.integers(model.cum_table[-1], size=(len(targets), model.negative))
+    )
     right = np.einsum("nd,nd->n", inputs, model.syn1neg[targets])
     wrong = np.einsum("nd,nkd->nk", inputs, model.syn1neg[negatives])
     return float((np.logaddexp(0, -right) + np.logaddexp(0, wrong).sum(axis=1)).mean())
 
 
 def _input_vectors(wv: Any, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Give the vectors of words (...,) as they are now: (..., dim); fastText's are means over their n-grams."""
+    """Give the vectors of words (...,) as they are now: (..., dim).
+
+    FastText's are means over their n-grams.
+    """
     if not hasattr(wv, "vectors_ngrams"):
         return np.asarray(wv.vectors[rows])
     unique, inverse = np.unique(rows, return_inverse=True)

@@ -1,4 +1,5 @@
-"""word2vec's binary format: a header `n_words dim`, then each word, a space, `dim` float32, and a newline or none.
+"""word2vec's binary format: a header `n_words dim`, then each word, a space, `dim` float32, and a
+newline or none.
 
 In: a file, also .gz or .zst. Out: batches of words and rows, in constant memory.
 """
@@ -16,7 +17,9 @@ from textkit.io.inputs import READ_ERRORS, open_bytes
 from textkit.vectors.text_format import DIM_LIMIT, Batch, _shown
 
 _BLOCK_BYTES = 8 << 20
-_WORD_BYTES = 1 << 16  # what stands before a space is a word up to here; more means another width or another format
+_WORD_BYTES = (
+    1 << 16
+)  # what stands before a space is a word up to here; more means another width or another format
 
 
 class BinaryRows:
@@ -24,7 +27,9 @@ class BinaryRows:
 
     ngrams = None
 
-    def __init__(self, path: Path, *, progress: Callable[[int, int | None], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, progress: Callable[[int, int | None], None] | None = None
+    ) -> None:
         self.path, self.progress = path, progress
         self.notes: list[str] = []
 
@@ -36,7 +41,9 @@ class BinaryRows:
             while n_read < n_words:
                 read = self._read(file, n_read)
                 done += len(read)
-                words, rows, held = self._take(held + read, dim, n_words - n_read, n_read, last=not read)
+                words, rows, held = self._take(
+                    held + read, dim, n_words - n_read, n_read, last=not read
+                )
                 n_read += len(words)
                 if words:
                     yield words, rows
@@ -62,7 +69,9 @@ class BinaryRows:
         try:
             return file.read(_BLOCK_BYTES)
         except (*READ_ERRORS, ValueError) as err:
-            raise StorageError(f"cannot read on after word {n_read:,}: {err}", where=str(self.path)) from err
+            raise StorageError(
+                f"cannot read on after word {n_read:,}: {err}", where=str(self.path)
+            ) from err
 
     def _take(
         self, data: bytes, dim: int, limit: int, n_before: int, *, last: bool
@@ -75,7 +84,8 @@ class BinaryRows:
             space = data.find(b" ", position, position + _WORD_BYTES)
             if space < 0 and len(data) - position >= _WORD_BYTES:
                 raise self._error(
-                    f"no end of word {n_before + len(words) + 1:,} within 64 KB; the width or format is another"
+                    f"no end of word {n_before + len(words) + 1:,} within 64 KB; the width or"
+                    f" format is another"
                 )
             if space < 0 or space + 1 + size > len(data):
                 break
@@ -86,13 +96,15 @@ class BinaryRows:
             at = n_before + len(words)
             after = f", after {_shown(words[-1])}" if words else ""
             raise self._error(
-                f"file ends inside word {at + 1:,} of {at + limit - len(words):,}{after}; it is cut short"
+                f"file ends inside word {at + 1:,} of {at + limit - len(words):,}{after}; it is"
+                f" cut short"
             )
         rows = np.frombuffer(b"".join(values), "<f4").reshape(-1, dim)
         wrong = ~np.isfinite(rows).all(axis=1)
         if wrong.any():
             raise self._error(
-                f"{_shown(words[int(wrong.argmax())])} has a value that is not finite; the width or data is wrong"
+                f"{_shown(words[int(wrong.argmax())])} has a value that is not finite; the width"
+                f" or data is wrong"
             )
         return words, rows, data[position:]
 

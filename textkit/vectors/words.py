@@ -1,9 +1,12 @@
-"""Word lists that are looked up where they lie: an index of words as flat arrays, no dict, nothing to build at opening.
+"""Word lists that are looked up where they lie: an index of words as flat arrays, no dict, nothing
+to build at opening.
 
-In: words, or the arrays of a saved index. Out: the number of each word, -1 where it is unknown, for many words at once.
+In: words, or the arrays of a saved index. Out: the number of each word, -1 where it is unknown, for
+many words at once.
 
-The words stand as one run of UTF-8 with offsets. Their 64-bit hashes are sorted, so a look-up is a binary search and
-one comparison of bytes. A seed is chosen at building such that no two words share a hash.
+The words stand as one run of UTF-8 with offsets. Their 64-bit hashes are sorted, so a look-up is a
+binary search and one comparison of bytes. A seed is chosen at building such that no two words share
+a hash.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ Bytes = npt.NDArray[np.uint8]
 _OFFSET, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, None))
 _MASK = 0xFFFFFFFFFFFFFFFF
-# Longer words are hashed by BLAKE2b one by one: a word of a megabyte must not cost a million numpy calls.
+# Longer words are hashed by BLAKE2b one by one: a word of a megabyte must not cost a million numpy
+# calls.
 _LONG_BYTES = 64
 _SEEDS = 16
 _DECODE_WORDS = 4096
@@ -54,7 +58,9 @@ class ByteWords:
         if not joined.isascii():
             encoded = [word.encode("utf-8", "surrogatepass") for word in listed]
             return cls.of_bytes(encoded)
-        return cls(np.frombuffer(joined.encode(), np.uint8), _offsets(map(len, listed), len(listed)))
+        return cls(
+            np.frombuffer(joined.encode(), np.uint8), _offsets(map(len, listed), len(listed))
+        )
 
     @classmethod
     def of_bytes(cls, words: Sequence[bytes]) -> ByteWords:
@@ -69,13 +75,16 @@ class ByteWords:
         lengths = self.offsets[numbers + 1] - self.offsets[numbers]
         offsets = np.zeros(len(numbers) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        positions = np.repeat(self.offsets[numbers] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        positions = np.repeat(self.offsets[numbers] - offsets[:-1], lengths) + np.arange(
+            offsets[-1]
+        )
         return ByteWords(self.data[positions], offsets)
 
     def hashes(self, seed: int) -> Uint64:
         """Hash every word: (n_words,) uint64."""
         lengths = np.diff(self.offsets)
-        # Columns of bytes over the words still long enough: longest first, so that those are a prefix.
+        # Columns of bytes over the words still long enough: longest first, so that those are a
+        # prefix.
         order = np.argsort(-np.minimum(lengths, _LONG_BYTES + 1).astype(np.int16), kind="stable")
         sorted_lengths = lengths[order]
         starts = self.offsets[:-1][order]
@@ -90,7 +99,9 @@ class ByteWords:
             state[part] *= prime
         for at in range(n_long):
             start = int(starts[at])
-            state[at] = _hash_long(self.data[start : start + int(sorted_lengths[at])].tobytes(), seed)
+            state[at] = _hash_long(
+                self.data[start : start + int(sorted_lengths[at])].tobytes(), seed
+            )
         for shift, factor in _MIX:
             state ^= state >> np.uint64(shift)
             if factor is not None:
@@ -108,7 +119,9 @@ class WordIndex(Sequence[str]):
     ([1, -1], ['pride', 'vanity'])
     """
 
-    def __init__(self, words: ByteWords, *, hashes: Uint64, numbers: npt.NDArray[np.int32], seed: int) -> None:
+    def __init__(
+        self, words: ByteWords, *, hashes: Uint64, numbers: npt.NDArray[np.int32], seed: int
+    ) -> None:
         self.words, self.hashes, self.numbers, self.seed = words, hashes, numbers, seed
 
     @classmethod
@@ -118,20 +131,25 @@ class WordIndex(Sequence[str]):
         if len(kept) < len(words):
             first = int(np.flatnonzero(np.diff(np.append(kept, len(words)), prepend=-1) > 1)[0])
             again = int(kept[first - 1]) + 1 if first else 0
-            raise UsageError(f"word {again} is there twice: {_decode(words, again)!r}; words must be different")
+            raise UsageError(
+                f"word {again} is there twice: {_decode(words, again)!r}; words must be different"
+            )
         return index
 
     @classmethod
     def build_kept(cls, words: ByteWords) -> tuple[WordIndex, Int64]:
-        """Index words of which the first of each counts; gives also the numbers of those kept, rising."""
+        """Index words of which the first of each counts.
+
+        Gives also the numbers of those kept, rising.
+        """
         for seed in range(_SEEDS):
             hashes = words.hashes(seed)
             order = np.argsort(hashes, kind="stable")
             same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
             if not len(same):
-                return cls(words, hashes=hashes[order], numbers=order.astype(np.int32), seed=seed), np.arange(
-                    len(words)
-                )
+                return cls(
+                    words, hashes=hashes[order], numbers=order.astype(np.int32), seed=seed
+                ), np.arange(len(words))
             if not _equal(words, order[same], words, order[same + 1]).all():
                 continue  # two words share a hash: another seed
             keep = np.ones(len(words), bool)
@@ -182,7 +200,9 @@ class WordIndex(Sequence[str]):
         return numbers
 
     def find_one(self, word: str) -> int:
-        """Give the number of one word, -1 where it is unknown: ten times faster than a batch of one."""
+        """Give the number of one word, -1 where it is unknown: ten times faster than a batch of
+        one.
+        """
         data = word.encode("utf-8", "surrogatepass")
         state = (_OFFSET ^ (self.seed * _PRIME)) & _MASK
         if len(data) > _LONG_BYTES:
@@ -210,20 +230,31 @@ class WordIndex(Sequence[str]):
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]], *, seed: int, where: str) -> WordIndex:
+    def from_arrays(
+        cls, arrays: dict[str, npt.NDArray[Any]], *, seed: int, where: str
+    ) -> WordIndex:
         """Make an index of saved arrays; ArtifactError where they cannot be one."""
-        wanted = {"word_hashes": "<u8", "word_offsets": "<i8", "word_numbers": "<i4", "word_bytes": "|u1"}
+        wanted = {
+            "word_hashes": "<u8",
+            "word_offsets": "<i8",
+            "word_numbers": "<i4",
+            "word_bytes": "|u1",
+        }
         for name, dtype in wanted.items():
             if name not in arrays or arrays[name].dtype.str != dtype or arrays[name].ndim != 1:
-                raise ArtifactError(f"no {dtype} array '{name}'; convert the vectors again", where=where)
+                raise ArtifactError(
+                    f"no {dtype} array '{name}'; convert the vectors again", where=where
+                )
         offsets, n_words = arrays["word_offsets"], len(arrays["word_offsets"]) - 1
         fits = len(arrays["word_hashes"]) == len(arrays["word_numbers"]) == n_words >= 0
         if not fits or int(offsets[0]) != 0 or int(offsets[-1]) != len(arrays["word_bytes"]):
             raise ArtifactError(
-                "the arrays of the word index do not fit together; convert the vectors again", where=where
+                "the arrays of the word index do not fit together; convert the vectors again",
+                where=where,
             )
         if (np.diff(offsets) < 0).any() or (
-            n_words and not 0 <= arrays["word_numbers"].min() <= arrays["word_numbers"].max() < n_words
+            n_words
+            and not 0 <= arrays["word_numbers"].min() <= arrays["word_numbers"].max() < n_words
         ):
             raise ArtifactError("the word index is damaged; convert the vectors again", where=where)
         words = ByteWords(arrays["word_bytes"], offsets)
@@ -255,7 +286,8 @@ def _equal(a: ByteWords, a_numbers: Int64, b: ByteWords, b_numbers: Int64) -> np
     first = np.cumsum(lengths) - lengths
     steps = np.arange(int(lengths.sum()))
     differ = (
-        a.data[np.repeat(a_starts - first, lengths) + steps] != b.data[np.repeat(b_starts - first, lengths) + steps]
+        a.data[np.repeat(a_starts - first, lengths) + steps]
+        != b.data[np.repeat(b_starts - first, lengths) + steps]
     )
     pairs = np.repeat(np.arange(len(lengths)), lengths)
     equal[pairs[differ]] = False

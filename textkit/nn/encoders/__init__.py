@@ -1,7 +1,10 @@
-"""Encoders: sequence to sequence, masked; poolings: sequence to vector. Made by name: `create`, `create_pooling`.
+"""Encoders: sequence to sequence, masked; poolings: sequence to vector.
 
-Every encoder takes `states (batch, time, in_dim)`, `mask (batch, time) bool` and `lengths (batch,)` on the CPU, gives
-`(batch, time, out_dim)` with zeros at padding, and lets no padded position change a real one.
+Made by name: `create`, `create_pooling`.
+
+Every encoder takes `states (batch, time, in_dim)`, `mask (batch, time) bool` and `lengths (batch,)`
+on the CPU, gives `(batch, time, out_dim)` with zeros at padding, and lets no padded position change
+a real one.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ class Encoder(Protocol):
 
 
 def create(name: str, *, in_dim: int | None = None, **options: Any) -> Any:
-    """Make a registered encoder, an nn.Module; a misspelt name or option is refused with the nearest known one.
+    """Make a registered encoder, an nn.Module.
+
+    A misspelt name or option is refused with the nearest known one.
 
     >>> create("lstm", in_dim=8, dim=4).out_dim
     8
@@ -35,7 +40,8 @@ def create(name: str, *, in_dim: int | None = None, **options: Any) -> Any:
 
 
 def create_pooling(name: str, *, dim: int) -> Any:
-    """Make a registered pooling, an nn.Module: states (batch, time, dim), mask (batch, time) -> (batch, out_dim).
+    """Make a registered pooling, an nn.Module: states (batch, time, dim), mask (batch, time) ->
+    (batch, out_dim).
 
     >>> create_pooling("mean", dim=8).out_dim
     8

@@ -1,7 +1,9 @@
-"""The bag encoder: each position for itself, so that mean pooling after it is fastText's average (Joulin et al. 2017).
+"""The bag encoder: each position for itself, so that mean pooling after it is fastText's average
+(Joulin et al. 2017).
 
-In: states and mask, or a RaggedBatch of ids. Out: the states, zeros at padding; or, by `pool_mean`, the average of each
-row's vectors straight from the embedding table, without a padded rectangle: equal numbers, a fraction of the time.
+In: states and mask, or a RaggedBatch of ids. Out: the states, zeros at padding; or, by `pool_mean`,
+the average of each row's vectors straight from the embedding table, without a padded rectangle:
+equal numbers, a fraction of the time.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from textkit.batch import TokenBatch
 class RaggedBatch:
     """Rows of ids one after the other on one device, as `embedding_bag` wants them.
 
-    ids: (n_tokens,) int32. offsets: (batch + 1,) int32, row i is ids[offsets[i]:offsets[i + 1]]. targets: as
-    in a PaddedBatch.
+    ids: (n_tokens,) int32. offsets: (batch + 1,) int32, row i is ids[offsets[i]:offsets[i + 1]].
+    targets: as in a PaddedBatch.
     """
 
     ids: Tensor
@@ -57,8 +59,8 @@ def collate_ragged(batch: TokenBatch, *, targets: NDArray[Any] | None = None) ->
 class BagEncoder(nn.Module):
     """Leave every position as it is, with zeros at padding; out_dim is in_dim.
 
-    dropout: share of whole positions left out in training, the others scaled to make up for it (Iyyer et al. 2015, word
-    dropout).
+    dropout: share of whole positions left out in training, the others scaled to make up for it
+    (Iyyer et al. 2015, word dropout).
 
     >>> encoder = BagEncoder(in_dim=1).eval()
     >>> mask = torch.tensor([[True, False]])
@@ -72,27 +74,35 @@ class BagEncoder(nn.Module):
         self.dropout = dropout
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
-        """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch, time, in_dim)."""
+        """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch,
+        time, in_dim).
+        """
         if self.training and self.dropout:
             mask = mask & (torch.rand(mask.shape, device=mask.device) >= self.dropout)
             states = states / (1 - self.dropout)
         return states.masked_fill(~mask.unsqueeze(-1), 0.0)
 
     def pool_mean(self, table: Tensor, batch: RaggedBatch) -> Tensor:
-        """Compute what mean pooling over `forward` gives, from table (n_ids, in_dim): (batch, in_dim).
+        """Compute what mean pooling over `forward` gives, from table (n_ids, in_dim): (batch,
+        in_dim).
 
-        An empty row gives zeros. The backward pass sums each row of the table in a fixed order, so that the gradient is
-        the same to the bit on any number of threads.
+        An empty row gives zeros. The backward pass sums each row of the table in a fixed order, so
+        that the gradient is the same to the bit on any number of threads.
 
         >>> table = torch.tensor([[1.0], [3.0]])
-        >>> BagEncoder(in_dim=1).pool_mean(table, collate_ragged(TokenBatch.from_rows([[0, 1], []]))).tolist()
+        >>> batch = collate_ragged(TokenBatch.from_rows([[0, 1], []]))
+        >>> BagEncoder(in_dim=1).pool_mean(table, batch).tolist()
         [[2.0], [0.0]]
         """
         if not (self.training and self.dropout):
-            return functional.embedding_bag(batch.ids, table, batch.offsets, mode="mean", include_last_offset=True)
+            return functional.embedding_bag(
+                batch.ids, table, batch.offsets, mode="mean", include_last_offset=True
+            )
         kept = torch.rand(batch.ids.shape, device=batch.ids.device) >= self.dropout
         ends = functional.pad(kept.cumsum(0, dtype=torch.int32), (1, 0))
         offsets = ends[batch.offsets]
-        sums = functional.embedding_bag(batch.ids[kept], table, offsets, mode="sum", include_last_offset=True)
+        sums = functional.embedding_bag(
+            batch.ids[kept], table, offsets, mode="sum", include_last_offset=True
+        )
         lengths = batch.offsets.diff().clamp(min=1).unsqueeze(1)
         return sums / (lengths * (1 - self.dropout))

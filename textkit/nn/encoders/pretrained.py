@@ -1,8 +1,10 @@
-"""Any transformers encoder behind the Encoder contract: BERT, RoBERTa, DistilBERT, ELECTRA, MPNet, ModernBERT, ...
+"""Any transformers encoder behind the Encoder contract: BERT, RoBERTa, DistilBERT, ELECTRA, MPNet,
+ModernBERT, ...
 
-In: a folder, `hf:NAME`, or the bare `config` of an architecture. Out: an encoder of embedded states, and apart from it
-`input_embedding()`, the model's own table, which a network uses in the place of an Embedding. Weights come from
-safetensors alone, and no code that a model brings along is run.
+In: a folder, `hf:NAME`, or the bare `config` of an architecture. Out: an encoder of embedded
+states, and apart from it `input_embedding()`, the model's own table, which a network uses in the
+place of an Embedding. Weights come from safetensors alone, and no code that a model brings along is
+run.
 """
 
 from __future__ import annotations
@@ -18,18 +20,28 @@ from torch import Tensor, nn
 from textkit.errors import ArtifactError, DataError, UsageError, require
 
 # What a config says of other heads, and of nothing that an encoder is built from.
-_NOT_KEPT = {"_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "dtype", "torch_dtype"}
+_NOT_KEPT = {
+    "_name_or_path",
+    "architectures",
+    "id2label",
+    "label2id",
+    "transformers_version",
+    "dtype",
+    "torch_dtype",
+}
 
 
 class PretrainedEncoder(nn.Module):
     """Run a transformers encoder from its `inputs_embeds` to its last hidden states.
 
-    path: a model folder or `hf:NAME`. config: the architecture as a dict, without weights, to be loaded afterwards;
-    `saved_options` are the options that rebuild this encoder so. train: `all`, `none`, or a number: the last n layers
-    alone; with `none` the model also keeps its dropout off. The pooler is left out: no output of ours comes from it.
+    path: a model folder or `hf:NAME`. config: the architecture as a dict, without weights, to be
+    loaded afterwards; `saved_options` are the options that rebuild this encoder so. train: `all`,
+    `none`, or a number: the last n layers alone; with `none` the model also keeps its dropout off.
+    The pooler is left out: no output of ours comes from it.
 
     >>> config = {"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 9}
-    >>> encoder = PretrainedEncoder(config=config | {"num_hidden_layers": 1, "intermediate_size": 16})
+    >>> config |= {"num_hidden_layers": 1, "intermediate_size": 16}
+    >>> encoder = PretrainedEncoder(config=config)
     >>> encoder.in_dim, encoder.out_dim, encoder.max_length
     (8, 8, 512)
     """
@@ -44,14 +56,18 @@ class PretrainedEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if (path is None) == (config is None):
-            raise UsageError("encoder 'pretrained' needs path (a model folder or hf:NAME) or config, and not both")
+            raise UsageError(
+                "encoder 'pretrained' needs path (a model folder or hf:NAME) or config, and not"
+                " both"
+            )
         model = build(config) if config is not None else load(str(path))
         table = _take_table(model)
         self.model = model
         self.in_dim, self.out_dim = table.embedding_dim, int(model.config.hidden_size)
         if in_dim is not None and in_dim != self.in_dim:
             raise UsageError(
-                f"the pretrained model takes states {self.in_dim} wide, not {in_dim}; use its input_embedding(),"
+                f"the pretrained model takes states {self.in_dim} wide, not {in_dim}; use its"
+                f" input_embedding(),"
                 " or leave embedding.dim out"
             )
         self.max_length = _longest_row(model)
@@ -66,7 +82,9 @@ class PretrainedEncoder(nn.Module):
         return self._embedding[0]
 
     def depths(self) -> dict[nn.Parameter, int]:
-        """Give how many layers stand above each weight: 0 for the last layer's, and most for the embeddings'."""
+        """Give how many layers stand above each weight: 0 for the last layer's, and most for the
+        embeddings'.
+        """
         layers = _layers(self.model)
         depths = {weight: len(layers) for weight in self._embedding[0].parameters()}
         for name, weight in self.model.named_parameters():
@@ -83,20 +101,24 @@ class PretrainedEncoder(nn.Module):
         return self
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
-        """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch, time, out_dim).
+        """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch,
+        time, out_dim).
 
         Raises DataError for a batch wider than the model's positions.
         """
         time, padding = states.shape[1], ~mask.unsqueeze(-1)
         if self.max_length is not None and time > self.max_length:
             raise DataError(
-                f"a row has {time} tokens, the pretrained model takes {self.max_length}; set tokenizer.max_length"
+                f"a row has {time} tokens, the pretrained model takes {self.max_length}; set"
+                f" tokenizer.max_length"
             )
         looked_at = None
         if bool((lengths < time).any()):
             looked_at = mask.long()
             looked_at[:, 0] = 1  # an empty row has to look at something
-        output = self.model(inputs_embeds=states.masked_fill(padding, 0.0), attention_mask=looked_at)
+        output = self.model(
+            inputs_embeds=states.masked_fill(padding, 0.0), attention_mask=looked_at
+        )
         hidden: Tensor = output.last_hidden_state
         return hidden.masked_fill(padding, 0.0)
 
@@ -111,13 +133,18 @@ class PretrainedEncoder(nn.Module):
             return
         layers = _layers(self.model)
         if isinstance(part, bool) or not isinstance(part, int) or not 1 <= part <= len(layers):
-            raise UsageError(f"encoder 'pretrained': train = {part!r}, expected all, none or 1 to {len(layers)} layers")
+            raise UsageError(
+                f"encoder 'pretrained': train = {part!r}, expected all, none or 1 to {len(layers)}"
+                f" layers"
+            )
         for layer in layers[-part:]:
             layer.requires_grad_(True)
 
 
 class PretrainedEmbedding(nn.Module):
-    """A pretrained model's own table of token vectors: input_ids (batch, time), mask -> (batch, time, out_dim)."""
+    """A pretrained model's own table of token vectors: input_ids (batch, time), mask -> (batch,
+    time, out_dim).
+    """
 
     def __init__(self, table: nn.Embedding) -> None:
         super().__init__()
@@ -133,24 +160,36 @@ class PretrainedEmbedding(nn.Module):
 def load(path: str) -> Any:
     """Load a model from a folder or `hf:NAME`, in float32.
 
-    Raises ArtifactError where there is none, where its weights are no safetensors, or where it is no encoder.
+    Raises ArtifactError where there is none, where its weights are no safetensors, or where it is
+    no encoder.
     """
     transformers = _transformers()
     name = path.removeprefix("hf:")
     local = name == path
     if local and not (Path(path) / "config.json").is_file():
-        raise ArtifactError("no model folder: it has no config.json; a name on the hub is written hf:NAME", where=path)
+        raise ArtifactError(
+            "no model folder: it has no config.json; a name on the hub is written hf:NAME",
+            where=path,
+        )
     try:
         with _quiet(transformers):
             model, found = transformers.AutoModel.from_pretrained(
-                name, local_files_only=local, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                name,
+                local_files_only=local,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as err:
         reason = " ".join(str(err).split())
-        raise ArtifactError(f"cannot load it as a transformers model: {reason[:300]}", where=path) from err
+        raise ArtifactError(
+            f"cannot load it as a transformers model: {reason[:300]}", where=path
+        ) from err
     missing = sorted(key for key in found["missing_keys"] if not key.startswith("pooler."))
     if missing:  # transformers would draw them at random and go on
-        raise ArtifactError(f"the weights lack {len(missing)} tensors of the model: {missing[0]}, ...", where=path)
+        raise ArtifactError(
+            f"the weights lack {len(missing)} tensors of the model: {missing[0]}, ...", where=path
+        )
     return _check(model.float(), where=path)
 
 
@@ -165,7 +204,9 @@ def build(config: dict[str, Any]) -> Any:
             model = transformers.AutoModel.from_config(made, trust_remote_code=False)
     except (ValueError, TypeError, KeyError) as err:
         reason = " ".join(str(err).split())
-        raise UsageError(f"encoder 'pretrained': config of model_type {model_type!r}: {reason[:200]}") from err
+        raise UsageError(
+            f"encoder 'pretrained': config of model_type {model_type!r}: {reason[:200]}"
+        ) from err
     return _check(model.float(), where="encoder.config")
 
 
@@ -178,7 +219,9 @@ def _transformers() -> Any:
 
 @contextlib.contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Hold back the progress bar and the report on the pooler, which is expected to be left over."""
+    """Hold back the progress bar and the report on the pooler, which is expected to be left
+    over.
+    """
     logging = transformers.utils.logging
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -194,14 +237,19 @@ def _quiet(transformers: Any) -> Iterator[None]:
 def _check(model: Any, *, where: str) -> Any:
     """Refuse what is no encoder, and leave the pooler out."""
     if model.config.is_encoder_decoder:
-        raise ArtifactError(f"'{model.config.model_type}' is an encoder with a decoder; take an encoder", where=where)
+        raise ArtifactError(
+            f"'{model.config.model_type}' is an encoder with a decoder; take an encoder",
+            where=where,
+        )
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model
 
 
 def _take_table(model: Any) -> nn.Embedding:
-    """Take the table of token vectors out of a model: from here on it takes `inputs_embeds` alone."""
+    """Take the table of token vectors out of a model: from here on it takes `inputs_embeds`
+    alone.
+    """
     table = model.get_input_embeddings()
     if not isinstance(table, nn.Embedding):
         raise ArtifactError(f"'{model.config.model_type}' has no plain table of token vectors")
@@ -216,13 +264,16 @@ def _layers(model: nn.Module) -> list[nn.Module]:
         if isinstance(module, nn.ModuleList) and len(module) == n_layers:
             return list(module)
     raise UsageError(
-        "encoder 'pretrained': this model has no stack of layers; set train to all or none, and layer_decay to 1"
+        "encoder 'pretrained': this model has no stack of layers; set train to all or none, and"
+        " layer_decay to 1"
     )
 
 
 def _longest_row(model: Any) -> int | None:
     """Give the number of positions of a model, None where it has no table of them."""
-    table = next((m for name, m in model.named_modules() if name.endswith("position_embeddings")), None)
+    table = next(
+        (m for name, m in model.named_modules() if name.endswith("position_embeddings")), None
+    )
     if not isinstance(table, nn.Embedding):
         return getattr(model.config, "max_position_embeddings", None)
     # RoBERTa and its like count from padding_idx + 1.
@@ -231,5 +282,9 @@ def _longest_row(model: Any) -> int | None:
 
 def _plain_config(config: Any) -> dict[str, Any]:
     """Give what rebuilds the architecture as plain values, which JSON and TOML can hold."""
-    values = {key: value for key, value in config.to_diff_dict().items() if key not in _NOT_KEPT and value is not None}
+    values = {
+        key: value
+        for key, value in config.to_diff_dict().items()
+        if key not in _NOT_KEPT and value is not None
+    }
     return {"model_type": config.model_type, **values}

@@ -1,4 +1,7 @@
-"""Recurrent encoders: Elman RNN, GRU (Cho et al. 2014) and LSTM (Hochreiter & Schmidhuber 1997), masked."""
+"""Recurrent encoders: Elman RNN, GRU (Cho et al.
+
+2014) and LSTM (Hochreiter & Schmidhuber 1997), masked.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from textkit.nn.layers import Dropout, Norm
 
 
 class RecurrentEncoder(nn.Module):
-    """Run recurrent cells over the real positions of each row, in both directions unless told otherwise.
+    """Run recurrent cells over the real positions of each row, in both directions unless told
+    otherwise.
 
-    Output: (batch, time, dim * directions), zeros at padding. dropout: between layers. norm: of the output (`none`,
-    `batch`, `layer`, `rms`). Padding stands after a row's end, so going ahead never meets it; going back, each row is
-    turned round within its own length. That takes the padding along, yet half the time of packed rows on the CPU, whose
-    fused kernels know no packing: 55 and 109 ms for a step of LSTM(128, 64) over 32 rows of 36 to 40 tokens, 1 thread
+    Output: (batch, time, dim * directions), zeros at padding. dropout: between layers. norm: of the
+    output (`none`, `batch`, `layer`, `rms`). Padding stands after a row's end, so going ahead never
+    meets it; going back, each row is turned round within its own length. That takes the padding
+    along, yet half the time of packed rows on the CPU, whose fused kernels know no packing: 55 and
+    109 ms for a step of LSTM(128, 64) over 32 rows of 36 to 40 tokens, 1 thread
     (benchmarks/encoders.py).
 
     >>> encoder = LSTM(in_dim=3, dim=4)
@@ -42,12 +47,16 @@ class RecurrentEncoder(nn.Module):
         self.out_dim = dim * (2 if bidirectional else 1)
         widths = [in_dim] + [self.out_dim] * (layers - 1)
         self.ahead = nn.ModuleList(cell(width, dim, batch_first=True) for width in widths)
-        self.back = nn.ModuleList(cell(width, dim, batch_first=True) for width in widths if bidirectional)
+        self.back = nn.ModuleList(
+            cell(width, dim, batch_first=True) for width in widths if bidirectional
+        )
         self.dropout = Dropout(dropout)
         self.norm = Norm(norm, dim=self.out_dim)
 
     def forward(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
-        """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch, time, out_dim)."""
+        """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch,
+        time, out_dim).
+        """
         if states.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             # The fused kernels of the CPU refuse bfloat16 on most machines.
             with torch.autocast("cpu", enabled=False):
@@ -67,14 +76,17 @@ class RecurrentEncoder(nn.Module):
                 states = self.dropout(states)
             found = ahead(states)[0]
             if turned is not None:
-                found = torch.cat([found, _turn(self.back[layer](_turn(states, turned))[0], turned)], dim=-1)
+                found = torch.cat(
+                    [found, _turn(self.back[layer](_turn(states, turned))[0], turned)], dim=-1
+                )
             states = found
         output: Tensor = self.norm(states, mask)
         return output.masked_fill(padding, 0.0)
 
 
 def turned_positions(mask: Tensor) -> Tensor:
-    """Give the position that each one takes when rows are turned round, padding staying where it is: (batch, time, 1).
+    """Give the position that each one takes when rows are turned round, padding staying where it
+    is: (batch, time, 1).
 
     >>> turned_positions(torch.tensor([[True, True, True, False]])).flatten().tolist()
     [2, 1, 0, 3]
