@@ -1,4 +1,4 @@
-"""Every test and doctest runs in a scratch folder of its own, and draws the same numbers on every run.
+"""Every test and doctest runs in a scratch folder of its own, and draws the same on every run.
 
 The property tests draw 50 fixed examples each, whatever ran before them. TEXTKIT_SEARCH=2000 looks
 for so many new ones instead (`make fuzz`); what it finds becomes an `@example` of the test.

@@ -32,7 +32,7 @@ _SMOOTHING = 0.9
 class RateSweep:
     """rates: (n_steps,) rising. losses: (n_steps,) smoothed.
 
-    Suggested: where the loss fell fastest.
+    suggested: where the loss fell fastest.
     """
 
     rates: NDArray[np.float64]

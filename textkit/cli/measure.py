@@ -79,7 +79,7 @@ def measure_label_sets(
 ) -> MultiLabelStream:
     """Predict and count every row of a multi-label task.
 
-    Separator: what stands between the labels of a row.
+    separator: what stands between the labels of a row.
     """
     from textkit.evaluation import MultiLabelStream
 

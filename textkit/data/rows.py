@@ -77,7 +77,7 @@ class RowView:
 class RenumberedRows:
     """Rows with the buckets of hashed n-grams numbered as `ngrams` keeps them.
 
-    Lengths: (n_rows,) ids kept in each.
+    lengths: (n_rows,) ids kept in each.
     """
 
     whole: Rows

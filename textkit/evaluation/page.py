@@ -66,7 +66,7 @@ def number_boxes(
 def warn_unseen(unseen: Mapping[str, int], what: str, more_words: str = "") -> str:
     """Name the labels that the model does not know, with their rows.
 
-    What: what there are so many of.
+    what: what there are so many of.
     """
     if not unseen:
         return ""
@@ -82,7 +82,7 @@ def warn_unseen(unseen: Mapping[str, int], what: str, more_words: str = "") -> s
 def reliability_section(bins: Bins, words: str, total: str, *, pairs: bool = False) -> str:
     """Show the reliability diagram and say what it means.
 
-    Total: what the share of right ones is called.
+    total: what the share of right ones is called.
     """
     n = max(int(bins.rows.sum()), 1)
     sure, right = bins.confidence.sum() / n, bins.right.sum() / n

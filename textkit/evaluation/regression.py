@@ -116,7 +116,7 @@ _BOUNDS = {
 class RegressionStream:
     """Gather the evaluation of one number a row, chunk by chunk.
 
-    N_mistakes: how many of the largest errors are kept.
+    n_mistakes: how many of the largest errors are kept.
 
     >>> stream = RegressionStream()
     >>> stream.add([1.0, 2.0], [1.0, 2.0], ["one", "two"])

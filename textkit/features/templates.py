@@ -23,7 +23,7 @@ from textkit.tokenizers.base import Tokenizer
 class Encoded:
     """tokens: the batch with special tokens.
 
-    Type_ids: (n_tokens,) int32, 0 for the first text and 1 for the second.
+    type_ids: (n_tokens,) int32, 0 for the first text and 1 for the second.
     """
 
     tokens: TokenBatch

@@ -49,7 +49,7 @@ class TextInput:
     ) -> TextInput:
         """Put together what the recipe says around its tokenizer.
 
-        Kept: the buckets of n-grams that are in use.
+        kept: the buckets of n-grams that are in use.
         """
         template = for_transformer(tokenizer) if recipe.tokenizer.special else None
         if recipe.ngrams is None:

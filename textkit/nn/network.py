@@ -25,7 +25,7 @@ from textkit.recipe import Recipe
 class Mix:
     """Mixup: row i becomes share * row i + (1 - share) * row partners[i].
 
-    Partners: (batch,) int64.
+    partners: (batch,) int64.
     """
 
     share: float

@@ -239,7 +239,7 @@ class _Table:
     ) -> TokenBatch:
         """Put the tokens of words one after the other.
 
-        Rows: (n_rows + 1,) first word of every row.
+        rows: (n_rows + 1,) first word of every row.
         """
         positions, tokens = gather_positions(self._starts, codes)
         edges = None

@@ -34,7 +34,7 @@ _FREE_KEYS = ("time_limit", "checkpoint_seconds")
 class Checkpoint:
     """parts: tensors of the network, the optimiser's slots and so on, by part and name.
 
-    State: all else, as JSON.
+    state: all else, as JSON.
     """
 
     parts: dict[str, dict[str, Tensor]]

@@ -86,7 +86,7 @@ def _without_wrappers(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.
 def rate_factor(section: TrainingSection, progress: float, scores: Sequence[float] = ()) -> float:
     """Give the learning rate's factor. progress: 0 to 1 of the epochs.
 
-    Scores: of the epochs so far, higher is better.
+    scores: of the epochs so far, higher is better.
 
     >>> section = TrainingSection(schedule="linear", warmup=0.5)
     >>> [rate_factor(section, progress) for progress in (0.25, 0.5, 0.75)]
