@@ -143,11 +143,11 @@ def embed(
 ) -> None:
     """Turn each row of text files into a vector, one row out for each row in."""
     from textkit.cli.output import note
-    from textkit.cli.tokenize import open_tokenizer
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import UsageError
     from textkit.io.bulk import Inputs
     from textkit.jobs.embedded import Plan
+    from textkit.tokenizers.opening import open_tokenizer
 
     kept = tuple(keep or ())
     plan = Plan(to, output=output.value, dtype=dtype.value, keep=kept)

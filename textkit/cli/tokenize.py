@@ -124,6 +124,7 @@ def tokenize(
     """Turn text files into tokens, one row out for each row in."""
     from textkit.io.bulk import Inputs
     from textkit.jobs.tokenized import Plan
+    from textkit.tokenizers.opening import open_tokenizer
 
     tok = open_tokenizer(tokenizer)
     options: dict[str, Any] = {
@@ -161,24 +162,6 @@ def tokenize(
     else:
         plan = Plan(output=str(to or Output.jsonl), spans=spans, tokens=tokens, **shape)
         _finish(_stream(tok, source, plan, workers=workers, quiet=False), source, max_length)
-
-
-def open_tokenizer(source: str) -> Tokenizer:
-    """Load a tokenizer by path.
-
-    The kinds that split without a vocabulary are known by their names.
-    """
-    from textkit import tokenizers
-    from textkit.registry import names
-
-    if Path(source).exists() or source.startswith("hf:") or source not in names("tokenizer"):
-        return tokenizers.load(source)
-    if source in ("bpe", "bpe-char", "regex", "unigram", "wordpiece"):
-        raise UsageError(
-            f"a '{source}' tokenizer must be trained first: textkit tokenizer train FILES -k"
-            f" {source} -o tok/"
-        )
-    return tokenizers.create(source)
 
 
 def _stream(

@@ -420,9 +420,9 @@ def _notes(vectors: Vectors) -> None:
 
 def _open_tokenizer(source: str, *, lowercase: bool) -> Any:
     from textkit import tokenizers
-    from textkit.cli.tokenize import open_tokenizer
     from textkit.errors import UsageError
     from textkit.registry import names
+    from textkit.tokenizers.opening import open_tokenizer
 
     if not lowercase:
         return open_tokenizer(source)

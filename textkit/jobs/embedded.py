@@ -100,8 +100,8 @@ def start_worker(source: str, tokenizer: str | None, options: dict[str, Any], pl
     """
     from dataclasses import replace
 
-    from textkit.cli.tokenize import open_tokenizer
     from textkit.embedders.static import open_static
+    from textkit.tokenizers.opening import open_tokenizer
 
     chosen = None if tokenizer is None else open_tokenizer(tokenizer)
     backend = open_static(Vectors.open(source), tokenizer=chosen)

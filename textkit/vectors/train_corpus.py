@@ -23,7 +23,6 @@ import tokenizers as hf
 
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.io import files
-from textkit.jobs.tokenized import has_ids
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import PipelineTokenizer
 from textkit.tokenizers.counting import split_pieces
@@ -60,7 +59,7 @@ def write_corpus(
 
     Rows without tokens are no sentences, long rows become several.
     """
-    numbered = _ByVocabulary(tokenizer) if has_ids(tokenizer) else _ByPieces(tokenizer)
+    numbered = _ByVocabulary(tokenizer) if len(tokenizer.vocabulary) > 2 else _ByPieces(tokenizer)
     lengths = array("q")
     n_tokens = 0
     with files.atomic_file(folder / TOKENS) as file:
