@@ -1,4 +1,7 @@
-"""What a training reports: every batch, every epoch, and at the end its whole history."""
+"""What long work reports while it runs: how far it is, each step and epoch of a training, notes.
+
+A library call prints nothing. Whoever wants to see or to stop a piece of work gives it a Watch.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,24 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Ended = Literal["epochs", "early", "time", "stopped"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a piece of work is.
+
+    title: what is being done, as "tokenizing". done, total: in `unit`; total is None while it is
+    not known. details: what stands behind the bar, as "12.3 MB/s".
+
+    >>> Progress("tokenizing", done=3, total=8)
+    Progress(title='tokenizing', done=3, total=8, unit='rows', details='')
+    """
+
+    title: str
+    done: int
+    total: int | None = None
+    unit: str = "rows"
+    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,10 +99,20 @@ class History:
 
 @dataclass(frozen=True)
 class Watch:
-    """Callbacks of a training: each step, each epoch, notes to the user, and a question before
-    every step: stop now?
+    """What the caller of long work hears, and the question that the work asks it: stop now?
+
+    - progress: how far the work is, often.
+    - step, epoch: of a training, each batch and each pass over the data.
+    - note: a line for the user, such as which column was guessed.
+    - should_stop: asked between two steps of the work, which then ends early and whole.
+
+    >>> said = []
+    >>> Watch(note=said.append).note("text = 'text' (guessed)")
+    >>> said
+    ["text = 'text' (guessed)"]
     """
 
+    progress: Callable[[Progress], None] = lambda progress: None
     step: Callable[[Step], None] = lambda step: None
     epoch: Callable[[Epoch], None] = lambda epoch: None
     note: Callable[[str], None] = lambda line: None
