@@ -58,7 +58,7 @@ def test_a_hub_name_is_asked_for_only_when_written_so(monkeypatch: pytest.Monkey
     real = huggingface_hub.snapshot_download
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
-    def cached(name: str, *, allow_patterns: list[str]) -> str:
+    def cached(name: str, *, allow_patterns: list[str], ignore_patterns: None) -> str:
         assert "tokenizer.json" in allow_patterns
         return str(real(name, cache_dir=str(folder.parent), local_files_only=True))
 

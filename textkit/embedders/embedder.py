@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from textkit.embedders.static import Pooling, StaticTexts, TextVectors, open_static
-from textkit.errors import ArtifactError, MissingExtraError, UsageError, require
-from textkit.io import files
+from textkit.errors import ArtifactError, UsageError, require
+from textkit.io import files, hub
 from textkit.tokenizers import Tokenizer
 from textkit.vectors.table import Floats, Vectors
 
-HUB_PREFIX = "hf:"
+# Of the hub: weights in safetensors at the top and in the modules' folders; not the exports to
+# other engines.
+_HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+_OTHER_ENGINES = ("onnx/*", "openvino/*")
 
 
 class Backend(Protocol):
@@ -171,8 +174,8 @@ def find_kind(spec: str) -> tuple[str, str]:
     >>> find_kind("glove")
     ('vectors', 'glove')
     """
-    if spec.startswith(HUB_PREFIX):
-        spec = str(_fetch(spec.removeprefix(HUB_PREFIX)))
+    if spec.startswith(hub.PREFIX):
+        spec = str(hub.fetch(spec, patterns=_HUB_FILES, ignore=_OTHER_ENGINES))
     folder = Path(spec)
     if not folder.is_dir():
         if Path(spec).suffix == ".safetensors":
@@ -202,37 +205,6 @@ def find_kind(spec: str) -> tuple[str, str]:
 
 def _text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def _fetch(name: str) -> Path:
-    """Bring a model from the Hugging Face hub into its own cache.
-
-    The one place here that asks the network.
-    """
-    try:
-        import huggingface_hub
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-        )
-    except ImportError as err:
-        raise MissingExtraError(
-            "huggingface_hub", needed_by=f"{HUB_PREFIX}{name}", extra="transformers"
-        ) from err
-    # Weights in safetensors at the top and in the modules' folders; not the exports to other
-    # engines.
-    wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
-    try:
-        found = huggingface_hub.snapshot_download(
-            name, allow_patterns=wanted, ignore_patterns=["onnx/*", "openvino/*"]
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
-        reason = " ".join(str(err).split())
-        raise ArtifactError(
-            f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}"
-        ) from err
-    return Path(found)
 
 
 def _import_contextual(spec: str | Path) -> Any:

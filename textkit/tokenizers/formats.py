@@ -15,14 +15,22 @@ from typing import Any, cast
 import tokenizers as hf
 
 from textkit.errors import ArtifactError
-from textkit.io import files
+from textkit.io import files, hub
 from textkit.tokenizers.base import EngineChoice, PipelineTokenizer
 
 FORMAT = 1
 MANIFEST_KIND = "tokenizer"
 TOKENIZER_JSON = "tokenizer.json"
 CONFIG_JSON = "tokenizer_config.json"
-HUB_PREFIX = "hf:"
+_HUB_FILES = (
+    TOKENIZER_JSON,
+    CONFIG_JSON,
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+    "*.tiktoken",
+)
 # Published vocabularies end below 1,000,000; a tokenizer may number its ids with gaps.
 _HIGHEST_ID = (1 << 24) - 1
 _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "Unigram": "unigram"}
@@ -41,8 +49,8 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokeni
     >>> load("tok").kind
     'char'
     """
-    if str(source).startswith(HUB_PREFIX):
-        return _read_folder(_fetch(str(source).removeprefix(HUB_PREFIX)), engine=engine)
+    if str(source).startswith(hub.PREFIX):
+        return _read_folder(hub.fetch(str(source), patterns=_HUB_FILES), engine=engine)
     path = Path(source)
     if path.is_dir():
         if (path / files.MANIFEST).exists() and not (path / "config.json").exists():
@@ -55,32 +63,6 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokeni
             where=str(path),
         )
     return _read_file(path, engine=engine)
-
-
-def _fetch(name: str) -> Path:
-    """Bring a tokenizer's files from the Hugging Face hub into its own cache.
-
-    The one place that asks the network.
-    """
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = [
-        TOKENIZER_JSON,
-        CONFIG_JSON,
-        "vocab.txt",
-        "vocab.json",
-        "merges.txt",
-        "*.model",
-        "*.tiktoken",
-    ]
-    try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
-        reason = " ".join(str(err).split())
-        raise ArtifactError(
-            f"cannot be had from the hub: {reason}", where=f"{HUB_PREFIX}{name}"
-        ) from err
 
 
 def read_files(folder: Path) -> PipelineTokenizer:
