@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from textkit.batch import TokenBatch
+from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import UsageError
 
 ROWS = [[], [4, 5, 6], [], [7], [8, 9], []]
@@ -83,3 +83,23 @@ def test_bad_columns_are_refused() -> None:
         TokenBatch(ids, np.array([0, 2]), np.zeros((1, 2), np.int32), none)
     with pytest.raises(UsageError, match="truncated"):
         TokenBatch(ids, np.array([0, 2]), None, np.zeros(2, np.int32))
+
+
+@pytest.mark.parametrize("n_rows", [None, 1, 2, 5])
+@pytest.mark.parametrize("n_characters", [None, 1, 4, 99])
+def test_cut_rows_closes_a_list_with_the_row_that_fills_it(
+    n_rows: int | None, n_characters: int | None
+) -> None:
+    rows = [(i, "x" * (i * 3 % 7)) for i in range(12)]
+    lists = list(
+        cut_rows(rows, n_rows=n_rows, n_characters=n_characters, text_of=lambda row: row[1])
+    )
+    assert [row for part in lists for row in part] == rows
+
+    def is_full(part: list[tuple[int, str]]) -> bool:
+        n_held = sum(len(text) for _, text in part)
+        return len(part) == n_rows or (n_characters is not None and n_held >= n_characters)
+
+    assert all(map(is_full, lists[:-1]))
+    assert not any(is_full(part[:-1]) for part in lists if len(part) > 1)
+    assert not list(cut_rows([], n_rows=n_rows, n_characters=n_characters))

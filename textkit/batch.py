@@ -7,9 +7,9 @@ copy with its mask. numpy only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 IntArray = NDArray[np.integer[Any]]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -234,3 +235,34 @@ def gather_positions(
     lengths = offsets[1:][rows] - starts
     new = offsets_of(lengths)
     return np.arange(int(new[-1])) + np.repeat(starts - new[:-1], lengths), new
+
+
+def cut_rows(
+    rows: Iterable[Row],
+    *,
+    n_rows: int | None = None,
+    n_characters: int | None = None,
+    text_of: Callable[[Row], str] = str,
+) -> Iterator[list[Row]]:
+    """Cut a stream of rows into lists of `n_rows`, or fewer once their texts hold `n_characters`,
+    so that the work on one list has bounded memory.
+
+    text_of: gives the text of a row; by default a row is its text. No list is empty, and their rows
+    are all the rows, in order.
+
+    >>> list(cut_rows(["a", "b", "c"], n_rows=2))
+    [['a', 'b'], ['c']]
+    >>> list(cut_rows(["long text", "b", "c"], n_characters=2))
+    [['long text'], ['b', 'c']]
+    """
+    held: list[Row] = []
+    size = 0
+    for row in rows:
+        held.append(row)
+        if n_characters is not None:
+            size += len(text_of(row))
+        if len(held) == n_rows or (n_characters is not None and size >= n_characters):
+            yield held
+            held, size = [], 0
+    if held:
+        yield held

@@ -21,7 +21,7 @@ import numpy as np
 import tokenizers as hf
 from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch
+from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import ArtifactError, LimitError, UsageError
 from textkit.io import files
 from textkit.tokenizers import engines
@@ -32,9 +32,9 @@ EngineChoice = Literal["auto", "table", "reference"]
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
-# Characters that an engine is given at a time: the reference's Encoding objects take 100 times the
-# memory of the ids.
-CHUNK_CHARACTERS = 1 << 20
+# What an engine is given at a time: the reference's Encoding objects take 100 times the memory of
+# the ids.
+CHUNK_ROWS, CHUNK_CHARACTERS = 1 << 18, 1 << 20
 
 
 class Tokenizer(Protocol):
@@ -193,7 +193,7 @@ class PipelineTokenizer:
             batch = engine.encode(clean, spans=spans)
         else:
             del together
-            chunks = engines.chunks(clean, n_characters=CHUNK_CHARACTERS)
+            chunks = cut_rows(clean, n_rows=CHUNK_ROWS, n_characters=CHUNK_CHARACTERS)
             batch = TokenBatch.concatenate([engine.encode(part, spans=spans) for part in chunks])
         if self._plain_ids is not None and not allow_special:
             batch = replace(batch, ids=self._plain_ids[batch.ids])

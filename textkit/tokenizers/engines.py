@@ -177,23 +177,6 @@ def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(text) for text in texts if text) or "(?!)")
 
 
-def chunks(texts: Sequence[str], *, n_characters: int) -> Iterator[Sequence[str]]:
-    """Cut texts into runs of about so many characters, at least one run, so that memory stays
-    flat.
-    """
-    if len("".join(texts)) < n_characters:
-        yield texts
-        return
-    start = size = 0
-    for row, text in enumerate(texts):
-        size += len(text) + 1
-        if size >= n_characters:
-            yield texts[start : row + 1]
-            start, size = row + 1, 0
-    if start < len(texts):
-        yield texts[start:]
-
-
 def encode_split(
     texts: Sequence[str],
     plain: Sequence[bool],

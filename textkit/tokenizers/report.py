@@ -7,7 +7,6 @@ Words are UAX 29's.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.batch import cut_rows
 from textkit.tokenizers.base import Tokenizer
 from textkit.tokenizers.word import WORD
 
@@ -59,8 +59,7 @@ def measure_fit(tokenizer: Tokenizer, rows: Iterable[tuple[str, str]]) -> dict[s
     words = WORD.create()
     groups: dict[str, Fit] = {}
     used = np.zeros(max(tokenizer.vocabulary.values(), default=0) + 1, dtype=bool)
-    pairs = iter(rows)
-    while chunk := list(itertools.islice(pairs, _CHUNK_ROWS)):
+    for chunk in cut_rows(rows, n_rows=_CHUNK_ROWS):
         texts = [text for text, _ in chunk]
         batch, n_words = tokenizer.encode(texts), words.encode(texts).lengths
         used[batch.ids] = True

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch, gather_positions, offsets_of
+from textkit.batch import TokenBatch, cut_rows, gather_positions, offsets_of
 from textkit.tokenizers import patterns, unicode_breaks
-from textkit.tokenizers.engines import Engine, chunks, encode_split
+from textkit.tokenizers.engines import Engine, encode_split
 from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.subword_splitters import SPLITS
 from textkit.tokenizers.unicode_tables import GRAPHEME
@@ -96,10 +96,10 @@ class WordTableEngine:
         self._n_seen = self._n_new = 0
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        parts = [
-            self._encode(part, spans=spans) for part in chunks(texts, n_characters=CHUNK_CHARACTERS)
-        ]
-        return parts[0] if len(parts) == 1 else TokenBatch.concatenate(parts)
+        if len("".join(texts)) < CHUNK_CHARACTERS:
+            return self._encode(texts, spans=spans)
+        chunks = cut_rows(texts, n_characters=CHUNK_CHARACTERS)
+        return TokenBatch.concatenate([self._encode(part, spans=spans) for part in chunks])
 
     def _encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         if self._n_new > TRIAL and 4 * self._n_new > self._n_seen:
