@@ -19,7 +19,7 @@ from textkit.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow
 
-IntArray = NDArray[np.integer[Any]]
+IntArray = NDArray[np.integer]
 Row = TypeVar("Row")
 
 

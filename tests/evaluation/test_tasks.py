@@ -26,7 +26,7 @@ from textkit.evaluation.areas import average_precision
 from textkit.evaluation.calibration import HIGHEST, LOWEST
 from textkit.evaluation.histograms import N_BINS, Field, Histogram
 from textkit.evaluation.intervals import Blocks, resample_sums
-from textkit.evaluation.worst import Worst
+from textkit.evaluation.stream import Worst
 
 NAMES = ["a", "b", "c", "never", "only guessed"]
 

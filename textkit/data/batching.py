@@ -15,7 +15,7 @@ WINDOW_BATCHES = 50
 
 
 def plan_batches(
-    lengths: NDArray[np.integer[Any]],
+    lengths: NDArray[np.integer],
     *,
     batch_size: int,
     seed: int,
@@ -43,7 +43,7 @@ def plan_batches(
 
 
 def plan_token_budget(
-    lengths: NDArray[np.integer[Any]], *, batch_tokens: int, seed: int, epoch: int
+    lengths: NDArray[np.integer], *, batch_tokens: int, seed: int, epoch: int
 ) -> list[NDArray[np.int64]]:
     """Deal rows into shuffled batches of at most `batch_tokens` padded positions.
 
@@ -83,7 +83,7 @@ def _cut_by_budget(
     return batches
 
 
-def plan_sorted(lengths: NDArray[np.integer[Any]], *, batch_tokens: int) -> list[NDArray[np.int64]]:
+def plan_sorted(lengths: NDArray[np.integer], *, batch_tokens: int) -> list[NDArray[np.int64]]:
     """Deal rows into batches of at most `batch_tokens` padded positions in order of length: the
     least padding there is.
 
@@ -97,7 +97,7 @@ def plan_sorted(lengths: NDArray[np.integer[Any]], *, batch_tokens: int) -> list
     return _cut_by_budget(order, widths[order], batch_tokens)
 
 
-def padding_share(lengths: NDArray[np.integer[Any]], batches: list[NDArray[np.int64]]) -> float:
+def padding_share(lengths: NDArray[np.integer], batches: list[NDArray[np.int64]]) -> float:
     """Tell which share of the padded positions holds no token.
 
     >>> padding_share(np.array([1, 2]), [np.array([0, 1])])

@@ -7,14 +7,12 @@ function of (seed, epoch). numpy only.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.errors import DataError, UsageError
 
-Codes = NDArray[np.integer[Any]]
+Codes = NDArray[np.integer]
 
 # Keeps the draw apart from the plan of the batches, which has the same seed and epoch.
 _STREAM = 0xBA1A

@@ -8,8 +8,6 @@ depend on (seed, epoch, row, position) alone.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +27,7 @@ def scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.asarray(values ^ (values >> np.uint64(31)))
 
 
-def draw(*coordinates: int | NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
+def draw(*coordinates: int | NDArray[np.integer]) -> NDArray[np.uint64]:
     """Give one random 64-bit number for each tuple of coordinates; arrays among them are broadcast.
 
     >>> one, two = draw(7, np.array([3, 4])), draw(7, np.array([4]))
@@ -46,7 +44,7 @@ def draw(*coordinates: int | NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
     return state
 
 
-def sequence(states: NDArray[np.uint64], number: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
+def sequence(states: NDArray[np.uint64], number: NDArray[np.integer]) -> NDArray[np.uint64]:
     """Give the number-th draw, from 0, of the sequence that each state begins: SplitMix64 with that
     state as its seed.
 

@@ -9,14 +9,12 @@ scikit-learn takes as `cv`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.errors import DataError, UsageError
 
-Codes = NDArray[np.integer[Any]]
+Codes = NDArray[np.integer]
 Rows = NDArray[np.int64]
 Split = tuple[Rows, Rows]
 

@@ -114,7 +114,7 @@ class ContextualTexts:
 
 
 def plan_budget(
-    lengths: NDArray[np.integer[Any]], *, n_tokens: int, n_padding: int | None = None
+    lengths: NDArray[np.integer], *, n_tokens: int, n_padding: int | None = None
 ) -> list[NDArray[np.int64]]:
     """Deal rows into batches of like length, the longest first.
 

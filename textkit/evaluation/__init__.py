@@ -10,10 +10,16 @@ from textkit.evaluation.baseline import fit_baseline, predict_baseline
 from textkit.evaluation.calibration import fit_temperature
 from textkit.evaluation.compare import Comparison, compare, mcnemar
 from textkit.evaluation.confusion import Evaluation, evaluate, shorten
+from textkit.evaluation.figures import (
+    draw_confusion,
+    draw_labels,
+    draw_regression,
+    draw_reliability,
+)
 from textkit.evaluation.intervals import Interval
-from textkit.evaluation.multilabel import (
+from textkit.evaluation.multilabel import MultiLabelEvaluation
+from textkit.evaluation.multilabel_stream import (
     LabelMistake,
-    MultiLabelEvaluation,
     MultiLabelStream,
     evaluate_multilabel,
 )
@@ -42,6 +48,10 @@ __all__ = [
     "Scores",
     "Stream",
     "compare",
+    "draw_confusion",
+    "draw_labels",
+    "draw_regression",
+    "draw_reliability",
     "evaluate",
     "evaluate_multilabel",
     "evaluate_regression",

@@ -7,7 +7,7 @@ rows for any task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ BASELINE_SCORES: dict[Task, str] = {
 
 
 def fit_baseline(
-    train: Sequence[str], labels: Sequence[Any]
-) -> Callable[[Sequence[str]], list[Any]]:
+    train: Sequence[str], labels: Sequence[Hashable]
+) -> Callable[[Sequence[str]], list[Hashable]]:
     """Train word 1-2-gram TF-IDF + LinearSVC, scikit-learn's defaults, and give its function of
     prediction.
 
@@ -45,8 +45,8 @@ def fit_baseline(
 
 
 def predict_baseline(
-    train: Sequence[str], labels: Sequence[Any], texts: Sequence[str]
-) -> list[Any]:
+    train: Sequence[str], labels: Sequence[Hashable], texts: Sequence[str]
+) -> list[Hashable]:
     """Train the baseline and predict: one label for each text.
 
     >>> predict_baseline(["good film", "bad film"] * 3, ["pos", "neg"] * 3, ["bad"])

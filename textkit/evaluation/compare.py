@@ -7,9 +7,8 @@ both accuracies, their difference with its 95 % interval, and the p-value of McN
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -78,7 +77,7 @@ class Comparison:
             self.difference, (drawn[:, 1] - drawn[:, 2]) / max(self.n_rows, 1), least=-1.0
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give everything as plain JSON values."""
         interval = self.interval()
         return {
@@ -91,7 +90,9 @@ class Comparison:
         }
 
 
-def compare(truth: Sequence[Any], first: Sequence[Any], second: Sequence[Any]) -> Comparison:
+def compare(
+    truth: Sequence[Hashable], first: Sequence[Hashable], second: Sequence[Hashable]
+) -> Comparison:
     """Count on which rows each of two predictions is right; comparisons of chunks add up with +.
 
     Raises DataError for sequences of different lengths.

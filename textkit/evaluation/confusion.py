@@ -1,15 +1,13 @@
 """The confusion matrix of a single-label task, and every number that follows from it.
 
 In: true and predicted labels, or their counts. Out: an Evaluation: accuracy, F1s, a table a class,
-95 % intervals, JSON, a PNG. What the probabilities say beside that is in its `scores`.
+95 % intervals, JSON. What the probabilities say beside that is in its `scores`; `figures` draws it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,17 +119,17 @@ class Evaluation:
             (self.classes[i], self.classes[j], int(wrong[i, j])) for i, j in cells if wrong[i, j]
         ]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give everything as plain JSON values.
 
         What is not defined, as the ROC-AUC of one class, is None.
         """
         columns = zip(self.classes, self.precision, self.recall, self.f1, self.support, strict=True)
-        classes: dict[str, dict[str, Any]] = {
+        classes: dict[str, dict[str, object]] = {
             name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
             for name, p, r, f, n in columns
         }
-        numbers = {
+        numbers: dict[str, object] = {
             "n_rows": self.n_rows,
             "accuracy": self.accuracy,
             "micro_f1": self.accuracy,
@@ -152,17 +150,9 @@ class Evaluation:
             "confusion": {"labels": self.classes, "counts": self.counts.tolist()},
         }
 
-    def save_png(self, path: str | Path) -> None:
-        """Draw the confusion matrix: rows are true classes, shade is the share of the row,
-        numbers are counts.
-        """
-        from textkit.evaluation.figures import draw_confusion
-
-        draw_confusion(self, path)
-
 
 def evaluate(
-    truth: Sequence[Any], predicted: Sequence[Any], *, classes: Sequence[Any]
+    truth: Sequence[Hashable], predicted: Sequence[Hashable], *, classes: Sequence[Hashable]
 ) -> Evaluation:
     """Count a confusion matrix.
 

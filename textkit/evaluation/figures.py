@@ -12,30 +12,29 @@ import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from textkit.errors import DataError, require
+from textkit.evaluation.confusion import Evaluation, shorten
+from textkit.evaluation.multilabel import MultiLabelEvaluation
+from textkit.evaluation.regression import RegressionEvaluation
+from textkit.evaluation.scores import Bins
 from textkit.io import files
 
 if TYPE_CHECKING:
-    from textkit.evaluation.confusion import Evaluation
-    from textkit.evaluation.multilabel import MultiLabelEvaluation
-    from textkit.evaluation.regression import RegressionEvaluation
-    from textkit.evaluation.scores import Bins
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = (
-    "#0072B2",
-    "#D55E00",
-    "#7F7F7F",
-)  # of Okabe and Ito's palette, which colour-blind people can tell apart
+# Of Okabe and Ito's palette, which colour-blind people can tell apart.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
 _NUMBERED_CLASSES = 40
 _DRAWN_LABELS = 100
 _DRAWN_OUTPUTS = 8
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Figure:
     """Give an empty matplotlib figure, in inches.
 
     >>> new_figure(4, 3).get_size_inches().tolist()
@@ -47,7 +46,7 @@ def new_figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save_figure(figure: Any, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG; a script that the font lacks becomes boxes without a warning."""
     fonts = logging.getLogger("matplotlib.font_manager")
     before = fonts.level
@@ -69,8 +68,6 @@ def plain(text: str, width: int) -> str:
     >>> plain("5 $ a\\nday", 24)
     '5 \\\\$ a?day'
     """
-    from textkit.evaluation.confusion import shorten
-
     return "".join(c if c.isprintable() else "?" for c in shorten(text, width)).replace("$", "\\$")
 
 
@@ -172,8 +169,6 @@ def draw_reliability(evaluation: Evaluation | MultiLabelEvaluation, path: str | 
     """
     if evaluation.bins is None:
         raise DataError("the evaluation has no probabilities; a reliability diagram needs them")
-    from textkit.evaluation.multilabel import MultiLabelEvaluation
-
     _draw_bins(evaluation.bins, path, pairs=isinstance(evaluation, MultiLabelEvaluation))
 
 
@@ -209,9 +204,8 @@ def _draw_bins(bins: Bins, path: str | Path, *, pairs: bool) -> None:
         edges, bins.rows, width=width, align="edge", color=GREY, edgecolor="white", linewidth=0.5
     )
     lower.set(xlabel=f"probability of {'a label' if pairs else 'the prediction'}", ylabel="rows")
-    if (
-        pairs and bins.rows.any()
-    ):  # most labels are absent from most rows: the first bin holds nearly all pairs
+    # Most labels are absent from most rows: the first bin holds nearly all pairs.
+    if pairs and bins.rows.any():
         lower.set(yscale="log", ylim=(0.5, None), ylabel="rows × labels")
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
@@ -227,7 +221,7 @@ def draw_regression(results: Mapping[str, RegressionEvaluation], path: str | Pat
     """
     drawn = list(results.items())[:_DRAWN_OUTPUTS]
     figure = new_figure(11, 5 * max(len(drawn), 1))
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
     panels = figure.subplots(len(drawn), 2, squeeze=False)
     for (name, result), (left, right) in zip(drawn, panels, strict=True):
         _draw_field(figure, left, result)
@@ -237,7 +231,7 @@ def draw_regression(results: Mapping[str, RegressionEvaluation], path: str | Pat
     save_figure(figure, path)
 
 
-def _draw_field(figure: Any, axes: Any, result: RegressionEvaluation) -> None:
+def _draw_field(figure: Figure, axes: Axes, result: RegressionEvaluation) -> None:
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
     field = result.field
@@ -265,7 +259,9 @@ def _draw_field(figure: Any, axes: Any, result: RegressionEvaluation) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_residuals(axes: Any, result: RegressionEvaluation) -> None:
+def _draw_residuals(axes: Axes, result: RegressionEvaluation) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     histogram = result.residuals
     widths = np.diff(histogram.edges)
     axes.bar(
@@ -278,7 +274,7 @@ def _draw_residuals(axes: Any, result: RegressionEvaluation) -> None:
         xlabel="residual: true − predicted",
         ylabel="rows",
     )
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.set_title(
         f"MAE {result.mae:.3g}, RMSE {result.rmse:.3g}{_outside(histogram.n_outside)}", fontsize=11
     )

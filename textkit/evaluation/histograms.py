@@ -7,7 +7,6 @@ many rows lie outside (a few far ones would press all others into one bin).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ class Histogram:
         counts, _ = np.histogram(values, bins=edges)
         return cls(counts.astype(np.int64), edges, len(values) - int(counts.sum()))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give everything as plain JSON values."""
         return {
             "edges": self.edges.tolist(),

@@ -13,16 +13,15 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.errors import DataError
+from textkit.evaluation.areas import rank
 from textkit.evaluation.histograms import Field, Histogram
 from textkit.evaluation.intervals import Blocks, Interval, resample_sums
-from textkit.evaluation.ranks import rank
-from textkit.evaluation.worst import MAX_TEXT, Worst
+from textkit.evaluation.stream import MAX_TEXT, Worst
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class RegressionEvaluation:
                 found[name] = Interval.of(estimate, values, least=least, most=most)
         return found
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give everything as plain JSON values, None for what is not defined."""
         return {
             "n_rows": self.n_rows,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +46,7 @@ class Bins:
         """
         return float(np.abs(self.right - self.confidence).sum() / max(int(self.rows.sum()), 1))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give the rows, mean probability and share right of each bin, None where it is empty."""
         return {
             "rows": self.rows.tolist(),
@@ -116,7 +115,7 @@ class Scores:
             if math.isfinite(interval.low)
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give everything as plain JSON values, None for what is not defined."""
         numbers = {
             "roc_auc": self.roc_auc,
@@ -205,5 +204,7 @@ class _Mean:
         return math.sqrt(self._squares / (self.n - 1) / self.n) if self.n > 1 else math.nan
 
 
-def _mean(sums: NDArray[Any], rows: NDArray[np.int64]) -> list[float | None]:
+def _mean(
+    sums: NDArray[np.float64] | NDArray[np.int64], rows: NDArray[np.int64]
+) -> list[float | None]:
     return [float(value / n) if n else None for value, n in zip(sums, rows, strict=True)]

@@ -13,7 +13,8 @@ from pathlib import Path
 import textkit
 from textkit.evaluation.confusion import shorten
 from textkit.evaluation.drawings import field_svg, residuals_svg
-from textkit.evaluation.multilabel import LabelMistake, MultiLabelEvaluation
+from textkit.evaluation.multilabel import MultiLabelEvaluation
+from textkit.evaluation.multilabel_stream import LabelMistake
 from textkit.evaluation.page import (
     bar_cell,
     name_cell,

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import DataError
-from textkit.evaluation.ranks import rank
+from textkit.evaluation.areas import rank
 from textkit.vectors import neighbours
 from textkit.vectors.table import Vectors
 from textkit.vectors.word_files import read_lines
@@ -33,7 +32,7 @@ class SimilarityScore:
     n_covered: int
     missing: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give plain values for JSON."""
         return asdict(self)
 
@@ -50,7 +49,7 @@ class AnalogyScore:
         covered = sum(section[1] for section in self.sections.values())
         return sum(section[0] for section in self.sections.values()) / max(covered, 1)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give plain values for JSON."""
         names = ("correct", "covered", "all")
         sections = {
@@ -107,7 +106,7 @@ def find_folded(vectors: Vectors, words: list[str]) -> Int64:
     return np.where(rows >= 0, rows, vectors.rows([word.lower() for word in words]))
 
 
-def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+def spearman(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
     """Correlate ranks, equal values sharing their mean rank.
 
     0 where all values of one side are equal.

@@ -56,7 +56,7 @@ class Vectors:
         table: npt.NDArray[Any],
         *,
         scales: Floats | None = None,
-        word_rows: npt.NDArray[np.integer[Any]] | None = None,
+        word_rows: npt.NDArray[np.integer] | None = None,
         ngrams: Any = None,
         source: str = "memory",
         notes: Sequence[str] = (),
