@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from textkit.errors import UsageError
+from textkit.io import hub
 from textkit.registry import names
 from textkit.tokenizers.base import Tokenizer
-from textkit.tokenizers.formats import HUB_PREFIX, load
+from textkit.tokenizers.formats import load
 from textkit.tokenizers.train import create
 
 
@@ -25,7 +26,7 @@ def open_tokenizer(spec: str) -> Tokenizer:
     >>> open_tokenizer("word").kind
     'word'
     """
-    if Path(spec).exists() or spec.startswith(HUB_PREFIX) or spec not in names("tokenizer"):
+    if Path(spec).exists() or spec.startswith(hub.PREFIX) or spec not in names("tokenizer"):
         return load(spec)
     if spec in ("bpe", "bpe-char", "regex", "unigram", "wordpiece"):
         raise UsageError(
