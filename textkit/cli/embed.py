@@ -261,7 +261,7 @@ def _write_parts(
     resume: bool,
 ) -> None:
     """Make the parts of a job that are missing, and close the job with the counts of its rows."""
-    from textkit.cli.output import Progress, note
+    from textkit.cli.output import ProgressBar, note
     from textkit.io import bulk
     from textkit.jobs.embedded import embed_part, start_worker
 
@@ -283,7 +283,7 @@ def _write_parts(
     )
     done = n_truncated = n_empty = 0
     started = time.perf_counter()
-    with Progress("embedding") as progress:
+    with ProgressBar("embedding") as progress:
         for part in bulk.map_parts(
             embed_part, job.missing(), workers=workers, start=start_worker, arguments=arguments
         ):

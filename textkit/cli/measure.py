@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textkit.cli.output import Progress, note
+from textkit.cli.output import ProgressBar, note
 from textkit.cli.train import read_labelled, read_labels
 from textkit.errors import DataError, UsageError
 from textkit.io import corpus
@@ -51,7 +51,7 @@ def measure_labels(
     classes = [str(label) for label in classifier.classes_.tolist()]
     stream = Stream(classes, n_mistakes=n_mistakes)
     comparisons = {rival.name: Comparison() for rival in rivals}
-    with Progress("evaluating") as progress:
+    with ProgressBar("evaluating") as progress:
         for rows in read_chunks(reader):
             several = next((row for row in rows if corpus.LABEL_SEPARATOR in str(row.label)), None)
             if several is not None:
@@ -86,7 +86,7 @@ def measure_label_sets(
     classes = [str(label) for label in classifier.classes_.tolist()]
     stream = MultiLabelStream(classes, thresholds=classifier.thresholds_, n_mistakes=n_mistakes)
     marks = str.maketrans({separator: corpus.LABEL_SEPARATOR}) if len(separator) == 1 else {}
-    with Progress("evaluating") as progress:
+    with ProgressBar("evaluating") as progress:
         for rows in read_chunks(reader, empty=True):
             texts = [row.text for row in rows]
             marked = [row._replace(label=(row.label or "").translate(marks)) for row in rows]
@@ -113,7 +113,7 @@ def measure_numbers(
         str(name): RegressionStream(n_mistakes=n_mistakes) for name in classifier.classes_.tolist()
     }
     n_rows = 0
-    with Progress("evaluating") as progress:
+    with ProgressBar("evaluating") as progress:
         for rows in read_chunks(reader):
             texts = [row.text for row in rows]
             truth = [_read_numbers(reader, row, n=len(streams)) for row in rows]

@@ -1,6 +1,7 @@
 """Standard output and standard error of the verbs: bytes out, notes beside, progress for the eye.
 
-Progress is a rich bar on a terminal and a line every 10 s elsewhere; both go to standard error.
+`Display` shows what a job reports through its Watch: progress is a rich bar on a terminal and a
+line every 10 s elsewhere; both go to standard error, as notes do.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import sys
 import time
 from typing import IO, TYPE_CHECKING, Any
+
+from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +52,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class Progress:
+class ProgressBar:
     """Show how far a long work is; a context manager.
 
     `total` is None while it is not known. `details` stand after the bar, such as the loss. silent:
@@ -67,7 +70,7 @@ class Progress:
         )  # what was done when the work began whose end is guessed, and the time
         self._bar: Any = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         if sys.stderr.isatty() and not self.silent:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
@@ -116,3 +119,37 @@ class Progress:
             if done > first
             else "?"
         )
+
+
+class Display:
+    """Show what a job reports: `with Display() as watch` gives the Watch to hand to it.
+
+    Work under a new title begins a new bar; notes stand above the bar. silent: show nothing, as all
+    but the first of several processes should.
+    """
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
+        self._bar: ProgressBar | None = None
+
+    def __enter__(self) -> Watch:
+        return Watch(progress=self._progress, note=self._note)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__()
+
+    def _progress(self, progress: Progress) -> None:
+        if self._bar is None or self._bar.title != progress.title:
+            self.__exit__()
+            bar = ProgressBar(
+                progress.title, total=progress.total, unit=progress.unit, silent=self.silent
+            )
+            self._bar = bar.__enter__()
+        self._bar.update(progress.done, total=progress.total, details=progress.details)
+
+    def _note(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.message(line)
+        elif not self.silent:
+            note(line)

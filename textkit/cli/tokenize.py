@@ -242,7 +242,7 @@ def _write_parts(
     resume: bool,
 ) -> None:
     """Make the parts of a job that are missing, each a whole file, and close the job."""
-    from textkit.cli.output import Progress, note
+    from textkit.cli.output import ProgressBar, note
     from textkit.io import bulk
     from textkit.jobs.tokenized import Counts, tokenize_part, use_tokenizer
 
@@ -263,7 +263,7 @@ def _write_parts(
         resume=resume,
     )
     counts, started = Counts(), time.perf_counter()
-    with Progress("tokenizing") as progress:
+    with ProgressBar("tokenizing") as progress:
         use_tokenizer(tok, plan)
         for result in bulk.map_parts(
             tokenize_part,

@@ -184,14 +184,14 @@ def _texts(
 
     Say what was guessed.
     """
-    from textkit.cli.output import Progress, note
+    from textkit.cli.output import ProgressBar, note
     from textkit.io.bulk import Inputs
 
     rows = Inputs.of(inputs, text_column=text_column)
     plain = all(name.endswith(".txt") for name in rows.names)
     total = sum(Path(name).stat().st_size for name in rows.names) // 1000 if plain else None
     n_bytes = 0
-    with Progress("reading", total=total, unit="kB") as progress:
+    with ProgressBar("reading", total=total, unit="kB") as progress:
         for number, row in enumerate(rows, start=1):
             n_bytes += len(row.text.encode("utf-8", "surrogatepass")) + 1
             if number % 1000 == 0:

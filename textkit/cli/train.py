@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
-from textkit.cli.output import Progress, clock, note
+from textkit.cli.output import ProgressBar, clock, note
 from textkit.errors import DataError, UsageError, require
 from textkit.io import corpus
 
@@ -210,7 +210,7 @@ def _train_rows(
 
     lines: list[dict[str, Any]] = []
     board = Board(run / "tensorboard") if tensorboard and is_main() else None
-    with Progress("training", unit="batches", silent=not is_main()) as progress:
+    with ProgressBar("training", unit="batches", silent=not is_main()) as progress:
 
         def show_step(step: Step) -> None:
             score = "" if step.valid_score is None else f"  valid {step.valid_score:.3f}"

@@ -124,7 +124,7 @@ def train(
     import signal
 
     from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
-    from textkit.cli.output import Progress, note
+    from textkit.cli.output import ProgressBar, note
     from textkit.cli.train import StopSignal
     from textkit.vectors.train import TrainOptions, Watch, train_vectors
 
@@ -146,7 +146,7 @@ def train(
         workers=workers,
     )
     opened = _open_tokenizer(tokenizer, lowercase=lowercase)
-    with StopSignal() as stop, Progress("training", unit="words") as bar:
+    with StopSignal() as stop, ProgressBar("training", unit="words") as bar:
         watch = Watch(
             report=lambda done: _show(bar, done),
             should_stop=lambda: bool(stop),
@@ -383,14 +383,14 @@ def plot(
 @contextmanager
 def _reading(title: str, *, unit: str = "bytes") -> Iterator[Callable[[int, int | None], None]]:
     """Show how far a long file is read; nothing where no reading is needed."""
-    from textkit.cli.output import Progress
+    from textkit.cli.output import ProgressBar
 
     with ExitStack() as stack:
-        bars: list[Progress] = []
+        bars: list[ProgressBar] = []
 
         def update(done: int, total: int | None) -> None:
             if not bars:
-                bars.append(stack.enter_context(Progress(title, total=total, unit=unit)))
+                bars.append(stack.enter_context(ProgressBar(title, total=total, unit=unit)))
             bars[0].update(done, total=total)
 
         yield update
