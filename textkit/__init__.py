@@ -6,7 +6,9 @@ named.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from textkit.version import __version__
 
 if TYPE_CHECKING:
     from textkit.batch import TokenBatch
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from textkit.errors import TextkitError
     from textkit.vectors.table import Vectors
 
-__version__ = "0.1.0"
 __all__ = ["TextClassifier", "TextEmbedder", "TextkitError", "TokenBatch", "Vectors", "__version__"]
 
 _HOMES = {
@@ -27,7 +28,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'textkit' has no attribute '{name}'")
     import importlib
@@ -36,7 +37,8 @@ def __getattr__(name: str) -> Any:
         from textkit.errors import require
 
         require("torch", "accelerate", needed_by="a text classifier")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    value: object = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
 
 
 def __dir__() -> list[str]:

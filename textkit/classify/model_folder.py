@@ -17,13 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
-import textkit
 from textkit.classify.model_config import CONFIG, FORMAT, KIND, check
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
 from textkit.io import files
 from textkit.recipe import check_recipe
 from textkit.tokenizers import formats
+from textkit.version import __version__
 
 if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
@@ -122,7 +122,7 @@ def _config(classifier: TextClassifier) -> dict[str, Any]:
     return {
         "model_type": "textkit",
         "architectures": ["TextkitForSequenceClassification"],
-        "textkit_version": textkit.__version__,
+        "textkit_version": __version__,
         "labels": labels,
         "id2label": {str(i): str(label) for i, label in enumerate(labels)},
         "label2id": {str(label): i for i, label in enumerate(labels)},

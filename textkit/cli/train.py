@@ -20,6 +20,7 @@ from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
 from textkit.cli.output import ProgressBar, clock, note
 from textkit.errors import DataError, UsageError, require
 from textkit.io import corpus
+from textkit.version import __version__
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -278,7 +279,6 @@ def _finish(
     baseline: bool,
 ) -> None:
     """Write run.json and the curves, and say what came out, the baseline beside it."""
-    import textkit
     from textkit.io import files
     from textkit.jobs import runs
     from textkit.training.curves import draw_curves
@@ -286,7 +286,7 @@ def _finish(
     history = model.history_
     n_weights = sum(weight.numel() for weight in model.network_.parameters())
     report: dict[str, Any] = {
-        "textkit_version": textkit.__version__,
+        "textkit_version": __version__,
         "device": history.device,
         "seconds": round(history.seconds, 3),
         "tokens_per_second": round(history.tokens_per_second),

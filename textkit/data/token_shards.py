@@ -27,7 +27,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit import __version__
 from textkit.batch import IntArray, TokenBatch
 from textkit.data.labels import Label, LabelReader
 from textkit.data.targets import Task
@@ -40,6 +39,7 @@ from textkit.io.columns import map_column, open_column
 from textkit.io.corpus import Row, RowReader
 from textkit.io.inputs import expand_inputs
 from textkit.tokenizers import Tokenizer
+from textkit.version import __version__
 
 Encoder = Tokenizer | HashedNgrams | TextInput
 Rows = Iterable[str] | Iterable[tuple[str, Any]]

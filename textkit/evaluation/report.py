@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import textkit
 from textkit.evaluation.compare import Comparison
 from textkit.evaluation.confusion import Evaluation
 from textkit.evaluation.drawings import MAX_CLASSES, confusion_svg
@@ -26,6 +25,7 @@ from textkit.evaluation.page import (
     write_page,
 )
 from textkit.evaluation.stream import Mistake
+from textkit.version import __version__
 
 _N_CONFUSIONS = 12
 
@@ -47,7 +47,7 @@ def write_html(
     True
     """
     n_known = len(evaluation.classes) - evaluation.n_unseen
-    subtitle = f"{evaluation.n_rows:,} rows, {n_known:,} classes, textkit {textkit.__version__}"
+    subtitle = f"{evaluation.n_rows:,} rows, {n_known:,} classes, textkit {__version__}"
     sections = [
         _numbers(evaluation),
         warn_unseen(

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-import textkit
 from textkit.evaluation.confusion import shorten
 from textkit.evaluation.drawings import field_svg, residuals_svg
 from textkit.evaluation.multilabel import MultiLabelEvaluation
@@ -28,6 +27,7 @@ from textkit.evaluation.page import (
     write_page,
 )
 from textkit.evaluation.regression import NumberMistake, RegressionEvaluation
+from textkit.version import __version__
 
 _NAMED_LABELS = 30  # that a cell of the worst errors holds
 
@@ -47,9 +47,7 @@ def write_multilabel_html(
     >>> "<h1>&lt;Demo&gt;</h1>" in Path("report.html").read_text(encoding="utf-8")
     True
     """
-    subtitle = (
-        f"{evaluation.n_rows:,} rows, {evaluation.n_known:,} labels, textkit {textkit.__version__}"
-    )
+    subtitle = f"{evaluation.n_rows:,} rows, {evaluation.n_known:,} labels, textkit {__version__}"
     values = {
         "micro_f1": ("micro F1", evaluation.micro_f1),
         "macro_f1": ("macro F1", evaluation.macro_f1),
@@ -94,7 +92,7 @@ def write_regression_html(
             _pictures(result),
             _number_mistakes((mistakes or {}).get(name, ())),
         ]
-    write_page(path, title, f"{n_rows:,} rows{some}, textkit {textkit.__version__}", sections)
+    write_page(path, title, f"{n_rows:,} rows{some}, textkit {__version__}", sections)
 
 
 def _labels(evaluation: MultiLabelEvaluation) -> str:
