@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.data import near_duplicates
+from textkit.data.labels import spell_cell
 from textkit.errors import UsageError
 from textkit.io.bulk import cut_parts
-from textkit.io.corpus import LABEL_SEPARATOR, RowReader
+from textkit.io.corpus import RowReader
 
 N_EXAMPLES = 5
 TINY_ROWS, LONG_CHARACTERS, LIKENESS = 10, 10_000, 0.8
@@ -455,18 +456,16 @@ def _fill_examples(
                     wanted[f"{table.name}:{row.line}"] = (row.text, row.label)
     for example in examples:
         text, label = wanted[example.where]
-        example.text, example.label = example.text or _shorten(text), _spell(example.label or label)
+        example.text, example.label = (
+            example.text or _shorten(text),
+            spell_cell(example.label or label),
+        )
         if example.other is not None:
             other_text, other_label = wanted[example.other]
             example.other_text, example.other_label = (
                 _shorten(other_text),
-                _spell(example.other_label or other_label),
+                spell_cell(example.other_label or other_label),
             )
-
-
-def _spell(label: str | None) -> str | None:
-    """Write several labels of one row with commas between."""
-    return None if label is None else label.replace(LABEL_SEPARATOR, ", ")
 
 
 def _shorten(text: str) -> str:

@@ -1,32 +1,166 @@
-"""Labels of a stream of rows -> numbers, before the classes are known: what TokenShards writes
-while it reads.
+"""Labels of rows, before the classes are known: how a file's label cells become labels, and numbers
+for them while the file is read.
 
-In: the label of one row after the other. Out: a number a row at once, and at the end the classes
-and a table that turns those numbers into the targets of textkit.data.targets. Memory grows with the
-different labels alone.
+One rule for every reader of files (in memory, streaming, evaluation, baseline, data check):
+
+1. single-label: the cell is the label, to the letter.
+2. multi-label: where the file lists the labels (a JSON or Arrow list, `__label__` in a .txt line),
+   they are taken as they are. Any other cell is cut at the separator, of any length, and white
+   space at both ends of a label is dropped, which `LabelCells.notes` says. Empty labels vanish.
+3. regression: cut as for multi-label; each piece must be a number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.data.targets import Task
-from textkit.errors import UsageError
-from textkit.io.corpus import LABEL_SEPARATOR
+from textkit.errors import DataError, UsageError
+from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
 
 Label = str | int | float
+FileLabel = str | list[str] | list[float]  # of a row of a file, by the task
+
+
+class LabelCells:
+    """Turn label cells into labels by the rule above; count the cells that lost white space.
+
+    separator: what stands between the labels of a cell that is no list; None cuts nothing.
+
+    >>> cells = LabelCells("||")
+    >>> cells.labels("film || pos||"), cells.labels("a||b", listed=True)
+    (['film', 'pos'], ['a||b'])
+    >>> cells.notes("train.csv")
+    ['train.csv: white space round labels was dropped in 1 rows']
+    """
+
+    def __init__(self, separator: str | None = None) -> None:
+        self.separator = separator
+        self.n_stripped = 0
+
+    def label(self, cell: str | None, *, else_: str) -> str:
+        """Give the one label of a cell; ValueError where it is empty, or has several, with `else_`
+        behind it.
+        """
+        cell = cell or ""
+        if LABEL_SEPARATOR in cell:
+            raise ValueError(f"the row has several labels{else_}")
+        if not cell:
+            raise ValueError("the label is empty")
+        return cell
+
+    def labels(self, cell: str | None, *, listed: bool = False) -> list[str]:
+        """Give the labels of a cell, perhaps none."""
+        pieces, cut = self._pieces(cell or "", listed)
+        if cut:
+            stripped = [piece.strip() for piece in pieces]
+            self.n_stripped += stripped != pieces
+            pieces = stripped
+        return [piece for piece in pieces if piece]
+
+    def numbers(self, cell: str | None, *, listed: bool = False) -> list[float]:
+        """Give the numbers of a cell; ValueError where a piece is none."""
+        return [float(piece) for piece in self._pieces(cell or "", listed)[0]]
+
+    def notes(self, name: str) -> list[str]:
+        """Say what was dropped from the cells of a file since the last call."""
+        n, self.n_stripped = self.n_stripped, 0
+        return [f"{name}: white space round labels was dropped in {n:,} rows"] if n else []
+
+    def _pieces(self, cell: str, listed: bool) -> tuple[list[str], bool]:
+        """Take a cell apart, and tell whether it is no list of the file's."""
+        if listed or LABEL_SEPARATOR in cell:
+            return cell.split(LABEL_SEPARATOR), False
+        return (cell.split(self.separator) if self.separator else [cell]), True
+
+
+def spell_cell(cell: str | None) -> str | None:
+    """Write a label cell for people: commas between the labels of a list.
+
+    >>> spell_cell("film\\x1fpos")
+    'film, pos'
+    """
+    return None if cell is None else cell.replace(LABEL_SEPARATOR, ", ")
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Texts and their labels, as the task wants them: str, lists of str, or lists of float."""
+
+    texts: list[str]
+    labels: list[FileLabel]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_labelled(
+    path: str | Path,
+    *,
+    task: Task = "single-label",
+    separator: str | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    delimiter: str | None = None,
+    note: Callable[[str], None] = lambda line: None,
+) -> LabelledRows:
+    """Read all rows of a file with their labels; `note` hears what was guessed and dropped.
+
+    separator: for multi-label, what stands between the labels of a row; such a row may have none.
+    Raises DataError for a file without rows and for a label that the task cannot use.
+
+    >>> _ = Path("a.csv").write_text("text,label\\ngood film,film; pos\\n", encoding="utf-8")
+    >>> read_labelled("a.csv", task="multi-label", separator=";").labels
+    [['film', 'pos']]
+    """
+    reader = RowReader(
+        path, text_column=text_column, label_column=label_column, delimiter=delimiter, labelled=True
+    )
+    rows = list(reader)
+    cells = LabelCells(separator)
+    for line in reader.notes():
+        note(line)
+    if not rows:
+        raise reader.error("no rows after the header; expected texts and labels")
+    labels = list(_read_cells(rows, task, cells, reader))
+    for line in cells.notes(reader.name):
+        note(line)
+    return LabelledRows([row.text for row in rows], labels)
+
+
+def _read_cells(
+    rows: list[Row], task: Task, cells: LabelCells, reader: RowReader
+) -> Iterator[FileLabel]:
+    for row in rows:
+        if task == "multi-label":
+            yield cells.labels(row.label, listed=row.listed)
+            continue
+        try:
+            if task == "single-label":
+                yield cells.label(row.label, else_="; train with --task multi-label")
+            else:
+                yield cells.numbers(row.label, listed=row.listed)
+        except ValueError as err:
+            if task == "single-label":
+                raise reader.error(str(err), line=row.line) from err
+            raise DataError(
+                f"line {row.line}: the label is {row.label!r}; regression wants a number"
+            ) from None
 
 
 class LabelReader:
     """Number labels as they come; ValueError says what is wrong with one.
 
+    It is what TokenShards writes while it reads: memory grows with the different labels alone.
     task: as of a recipe, or None for texts without labels. classes: the only ones allowed, in their
-    order. separator: what stands between the labels of a row of text, besides LABEL_SEPARATOR.
+    order. separator: as in LabelCells.
 
     >>> reader = LabelReader("single-label")
     >>> [reader.read(label) for label in ("b", "a", "b")]
@@ -49,33 +183,32 @@ class LabelReader:
         if classes is not None and len(set(classes)) < len(classes):
             raise UsageError("classes has the same class twice")
         self.task = task
-        self.separator = separator
+        self.cells = LabelCells(separator)
         self.given = None if classes is None else list(classes)
         self.known: dict[Label, int] = {}
-        self.sets: dict[
-            tuple[int, ...], int
-        ] = {}  # multi-label: the different sets of classes, numbered
+        # Multi-label: the different sets of classes, numbered.
+        self.sets: dict[tuple[int, ...], int] = {}
         self.width = len(classes) if task == "regression" and classes is not None else 0
         for label in classes or ():
             self.known[label] = len(self.known)
 
-    def read(self, label: Any) -> int | list[float]:
-        """Give the number of a row's label, or its list of numbers for regression."""
+    def read(self, label: Any, *, listed: bool = False) -> int | list[float]:
+        """Give the number of a row's label, or its list of numbers for regression.
+
+        A str is the cell of a file; listed: see Row.
+        """
         if self.task is None:
             return 0
         if self.task == "single-label":
-            if isinstance(label, str) and LABEL_SEPARATOR in label:
-                raise ValueError(
-                    "the row has several labels; expected one, or task = 'multi-label'"
-                )
+            if isinstance(label, str):
+                label = self.cells.label(label, else_="; expected one, or task = 'multi-label'")
             return self._class(label)
-        if isinstance(label, str):
-            text = label.replace(self.separator, LABEL_SEPARATOR) if self.separator else label
-            items: list[Any] = text.split(LABEL_SEPARATOR)
-        else:
-            items = list(label) if isinstance(label, list | tuple) else [label]
         if self.task == "regression":
-            return self._numbers(items, label)
+            return self._numbers(label, listed)
+        if isinstance(label, str):
+            items: Sequence[Any] = self.cells.labels(label, listed=listed)
+        else:
+            items = label if isinstance(label, list | tuple) else [label]
         codes = tuple(sorted({self._class(item) for item in items if item not in ("", None)}))
         return self.sets.setdefault(codes, len(self.sets))
 
@@ -94,9 +227,13 @@ class LabelReader:
             )
         return self.known.setdefault(label, len(self.known))
 
-    def _numbers(self, items: list[Any], label: Any) -> list[float]:
+    def _numbers(self, label: Any, listed: bool) -> list[float]:
         try:
-            numbers = [float(item) for item in items]
+            if isinstance(label, str):
+                numbers = self.cells.numbers(label, listed=listed)
+            else:
+                items = label if isinstance(label, list | tuple) else [label]
+                numbers = [float(item) for item in items]
         except (TypeError, ValueError):
             numbers = [math.nan]
         if not all(map(math.isfinite, numbers)):
@@ -112,6 +249,8 @@ class LabelReader:
             return self.given
         if self.task == "regression":
             return ["value"] if self.width <= 1 else [f"value{i}" for i in range(self.width)]
+        if self.sets and not self.known:
+            raise DataError("none of the rows has a label; is the label column the right one?")
         return sorted(self.known)
 
     def table(self) -> NDArray[Any]:

@@ -112,9 +112,10 @@ class TokenShards:
         (text, label) pairs, or texts alone with task=None. tokenizer: also hashed n-grams, or a
         classifier's TextInput, which has its own max_length. classes: the known classes in their
         order, as for validation data; another label is an error. separator: what stands between the
-        labels of a row, for multi-label. cache: by default `textkit/tokens` in the user's cache
-        folder; it may be removed at any time. progress hears of the rows done. A cached folder
-        whose bytes were damaged is made anew, and `notes` says so.
+        labels of a row, for multi-label; textkit.data.labels has the rule. cache: by default
+        `textkit/tokens` in the user's cache folder; it may be removed at any time. progress hears
+        of the rows done. A cached folder whose bytes were damaged is made anew, and `notes` says
+        so.
 
         Raises DataError with file:line for a row that cannot be used, StorageError when the data
         changes meanwhile.
@@ -248,11 +249,11 @@ class _Files:
             reader = RowReader(name, labelled=labels.task is not None, **self.options)
             for row in reader:
                 try:
-                    number = labels.read(row.label)
+                    number = labels.read(row.label, listed=row.listed)
                 except ValueError as err:
                     raise reader.error(str(err), line=row.line) from err
                 yield row.text, number
-            self.notes += reader.notes()
+            self.notes += reader.notes() + labels.cells.notes(reader.name)
 
 
 class _Memory:

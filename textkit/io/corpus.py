@@ -55,13 +55,15 @@ class Row(NamedTuple):
     """One row: its text, its label if one was asked for, the line it began on (from 1), and the
     columns to keep.
 
-    Several labels stand in one string with LABEL_SEPARATOR between them.
+    Several labels stand in one string with LABEL_SEPARATOR between them. listed: the file itself
+    told the labels apart, as a list of one does too; see textkit.data.labels.
     """
 
     text: str
     label: str | None
     line: int
     kept: tuple[str | None, ...] = ()
+    listed: bool = False
 
 
 def read_rows(path: str | Path, **options: Any) -> Iterator[Row]:
@@ -184,7 +186,7 @@ class RowReader:
                     "no label; a .txt line for training is '__label__NAME text'; or use csv, tsv"
                     " or jsonl"
                 )
-            yield Row(text, LABEL_SEPARATOR.join(labels), self._line)
+            yield Row(text, LABEL_SEPARATOR.join(labels), self._line, listed=True)
 
     def _csv(self, lines: Iterator[str]) -> Iterator[Row]:
         csv.field_size_limit(
@@ -320,13 +322,12 @@ class RowReader:
         )
         if self.labelled and not several and not isinstance(label, str | int | float):
             raise self.error(self._wrong_value(value, str(self.label_column)))
-        label = _join_labels(label)
+        cell = _join_labels(label)
         if "\\u" in line:
             text = self._replace_surrogates(text)
         kept = tuple(self._kept_value(value, name) for name in self.keep)
-        return Row(
-            text, None if label is None else self._replace_surrogates(str(label)), self._line, kept
-        )
+        spelt = None if cell is None else self._replace_surrogates(str(cell))
+        return Row(text, spelt, self._line, kept, listed=isinstance(label, list))
 
     def _kept_value(self, value: dict[str, Any], name: str) -> str | None:
         if name not in value:
@@ -381,7 +382,8 @@ class RowReader:
             )
             return
         kept = tuple(None if value is None else str(value) for value in values)
-        yield Row(text, None if label is None else str(_join_labels(label)), self._line, kept)
+        spelt = None if label is None else str(_join_labels(label))
+        yield Row(text, spelt, self._line, kept, listed=isinstance(label, list))
 
     def _choose_keys(self, value: dict[str, Any]) -> None:
         keys = list(value)
