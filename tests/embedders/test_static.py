@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -231,3 +232,19 @@ def test_static_texts_leave_torch_alone() -> None:
     subprocess.run(
         [sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(Path(__file__).parents[2])}
     )
+
+
+def test_another_process_maps_the_table_again() -> None:
+    table = np.random.default_rng(0).standard_normal((2000, 600)).astype(np.float32)
+    words = [f"w{i}" for i in range(2000)]
+    Vectors(words, table).save("v")
+    texts = ["w1 w2 W3", "nothing", "w1999 w1999 w7"]
+    fitted = TextEmbedder.open("v", pooling="sif", normalize=True, lowercase=True).fit(texts)
+    sent = pickle.dumps(fitted)
+    assert len(sent) < table.nbytes / 4
+    again = pickle.loads(sent)
+    assert again.describe() == fitted.describe()
+    np.testing.assert_array_equal(again.encode(texts), fitted.encode(texts))
+    in_memory = TextEmbedder(open_static(Vectors(words, table)))
+    again = pickle.loads(pickle.dumps(in_memory))
+    np.testing.assert_array_equal(again.encode(texts), in_memory.encode(texts))

@@ -144,6 +144,7 @@ def embed(
     """Turn each row of text files into a vector, one row out for each row in."""
     from textkit.cli.output import note
     from textkit.embedders.embedder import TextEmbedder
+    from textkit.embedders.word_rows import open_words
     from textkit.errors import UsageError
     from textkit.io.bulk import Inputs
     from textkit.jobs.embedded import Plan
@@ -167,7 +168,7 @@ def embed(
         given = [name for name, value in of_texts.items() if value is not None]
         if given:
             raise UsageError(f"{given[0]} is for texts; with --words each row is looked up whole")
-        embedder = _open_words(model, None if unknown is None else unknown.value)
+        embedder = open_words(model, unknown=None if unknown is None else unknown.value)
     else:
         if unknown is not None:
             raise UsageError(
@@ -190,7 +191,7 @@ def embed(
             embedder = _fit(embedder, source, fit_rows)
     for line in embedder.notes:
         note(line)
-    arguments = _worker_arguments(embedder, plan, model=model, tokenizer=tokenizer, workers=workers)
+    arguments = _worker_arguments(embedder, plan, workers=workers)
     _write_parts(
         embedder,
         source,
@@ -201,21 +202,6 @@ def embed(
         part_rows=part_rows,
         resume=resume,
     )
-
-
-def _open_words(spec: str, unknown: str | None) -> TextEmbedder:
-    """Open vectors whose words are the rows."""
-    from textkit import Vectors
-    from textkit.embedders.embedder import TextEmbedder, find_kind
-    from textkit.errors import UsageError
-    from textkit.jobs.embedded import WordRows
-
-    kind, place = find_kind(spec)
-    if kind != "vectors":
-        raise UsageError(f"--words looks words up in vectors, and this is a model: {spec}")
-    vectors = Vectors.open(place)
-    policy: Any = unknown or ("zero" if vectors.ngrams is None else "ngram")
-    return TextEmbedder(WordRows(vectors, policy, tuple(vectors.notes)))
 
 
 def _fit(embedder: TextEmbedder, source: Inputs, n_rows: int) -> TextEmbedder:
@@ -232,21 +218,15 @@ def _fit(embedder: TextEmbedder, source: Inputs, n_rows: int) -> TextEmbedder:
     return embedder.fit(texts)
 
 
-def _worker_arguments(
-    embedder: TextEmbedder, plan: Plan, *, model: str, tokenizer: str | None, workers: int
-) -> tuple[Any, ...]:
+def _worker_arguments(embedder: TextEmbedder, plan: Plan, *, workers: int) -> tuple[Any, ...]:
     """Make this process ready, and give what a worker process needs to be so."""
-    from textkit.embedders.embedder import find_kind
-    from textkit.embedders.static import StaticTexts
     from textkit.errors import UsageError
-    from textkit.jobs.embedded import use_embedder, worker_options
+    from textkit.jobs.embedded import use_embedder
 
     use_embedder(embedder, plan)
-    if workers == 1:
-        return ()
-    if not isinstance(embedder.backend, StaticTexts):
+    if workers > 1 and not embedder.backend.parallel:
         raise UsageError("--workers is for texts by vectors; leave it out here")
-    return find_kind(model)[1], tokenizer, worker_options(embedder.backend), plan
+    return embedder, plan
 
 
 def _write_parts(
@@ -263,7 +243,7 @@ def _write_parts(
     """Make the parts of a job that are missing, and close the job with the counts of its rows."""
     from textkit.cli.output import ProgressBar, note
     from textkit.io import bulk
-    from textkit.jobs.embedded import embed_part, start_worker
+    from textkit.jobs.embedded import embed_part, use_embedder
 
     description = {
         "kind": "embed",
@@ -285,7 +265,7 @@ def _write_parts(
     started = time.perf_counter()
     with ProgressBar("embedding") as progress:
         for part in bulk.map_parts(
-            embed_part, job.missing(), workers=workers, start=start_worker, arguments=arguments
+            embed_part, job.missing(), workers=workers, start=use_embedder, arguments=arguments
         ):
             done, n_truncated, n_empty = (
                 done + part.n_rows,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -58,6 +58,7 @@ class ContextualTexts:
     all that decides the vectors.
     """
 
+    parallel: ClassVar[bool] = False
     dim: int
     encode: Callable[[Sequence[str]], TokenBatch]
     make_batch: Callable[[TokenBatch], Any]

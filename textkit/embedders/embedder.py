@@ -24,12 +24,18 @@ _OTHER_ENGINES = ("onnx/*", "openvino/*")
 
 
 class Backend(Protocol):
-    """What makes the vectors."""
+    """What makes the vectors.
+
+    parallel: several processes may share a corpus, each with a pickled copy; what uses all cores by
+    itself, or holds a device, says no.
+    """
 
     @property
     def dim(self) -> int: ...
     @property
     def notes(self) -> tuple[str, ...]: ...
+    @property
+    def parallel(self) -> bool: ...
     def embed(self, texts: Sequence[str]) -> TextVectors: ...
     def describe(self) -> dict[str, Any]: ...
 
@@ -96,6 +102,7 @@ class TextEmbedder:
                     normalize=normalize,
                     lowercase=lowercase,
                     max_length=max_length,
+                    place=place,
                 )
             )
         if batch_tokens is not None and batch_tokens < 1:

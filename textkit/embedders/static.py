@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +54,12 @@ class StaticTexts:
     """Texts to vectors by looking words up; made by `open_static`.
 
     weights: (n_rows,) float32, the weight of each row of the table, where pooling is "sif".
-    components: (k, dim) float32, orthonormal directions taken out of every vector.
+    components: (k, dim) float32, orthonormal directions taken out of every vector. place: what
+    `Vectors.open` opened, so that another process maps the same file; without one a pickle holds
+    the whole table.
     """
+
+    parallel: ClassVar[bool] = True
 
     vectors: Vectors
     tokenizer: Tokenizer
@@ -67,6 +71,12 @@ class StaticTexts:
     components: Floats | None = None
     id_rows: Int64 | None = None
     notes: tuple[str, ...] = ()
+    place: str | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., StaticTexts], tuple[object, ...]]:
+        """Go to another process without the table, which is opened again there."""
+        rest = tuple(getattr(self, field.name) for field in fields(self)[1:])
+        return _rebuild, (self.place or self.vectors, *rest)
 
     @property
     def dim(self) -> int:
@@ -186,6 +196,10 @@ class StaticTexts:
         return _known(rows, batch, table.__getitem__, weights, table_rows)
 
 
+def _rebuild(vectors: str | Vectors, *rest: Any) -> StaticTexts:
+    return StaticTexts(Vectors.open(vectors) if isinstance(vectors, str) else vectors, *rest)
+
+
 @dataclass(frozen=True)
 class Found:
     """The rows of texts' tokens that have vectors.
@@ -290,6 +304,7 @@ def open_static(
     normalize: bool | None = None,
     lowercase: bool | None = None,
     max_length: int | None = None,
+    place: str | None = None,
 ) -> StaticTexts:
     """Make texts' vectors from words' vectors.
 
@@ -297,7 +312,8 @@ def open_static(
     normalize: scale to length 1; by default as a model2vec folder says, else not. lowercase: fold
     case before words are looked up; by default where the table's most frequent words have no upper
     case, and then it is said in `notes`. pooling: "mean", "max" or "sif"; see `StaticTexts.fit`,
-    without which word frequencies follow Zipf's law. max_length: tokens a text.
+    without which word frequencies follow Zipf's law. max_length: tokens a text. place: where the
+    vectors were opened, if they are as they were there.
 
     >>> vectors = Vectors(["king"], np.array([[3.0, 4.0]], np.float32))
     >>> open_static(vectors, normalize=True).embed(["King"]).vectors.tolist()
@@ -331,6 +347,7 @@ def open_static(
         weights=weights,
         id_rows=id_rows,
         notes=notes,
+        place=place,
     )
 
 

@@ -6,7 +6,6 @@ EmbeddedPart with its counts. A worker process holds one embedder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.embedders.embedder import TextEmbedder
-from textkit.embedders.static import StaticTexts, TextVectors, fingerprint
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.bulk import Part, check_kept, part_name
-from textkit.vectors.table import Floats, Unknown, Vectors
+from textkit.vectors.table import Floats
 
 OUTPUTS = ("parquet", "npy")
 DTYPES = ("float32", "float16")
@@ -52,36 +50,6 @@ class EmbeddedPart:
     n_empty: int
 
 
-@dataclass(frozen=True)
-class WordRows:
-    """Rows that are words, each looked up whole.
-
-    What is unknown follows a policy of `Vectors.lookup`.
-    """
-
-    vectors: Vectors
-    unknown: Unknown
-    notes: tuple[str, ...] = ()
-
-    @property
-    def dim(self) -> int:
-        """Width of a vector."""
-        return self.vectors.dim
-
-    def embed(self, texts: Sequence[str]) -> TextVectors:
-        """Give the vectors of words.
-
-        >>> vectors = Vectors(["king"], np.ones((1, 2), np.float32))
-        >>> WordRows(vectors, "zero").embed(["king", "emperor"]).vectors.tolist()
-        [[1.0, 1.0], [0.0, 0.0]]
-        """
-        return TextVectors(self.vectors.lookup(texts, self.unknown), np.zeros(len(texts), np.int32))
-
-    def describe(self) -> dict[str, Any]:
-        """Say all that decides the vectors."""
-        return {"vectors": fingerprint(self.vectors), "unknown": self.unknown}
-
-
 _embedder: TextEmbedder
 _plan: Plan
 
@@ -90,31 +58,6 @@ def use_embedder(embedder: TextEmbedder, plan: Plan) -> None:
     """Give this process its embedder and its plan."""
     global _embedder, _plan
     _embedder, _plan = embedder, plan
-
-
-def start_worker(source: str, tokenizer: str | None, options: dict[str, Any], plan: Plan) -> None:
-    """Give a worker process its embedder: the vectors opened again, what was fitted as it is.
-
-    source: what `Vectors.open` takes. tokenizer: what `open_tokenizer` takes. options: fields of
-    StaticTexts.
-    """
-    from dataclasses import replace
-
-    from textkit.embedders.static import open_static
-    from textkit.tokenizers.opening import open_tokenizer
-
-    chosen = None if tokenizer is None else open_tokenizer(tokenizer)
-    backend = open_static(Vectors.open(source), tokenizer=chosen)
-    use_embedder(TextEmbedder(replace(backend, **options)), plan)
-
-
-def worker_options(backend: StaticTexts) -> dict[str, Any]:
-    """Name the fields that a worker process is told.
-
-    The others come from the vectors and the tokenizer.
-    """
-    names = ("pooling", "normalize", "lowercase", "max_length", "weights", "components")
-    return {name: getattr(backend, name) for name in names}
 
 
 def embed_part(part: Part) -> EmbeddedPart:
