@@ -1,0 +1,190 @@
+"""Options that several verbs share, each in its group of the help, and what the shell completes.
+
+A verb takes one by its name (`text_column: TextColumn = None`). The completions read tables and
+folders only: they import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from textkit.cli.command import INPUT, MODEL, OUTPUT, RUNNING, TOKENIZER
+
+
+def complete_paths(
+    incomplete: str, wanted: Callable[[Path], bool] = lambda path: True
+) -> Iterator[str]:
+    """Give the files that are wanted, and all folders, that begin so.
+
+    >>> list(complete_paths("no/such/place"))
+    []
+    """
+    folder, _, start = incomplete.rpartition("/")
+    head = f"{folder}/" if "/" in incomplete else ""
+    place = Path(head or ".")
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        hidden = path.name.startswith(".") and not start.startswith(".")
+        if path.name.startswith(start) and not hidden:
+            if path.is_dir():
+                yield f"{head}{path.name}/"
+            elif wanted(path):
+                yield f"{head}{path.name}"
+
+
+def complete_names(kind: str, incomplete: str) -> list[str]:
+    """Give the registered names of a kind, plug-ins included, that begin so.
+
+    >>> complete_names("encoder", "l")
+    ['lstm']
+    """
+    from textkit.registry import names
+
+    return [name for name in names(kind) if name.startswith(incomplete)]
+
+
+def complete_encoder(incomplete: str) -> list[str]:
+    """Give the encoders that begin so."""
+    return complete_names("encoder", incomplete)
+
+
+def complete_pooling(incomplete: str) -> list[str]:
+    """Give the poolings that begin so."""
+    return complete_names("pooling", incomplete)
+
+
+def complete_kind(incomplete: str) -> list[str]:
+    """Give the kinds of tokenizers that begin so."""
+    return complete_names("tokenizer", incomplete)
+
+
+def complete_tokenizer(incomplete: str) -> list[str]:
+    """Give the kinds of tokenizers, files and folders that begin so."""
+    return [*complete_kind(incomplete), *complete_paths(incomplete)]
+
+
+def complete_vectors(incomplete: str) -> list[str]:
+    """Give the packaged vectors, files and folders that begin so."""
+    packaged = [name for name in ("glove", "spacy:") if name.startswith(incomplete)]
+    return [*packaged, *complete_paths(incomplete)]
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Give the recipe files and folders that begin so; with nothing typed, those of pipelines/."""
+    start = incomplete or ("pipelines/" if Path("pipelines").is_dir() else "")
+    found = [*complete_paths(start, lambda path: path.suffix == ".toml")]
+    return found or [*complete_paths(incomplete, lambda path: path.suffix == ".toml")]
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Give the formats of rows that begin so."""
+    known = ("arrow", "csv", "jsonl", "parquet", "tsv", "txt")
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def complete_device(incomplete: str) -> list[str]:
+    """Give the devices that begin so."""
+    return [name for name in ("auto", "cpu", "cuda", "mps") if name.startswith(incomplete)]
+
+
+class OnBad(StrEnum):
+    """What a bad row does."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+# Rows: where they are and how they are read.
+RowFiles = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILES", help="Files, globs, folders: txt csv tsv jsonl parquet arrow, .gz .zst."
+    ),
+]
+TextColumn = Annotated[
+    str | None, typer.Option(help="Column that holds the text.", rich_help_panel=INPUT)
+]
+TextKey = Annotated[
+    str | None, typer.Option(help="Column or key that holds the text.", rich_help_panel=INPUT)
+]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Column that holds the label.", rich_help_panel=INPUT)
+]
+LabelSeparator = Annotated[
+    str,
+    typer.Option(help="Between the labels of a row, for multi-label.", rich_help_panel=INPUT),
+]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Field delimiter of a csv file.", rich_help_panel=INPUT)
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        help="Input format, where the name does not tell.",
+        autocompletion=complete_format,
+        rich_help_panel=INPUT,
+    ),
+]
+OnBadRow = Annotated[
+    OnBad,
+    typer.Option(
+        "--on-bad",
+        help="A bad row: stop, or skip it and write it to _rejects.txt.",
+        rich_help_panel=INPUT,
+    ),
+]
+
+# What does the work, and with which choices.
+ModelFolder = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="Model folder, as RUN/model.", rich_help_panel=MODEL),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Override, as encoder.dim=128.",
+        rich_help_panel=MODEL,
+    ),
+]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Tokens a row at most; what is cut is said.", rich_help_panel=TOKENIZER
+    ),
+]
+
+# What is written and where.
+OutFolder = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder to write.", rich_help_panel=OUTPUT)
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Column to carry along; may be repeated.", rich_help_panel=OUTPUT),
+]
+PartRows = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Rows of a part at most; 8 million characters end it too.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.", rich_help_panel=OUTPUT)]
+AsJsonLine = Annotated[
+    bool, typer.Option("--json", help="Write one line of JSON.", rich_help_panel=OUTPUT)
+]
+
+# How it runs.
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N", help="Make only every N-th part, from the I-th.", rich_help_panel=RUNNING
+    ),
+]
