@@ -94,10 +94,14 @@ def shell_names() -> list[str]:
 
 
 def walk(command: Any, name: str) -> Iterator[str]:
-    """Give the lines of a command and of those below it."""
+    """Give the lines of a command and of those below it: arguments in their order, options by
+    their names.
+    """
     yield name
     types = {} if command.callback is None else type_names(command.callback)
-    for option in command.params:
+    arguments = [option for option in command.params if option.param_type_name == "argument"]
+    options = [option for option in command.params if option.param_type_name == "option"]
+    for option in [*arguments, *sorted(options, key=lambda option: option.opts)]:
         yield f"{name} {option_line(option, types.get(option.name))}"
     for inner in command.list_commands(None) if hasattr(command, "list_commands") else ():
         yield from walk(command.get_command(None, inner), f"{name} {inner}")

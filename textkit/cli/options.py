@@ -82,8 +82,9 @@ def complete_recipe(incomplete: str) -> list[str]:
 
 def complete_format(incomplete: str) -> list[str]:
     """Give the formats of rows that begin so."""
-    known = ("arrow", "csv", "jsonl", "parquet", "tsv", "txt")
-    return [name for name in known if name.startswith(incomplete)]
+    from textkit.io.inputs import FORMATS
+
+    return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 def complete_device(incomplete: str) -> list[str]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+
+from textkit.cli.command import INPUT, RUNNING, TRAINING, VECTORS, gather, new_group, verb
+from textkit.cli.options import OutFolder, TextKey, complete_tokenizer
 
 if TYPE_CHECKING:
     from textkit import Vectors
     from textkit.vectors.index import NeighbourIndex
-    from textkit.vectors.train import Progress as TrainProgress
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app = new_group("Train, convert, describe, search, score and draw word vectors.")
 
 Spec = Annotated[
     str,
@@ -70,97 +73,101 @@ class Dtype(StrEnum):
     int8 = "int8"
 
 
-@app.callback()
-def _vectors() -> None:
-    """Train, convert, describe, search, score and draw word vectors."""
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """The texts that words are learnt from, and what cuts them."""
 
-
-@app.command()
-def train(
+    group: ClassVar = INPUT
     inputs: Annotated[
         list[str], typer.Argument(metavar="FILES", help="Files, globs, folders; any known format.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    model: Annotated[
-        Model, typer.Option("--model", "-m", help="What is trained.")
-    ] = Model.word2vec,
-    algorithm: Annotated[Algorithm, typer.Option(help="How.")] = Algorithm.skipgram,
+    ]
+    text_column: TextKey = None
     tokenizer: Annotated[
         str,
         typer.Option(
-            "--tokenizer", "-t", help="word, whitespace, char, ..., or a tokenizer's folder."
+            "--tokenizer",
+            "-t",
+            help="word, whitespace, char, ..., or a tokenizer's folder.",
+            autocompletion=complete_tokenizer,
         ),
-    ] = "word",
+    ] = "word"
     lowercase: Annotated[
         bool, typer.Option("--lowercase", help="Fold case, with -t word and the like.")
-    ] = False,
-    dim: Annotated[int, typer.Option(help="Width of a vector.")] = 100,
-    window: Annotated[int, typer.Option(help="Words to either side.")] = 5,
-    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5,
-    max_words: Annotated[
-        int | None, typer.Option(help="Keep only the most frequent words.")
-    ] = None,
-    negative: Annotated[int, typer.Option(help="Negative samples.")] = 5,
-    epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 5,
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What is trained: which words have a vector, and of what it is made."""
+
+    group: ClassVar = VECTORS
+    model: Annotated[Model, typer.Option("--model", "-m", help="What is trained.")] = Model.word2vec
+    dim: Annotated[int, typer.Option(help="Width of a vector.")] = 100
+    min_count: Annotated[int, typer.Option(help="Leave out words that occur less often.")] = 5
+    max_words: Annotated[int | None, typer.Option(help="Keep only the most frequent words.")] = None
+    min_n: Annotated[int, typer.Option(help="fastText: shortest character n-gram.")] = 3
+    max_n: Annotated[int, typer.Option(help="fastText: longest character n-gram.")] = 6
+    buckets: Annotated[int, typer.Option(help="fastText: rows for character n-grams.")] = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How it is trained."""
+
+    group: ClassVar = TRAINING
+    algorithm: Annotated[Algorithm, typer.Option(help="How.")] = Algorithm.skipgram
+    window: Annotated[int, typer.Option(help="Words to either side.")] = 5
+    negative: Annotated[int, typer.Option(help="Negative samples.")] = 5
+    epochs: Annotated[int, typer.Option(help="Passes over the corpus.")] = 5
     sample: Annotated[
         float, typer.Option(help="Leave out occurrences of words more frequent than this.")
-    ] = 1e-3,
-    alpha: Annotated[float, typer.Option(help="First learning rate.")] = 0.025,
-    min_n: Annotated[int, typer.Option(help="fastText: shortest character n-gram.")] = 3,
-    max_n: Annotated[int, typer.Option(help="fastText: longest character n-gram.")] = 6,
-    buckets: Annotated[int, typer.Option(help="fastText: rows for character n-grams.")] = 200_000,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
+    ] = 1e-3
+    alpha: Annotated[float, typer.Option(help="First learning rate.")] = 0.025
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1
     workers: Annotated[
         int, typer.Option("--workers", "-w", help="Threads; with 1 the bytes are the same.")
-    ] = 1,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column or key that holds the text.")
-    ] = None,
+    ] = 1
+
+
+@verb(app)
+def train(
+    corpus: Corpus,
+    out: OutFolder,
+    table: Table,
+    training: Training,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from where a run was stopped or killed.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from where a run was stopped or killed.",
+            rich_help_panel=RUNNING,
+        ),
     ] = False,
 ) -> None:
-    """Train word vectors; Ctrl-C saves a checkpoint, and --resume goes on from it."""
+    """Train word vectors; Ctrl-C saves a checkpoint, and --resume goes on from it.
+
+    Examples:
+        textkit vectors train corpus.txt -o vectors
+        textkit vectors train texts/ -m fasttext --dim 300 -w 4 -o vectors
+        textkit vectors train corpus.txt -o vectors --resume
+    """
     import signal
 
     from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
-    from textkit.cli.output import ProgressBar, note
+    from textkit.cli.output import Display, note
     from textkit.cli.train import StopSignal
-    from textkit.vectors.train import TrainOptions, Watch, train_vectors
+    from textkit.jobs.vectors import TrainVectorsOptions, train_word_vectors
+    from textkit.vectors.train import TrainOptions
 
-    options = TrainOptions(
-        model=model.value,
-        algorithm=algorithm.value,
-        dim=dim,
-        window=window,
-        min_count=min_count,
-        max_words=max_words,
-        negative=negative,
-        epochs=epochs,
-        sample=sample,
-        alpha=alpha,
-        min_n=min_n,
-        max_n=max_n,
-        buckets=buckets,
-        seed=seed,
-        workers=workers,
+    options = gather(
+        TrainVectorsOptions,
+        corpus,
+        out=out,
+        training=gather(TrainOptions, table, training),
+        resume=resume,
     )
-    opened = _open_tokenizer(tokenizer, lowercase=lowercase)
-    with StopSignal() as stop, ProgressBar("training", unit="words") as bar:
-        watch = Watch(
-            report=lambda done: _show(bar, done),
-            should_stop=lambda: bool(stop),
-            note=bar.message,
-        )
-        trained = train_vectors(
-            inputs,
-            out,
-            tokenizer=opened,
-            options=options,
-            text_column=text_column,
-            resume=resume,
-            watch=watch,
-        )
+    with StopSignal() as stop, Display() as watch:
+        trained = train_word_vectors(options, watch=replace(watch, should_stop=lambda: bool(stop)))
     if trained is None:
         raise StoppedError(
             f"stopped by a signal; {out}.training holds the work so far; to go on, add --resume to"
@@ -416,35 +423,6 @@ def _notes(vectors: Vectors) -> None:
 
     for line in vectors.notes:
         note(line)
-
-
-def _open_tokenizer(source: str, *, lowercase: bool) -> Any:
-    from textkit import tokenizers
-    from textkit.errors import UsageError
-    from textkit.registry import names
-    from textkit.tokenizers.opening import open_tokenizer
-
-    if not lowercase:
-        return open_tokenizer(source)
-    if Path(source).exists() or source not in names("tokenizer"):
-        raise UsageError(
-            "--lowercase goes with a kind such as word; a trained tokenizer folds case by itself"
-            " or not"
-        )
-    return tokenizers.create(source, lowercase=True)
-
-
-def _show(bar: Any, done: TrainProgress) -> None:
-    """Put training's progress on the bar."""
-    if done.stage == "reading":
-        bar.update(done.words, details="words read")
-        return
-    loss = "" if done.loss is None else f"  loss {done.loss:.3f}"
-    bar.update(
-        done.words,
-        total=done.total,
-        details=f"epoch {done.epoch}{loss}  {done.words_per_second:,.0f} words/s",
-    )
 
 
 def _print_neighbours(
