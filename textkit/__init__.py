@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import TextkitError
-    from textkit.vectors.table import Vectors
+    from textkit.vectors.vectors import Vectors
 
 __all__ = ["TextClassifier", "TextEmbedder", "TextkitError", "TokenBatch", "Vectors", "__version__"]
 
@@ -24,7 +24,7 @@ _HOMES = {
     "TextEmbedder": "textkit.embedders.embedder",
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",
-    "Vectors": "textkit.vectors.table",
+    "Vectors": "textkit.vectors.vectors",
 }
 
 

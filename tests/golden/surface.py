@@ -49,7 +49,7 @@ def class_lines(name: str, cls: type, made: Any) -> list[str]:
     lines = [f"{name}{parameters(cls)}"] if cls.__init__ is not object.__init__ else []
     found = {*dir(cls), *inspect.get_annotations(cls), *(() if made is None else vars(made))}
     for attribute in sorted(found):
-        if attribute.startswith("_") and not (attribute in SPECIAL and attribute in vars(cls)):
+        if attribute.startswith("_") and not (attribute in SPECIAL and hasattr(cls, attribute)):
             continue
         value = getattr(cls, attribute, None)
         lines.append(f"{name}.{attribute}{parameters(value) if callable(value) else ''}")

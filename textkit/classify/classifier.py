@@ -428,7 +428,7 @@ def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: 
 
     Says what they cover of the training texts.
     """
-    from textkit.vectors.table import Vectors
+    from textkit.vectors.vectors import Vectors
 
     section = recipe.embedding
     if section.name != "table" or recipe.encoder.name == "pretrained":

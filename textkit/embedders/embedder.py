@@ -15,7 +15,8 @@ from textkit.embedders.static import Pooling, StaticTexts, TextVectors, open_sta
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files, hub
 from textkit.tokenizers import Tokenizer
-from textkit.vectors.table import Floats, Vectors
+from textkit.vectors.table import Floats
+from textkit.vectors.vectors import Vectors
 
 # Of the hub: weights in safetensors at the top and in the modules' folders; not the exports to
 # other engines.

@@ -24,7 +24,8 @@ from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import check_texts
-from textkit.vectors.table import Floats, Vectors
+from textkit.vectors.table import Floats
+from textkit.vectors.vectors import Vectors
 from textkit.vectors.words import Int64
 
 Pooling = Literal["mean", "sif", "max"]

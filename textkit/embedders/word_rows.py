@@ -14,7 +14,8 @@ import numpy as np
 from textkit.embedders.embedder import TextEmbedder, find_kind
 from textkit.embedders.static import TextVectors, fingerprint
 from textkit.errors import UsageError
-from textkit.vectors.table import Unknown, Vectors
+from textkit.vectors.table import Unknown
+from textkit.vectors.vectors import Vectors
 
 
 @dataclass(frozen=True)

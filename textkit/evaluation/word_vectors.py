@@ -16,9 +16,9 @@ import numpy.typing as npt
 from textkit.errors import DataError
 from textkit.evaluation.areas import rank
 from textkit.vectors import neighbours
-from textkit.vectors.table import Vectors
+from textkit.vectors.table import find_folded
+from textkit.vectors.vectors import Vectors
 from textkit.vectors.word_files import read_lines
-from textkit.vectors.words import Int64
 
 _CHUNK = 512
 
@@ -98,12 +98,6 @@ def score_similarity(vectors: Vectors, path: str | Path) -> SimilarityScore:
         )
     correlation = spearman(cosines[covered], scores[covered])
     return SimilarityScore(correlation, len(pairs), int(covered.sum()), tuple(missing))
-
-
-def find_folded(vectors: Vectors, words: list[str]) -> Int64:
-    """Give the row of each word as it stands, else in lower case, else -1: (n,) int64."""
-    rows = vectors.rows(words)
-    return np.where(rows >= 0, rows, vectors.rows([word.lower() for word in words]))
 
 
 def spearman(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:

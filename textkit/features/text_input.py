@@ -77,7 +77,7 @@ class TextInput:
         if self.ngrams is not None:
             raise UsageError("embedding.extend and ngrams exclude each other; remove one")
         from textkit.tokenizers.lookup import add_words
-        from textkit.vectors.table import Vectors
+        from textkit.vectors.vectors import Vectors
 
         words = Vectors.open(recipe.embedding.vectors).words[: recipe.embedding.extend]
         tokenizer = add_words(self.tokenizer, words)

@@ -19,7 +19,7 @@ from textkit.nn.layers import Dropout
 if TYPE_CHECKING:
     from textkit.tokenizers import Tokenizer
     from textkit.vectors.coverage import Coverage
-    from textkit.vectors.table import Vectors
+    from textkit.vectors.vectors import Vectors
 
 Missing = Literal["random", "zero", "mean", "ngram"]
 MISSING = ("random", "zero", "mean", "ngram")
@@ -167,7 +167,7 @@ def vocabulary_vectors(
     >>> rows.tolist()
     [[0.0, 0.0], [0.0, 0.0], [1.0, 2.0], [0.0, 0.0]]
     """
-    from textkit.evaluation.word_vectors import find_folded
+    from textkit.vectors.table import find_folded
 
     entries = sorted((id_, name) for name, id_ in tokenizer.vocabulary.items())
     ids = np.array([id_ for id_, _ in entries], np.int64)

@@ -19,7 +19,7 @@ from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import PipelineTokenizer
 
 if TYPE_CHECKING:
-    from textkit.vectors.table import Vectors
+    from textkit.vectors.table import WordTable
 
 N_MISSING = 20
 # How byte-level BPE and Unigram write the space before a word; their piece ' king' is the word
@@ -83,7 +83,7 @@ class Coverage:
 
 
 def measure_coverage(
-    vectors: Vectors, tokenizer: Tokenizer, *, counts: npt.ArrayLike | None = None
+    vectors: WordTable, tokenizer: Tokenizer, *, counts: npt.ArrayLike | None = None
 ) -> Coverage:
     """Compare a tokenizer's vocabulary, its special tokens left aside, with the words of vectors.
 

@@ -21,7 +21,7 @@ from textkit.io import files
 from textkit.io.inputs import READ_ERRORS, open_bytes
 from textkit.vectors import folder as folders
 from textkit.vectors.fasttext import MAGIC, FastTextRows, Ngrams
-from textkit.vectors.table import Vectors
+from textkit.vectors.table import WordTable
 from textkit.vectors.text_format import Batch, TextRows, looks_like_row
 from textkit.vectors.word2vec_binary import BinaryRows
 from textkit.vectors.words import ByteWords, WordIndex
@@ -44,7 +44,7 @@ class Rows(Protocol):
     def __iter__(self) -> Iterator[Batch]: ...
 
 
-def open_spec(spec: str, *, cache: Path | None, progress: Progress | None) -> Vectors:
+def open_spec(spec: str, *, cache: Path | None, progress: Progress | None) -> WordTable:
     """Open what a spec names; ArtifactError for what is not there or of no known format."""
     path = Path(spec)
     if not path.exists() or spec.startswith("spacy:"):
@@ -62,7 +62,7 @@ def open_spec(spec: str, *, cache: Path | None, progress: Progress | None) -> Ve
     folder = cache_folder(path, cache)
     if not folder.exists():
         convert(spec, folder, progress=progress)
-    return Vectors.load(folder)
+    return WordTable.load(folder)
 
 
 def convert(
@@ -78,7 +78,7 @@ def convert(
 
     >>> _ = Path("v.txt").write_text("king 1 0\\nqueen 0 1\\n", encoding="utf-8")
     >>> convert("v.txt", "vectors", dtype="int8")
-    >>> Vectors.open("vectors")["queen"].tolist()
+    >>> WordTable.load("vectors")["queen"].tolist()
     [0.0, 1.0]
     """
     if dtype is not None and dtype not in folders.DTYPES:
@@ -177,7 +177,7 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _open_name(spec: str) -> Vectors:
+def _open_name(spec: str) -> WordTable:
     from textkit.vectors import packaged
 
     if spec == "glove":
@@ -187,11 +187,11 @@ def _open_name(spec: str) -> Vectors:
     raise ArtifactError("no such file or folder; or name: glove, spacy:NAME", where=spec)
 
 
-def _open_folder(path: Path) -> Vectors:
+def _open_folder(path: Path) -> WordTable:
     from textkit.vectors import packaged
 
     if (path / files.MANIFEST).exists():
-        return Vectors.load(path)
+        return WordTable.load(path)
     if (path / "model.safetensors").exists() and (path / "tokenizer.json").exists():
         return packaged.open_model2vec(path)
     if (path / "vocab").is_dir() or (path / "meta.json").exists():
@@ -209,7 +209,7 @@ def _rows(path: Path, kind: str | None, progress: Progress | None) -> Rows:
     return made
 
 
-def _read_whole(rows: Rows, source: str) -> Vectors:
+def _read_whole(rows: Rows, source: str) -> WordTable:
     """Read a stream into memory."""
     words: list[bytes] = []
     parts = []
@@ -221,7 +221,7 @@ def _read_whole(rows: Rows, source: str) -> Vectors:
 
 def _assemble(
     words: list[bytes], table: Any, rows: Rows, source: str, *, scales: Any = None
-) -> Vectors:
+) -> WordTable:
     """Index the words: invalid UTF-8 is replaced, of equal words the first counts, and both are
     noted.
     """
@@ -241,7 +241,7 @@ def _assemble(
             f"{len(words) - len(kept):,} words are there twice, first '{shown}' (row"
             f" {twice + 1:,}): the first counts"
         )
-    return Vectors(
+    return WordTable(
         index,
         table,
         scales=scales,

@@ -22,7 +22,7 @@ from textkit.io import files
 from textkit.vectors import neighbours
 
 if TYPE_CHECKING:
-    from textkit.vectors.table import Vectors
+    from textkit.vectors.table import WordTable
 
 KIND, FORMAT = "vectors index", 1
 INDEX, CONFIG = "index.usearch", "config.json"
@@ -45,7 +45,7 @@ class NeighbourIndex:
     def __len__(self) -> int:
         return len(self._graph)
 
-    def search(self, vectors: Vectors, queries: Floats, *, k: int) -> tuple[Int64, Floats]:
+    def search(self, vectors: WordTable, queries: Floats, *, k: int) -> tuple[Int64, Floats]:
         """Find about the k nearest rows of each query: rows and exact cosines (n, k), -inf where
         there are fewer.
         """
@@ -70,7 +70,7 @@ class NeighbourIndex:
 
 
 def build_index(
-    vectors: Vectors,
+    vectors: WordTable,
     folder: str | Path,
     *,
     connectivity: int = 16,
@@ -156,7 +156,7 @@ def open_index(folder: str | Path) -> NeighbourIndex:
     return NeighbourIndex(graph, fingerprint=config["vectors"], path=folder)
 
 
-def fingerprint(vectors: Vectors) -> str:
+def fingerprint(vectors: WordTable) -> str:
     """Hash the shape and some rows, evenly spread: enough to tell one table from another,
     whatever its size.
     """

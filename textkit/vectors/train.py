@@ -32,7 +32,7 @@ from textkit.io import bulk
 from textkit.tokenizers import Tokenizer
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.folder import map_safetensors, write_arrays
-from textkit.vectors.table import Vectors
+from textkit.vectors.table import WordTable
 from textkit.vectors.train_corpus import (
     SENTENCE_WORDS,
     SHAPE,
@@ -144,7 +144,7 @@ def train_vectors(
     text_column: str | None = None,
     resume: bool = False,
     watch: Watch | None = None,
-) -> Vectors | None:
+) -> WordTable | None:
     """Train on the rows of files, save our folder at `out`, and open it.
 
     None where `watch` stopped it early.
@@ -181,7 +181,7 @@ def train_vectors(
     facts = {"trained": chosen, "tokenizer": tokenizer.kind, "n_tokens": len(corpus.tokens)}
     trainer.vectors(facts=facts).save(out)
     shutil.rmtree(work)
-    return Vectors.load(out)
+    return WordTable.load(out)
 
 
 def _read(rows: bulk.Inputs, tokenizer: Tokenizer, work: Path, watch: Watch) -> bool:
@@ -334,14 +334,14 @@ class _Trainer:
         )
         self._next_job = job
 
-    def vectors(self, *, facts: dict[str, Any]) -> Vectors:
+    def vectors(self, *, facts: dict[str, Any]) -> WordTable:
         """Give what was trained; fastText's word vectors are the means over their n-grams."""
         wv = self.model.wv
         if self.options.model == "word2vec":
-            return Vectors(wv.index_to_key, wv.vectors, source="trained by textkit", facts=facts)
+            return WordTable(wv.index_to_key, wv.vectors, source="trained by textkit", facts=facts)
         ngrams = Ngrams(wv.vectors_ngrams, self.options.min_n, self.options.max_n)
         table = ngrams.embed(wv.index_to_key, own=wv.vectors_vocab)
-        return Vectors(
+        return WordTable(
             wv.index_to_key, table, ngrams=ngrams, source="trained by textkit", facts=facts
         )
 
