@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
+from textkit.cli.output import note
 from textkit.errors import TextkitError
 
 INTERRUPTED, TERMINATED, BROKEN_PIPE, BUG = 130, 143, 141, 70
@@ -26,6 +29,43 @@ class StoppedError(Exception):
     def __init__(self, message: str, *, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class StopSignal:
+    """Remember that SIGINT or SIGTERM came; a second one stops at once.
+
+    >>> with StopSignal() as stop:
+    ...     stop.is_set()
+    False
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def __enter__(self) -> StopSignal:
+        self._before = {
+            number: signal.signal(number, self._catch) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            raise KeyboardInterrupt
+        self.number = number
+        note("stopping after this step; once more to stop at once")
+
+    def is_set(self) -> bool:
+        """Tell whether a signal came; what a Watch's should_stop asks."""
+        return self.number is not None
+
+    def error(self, message: str) -> StoppedError:
+        """Make the error that ends the verb, with the exit code of the signal."""
+        code = TERMINATED if self.number == signal.SIGTERM else INTERRUPTED
+        return StoppedError(message, exit_code=code)
 
 
 def run_guarded(work: Callable[[], object], *, debug: bool) -> int:

@@ -8,47 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
-from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
+from textkit.cli.errors import StopSignal
 from textkit.cli.output import ProgressBar, clock, note
 from textkit.errors import DataError, UsageError, require
 from textkit.io import corpus
 from textkit.version import __version__
 
 app = typer.Typer(rich_markup_mode=None)
-
-
-class StopSignal:
-    """Remember that SIGINT or SIGTERM came; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-
-    def __enter__(self) -> StopSignal:
-        self._before = {
-            number: signal.signal(number, self._catch) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _catch(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
-            raise KeyboardInterrupt
-        self.number = number
-        note("stopping after this step; once more to stop at once")
-
-    def __bool__(self) -> bool:
-        return self.number is not None
 
 
 @app.command()
@@ -236,7 +208,7 @@ def _train_rows(
                 board.epoch(epoch)
 
         watch = Watch(
-            step=show_step, epoch=show_epoch, note=progress.message, should_stop=lambda: bool(stop)
+            step=show_step, epoch=show_epoch, note=progress.message, should_stop=stop.is_set
         )
         if files is not None:
             data, valid, columns = files
@@ -258,14 +230,11 @@ def _train_rows(
     if not is_main():
         return
     model.save(run / runs.MODEL)
-    _finish(model, rows, valid_rows, run, baseline=baseline and not stop)
-    if stop:
-        code = TERMINATED if stop.number == signal.SIGTERM else INTERRUPTED
-        raise StoppedError(
+    _finish(model, rows, valid_rows, run, baseline=baseline and not stop.is_set())
+    if stop.is_set():
+        raise stop.error(
             f"stopped by a signal; {run / runs.MODEL} holds the best weights so far; to go on: the"
-            f" same command with"
-            f" --resume -o {run}",
-            exit_code=code,
+            f" same command with --resume -o {run}"
         )
     shutil.rmtree(run / runs.CHECKPOINTS, ignore_errors=True)
 

@@ -151,11 +151,8 @@ def train(
         textkit vectors train texts/ -m fasttext --dim 300 -w 4 -o vectors
         textkit vectors train corpus.txt -o vectors --resume
     """
-    import signal
-
-    from textkit.cli.errors import INTERRUPTED, TERMINATED, StoppedError
+    from textkit.cli.errors import StopSignal
     from textkit.cli.output import Display, note
-    from textkit.cli.train import StopSignal
     from textkit.jobs.vectors import TrainVectorsOptions, train_word_vectors
     from textkit.vectors.train import TrainOptions
 
@@ -167,12 +164,11 @@ def train(
         resume=resume,
     )
     with StopSignal() as stop, Display() as watch:
-        trained = train_word_vectors(options, watch=replace(watch, should_stop=lambda: bool(stop)))
+        trained = train_word_vectors(options, watch=replace(watch, should_stop=stop.is_set))
     if trained is None:
-        raise StoppedError(
+        raise stop.error(
             f"stopped by a signal; {out}.training holds the work so far; to go on, add --resume to"
-            f" the same command",
-            exit_code=TERMINATED if stop.number == signal.SIGTERM else INTERRUPTED,
+            f" the same command"
         )
     note(
         f"{out}: {len(trained):,} words, {trained.dim} wide, from {trained.facts['n_tokens']:,}"
