@@ -9,10 +9,14 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
-from typer.core import TyperGroup
+
+from textkit.cli.command import VerbGroup
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context
 
 # verb -> (module under textkit.cli, its line in --help); `textkit --help` imports none of the
 # modules.
@@ -30,10 +34,10 @@ VERBS = {
 }
 
 
-class VerbGroup(TyperGroup):
+class Verbs(VerbGroup):
     """A group that lists its verbs without importing them."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Context) -> object:
         from textkit.cli.errors import CarriedError
 
         try:
@@ -41,28 +45,29 @@ class VerbGroup(TyperGroup):
         except (KeyboardInterrupt, BrokenPipeError) as err:
             raise CarriedError from err
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"textkit.cli.{VERBS[cmd_name][0]}")
-        command = typer.main.get_command(module.app)
+        command: Command = typer.main.get_command(module.app)
         command.name = cmd_name
         return command
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        self.commands = dict.fromkeys(VERBS)  # type: ignore[assignment]  # for "did you mean"; the commands themselves stay unimported
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, Command | None, list[str]]:
+        self.commands = dict.fromkeys(VERBS, self)  # for "did you mean"; none is imported
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+    def verb_lines(self, ctx: Context) -> list[tuple[str, str]]:
+        return [(verb, line) for verb, (_, line) in VERBS.items()]
 
 
 app = typer.Typer(
-    cls=VerbGroup, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False
+    cls=Verbs, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False
 )
 
 
@@ -83,7 +88,10 @@ def _root(
 ) -> None:
     """Raw text in; a trained, measured text classifier out. Every stage can be swapped.
 
-    First steps: textkit data docstrings -o data/ && textkit train data/train.csv -o run/
+    Examples:
+        textkit data docstrings -o data
+        textkit train data/train.csv -o run
+        textkit evaluate run/model data/test.csv
     """
 
 

@@ -239,7 +239,8 @@ def _write_text(command: Command, formatter: HelpFormatter) -> None:
 
 def _write_options(command: Command, ctx: Context, formatter: HelpFormatter) -> None:
     rows: dict[str, list[tuple[str, str]]] = {name: [] for name in GROUPS}
-    for parameter in command.get_params(ctx):
+    arguments_first = sorted(command.get_params(ctx), key=lambda p: p.param_type_name)
+    for parameter in arguments_first:
         record = parameter.get_help_record(ctx)
         if record and not (ctx.parent and parameter.name in OF_THE_ROOT):
             rows.setdefault(group_of(parameter), []).append(record)

@@ -1,47 +1,45 @@
 """`textkit vectors`: train, convert, describe, search, index, score and draw word vectors of any
 known format.
 
-Longer than other modules: most of it is the options of eight verbs.
+The work stands in textkit/jobs/vectors.py and textkit/jobs/train_vectors.py. Longer than other
+modules: most of it is the options of eight verbs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from textkit.cli.command import INPUT, RUNNING, TRAINING, VECTORS, gather, new_group, verb
-from textkit.cli.options import OutFolder, TextKey, complete_tokenizer
+from textkit.cli.command import INPUT, OUTPUT, RUNNING, TRAINING, VECTORS, gather, new_group, verb
+from textkit.cli.options import AsJson, OutFolder, TextKey, complete_tokenizer, complete_vectors
 
 if TYPE_CHECKING:
-    from textkit import Vectors
-    from textkit.vectors.index import NeighbourIndex
+    from textkit.evaluation.word_vectors import AnalogyScore, SimilarityScore
+    from textkit.jobs.vectors import Neighbours
 
 app = new_group("Train, convert, describe, search, score and draw word vectors.")
 
 Spec = Annotated[
     str,
     typer.Argument(
-        metavar="VECTORS", help="Folder or file of any known format, glove, or spacy:NAME."
+        metavar="VECTORS",
+        help="Folder or file of any known format, glove, or spacy:NAME.",
+        autocompletion=complete_vectors,
     ),
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(help="Where large files are converted to; by default the user's cache."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-IndexFolder = Annotated[
-    Path | None,
     typer.Option(
-        "--index", help="Index that `textkit vectors index` wrote: faster in millions of rows."
+        help="Where large files are converted to; by default the user's cache.",
+        rich_help_panel=RUNNING,
     ),
 ]
-Top = Annotated[int, typer.Option("--top", "-k", min=1, help="Neighbours a word.")]
 
 
 class Model(StrEnum):
@@ -153,7 +151,7 @@ def train(
     """
     from textkit.cli.errors import StopSignal
     from textkit.cli.output import Display, note
-    from textkit.jobs.vectors import TrainVectorsOptions, train_word_vectors
+    from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
     from textkit.vectors.train import TrainOptions
 
     options = gather(
@@ -176,55 +174,71 @@ def train(
     )
 
 
-@app.command()
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Where words are looked up, and how many are wanted."""
+
+    group: ClassVar = INPUT
+    vectors: Spec
+    top: Annotated[
+        int,
+        typer.Option("--top", "-k", min=1, help="Neighbours a word.", rich_help_panel=OUTPUT),
+    ] = 10
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            "--index", help="Index that `textkit vectors index` wrote: faster in millions of rows."
+        ),
+    ] = None
+    cache: Cache = None
+
+
+@verb(app)
 def convert(
     vectors: Spec,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    out: OutFolder,
     dtype: Annotated[
-        Dtype | None, typer.Option(help="Storage; float32 unless VECTORS says otherwise.")
+        Dtype | None,
+        typer.Option(
+            help="Storage; float32 unless VECTORS says otherwise.", rich_help_panel=OUTPUT
+        ),
     ] = None,
 ) -> None:
-    """Turn vectors of any known format into our folder, which opens at once and is mapped."""
-    from textkit import Vectors
-    from textkit.cli.output import note
-    from textkit.vectors.formats import convert as write
+    """Turn vectors of any known format into our folder, which opens at once and is mapped.
 
-    with _reading("converting") as progress:
-        write(vectors, out, dtype=None if dtype is None else dtype.value, progress=progress)
-    made = Vectors.load(out)
-    _notes(made)
-    note(f"{out}: {len(made):,} words, {made.dim} wide, {made.dtype}")
+    Examples:
+        textkit vectors convert glove.6B.300d.txt.gz -o glove
+        textkit vectors convert cc.en.300.bin -o english --dtype int8
+    """
+    from textkit.cli.output import Display, note
+    from textkit.jobs.vectors import ConvertVectorsOptions, convert_vectors
+
+    options = gather(ConvertVectorsOptions, vectors=vectors, out=out, dtype=dtype)
+    with Display() as watch:
+        v = convert_vectors(options, watch=watch)
+    note(f"{out}: {len(v):,} words, {v.dim} wide, {v.dtype}")
 
 
-@app.command()
+@verb(app)
 def info(vectors: Spec, cache: Cache = None, as_json: AsJson = False) -> None:
-    """Say what vectors hold; of our own folders, verify every byte."""
-    from textkit import Vectors
-    from textkit.cli.output import to_json, write_line
-    from textkit.io import files
+    """Say what vectors hold; of our own folders, verify every byte.
 
-    path = Path(vectors)
-    own = (path / files.MANIFEST).exists()
-    v = Vectors.load(path, verify=True) if own else _open(vectors, cache)
-    facts: dict[str, Any] = {
-        "source": v.source,
-        "n_words": len(v),
-        "n_rows": len(v.table),
-        "dim": v.dim,
-        "dtype": v.dtype,
-        "n_bytes": v.table.nbytes,
-        "n_ngrams": None if v.ngrams is None else len(v.ngrams.table),
-        "first_words": list(v.words[:10]),
-        "notes": v.notes,
-        "facts": v.facts,
-        "verified": own,
-    }
+    Examples:
+        textkit vectors info glove
+        textkit vectors info vectors/ --json
+    """
+    from textkit.cli.output import Display, to_json, write_line
+    from textkit.jobs.vectors import describe_vectors
+
+    with Display() as watch:
+        found = describe_vectors(vectors, cache=cache, watch=watch)
     if as_json:
-        write_line(to_json(facts))
+        write_line(to_json(found.to_dict()))
         return
+    v = found.vectors
     write_line(
         f"{vectors}: {len(v):,} words, {v.dim} wide, {v.dtype}"
-        + (", all files verified" if own else "")
+        + (", all files verified" if found.verified else "")
     )
     write_line(f"source     {v.source}")
     write_line(f"table      {len(v.table):,} rows, {v.table.nbytes:,} bytes")
@@ -238,67 +252,85 @@ def info(vectors: Spec, cache: Cache = None, as_json: AsJson = False) -> None:
         write_line(f"note       {line}")
 
 
-@app.command()
+@verb(app)
 def nearest(
-    vectors: Spec,
+    search: Search,
     words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Words to look up.")],
-    top: Top = 10,
-    index: IndexFolder = None,
-    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the nearest words by cosine; a fastText model answers for words it has never seen."""
-    v = _open(vectors, cache)
-    opened = _open_index(index)
-    queries = v.lookup(words, "error" if v.ngrams is None else "ngram")
-    found = [
-        v.nearest(word, top, index=opened)
-        if word in v
-        else v.nearest(queries[i : i + 1], top, index=opened)[0]
-        for i, word in enumerate(words)
-    ]
-    _print_neighbours(words, found, as_json=as_json)
+    """List the nearest words by cosine; a fastText model answers for words it has never seen.
+
+    Examples:
+        textkit vectors nearest glove king queen
+        textkit vectors nearest vectors/ tree -k 20 --json
+    """
+    from textkit.cli.output import Display
+    from textkit.jobs.vectors import SearchOptions, find_nearest
+
+    with Display() as watch:
+        found = find_nearest(gather(SearchOptions, search), words, watch=watch)
+    _write_neighbours(words, found, as_json=as_json)
 
 
-@app.command()
+@verb(app)
 def analogy(
-    vectors: Spec,
+    search: Search,
     a: Annotated[str, typer.Argument(metavar="A", help="As in man : king = woman : ?")],
     b: Annotated[str, typer.Argument(metavar="B")],
     c: Annotated[str, typer.Argument(metavar="C")],
-    top: Top = 10,
-    index: IndexFolder = None,
-    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is to C as B is to A."""
-    found = _open(vectors, cache).analogy(a, b, c, top, index=_open_index(index))
-    _print_neighbours([f"{a} : {b} = {c} : ?"], [found], as_json=as_json)
+    """Say what is to C as B is to A.
+
+    Examples:
+        textkit vectors analogy glove man king woman
+    """
+    from textkit.cli.output import Display
+    from textkit.jobs.vectors import SearchOptions, solve_analogy
+
+    with Display() as watch:
+        found = solve_analogy(gather(SearchOptions, search), a, b, c, watch=watch)
+    _write_neighbours([f"{a} : {b} = {c} : ?"], [found], as_json=as_json)
 
 
-@app.command()
+@verb(app)
 def index(
     vectors: Spec,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    out: OutFolder,
     connectivity: Annotated[
-        int, typer.Option(min=2, help="Edges a row: more finds more, in more memory.")
+        int,
+        typer.Option(
+            min=2,
+            help="Edges a row: more finds more, in more memory.",
+            rich_help_panel=VECTORS,
+        ),
     ] = 16,
     effort: Annotated[
-        int, typer.Option(min=1, help="Candidates a query: more finds more, slower.")
+        int,
+        typer.Option(
+            min=1, help="Candidates a query: more finds more, slower.", rich_help_panel=VECTORS
+        ),
     ] = 64,
     cache: Cache = None,
 ) -> None:
-    """Build an index of neighbours for large tables; nearest and analogy take it as --index."""
-    from textkit.cli.output import note
-    from textkit.vectors.index import build_index
+    """Build an index of neighbours for large tables; nearest and analogy take it as --index.
 
-    v = _open(vectors, cache)
-    with _reading("indexing", unit="rows") as progress:
-        made = build_index(v, out, connectivity=connectivity, effort=effort, progress=progress)
-    note(f"{out}: {len(made):,} rows of {v.source}")
+    Examples:
+        textkit vectors index vectors/ -o index
+        textkit vectors nearest vectors/ king --index index
+    """
+    from textkit.cli.output import Display, note
+    from textkit.jobs.vectors import IndexVectorsOptions, index_vectors
+
+    options = IndexVectorsOptions(
+        vectors=vectors, out=out, connectivity=connectivity, effort=effort, cache=cache
+    )
+    with Display() as watch:
+        n_rows, source = index_vectors(options, watch=watch)
+    note(f"{out}: {n_rows:,} rows of {source}")
 
 
-@app.command()
+@verb(app)
 def evaluate(
     vectors: Spec,
     files: Annotated[
@@ -306,157 +338,139 @@ def evaluate(
         typer.Argument(metavar="FILES", help="Lines of two words and a score, or of four words."),
     ],
     candidates: Annotated[
-        int | None, typer.Option(min=1, help="Analogies: only of the first N words.")
+        int | None,
+        typer.Option(min=1, help="Analogies: only of the first N words.", rich_help_panel=VECTORS),
     ] = None,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Score vectors on word similarities (Spearman) and analogies (accuracy), with their
     coverage.
+
+    Examples:
+        textkit vectors evaluate glove wordsim353.tsv
+        textkit vectors evaluate vectors/ questions-words.txt --candidates 30000
     """
-    from textkit.cli.output import to_json, write_line
-    from textkit.evaluation.word_vectors import is_analogies, score_analogies, score_similarity
+    from textkit.cli.output import Display, to_json, write_line
+    from textkit.jobs.vectors import EvaluateVectorsOptions, evaluate_vectors
 
-    v = _open(vectors, cache)
-    for path in files:
-        if is_analogies(path):
-            solved = score_analogies(v, path, n_candidates=candidates)
-            correct, covered, n_all = (
-                sum(counts[i] for counts in solved.sections.values()) for i in range(3)
-            )
-            line = (
-                f"{path.name}: accuracy {solved.accuracy:.3f}, {correct:,} of {covered:,}"
-                f" covered, {n_all:,} in all"
-            )
-            write_line(to_json({"file": str(path), **solved.to_dict()}) if as_json else line)
-            continue
-        score = score_similarity(v, path)
-        line = (
-            f"{path.name}: Spearman {score.spearman:.3f}, {score.n_covered:,} of"
-            f" {score.n_pairs:,} pairs covered"
-        )
-        if score.missing:
-            more = ", ..." if len(score.missing) > 10 else ""
-            line += f"; missing: {', '.join(score.missing[:10])}{more}"
-        write_line(to_json({"file": str(path), **score.to_dict()}) if as_json else line)
+    options = EvaluateVectorsOptions(
+        vectors=vectors, files=files, candidates=candidates, cache=cache
+    )
+    with Display() as watch:
+        scores = evaluate_vectors(options, watch=watch)
+    for path, score in scores:
+        as_line = f"{path.name}: {_describe(score)}"
+        write_line(to_json({"file": str(path), **score.to_dict()}) if as_json else as_line)
 
 
-@app.command()
+@verb(app)
 def plot(
     vectors: Spec,
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[WORDS]", help="Words to draw.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="HTML page to write; a PNG of that name beside it.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="HTML page to write; a PNG of that name beside it.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = Path("vectors.html"),
     word_file: Annotated[
         Path | None,
         typer.Option(
-            "--words", help="File of words, one a line; after a tab, a label for its colour."
+            "--words",
+            help="File of words, one a line; after a tab, a label for its colour.",
+            rich_help_panel=INPUT,
         ),
     ] = None,
     top: Annotated[
         int,
-        typer.Option("--top", "-k", min=2, help="With no words named: the first N of the table."),
+        typer.Option(
+            "--top",
+            "-k",
+            min=2,
+            help="With no words named: the first N of the table.",
+            rich_help_panel=INPUT,
+        ),
     ] = 500,
     method: Annotated[
-        Method, typer.Option(help="How words are laid out; umap is an extra.")
+        Method,
+        typer.Option(help="How words are laid out; umap is an extra.", rich_help_panel=OUTPUT),
     ] = Method.pca,
     cache: Cache = None,
 ) -> None:
-    """Draw words as points: a page with hover and search, and a PNG."""
-    from textkit.cli.output import note
-    from textkit.vectors import plot as drawing
+    """Draw words as points: a page with hover and search, and a PNG.
 
-    v = _open(vectors, cache)
-    if word_file is not None:
-        chosen, labels = drawing.read_words(word_file)
-    else:
-        chosen, labels = (list(words) if words else list(v.words[:top])), None
-    picture = drawing.lay_out(v, chosen, labels, method=method.value)
-    for line in picture.notes:
-        note(line)
-    title = f"{Path(vectors).name}: {len(picture.words):,} words"
-    drawing.write_png(picture, out.with_suffix(".png"), title=title)
-    drawing.write_html(picture, out, title=title)
+    Examples:
+        textkit vectors plot glove -k 300 -o glove.html
+        textkit vectors plot vectors/ --words animals.tsv -o animals.html
+    """
+    from textkit.cli.output import Display, note
+    from textkit.jobs.vectors import PlotVectorsOptions, plot_vectors
+
+    options = gather(
+        PlotVectorsOptions,
+        vectors=vectors,
+        out=out,
+        words=words,
+        word_file=word_file,
+        top=top,
+        method=method,
+        cache=cache,
+    )
+    with Display() as watch:
+        picture = plot_vectors(options, watch=watch)
     note(f"{out} and {out.with_suffix('.png').name}: {len(picture.words):,} words, {picture.axes}")
 
 
-@contextmanager
-def _reading(title: str, *, unit: str = "bytes") -> Iterator[Callable[[int, int | None], None]]:
-    """Show how far a long file is read; nothing where no reading is needed."""
-    from textkit.cli.output import ProgressBar
+def _describe(score: SimilarityScore | AnalogyScore) -> str:
+    """Say a score in a line."""
+    from textkit.evaluation.word_vectors import AnalogyScore
 
-    with ExitStack() as stack:
-        bars: list[ProgressBar] = []
-
-        def update(done: int, total: int | None) -> None:
-            if not bars:
-                bars.append(stack.enter_context(ProgressBar(title, total=total, unit=unit)))
-            bars[0].update(done, total=total)
-
-        yield update
-
-
-def _open(spec: str, cache: Path | None) -> Vectors:
-    from textkit import Vectors
-
-    with _reading("reading") as progress:
-        opened = Vectors.open(spec, cache=cache, progress=progress)
-    _notes(opened)
-    return opened
+    if isinstance(score, AnalogyScore):
+        correct, covered, n_all = (
+            sum(counts[i] for counts in score.sections.values()) for i in range(3)
+        )
+        return (
+            f"accuracy {score.accuracy:.3f}, {correct:,} of {covered:,} covered, {n_all:,} in all"
+        )
+    line = f"Spearman {score.spearman:.3f}, {score.n_covered:,} of {score.n_pairs:,} pairs covered"
+    if score.missing:
+        more = ", ..." if len(score.missing) > 10 else ""
+        line += f"; missing: {', '.join(score.missing[:10])}{more}"
+    return line
 
 
-def _open_index(folder: Path | None) -> NeighbourIndex | None:
-    from textkit.vectors.index import open_index
-
-    return None if folder is None else open_index(folder)
-
-
-def _notes(vectors: Vectors) -> None:
-    from textkit.cli.output import note
-
-    for line in vectors.notes:
-        note(line)
-
-
-def _print_neighbours(
-    titles: list[str], found: list[list[tuple[str, float]]], *, as_json: bool
-) -> None:
+def _write_neighbours(titles: Sequence[str], found: Sequence[Neighbours], *, as_json: bool) -> None:
     """Write neighbours as a table on a terminal, tab-separated lines elsewhere, or JSON."""
-    import sys
-
     from textkit.cli.output import to_json, write_line
 
-    if as_json:
-        for title, row in zip(titles, found, strict=True):
-            write_line(
-                to_json(
-                    {
-                        "query": title,
-                        "nearest": [{"word": w, "cosine": round(c, 6)} for w, c in row],
-                    }
-                )
-            )
-        return
-    if not sys.stdout.isatty():
-        for title, row in zip(titles, found, strict=True):
+    for title, row in zip(titles, found, strict=True):
+        if as_json:
+            pairs = [{"word": word, "cosine": round(cosine, 6)} for word, cosine in row]
+            write_line(to_json({"query": title, "nearest": pairs}))
+        elif sys.stdout.isatty():
+            _print_table(title, row)
+        else:
             for word, cosine in row:
                 write_line(f"{title}\t{word}\t{cosine:.4f}")
-        return
+
+
+def _print_table(title: str, row: Neighbours) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    for title, row in zip(titles, found, strict=True):
-        table = Table(title=Text(title), title_justify="left")
-        table.add_column("word")
-        table.add_column("cosine", justify="right")
-        table.add_column("")
-        for word, cosine in row:
-            table.add_row(
-                Text(word), f"{cosine:.3f}", Text("█" * round(20 * max(cosine, 0.0)), style="cyan")
-            )
-        console.print(table)
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("word")
+    table.add_column("cosine", justify="right")
+    table.add_column("")
+    for word, cosine in row:
+        table.add_row(
+            Text(word), f"{cosine:.3f}", Text("█" * round(20 * max(cosine, 0.0)), style="cyan")
+        )
+    Console().print(table)

@@ -1,71 +1,244 @@
-"""Word vectors as whole pieces of work: train, convert, describe, search, index, score and draw.
+"""Word vectors as whole pieces of work: convert, describe, search, index, score and draw them.
 
-In: files, folders or names of vectors. Out: our folder of vectors, numbers, a picture. Nothing is
-printed: what is read and how far it is goes to a Watch.
+In: an options dataclass that names vectors of any known format. Out: numbers, our folder, an index,
+a picture. Nothing is printed: notes, and how far a long file is read, go to a Watch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from textkit import tokenizers
-from textkit.errors import UsageError
-from textkit.registry import names
-from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.opening import open_tokenizer
-from textkit.vectors import train
-from textkit.vectors.table import Vectors
+from textkit.io import files
+from textkit.vectors.vectors import Vectors
 from textkit.watch import Progress, Watch
+
+if TYPE_CHECKING:
+    from textkit.evaluation.word_vectors import AnalogyScore, SimilarityScore
+    from textkit.vectors.index import NeighbourIndex
+    from textkit.vectors.plot import Picture
+
+Neighbours = list[tuple[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainVectorsOptions:
-    """What word vectors are trained on, and where they go.
+class ConvertVectorsOptions:
+    """vectors: folder or file of any known format, glove, or spacy:NAME. out: folder to write.
 
-    inputs: files, globs, folders. out: the folder to write. tokenizer: a kind that needs no
-    vocabulary, or a saved one; lowercase: fold case, for a kind. resume: go on from
-    `OUT.training`, which a stopped run of the same files and options left.
+    dtype: float32, float16 or int8; by default float32, or what our own folder is stored as.
     """
 
-    inputs: Sequence[str]
+    vectors: str
     out: Path
-    tokenizer: str = "word"
-    lowercase: bool = False
-    text_column: str | None = None
-    training: train.TrainOptions = field(default_factory=train.TrainOptions)
-    resume: bool = False
+    dtype: str | None = None
 
 
-def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) -> Vectors | None:
-    """Train word vectors, write our folder of them and open it; None where `watch` stopped it."""
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Where words are looked up.
 
-    def report(done: train.Progress) -> None:
-        if done.stage == "reading":
-            details = "words read"
-        else:
-            loss = "" if done.loss is None else f"  loss {done.loss:.3f}"
-            details = f"epoch {done.epoch}{loss}  {done.words_per_second:,.0f} words/s"
-        watch.progress(Progress("training", done.words, done.total, "words", details))
+    top: neighbours of a word. index: folder of an index of the vectors, faster in millions of
+    rows. cache: where large files are converted to; by default the user's cache.
+    """
 
-    return train.train_vectors(
-        options.inputs,
+    vectors: str
+    top: int = 10
+    index: Path | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexVectorsOptions:
+    """connectivity: edges of a row. effort: candidates of a query."""
+
+    vectors: str
+    out: Path
+    connectivity: int = 16
+    effort: int = 64
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateVectorsOptions:
+    """files: lines of two words and a score, or of four words.
+
+    candidates: analogies are answered only with the first N words.
+    """
+
+    vectors: str
+    files: Sequence[Path]
+    candidates: int | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotVectorsOptions:
+    """What is drawn: the words of a file, those that are named, or the first `top` of the table.
+
+    out: the HTML page; a PNG of that name is written beside it. word_file: words, one a line; after
+    a tab, a label for its colour.
+    """
+
+    vectors: str
+    out: Path
+    words: Sequence[str] | None = None
+    word_file: Path | None = None
+    top: int = 500
+    method: Literal["pca", "umap"] = "pca"
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class VectorsDescription:
+    """Vectors, and whether every byte of their folder was verified, as only ours can be."""
+
+    vectors: Vectors
+    verified: bool
+
+    def to_dict(self) -> dict[str, object]:
+        """Give what JSON can hold."""
+        v = self.vectors
+        return {
+            "source": v.source,
+            "n_words": len(v),
+            "n_rows": len(v.table),
+            "dim": v.dim,
+            "dtype": v.dtype,
+            "n_bytes": v.table.nbytes,
+            "n_ngrams": None if v.ngrams is None else len(v.ngrams.table),
+            "first_words": list(v.words[:10]),
+            "notes": v.notes,
+            "facts": v.facts,
+            "verified": self.verified,
+        }
+
+
+def open_vectors(spec: str, *, cache: Path | None = None, watch: Watch = Watch()) -> Vectors:
+    """Open vectors of any known format, and note what was odd about them."""
+    opened = Vectors.open(spec, cache=cache, progress=_report(watch, "reading"))
+    _note_all(opened, watch)
+    return opened
+
+
+def convert_vectors(options: ConvertVectorsOptions, *, watch: Watch = Watch()) -> Vectors:
+    """Write our folder from vectors of any known format and open it."""
+    from textkit.vectors.formats import convert
+
+    progress = _report(watch, "converting")
+    convert(options.vectors, options.out, dtype=options.dtype, progress=progress)
+    converted = Vectors.load(options.out)
+    _note_all(converted, watch)
+    return converted
+
+
+def describe_vectors(
+    spec: str, *, cache: Path | None = None, watch: Watch = Watch()
+) -> VectorsDescription:
+    """Open vectors to say what they hold; of our own folders, verify every byte.
+
+    >>> _ = Path("v.txt").write_text("king 1 0\\nqueen 0 1\\n", encoding="utf-8")
+    >>> describe_vectors("v.txt").to_dict()["first_words"]
+    ['king', 'queen']
+    """
+    if (Path(spec) / files.MANIFEST).exists():
+        return VectorsDescription(Vectors.load(spec, verify=True), verified=True)
+    return VectorsDescription(open_vectors(spec, cache=cache, watch=watch), verified=False)
+
+
+def find_nearest(
+    options: SearchOptions, words: Sequence[str], *, watch: Watch = Watch()
+) -> list[Neighbours]:
+    """Find the nearest words of each word by cosine, the nearest first.
+
+    A fastText model answers for words that it has never seen; of others, an unknown word is an
+    error.
+    """
+    v, index = _open_both(options, watch)
+    queries = v.lookup(words, "error" if v.ngrams is None else "ngram")
+    return [
+        v.nearest(word, options.top, index=index)
+        if word in v
+        else v.nearest(queries[i : i + 1], options.top, index=index)[0]
+        for i, word in enumerate(words)
+    ]
+
+
+def solve_analogy(
+    options: SearchOptions, a: str, b: str, c: str, *, watch: Watch = Watch()
+) -> Neighbours:
+    """Find what is to c as b is to a."""
+    v, index = _open_both(options, watch)
+    return v.analogy(a, b, c, options.top, index=index)
+
+
+def index_vectors(options: IndexVectorsOptions, *, watch: Watch = Watch()) -> tuple[int, str]:
+    """Build an index of neighbours for a large table; give its rows and what they are of."""
+    from textkit.vectors.index import build_index
+
+    v = open_vectors(options.vectors, cache=options.cache, watch=watch)
+    index = build_index(
+        v,
         options.out,
-        tokenizer=_open_tokenizer(options.tokenizer, lowercase=options.lowercase),
-        options=options.training,
-        text_column=options.text_column,
-        resume=options.resume,
-        watch=train.Watch(report=report, note=watch.note, should_stop=watch.should_stop),
+        connectivity=options.connectivity,
+        effort=options.effort,
+        progress=_report(watch, "indexing", unit="rows"),
+    )
+    return len(index), v.source
+
+
+def evaluate_vectors(
+    options: EvaluateVectorsOptions, *, watch: Watch = Watch()
+) -> Iterator[tuple[Path, SimilarityScore | AnalogyScore]]:
+    """Score vectors on files of word similarities and analogies, one after the other.
+
+    The vectors are open, and everything about them is noted, when this returns.
+    """
+    from textkit.evaluation.word_vectors import is_analogies, score_analogies, score_similarity
+
+    v = open_vectors(options.vectors, cache=options.cache, watch=watch)
+    return (
+        (
+            path,
+            score_analogies(v, path, n_candidates=options.candidates)
+            if is_analogies(path)
+            else score_similarity(v, path),
+        )
+        for path in options.files
     )
 
 
-def _open_tokenizer(source: str, *, lowercase: bool) -> Tokenizer:
-    if not lowercase:
-        return open_tokenizer(source)
-    if Path(source).exists() or source not in names("tokenizer"):
-        raise UsageError(
-            "--lowercase goes with a kind such as word; a trained tokenizer folds case by itself"
-            " or not"
-        )
-    return tokenizers.create(source, lowercase=True)
+def plot_vectors(options: PlotVectorsOptions, *, watch: Watch = Watch()) -> Picture:
+    """Draw words as points: a page with hover and search, and a PNG."""
+    from textkit.vectors import plot
+
+    v = open_vectors(options.vectors, cache=options.cache, watch=watch)
+    if options.word_file is not None:
+        words, labels = plot.read_words(options.word_file)
+    else:
+        words, labels = list(options.words or v.words[: options.top]), None
+    picture = plot.lay_out(v, words, labels, method=options.method)
+    for line in picture.notes:
+        watch.note(line)
+    title = f"{Path(options.vectors).name}: {len(picture.words):,} words"
+    plot.write_png(picture, options.out.with_suffix(".png"), title=title)
+    plot.write_html(picture, options.out, title=title)
+    return picture
+
+
+def _open_both(options: SearchOptions, watch: Watch) -> tuple[Vectors, NeighbourIndex | None]:
+    from textkit.vectors.index import open_index
+
+    v = open_vectors(options.vectors, cache=options.cache, watch=watch)
+    return v, None if options.index is None else open_index(options.index)
+
+
+def _note_all(vectors: Vectors, watch: Watch) -> None:
+    for line in vectors.notes:
+        watch.note(line)
+
+
+def _report(watch: Watch, title: str, *, unit: str = "bytes") -> Callable[[int, int | None], None]:
+    """Say how far a long file is read; nothing where no reading is needed."""
+    return lambda done, total: watch.progress(Progress(title, done, total, unit))

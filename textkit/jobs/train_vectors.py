@@ -1,0 +1,72 @@
+"""Train word vectors on files of any known format: a whole piece of work as one call.
+
+In: TrainVectorsOptions. Out: our folder of vectors, opened. Nothing is printed: how far it is goes
+to a Watch, which may also stop it; what was done then waits in `OUT.training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textkit import tokenizers
+from textkit.errors import UsageError
+from textkit.registry import names
+from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.opening import open_tokenizer
+from textkit.vectors import train
+from textkit.vectors.train import TrainOptions
+from textkit.vectors.vectors import Vectors
+from textkit.watch import Progress, Watch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainVectorsOptions:
+    """What word vectors are trained on, and where they go.
+
+    inputs: files, globs, folders. out: the folder to write. tokenizer: a kind that needs no
+    vocabulary, or a saved one; lowercase: fold case, for a kind. resume: go on from
+    `OUT.training`, which a stopped run of the same files and options left.
+    """
+
+    inputs: Sequence[str]
+    out: Path
+    tokenizer: str = "word"
+    lowercase: bool = False
+    text_column: str | None = None
+    training: TrainOptions = field(default_factory=TrainOptions)
+    resume: bool = False
+
+
+def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) -> Vectors | None:
+    """Train word vectors, write our folder of them and open it; None where `watch` stopped it."""
+
+    def report(done: train.Progress) -> None:
+        if done.stage == "reading":
+            details = "words read"
+        else:
+            loss = "" if done.loss is None else f"  loss {done.loss:.3f}"
+            details = f"epoch {done.epoch}{loss}  {done.words_per_second:,.0f} words/s"
+        watch.progress(Progress("training", done.words, done.total, "words", details))
+
+    return train.train_vectors(
+        options.inputs,
+        options.out,
+        tokenizer=_open_tokenizer(options.tokenizer, lowercase=options.lowercase),
+        options=options.training,
+        text_column=options.text_column,
+        resume=options.resume,
+        watch=train.Watch(report=report, note=watch.note, should_stop=watch.should_stop),
+    )
+
+
+def _open_tokenizer(source: str, *, lowercase: bool) -> Tokenizer:
+    if not lowercase:
+        return open_tokenizer(source)
+    if Path(source).exists() or source not in names("tokenizer"):
+        raise UsageError(
+            "--lowercase goes with a kind such as word; a trained tokenizer folds case by itself"
+            " or not"
+        )
+    return tokenizers.create(source, lowercase=True)
