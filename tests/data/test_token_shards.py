@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ ROWS = [
     ("stocks fell again today", "money"),
 ]
 WORDS = tokenizers.train("word", [text for text, _ in ROWS])
+KEPT = np.array([0, 3], dtype=np.int32)
 
 
 def write(name: str, rows: list[tuple[str, str]] = ROWS) -> str:
@@ -155,13 +157,14 @@ def test_cache_is_found_again_and_keyed_by_all_that_matters() -> None:
         TokenShards.build("a.csv", tokenizers.train("word", ["other words"]), cache="cache"),
         TokenShards.build("a.csv", HashedNgrams(WORDS, buckets=10), cache="cache"),
         TokenShards.build("a.csv", HashedNgrams(WORDS, buckets=11), cache="cache"),
+        TokenShards.build("a.csv", HashedNgrams(WORDS, buckets=11, kept=KEPT), cache="cache"),
         TokenShards.build("a.csv", WORDS, cache="cache", classes=["animal", "money", "none"]),
         TokenShards.build(
             "a.csv", WORDS, cache="cache", text_column="label", label_column="text", task=None
         ),
     ]
     assert not any(other.from_cache for other in others)
-    assert len({first.folder, *(other.folder for other in others)}) == 7
+    assert len({first.folder, *(other.folder for other in others)}) == 8
 
 
 def test_changed_bytes_of_the_same_size_and_time_are_not_served_from_the_cache() -> None:
@@ -209,7 +212,7 @@ def test_damaged_cache_is_made_anew_and_said(name: str, damage: str) -> None:
 
 def test_ngrams_are_those_of_memory() -> None:
     source = HashedNgrams(WORDS, minn=2, maxn=3, word_ngrams=2, buckets=50)
-    shards = TokenShards.build(ROWS, source, cache="cache", max_length=20)
+    shards = TokenShards.build(ROWS, replace(source, max_length=20), cache="cache")
     expected = source.encode([text for text, _ in ROWS]).truncate(20)
     assert shards.take(np.arange(4)).ids.tolist() == expected.ids.tolist()
     assert shards.n_truncated == int((expected.truncated > 0).sum()) > 0

@@ -14,8 +14,8 @@ from torch import Tensor
 from textkit import TextClassifier
 from textkit.batch import TokenBatch
 from textkit.nn import encoders
-from textkit.nn.collate import collate
-from textkit.nn.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
+from textkit.nn.collate import RaggedBatch, collate, collate_ragged
+from textkit.nn.encoders.bag import BagEncoder
 from textkit.nn.network import TextNetwork
 from textkit.recipe import complete_recipe, make_recipe
 

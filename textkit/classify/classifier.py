@@ -435,9 +435,7 @@ def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: 
         raise UsageError(
             "embedding.vectors fill a table; remove them, or set embedding.name = 'table'"
         )
-    counts = np.bincount(tokens.ids, minlength=made.n_ids)[
-        : max(made.tokenizer.vocabulary.values()) + 1
-    ]
+    counts = count_ids(tokens, n_ids=made.n_ids)[: max(made.tokenizer.vocabulary.values()) + 1]
     return network.embedding.load_vectors(  # type: ignore[no-any-return]
         Vectors.open(str(section.vectors)),
         made.tokenizer,

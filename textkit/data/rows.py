@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.features.ngrams import HashedNgrams
 
-# Rows that are counted at a time.
-_COUNTED_ROWS = 4096
+# Rows that are gone through at a time.
+_BLOCK_ROWS = 4096
 
 
 class Rows(Protocol):
-    """What training and prediction ask of encoded rows: a TokenBatch, TokenShards or a RowView."""
+    """What training and prediction ask of encoded rows: a TokenBatch, TokenShards or a RowView.
+
+    Ids are had by taking rows: what lies elsewhere has no column of its own rows' ids.
+    """
 
     @property
     def lengths(self) -> NDArray[np.int64]: ...
 
     @property
     def truncated(self) -> NDArray[np.int32]: ...
-
-    @property
-    def ids(self) -> NDArray[np.int32]: ...
 
     def take(self, rows: NDArray[np.int64]) -> TokenBatch: ...
 
@@ -46,28 +46,22 @@ class RowView:
     ([1, 2], [2, 2])
     """
 
-    whole: Any
+    whole: Rows
     chosen: NDArray[np.int64]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Number of tokens in each row: (n_rows,)."""
-        return np.asarray(self.whole.lengths[self.chosen])
+        return self.whole.lengths[self.chosen]
 
     @property
     def truncated(self) -> NDArray[np.int32]:
         """Tokens cut from each row: (n_rows,)."""
-        return np.asarray(self.whole.truncated[self.chosen])
-
-    @property
-    def ids(self) -> NDArray[np.int32]:
-        """The ids of all rows that this is a view of."""
-        return np.asarray(self.whole.ids)
+        return self.whole.truncated[self.chosen]
 
     def take(self, rows: NDArray[np.int64]) -> TokenBatch:
         """Copy rows of the view, by their number in it."""
-        batch: TokenBatch = self.whole.take(self.chosen[rows])
-        return batch
+        return self.whole.take(self.chosen[rows])
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -87,18 +81,13 @@ class RenumberedRows:
     @classmethod
     def of(cls, whole: Rows, ngrams: HashedNgrams) -> RenumberedRows:
         """Count what is kept of each row, and give the rows so."""
-        lengths = [ngrams.renumber(whole.take(rows)).lengths for rows in _blocks(len(whole))]
+        lengths = [ngrams.renumber(batch).lengths for batch in in_blocks(whole)]
         return cls(whole, ngrams, np.concatenate([np.zeros(0, np.int64), *lengths]))
 
     @property
     def truncated(self) -> NDArray[np.int32]:
         """Tokens cut from each row: (n_rows,)."""
         return self.whole.truncated
-
-    @property
-    def ids(self) -> NDArray[np.int32]:
-        """The ids as they lie, with the numbers from before."""
-        return self.whole.ids
 
     def take(self, rows: NDArray[np.int64]) -> TokenBatch:
         """Copy rows, in the new numbers."""
@@ -108,14 +97,19 @@ class RenumberedRows:
         return len(self.whole)
 
 
+def in_blocks(rows: Rows) -> Iterator[TokenBatch]:
+    """Take all rows in order, some thousands at a time, so that few are in memory.
+
+    >>> [batch.ids.tolist() for batch in in_blocks(TokenBatch.from_rows([[1], [2, 2]]))]
+    [[1, 2, 2]]
+    """
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        yield rows.take(np.arange(start, min(start + _BLOCK_ROWS, len(rows))))
+
+
 def count_ids(rows: Rows, *, n_ids: int) -> NDArray[np.int64]:
-    """Count how often each id occurs: (n_ids,), a few rows in memory at a time."""
+    """Count how often each id occurs: (n_ids,)."""
     counts = np.zeros(n_ids, dtype=np.int64)
-    for block in _blocks(len(rows)):
-        np.add.at(counts, rows.take(block).ids, 1)
+    for batch in in_blocks(rows):
+        np.add.at(counts, batch.ids, 1)
     return counts
-
-
-def _blocks(n_rows: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, n_rows, _COUNTED_ROWS):
-        yield np.arange(start, min(start + _COUNTED_ROWS, n_rows))

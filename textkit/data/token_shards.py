@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,8 +31,7 @@ from textkit.batch import IntArray, TokenBatch
 from textkit.data.labels import Label, LabelReader
 from textkit.data.targets import Task
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
-from textkit.features.ngrams import HashedNgrams
-from textkit.features.text_input import TextInput
+from textkit.features.text_encoder import TextEncoder, bind
 from textkit.io import files
 from textkit.io.bulk import cut_parts
 from textkit.io.columns import map_column, open_column
@@ -41,7 +40,6 @@ from textkit.io.inputs import expand_inputs
 from textkit.tokenizers import Tokenizer
 from textkit.version import __version__
 
-Encoder = Tokenizer | HashedNgrams | TextInput
 Rows = Iterable[str] | Iterable[tuple[str, Any]]
 Numbered = tuple[str, int | list[float]]  # a text, and what LabelReader makes of its label
 
@@ -92,7 +90,7 @@ class TokenShards:
     def build(
         cls,
         data: str | Path | Rows,
-        tokenizer: Encoder,
+        encoder: Tokenizer | TextEncoder,
         *,
         cache: str | Path | None = None,
         max_length: int | None = None,
@@ -109,8 +107,8 @@ class TokenShards:
         """Find the tokenized form of the data in the cache, or make it, in constant memory.
 
         data: a file, glob or folder of any corpus format, or rows that can be gone through twice:
-        (text, label) pairs, or texts alone with task=None. tokenizer: also hashed n-grams, or a
-        classifier's TextInput, which has its own max_length. classes: the known classes in their
+        (text, label) pairs, or texts alone with task=None. encoder: a tokenizer, which cuts at
+        max_length, or any TextEncoder, whose cut is its own. classes: the known classes in their
         order, as for validation data; another label is an error. separator: what stands between the
         labels of a row, for multi-label; textkit.data.labels has the rule. cache: by default
         `textkit/tokens` in the user's cache folder; it may be removed at any time. progress hears
@@ -132,12 +130,12 @@ class TokenShards:
             if isinstance(data, str | Path)
             else _Memory(data)
         )
+        encoder = bind(encoder, max_length=max_length)
         digest = source.digest()
         key = {
             "format": FORMAT,
             "textkit": __version__,
-            **_describe_encoder(tokenizer),
-            "max_length": max_length,
+            "encoder": encoder.describe(),
             "task": task,
             "separator": separator,
             "classes": None if classes is None else list(classes),
@@ -162,7 +160,7 @@ class TokenShards:
             labels = LabelReader(task, classes=classes, separator=separator)
             with files.atomic_folder(path) as temporary:
                 rows = source.rows(labels)
-                facts = _write(temporary, rows, _encoder(tokenizer, max_length), labels, progress)
+                facts = _write(temporary, rows, encoder, labels, progress)
                 if source.digest() != digest:
                     raise StorageError(
                         "data changed while it was tokenized; run again", where=source.name
@@ -305,7 +303,7 @@ def _pair(row: Any) -> tuple[str, Any]:
 def _write(
     folder: Path,
     rows: Iterator[Numbered],
-    encode: Callable[[list[str]], TokenBatch],
+    encoder: TextEncoder,
     labels: LabelReader,
     progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
@@ -321,7 +319,7 @@ def _write(
         offsets.write(np.zeros(1))
         held: list[int | list[float]] = []
         for part in cut_parts(_hold(rows, held), n_rows=_PART_ROWS, n_characters=_PART_CHARACTERS):
-            batch = encode([row.text for row in part.rows])
+            batch = encoder.encode([row.text for row in part.rows])
             offsets.write(batch.offsets[1:] + ids.n)
             ids.write(batch.ids)
             truncated.write(batch.truncated)
@@ -361,33 +359,6 @@ def _translate(path: Path, table: NDArray[Any]) -> None:
         column.write(table[:0])
         for start in range(0, len(numbers), _REMAP_ROWS):
             column.write(table[numbers[start : start + _REMAP_ROWS]])
-
-
-def _encoder(tokenizer: Encoder, max_length: int | None) -> Callable[[list[str]], TokenBatch]:
-    if isinstance(tokenizer, TextInput):
-        if max_length is not None:
-            raise UsageError("a TextInput has a max_length of its own; leave out max_length")
-        return tokenizer.encode
-    if not isinstance(tokenizer, HashedNgrams):
-        return lambda texts: tokenizer.encode(texts, max_length=max_length)
-    if max_length is None:
-        return tokenizer.encode
-    return lambda texts: tokenizer.encode(texts).truncate(max_length)
-
-
-def _describe_encoder(tokenizer: Encoder) -> dict[str, Any]:
-    """Say all that decides the ids."""
-    if isinstance(tokenizer, TextInput):
-        inner = _describe_encoder(
-            tokenizer.tokenizer if tokenizer.ngrams is None else tokenizer.ngrams
-        )
-        template = None if tokenizer.template is None else asdict(tokenizer.template)
-        return {**inner, "template": template, "cut": tokenizer.max_length}
-    if not isinstance(tokenizer, HashedNgrams):
-        return {"tokenizer": tokenizer.fingerprint}
-    names = [field.name for field in fields(tokenizer) if field.compare and field.name != "words"]
-    options = {name: getattr(tokenizer, name) for name in names}
-    return {"tokenizer": tokenizer.words.fingerprint, "ngrams": options}
 
 
 def _cache_root(cache: str | Path | None) -> Path:

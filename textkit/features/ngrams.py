@@ -9,6 +9,7 @@ fill: the model then holds thousands of rows and not millions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -42,7 +43,8 @@ class HashedNgrams:
     `kept` lists the buckets in use (n_kept,) int32, ascending, its place in that list, and other
     buckets give no id. A word that the vocabulary lacks gives its n-grams alone. minn = maxn = 0
     leaves characters out, word_ngrams = 1 leaves word n-grams out. Words are hashed as the
-    tokenizer normalises them: lower-cased where it lower-cases.
+    tokenizer normalises them: lower-cased where it lower-cases. max_length cuts rows, words and
+    n-grams alike.
 
     >>> from textkit import tokenizers
     >>> words = tokenizers.create("whitespace", vocabulary=["low"])
@@ -57,6 +59,7 @@ class HashedNgrams:
     word_ngrams: int = 1
     buckets: int = 200_000
     kept: NDArray[np.int32] | None = field(default=None, compare=False)
+    max_length: int | None = None
     _table: _WordTable = field(init=False, repr=False, compare=False)
     _places: NDArray[np.int32] = field(init=False, repr=False, compare=False)
 
@@ -121,7 +124,21 @@ class HashedNgrams:
         batch = TokenBatch(
             ids, offsets, None, np.zeros(len(texts), np.int32), n_replaced=n_replaced
         )
-        return batch if self.kept is None else self.renumber(batch)
+        batch = batch if self.kept is None else self.renumber(batch)
+        return batch if self.max_length is None else batch.truncate(self.max_length)
+
+    def describe(self) -> dict[str, object]:
+        """Give the tokenizer's fingerprint, the options, and a hash of the buckets kept."""
+        kept = None if self.kept is None else hashlib.sha256(self.kept.tobytes()).hexdigest()
+        return {
+            "tokenizer": self.words.fingerprint,
+            "minn": self.minn,
+            "maxn": self.maxn,
+            "word_ngrams": self.word_ngrams,
+            "buckets": self.buckets,
+            "kept": kept,
+            "max_length": self.max_length,
+        }
 
     def keep(self, batch: TokenBatch, *, min_frequency: int = 1) -> tuple[HashedNgrams, TokenBatch]:
         """Number only the buckets that occur `min_frequency` times in a batch that this source

@@ -9,7 +9,7 @@ the longer text first, and the loss is counted in `truncated`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,35 @@ class Template:
     def pad(self, encoded: Encoded, *, pad_id: int = 0) -> Padded:
         """Pad to a rectangle at least `min_length` wide, as a convolution of that width needs."""
         return encoded.tokens.pad(pad_id=pad_id, min_width=self.min_length)
+
+
+@dataclass(frozen=True)
+class BoundTemplate:
+    """A tokenizer with the special tokens that stand round each text, as one TextEncoder.
+
+    max_length: of a row, special tokens included.
+    """
+
+    tokenizer: Tokenizer
+    template: Template
+    max_length: int | None = None
+
+    @property
+    def n_ids(self) -> int:
+        """Number of the tokenizer's ids."""
+        return len(self.tokenizer)
+
+    def encode(self, texts: Sequence[str]) -> TokenBatch:
+        """Encode texts with their special tokens, one row a text."""
+        return self.template.encode(self.tokenizer, texts, max_length=self.max_length).tokens
+
+    def describe(self) -> dict[str, object]:
+        """Give the tokenizer's fingerprint, the template and the cut."""
+        return {
+            "tokenizer": self.tokenizer.fingerprint,
+            "template": asdict(self.template),
+            "max_length": self.max_length,
+        }
 
 
 def for_rnn(tokenizer: Tokenizer) -> Template:

@@ -15,7 +15,8 @@ from textkit import tokenizers
 from textkit.batch import TokenBatch
 from textkit.errors import UsageError
 from textkit.features.ngrams import HashedNgrams
-from textkit.features.templates import Template, for_transformer
+from textkit.features.templates import BoundTemplate, Template, for_transformer
+from textkit.features.text_encoder import BoundTokenizer, TextEncoder
 from textkit.recipe import Recipe
 from textkit.tokenizers import PipelineTokenizer
 
@@ -95,20 +96,29 @@ class TextInput:
         return replace(self, ngrams=ngrams), batch
 
     @property
+    def encoder(self) -> TextEncoder:
+        """What makes the ids: hashed n-grams, the tokenizer with a template, or it alone."""
+        if self.ngrams is not None:
+            return self.ngrams
+        if self.template is not None:
+            return BoundTemplate(self.tokenizer, self.template, self.max_length)
+        return BoundTokenizer(self.tokenizer, self.max_length)
+
+    @property
     def n_ids(self) -> int:
         """Number of ids: tokens, and buckets of n-grams."""
-        return len(self.tokenizer) if self.ngrams is None else self.ngrams.n_ids
+        return self.encoder.n_ids
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Turn texts into ids, one row a text.
 
         What is cut at max_length is counted in `truncated`.
         """
-        if self.template is not None:
-            return self.template.encode(self.tokenizer, texts, max_length=self.max_length).tokens
-        if self.ngrams is None:
-            return self.tokenizer.encode(texts, max_length=self.max_length)
-        return self.ngrams.encode(texts)
+        return self.encoder.encode(texts)
+
+    def describe(self) -> dict[str, object]:
+        """Give all that decides the ids."""
+        return self.encoder.describe()
 
 
 def make_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PipelineTokenizer:

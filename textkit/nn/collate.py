@@ -1,4 +1,4 @@
-"""TokenBatch -> PaddedBatch: the one place where numpy columns become torch tensors."""
+"""TokenBatch -> PaddedBatch or RaggedBatch: where numpy columns become torch tensors."""
 
 from __future__ import annotations
 
@@ -45,6 +45,31 @@ class PaddedBatch:
         )
 
 
+@dataclass(frozen=True)
+class RaggedBatch:
+    """Rows of ids one after the other on one device, as `embedding_bag` wants them.
+
+    ids: (n_tokens,) int32. offsets: (batch + 1,) int32, row i is ids[offsets[i]:offsets[i + 1]].
+    targets: as in a PaddedBatch.
+    """
+
+    ids: Tensor
+    offsets: Tensor
+    targets: Tensor | None = None
+
+    def to(self, device: torch.device) -> RaggedBatch:
+        """Copy the batch to a device."""
+        if device.type == "cpu":
+            return self
+        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
+        return replace(
+            self,
+            ids=self.ids.to(device, non_blocking=True),
+            offsets=self.offsets.to(device, non_blocking=True),
+            targets=targets,
+        )
+
+
 def collate(batch: TokenBatch, *, pad_id: int, targets: NDArray[Any] | None = None) -> PaddedBatch:
     """Pad the rows of a TokenBatch.
 
@@ -58,3 +83,15 @@ def collate(batch: TokenBatch, *, pad_id: int, targets: NDArray[Any] | None = No
         torch.from_numpy(padded.lengths),
         None if targets is None else torch.from_numpy(targets),
     )
+
+
+def collate_ragged(batch: TokenBatch, *, targets: NDArray[Any] | None = None) -> RaggedBatch:
+    """Turn the rows of a TokenBatch into tensors; nothing is padded.
+
+    >>> collate_ragged(TokenBatch.from_rows([[5, 6], []])).offsets.tolist()
+    [0, 2, 2]
+    """
+    offsets = torch.from_numpy(batch.offsets).to(torch.int32)
+    # A copy: an encoded batch may lie in memory that only reads.
+    ids = torch.from_numpy(batch.ids.copy())
+    return RaggedBatch(ids, offsets, None if targets is None else torch.from_numpy(targets))

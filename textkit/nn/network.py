@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from textkit.batch import TokenBatch
 from textkit.errors import UsageError
 from textkit.nn import encoders
-from textkit.nn.collate import PaddedBatch, collate
+from textkit.nn.collate import PaddedBatch, RaggedBatch, collate, collate_ragged
 from textkit.nn.embedding import Embedding
-from textkit.nn.encoders.bag import BagEncoder, RaggedBatch, collate_ragged
+from textkit.nn.encoders.bag import BagEncoder
 from textkit.nn.layers import Mlp
 from textkit.recipe import Recipe
 

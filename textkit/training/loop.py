@@ -10,6 +10,7 @@ and of the data: that makes resuming exact.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from torch import Tensor
 from textkit.batch import TokenBatch
 from textkit.data.batching import WINDOW_BATCHES, padding_share, plan_batches, plan_token_budget
 from textkit.data.imbalance import balanced_rows
-from textkit.data.rows import Rows
+from textkit.data.rows import Rows, in_blocks
 from textkit.errors import LimitError, UsageError
 from textkit.evaluation.task_scores import FALLING, chosen_metric, score
 from textkit.nn.devices import make_accelerator
@@ -56,9 +57,11 @@ class Examples:
         return self.tokens.take(rows) if self.change is None else self.change(rows, epoch)
 
     def fingerprint(self) -> str:
-        """Hash ids, row lengths and targets."""
+        """Hash the ids of these rows, their lengths and their targets."""
         digest = hashlib.sha256()
-        for part in (self.tokens.ids, self.tokens.lengths, self.targets):
+        for batch in in_blocks(self.tokens):
+            digest.update(batch.ids.data)
+        for part in (self.tokens.lengths, self.targets):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
@@ -452,7 +455,7 @@ class _Loop:
             "scaler": self.accelerator.scaler.state_dict()
             if self.accelerator.scaler is not None
             else None,
-            "identity": self._identity(),
+            "identity": self._identity,
         }
         checkpoints.save(self.folder, checkpoints.Checkpoint(parts, state), step=self.steps)
 
@@ -467,7 +470,7 @@ class _Loop:
         if checkpoint is None:
             return
         state, device = checkpoint.state, self.accelerator.device
-        checkpoints.check_identity(state["identity"], self._identity())
+        checkpoints.check_identity(state["identity"], self._identity)
         parts = checkpoint.parts
         self.network.load_state_dict(parts["network"])
         self.best = parts.get("best", {})
@@ -497,6 +500,7 @@ class _Loop:
             f"going on from epoch {self.epoch}, batch {self.batches_done}, step {self.steps}"
         )
 
+    @functools.cached_property
     def _identity(self) -> dict[str, Any]:
         recipe = self.recipe.model_dump(mode="json")
         return checkpoints.identity(

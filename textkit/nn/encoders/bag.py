@@ -8,52 +8,11 @@ equal numbers, a fraction of the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
-
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textkit.batch import TokenBatch
-
-
-@dataclass(frozen=True)
-class RaggedBatch:
-    """Rows of ids one after the other on one device, as `embedding_bag` wants them.
-
-    ids: (n_tokens,) int32. offsets: (batch + 1,) int32, row i is ids[offsets[i]:offsets[i + 1]].
-    targets: as in a PaddedBatch.
-    """
-
-    ids: Tensor
-    offsets: Tensor
-    targets: Tensor | None = None
-
-    def to(self, device: torch.device) -> RaggedBatch:
-        """Copy the batch to a device."""
-        if device.type == "cpu":
-            return self
-        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
-        return replace(
-            self,
-            ids=self.ids.to(device, non_blocking=True),
-            offsets=self.offsets.to(device, non_blocking=True),
-            targets=targets,
-        )
-
-
-def collate_ragged(batch: TokenBatch, *, targets: NDArray[Any] | None = None) -> RaggedBatch:
-    """Turn the rows of a TokenBatch into tensors; nothing is padded.
-
-    >>> collate_ragged(TokenBatch.from_rows([[5, 6], []])).offsets.tolist()
-    [0, 2, 2]
-    """
-    offsets = torch.from_numpy(batch.offsets).to(torch.int32)
-    # A copy: an encoded batch may lie in memory that only reads.
-    ids = torch.from_numpy(batch.ids.copy())
-    return RaggedBatch(ids, offsets, None if targets is None else torch.from_numpy(targets))
+from textkit.nn.collate import RaggedBatch
 
 
 class BagEncoder(nn.Module):
@@ -89,6 +48,8 @@ class BagEncoder(nn.Module):
         An empty row gives zeros. The backward pass sums each row of the table in a fixed order, so
         that the gradient is the same to the bit on any number of threads.
 
+        >>> from textkit.batch import TokenBatch
+        >>> from textkit.nn.collate import collate_ragged
         >>> table = torch.tensor([[1.0], [3.0]])
         >>> batch = collate_ragged(TokenBatch.from_rows([[0, 1], []]))
         >>> BagEncoder(in_dim=1).pool_mean(table, batch).tolist()

@@ -1,0 +1,56 @@
+"""A fit from memory and a fit from a file are one: the same rows give the same weights, and the
+same knowledge of the rows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textkit import TextClassifier, Vectors, tokenizers
+from textkit.batch import TokenBatch
+from textkit.data.rows import RowView
+from textkit.training.loop import Examples
+
+NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
+TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]
+LABELS = ["pos"] * 20 + ["neg"] * 20
+SMALL: dict[str, Any] = {
+    "tokenizer__path": "tok",
+    "encoder": {"name": "gru", "dim": 4},
+    "embedding__dim": 5,
+    "training": {"epochs": 2, "batch_size": 4, "device": "cpu", "threads": 1},
+    "seed": 1,
+}
+
+
+def write_file() -> None:
+    lines = [f"{text},{label}\n" for text, label in zip(TEXTS, LABELS, strict=True)]
+    Path("train.csv").write_text("text,label\n" + "".join(lines), encoding="utf-8")
+
+
+def test_vectors_cover_the_training_rows_alone_in_memory_and_from_a_file() -> None:
+    tokenizers.train("whitespace", TEXTS).save("tok")
+    Vectors(["good", "bad", *NOUNS[:4]], np.eye(6, 5, dtype=np.float32)).save("vectors")
+    write_file()
+    options = {**SMALL, "embedding__vectors": "vectors"}
+    whole = TextClassifier(**options).fit(TEXTS, LABELS)
+    streamed = TextClassifier(**options).fit_file("train.csv", cache="cache")
+    assert whole.coverage_ is not None
+    # A tenth of the 40 rows of two words is held out for validation.
+    assert whole.coverage_.n_occurrences == 36 * 2
+    assert streamed.coverage_ == whole.coverage_
+
+
+def test_a_fingerprint_is_of_the_rows_that_are_trained_on() -> None:
+    """Checkpoints are known by it: a view of others' rows counts as those rows alone."""
+    rows = TokenBatch.from_rows([[1, 2], [], [3], [4, 5, 6]])
+    targets = np.array([0, 1, 0, 1])
+    whole = Examples(rows, targets).fingerprint()
+    # As it stands in checkpoints that were written before.
+    assert whole.startswith("56769d7f8f9df793")
+    chosen = np.array([3, 0])
+    alone = Examples(rows.take(chosen), targets[chosen]).fingerprint()
+    assert Examples(RowView(rows, chosen), targets[chosen]).fingerprint() == alone != whole
