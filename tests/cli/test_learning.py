@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from textkit import tokenizers
-from textkit.cli import learning, output
+from textkit.cli import output
+from textkit.cli.learning import LearningClock
+from textkit.jobs.tokenizer import LEARNING
+from textkit.watch import Progress
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -58,10 +61,10 @@ def test_lines_come_while_a_library_learns(
 ) -> None:
     monkeypatch.setattr(output, "LINE_EVERY_SECONDS", 0.01)
     before = signal.getsignal(signal.SIGINT)
-    with learning.Watch("wordpiece") as watch:
+    with LearningClock("wordpiece") as watch:
         time.sleep(0.1)
         assert capsys.readouterr().err == ""  # reading has a progress line of its own
-        watch.start_learning()
+        watch.progress(Progress(LEARNING, 0))
         said, deadline = "", time.monotonic() + 60
         while not said and time.monotonic() < deadline:
             said = capsys.readouterr().err
@@ -71,7 +74,7 @@ def test_lines_come_while_a_library_learns(
 
 
 def test_an_interrupt_that_python_answers_is_an_exception() -> None:
-    with pytest.raises(KeyboardInterrupt), learning.Watch("bpe"):
+    with pytest.raises(KeyboardInterrupt), LearningClock("bpe"):
         signal.raise_signal(signal.SIGINT)
         time.sleep(60)
 

@@ -1,7 +1,7 @@
-"""Watch over a library that learns a vocabulary and says nothing meanwhile: a line every 10 s, and
-Ctrl-C at once.
+"""Say how a library gets on that learns a vocabulary in silence: a line every 10 s, and Ctrl-C at
+once.
 
-In: when the texts are read. Out: lines on standard error. tokenizers and sentencepiece report
+In: what the job reports. Out: lines on standard error. tokenizers and sentencepiece report
 nothing to Python while they learn, and hold the main thread, so that Python hears of Ctrl-C only
 when they are done: another thread does both.
 """
@@ -14,9 +14,12 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from textkit.cli import errors, output
+from textkit.jobs.tokenizer import LEARNING, SAVING
+from textkit.watch import Progress, Watch
 
 # How long learning takes, as a share of the time that reading the texts took before it: 20 MB of
 # English prose, 30,000 tokens, 2 cores. From 8,000 to 60,000 tokens and up to 78 MB bpe gave 0.2 to
@@ -26,19 +29,24 @@ SHARE_OF_READING = {"bpe": 0.4, "wordpiece": 1.4, "bpe-char": 2.0, "unigram": 8.
 GRACE_SECONDS = 1.0
 
 
-class Watch:
-    """Say how the learning goes until the `with` block ends.
+class LearningClock:
+    """Show what the training of a tokenizer reports: `with LearningClock("bpe") as watch` gives the
+    Watch to hand to it.
 
-    Stop the process when Ctrl-C finds it in native code.
+    While the library learns, and says nothing itself, say how long it has taken. Stop the process
+    when Ctrl-C finds it in native code.
     """
 
     def __init__(self, kind: str) -> None:
+        self._display = output.Display()
+        self._saving = False
         self._share = SHARE_OF_READING.get(kind)
         self._began = time.monotonic()
         self._reading_seconds: float | None = None
         self._answered = threading.Event()
 
     def __enter__(self) -> Watch:
+        watch = self._display.__enter__()
         self._hears, self._tells = socket.socketpair()
         self._tells.setblocking(False)
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -47,7 +55,8 @@ class Watch:
         # does.
         self._wakeup = signal.set_wakeup_fd(self._tells.fileno(), warn_on_full_buffer=False)
         self._thread.start()
-        return self
+        self._show = watch.progress
+        return replace(watch, progress=self._hear)
 
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._wakeup)
@@ -55,10 +64,16 @@ class Watch:
         self._tells.close()  # which ends the thread
         self._thread.join()
         self._hears.close()
+        self._display.__exit__()
 
-    def start_learning(self) -> None:
-        """Say that the last text has been read."""
-        self._reading_seconds = time.monotonic() - self._began
+    def _hear(self, progress: Progress) -> None:
+        if progress.title == LEARNING:
+            self._display.__exit__()  # the bar of the reading
+            self._reading_seconds = time.monotonic() - self._began
+        elif progress.title == SAVING:
+            self._reading_seconds, self._saving = None, True
+        else:
+            self._show(progress)
 
     def _answer(self, number: int, frame: Any) -> None:
         self._answered.set()
@@ -82,8 +97,10 @@ class Watch:
 
     def _stop(self) -> None:
         """End the process from here: nothing has been written yet, and the library would not let
-        it end for minutes.
+        it end for minutes. What is being saved may end: Python answers soon.
         """
+        if self._saving:
+            return
         output.error_console().show_cursor(True)  # which a progress bar hides
         os._exit(errors.fail("interrupted", code=errors.INTERRUPTED, debug=False))
 

@@ -16,14 +16,17 @@ import typer
 from textkit.cli.command import INPUT, MODEL, OUTPUT, RUNNING, TOKENIZER
 
 
-def complete_paths(
-    incomplete: str, wanted: Callable[[Path], bool] = lambda path: True
-) -> Iterator[str]:
-    """Give the files that are wanted, and all folders, that begin so.
+def complete_paths(incomplete: str) -> list[str]:
+    """Give the files and folders that begin so.
 
-    >>> list(complete_paths("no/such/place"))
+    >>> complete_paths("no/such/place")
     []
     """
+    return [*_paths(incomplete, "")]
+
+
+def _paths(incomplete: str, ending: str) -> Iterator[str]:
+    """Give the files with an ending, and all folders, that begin so."""
     folder, _, start = incomplete.rpartition("/")
     head = f"{folder}/" if "/" in incomplete else ""
     place = Path(head or ".")
@@ -32,7 +35,7 @@ def complete_paths(
         if path.name.startswith(start) and not hidden:
             if path.is_dir():
                 yield f"{head}{path.name}/"
-            elif wanted(path):
+            elif path.name.endswith(ending):
                 yield f"{head}{path.name}"
 
 
@@ -76,8 +79,7 @@ def complete_vectors(incomplete: str) -> list[str]:
 def complete_recipe(incomplete: str) -> list[str]:
     """Give the recipe files and folders that begin so; with nothing typed, those of pipelines/."""
     start = incomplete or ("pipelines/" if Path("pipelines").is_dir() else "")
-    found = [*complete_paths(start, lambda path: path.suffix == ".toml")]
-    return found or [*complete_paths(incomplete, lambda path: path.suffix == ".toml")]
+    return [*_paths(start, ".toml")]
 
 
 def complete_format(incomplete: str) -> list[str]:
@@ -87,9 +89,20 @@ def complete_format(incomplete: str) -> list[str]:
     return [name for name in FORMATS if name.startswith(incomplete)]
 
 
-def complete_device(incomplete: str) -> list[str]:
-    """Give the devices that begin so."""
-    return [name for name in ("auto", "cpu", "cuda", "mps") if name.startswith(incomplete)]
+def among(*known: str) -> Callable[[str], list[str]]:
+    """Make the completion of one of a few words.
+
+    >>> among("cpu", "cuda", "mps")("c")
+    ['cpu', 'cuda']
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in known if name.startswith(incomplete)]
+
+    return complete
+
+
+complete_device = among("auto", "cpu", "cuda", "mps")
 
 
 class OnBad(StrEnum):

@@ -16,8 +16,8 @@ from textkit.registry import names
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.opening import open_tokenizer
 from textkit.vectors import train
+from textkit.vectors.table import WordTable
 from textkit.vectors.train import TrainOptions
-from textkit.vectors.vectors import Vectors
 from textkit.watch import Progress, Watch
 
 
@@ -39,7 +39,7 @@ class TrainVectorsOptions:
     resume: bool = False
 
 
-def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) -> Vectors | None:
+def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) -> WordTable | None:
     """Train word vectors, write our folder of them and open it; None where `watch` stopped it."""
 
     def report(done: train.Progress) -> None:

@@ -1,0 +1,180 @@
+"""Tokenizers as whole pieces of work: train one, count for one, convert one, measure how one fits.
+
+In: an options dataclass that names files of any known format. Out: tokenizer folders, a counts
+file, numbers. Nothing is printed: what was guessed and how far it is goes to a Watch, under the
+titles READING, LEARNING (once, when the last text has been read) and SAVING.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textkit import tokenizers
+from textkit.io.bulk import Inputs
+from textkit.tokenizers import Tokenizer, counting
+from textkit.tokenizers.report import measure_fit
+from textkit.tokenizers.train import count_facts, cut_vocabulary, piece_finder, train_counts
+from textkit.watch import Progress, Watch
+
+READING, LEARNING, SAVING = "reading", "learning", "saving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PieceOptions:
+    """What a kind of tokenizer makes of a text before it learns; None is the kind's own default.
+
+    form: Unicode normal form. pattern: for regex, a token's. split: for bpe, whose pattern.
+    """
+
+    kind: str = "bpe"
+    lowercase: bool | None = None
+    form: str | None = None
+    pattern: str | None = None
+    split: str | None = None
+
+    def chosen(self) -> dict[str, str | int]:
+        """Give what was chosen; the kind has its own defaults for the rest."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name != "kind" and value is not None
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTokenizerOptions:
+    """What a tokenizer learns from, how large it gets, and where it is saved.
+
+    inputs: files, globs, folders of texts; with counts, files of `count_pieces`. sizes: tokens,
+    special ones included; with several, each goes to `OUT-SIZE`. memory: as "2G"; pieces are
+    counted first, in so much memory, then on disk.
+    """
+
+    inputs: Sequence[str]
+    out: Path
+    pieces: PieceOptions = PieceOptions()
+    sizes: Sequence[int] = (30_000,)
+    min_frequency: int | None = None
+    text_column: str | None = None
+    memory: str | None = None
+    counts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountPiecesOptions:
+    """What is counted, in how much memory before it goes to disk, and the file to write."""
+
+    inputs: Sequence[str]
+    out: Path
+    pieces: PieceOptions = PieceOptions()
+    text_column: str | None = None
+    memory: str = "2G"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureFitOptions:
+    """tokenizer: folder, file or hf:NAME. by: the column to report by, such as language."""
+
+    tokenizer: str
+    inputs: Sequence[str]
+    by: str | None = None
+    text_column: str | None = None
+
+
+def train_tokenizer(
+    options: TrainTokenizerOptions, *, watch: Watch = Watch()
+) -> list[tuple[Path, Tokenizer]]:
+    """Learn a vocabulary and save it in every size asked for; give each folder and what is in it.
+
+    The same bytes on every run, for any order of the files and any number of threads.
+
+    >>> _ = Path("a.txt").write_text("low lower lowest\\n" * 9, encoding="utf-8")
+    >>> few = TrainTokenizerOptions(inputs=["a.txt"], out=Path("tok"), sizes=[260, 264])
+    >>> [(str(folder), len(tok.vocabulary)) for folder, tok in train_tokenizer(few)]
+    [('tok-260', 260), ('tok-264', 264)]
+    """
+    largest = _learn(options, watch)
+    several = len(options.sizes) > 1
+    saved: list[tuple[Path, Tokenizer]] = []
+    for number in sorted(options.sizes):
+        watch.progress(Progress(SAVING, len(saved), len(options.sizes), "sizes"))
+        whole = not several or number >= len(largest.vocabulary)
+        tokenizer = largest if whole else cut_vocabulary(largest, number)
+        folder = options.out.with_name(f"{options.out.name}-{number}") if several else options.out
+        tokenizer.save(folder)
+        saved.append((folder, tokenizer))
+    return saved
+
+
+def count_pieces(options: CountPiecesOptions, *, watch: Watch = Watch()) -> int:
+    """Count pieces into a file for a later training, so that machines can count apart and train
+    together; give how many different pieces there are.
+    """
+    pieces = options.pieces
+    limit = counting.parse_memory(options.memory)
+    watch.note(
+        f"up to {limit // counting.PIECE_BYTES:,} different pieces are held in {options.memory};"
+        f" more go to disk"
+    )
+    counts = counting.count_texts(
+        _read_texts(options.inputs, options.text_column, watch),
+        piece_finder(pieces.kind, **pieces.chosen()),
+        memory_bytes=limit,
+    )
+    facts = count_facts(pieces.kind, **pieces.chosen())
+    return counting.write_counts(options.out, counts, facts=facts)
+
+
+def convert_tokenizer(source: str, out: Path) -> Tokenizer:
+    """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
+    read.
+    """
+    tokenizer = tokenizers.load(source)
+    tokenizer.save(out)
+    return tokenizer
+
+
+def measure_tokenizer(options: MeasureFitOptions) -> dict[str, object]:
+    """Measure how well a tokenizer fits texts: coverage, fertility, unused ids."""
+    by = options.by
+    rows = Inputs.of(
+        options.inputs, text_column=options.text_column, keep=() if by is None else (by,)
+    )
+    pairs = ((row.text, "" if by is None else row.kept[0] or "(none)") for row in rows)
+    return measure_fit(tokenizers.load(options.tokenizer), pairs)
+
+
+def _learn(options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
+    kind, chosen = options.pieces.kind, options.pieces.chosen()
+    if kind != "byte":
+        chosen["size"] = max(options.sizes)
+    if options.min_frequency is not None:
+        chosen["min_frequency"] = options.min_frequency
+    memory = None if options.memory is None else counting.parse_memory(options.memory)
+    if options.counts:
+        watch.progress(Progress(LEARNING, 0))
+        paths = [Path(name) for name in options.inputs]
+        return train_counts(kind, paths, memory_bytes=memory, say=watch.note, **chosen)
+    texts = _read_texts(options.inputs, options.text_column, watch)
+    return tokenizers.train(kind, texts, memory_bytes=memory, say=watch.note, **chosen)
+
+
+def _read_texts(inputs: Sequence[str], text_column: str | None, watch: Watch) -> Iterator[str]:
+    """Stream the texts of files; say how far it is, with a total where sizes tell, and at the end
+    what was guessed.
+    """
+    rows = Inputs.of(inputs, text_column=text_column)
+    plain = all(name.endswith(".txt") for name in rows.names)
+    total = sum(Path(name).stat().st_size for name in rows.names) // 1000 if plain else None
+    n_bytes = 0
+    watch.progress(Progress(READING, 0, total, "kB"))
+    for number, row in enumerate(rows, start=1):
+        n_bytes += len(row.text.encode("utf-8", "surrogatepass")) + 1
+        if number % 1000 == 0:
+            watch.progress(Progress(READING, n_bytes // 1000, total, "kB", f"{number:,} rows"))
+        yield row.text
+    for line in rows.notes:
+        watch.note(line)
+    watch.progress(Progress(LEARNING, 0))
