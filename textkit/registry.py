@@ -29,6 +29,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "word": "textkit.tokenizers.word:WORD",
         "wordpiece": "textkit.tokenizers.subword:WORDPIECE",
     },
+    "embedder": {
+        "classifier": "textkit.classify.texts:open_texts",
+        "transformer": "textkit.embedders.contextual:open_texts",
+        "vectors": "textkit.embedders.static:open_texts",
+    },
     "encoder": {
         "bag": "textkit.nn.encoders.bag:BagEncoder",
         "cnn": "textkit.nn.encoders.cnn:CnnEncoder",

@@ -268,7 +268,7 @@ def test_a_transformer_embeds_and_resumes(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
-    from tests.vectors.test_contextual import save_bert
+    from tests.embedders.test_contextual import save_bert
     from textkit.cli import app
 
     def embed(*options: str) -> None:  # in this process, which has imported transformers already

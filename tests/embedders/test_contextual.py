@@ -14,10 +14,9 @@ import pytest
 import torch
 
 from textkit import TextClassifier, TextEmbedder, tokenizers
+from textkit.data.batching import plan_sorted
 from textkit.embedders.contextual import (
     choose_precision,
-    open_transformer,
-    plan_budget,
     template_of,
 )
 from textkit.embedders.embedder import find_kind
@@ -262,10 +261,12 @@ def test_our_own_models_give_what_their_head_sees(encoder: str) -> None:
 
 def test_plans_hold_every_row_once_within_the_budget() -> None:
     lengths = np.random.default_rng(0).integers(0, 50, 300)
-    plan = plan_budget(lengths, n_tokens=200)
+    plan = plan_sorted(lengths, batch_tokens=200, batch_padding=60)
     assert sorted(np.concatenate(plan).tolist()) == list(range(300))
     assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= 200 for rows in plan)
-    assert plan_budget(np.zeros(0, np.int64), n_tokens=5) == []
+    for rows in plan:
+        assert len(rows) == 1 or (lengths[rows].max() - lengths[rows]).sum() <= 60
+    assert plan_sorted(np.zeros(0, np.int64), batch_tokens=5) == []
 
 
 def test_the_hub_is_asked_only_for_hf_names(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,4 +422,4 @@ def test_bad_options_are_one_line(bert: Path, options: dict[str, Any], said: str
 def test_a_device_that_is_not_there_is_refused(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="'cuda' is not available"):
-        open_transformer(bert, device="cuda")
+        TextEmbedder.open(bert, device="cuda")

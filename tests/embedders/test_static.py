@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from textkit import TextEmbedder, Vectors, tokenizers
-from textkit.embedders.static import fingerprint, open_static, unit_rows
+from textkit.embedders.static import content_hash, open_static
 from textkit.errors import TextkitError, UsageError
 from textkit.vectors.fasttext import Ngrams
+from textkit.vectors.neighbours import unit
 from textkit.vectors.words import ByteWords, WordIndex
 
 TEXTS = [
@@ -70,7 +71,8 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
     embedder = open_static(make_vectors())
     whole = embedder.embed(TEXTS * 9).vectors
-    monkeypatch.setattr(texts.blocks_of, "__kwdefaults__", {"n_rows": 2, "n_characters": 20})
+    monkeypatch.setattr(texts, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(texts, "BLOCK_CHARACTERS", 20)
     monkeypatch.setattr(texts, "_GATHER_FLOATS", 7)
     np.testing.assert_array_equal(embedder.embed(TEXTS * 9).vectors, whole)
     assert embedder.embed([]).vectors.shape == (0, 5)
@@ -184,7 +186,7 @@ def test_a_description_changes_with_all_that_decides_the_vectors() -> None:
     ]
     seen = [repr(embedder.describe()) for embedder in [base, *others]]
     assert len(set(seen)) == len(seen)
-    assert fingerprint(vectors) == fingerprint(make_vectors())
+    assert content_hash(vectors) == content_hash(make_vectors())
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_vectors_of_pieces_ask_for_their_tokenizer() -> None:
 
 
 def test_unit_rows_keep_zeros_and_tiny_rows() -> None:
-    made = unit_rows(np.array([[0, 0], [3e-20, 4e-20], [3e20, 4e20]], np.float32))
+    made = unit(np.array([[0, 0], [3e-20, 4e-20], [3e20, 4e20]], np.float32))
     np.testing.assert_allclose(made, [[0, 0], [0.6, 0.8], [0.6, 0.8]], rtol=1e-6)
 
 

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,31 +68,45 @@ def plan_token_budget(
 
 
 def _cut_by_budget(
-    rows: NDArray[np.int64], widths: NDArray[Any], budget: int
+    rows: NDArray[np.int64],
+    widths: NDArray[np.integer],
+    budget: int,
+    n_padding: int | None = None,
 ) -> list[NDArray[np.int64]]:
-    """Cut rows in order of width from the widest down, so that a batch's first row tells how
-    many fit.
+    """Cut rows in order of width from the widest down, so that a batch's widest row tells how many
+    fit; with n_padding, no batch but of one row holds more positions without a token.
     """
     batches, end = [], len(rows)
     while end:
-        start = max(0, end - max(budget // int(widths[end - 1]), 1))
+        width = int(widths[end - 1])
+        start = max(0, end - max(budget // width, 1))
+        if n_padding is not None:
+            # The padding of the last 1, 2, ... rows as one batch.
+            padding = np.cumsum(width - widths[start:end][::-1])
+            start = end - max(1, int(np.searchsorted(padding, n_padding, side="right")))
         batches.append(rows[start:end])
         end = start
     return batches
 
 
-def plan_sorted(lengths: NDArray[np.integer], *, batch_tokens: int) -> list[NDArray[np.int64]]:
-    """Deal rows into batches of at most `batch_tokens` padded positions in order of length: the
-    least padding there is.
+def plan_sorted(
+    lengths: NDArray[np.integer], *, batch_tokens: int, batch_padding: int | None = None
+) -> list[NDArray[np.int64]]:
+    """Deal rows into batches of at most `batch_tokens` padded positions in order of length, the
+    longest first: the least padding there is.
 
-    For prediction, where the order does not matter.
+    For prediction, where the order does not matter. batch_padding: padded positions without a token
+    that a batch may hold. One row is always allowed.
 
     >>> [batch.tolist() for batch in plan_sorted(np.array([3, 1, 2]), batch_tokens=4)]
     [[0], [1, 2]]
+    >>> lengths = np.array([3, 3, 1, 1])
+    >>> [batch.tolist() for batch in plan_sorted(lengths, batch_tokens=99, batch_padding=1)]
+    [[0, 1], [2, 3]]
     """
     widths = np.maximum(np.asarray(lengths), 1)
     order = np.argsort(widths, kind="stable")
-    return _cut_by_budget(order, widths[order], batch_tokens)
+    return _cut_by_budget(order, widths[order], batch_tokens, batch_padding)
 
 
 def padding_share(lengths: NDArray[np.integer], batches: list[NDArray[np.int64]]) -> float:

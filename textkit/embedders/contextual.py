@@ -9,11 +9,11 @@ sentence-transformers gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,20 +21,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textkit import tokenizers
-from textkit.batch import TokenBatch, offsets_of
+from textkit.batch import TokenBatch
+from textkit.data.batching import plan_sorted
+from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks, not_fitted
 from textkit.embedders.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
-from textkit.embedders.static import TextVectors, blocks_of
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
 from textkit.features.templates import Template
 from textkit.io import files
 from textkit.nn.collate import PaddedBatch, collate
+from textkit.nn.devices import choose_device
 from textkit.nn.encoders import pretrained
 from textkit.nn.pooling import first_pool, last_pool, max_pool, mean_pool
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.base import check_texts
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 # Texts that are tokenized and sorted by length at a time.
 _BLOCK_ROWS, _BLOCK_CHARACTERS = 16384, 16 << 20
@@ -51,7 +50,7 @@ _POOL = {"cls": first_pool, "last": last_pool, "max": max_pool, "mean": mean_poo
 
 @dataclass(frozen=True)
 class ContextualTexts:
-    """Texts to vectors by a network; made by `open_transformer` or `open_classifier`.
+    """Texts to vectors by a network; made by `open_texts`, here and in classify/texts.py.
 
     encode: texts -> TokenBatch with special tokens, cut to the model's length. make_batch:
     TokenBatch -> what the network takes. pool: that, on the device -> (batch, dim) float32. facts:
@@ -71,23 +70,31 @@ class ContextualTexts:
 
     def embed(self, texts: Sequence[str]) -> TextVectors:
         """Give the vectors of texts; one row a text, in order."""
-        texts = check_texts(texts)
-        made = np.zeros((len(texts), self.dim), np.float32)
-        truncated = np.zeros(len(texts), np.int32)
-        for block in blocks_of(texts, n_rows=_BLOCK_ROWS, n_characters=_BLOCK_CHARACTERS):
-            rows = [self.prompt + text for text in texts[block]] if self.prompt else texts[block]
-            tokens = self.encode(rows)
-            made[block] = self._embed_tokens(tokens)
-            truncated[block] = tokens.truncated
-        return TextVectors(made, truncated)
+        return embed_blocks(
+            check_texts(texts),
+            self._embed_block,
+            dim=self.dim,
+            n_rows=_BLOCK_ROWS,
+            n_characters=_BLOCK_CHARACTERS,
+        )
+
+    def _embed_block(self, texts: Sequence[str]) -> TextVectors:
+        tokens = self.encode([self.prompt + text for text in texts] if self.prompt else texts)
+        return TextVectors(self._embed_tokens(tokens), tokens.truncated)
+
+    def fit(self, texts: Iterable[str], *, n_components: int = 1) -> ContextualTexts:
+        """Refuse: a model's vectors are as it was trained."""
+        raise not_fitted()
 
     def describe(self) -> dict[str, Any]:
         """Say all that decides the vectors."""
         return {**self.facts, "prompt": self.prompt, "batch_tokens": self.batch_tokens}
 
     def _embed_tokens(self, tokens: TokenBatch) -> NDArray[np.float32]:
-        plan = plan_budget(
-            tokens.lengths, n_tokens=self.batch_tokens, n_padding=BATCH_PADDING[self.device.type]
+        plan = plan_sorted(
+            tokens.lengths,
+            batch_tokens=self.batch_tokens,
+            batch_padding=BATCH_PADDING[self.device.type],
         )
         parts = []
         with torch.inference_mode():
@@ -114,48 +121,7 @@ class ContextualTexts:
         return made
 
 
-def plan_budget(
-    lengths: NDArray[np.integer], *, n_tokens: int, n_padding: int | None = None
-) -> list[NDArray[np.int64]]:
-    """Deal rows into batches of like length, the longest first.
-
-    A batch ends before it holds more than `n_tokens` padded tokens or, where given, more than
-    `n_padding` tokens of padding; one row is always allowed.
-
-    >>> [batch.tolist() for batch in plan_budget(np.array([3, 1, 2, 9]), n_tokens=6)]
-    [[3], [0, 2], [1]]
-    >>> [batch.tolist() for batch in plan_budget(np.array([3, 3, 1, 1]), n_tokens=99, n_padding=1)]
-    [[0, 1], [2, 3]]
-    """
-    lengths = np.asarray(lengths, np.int64)
-    order = np.argsort(-lengths, kind="stable")
-    sums = offsets_of(lengths[order])
-    batches, at = [], 0
-    while at < len(order):
-        width = max(1, int(lengths[order[at]]))
-        n_rows = max(1, n_tokens // width)
-        if n_padding is not None:
-            padding = width * np.arange(1, n_rows + 1)[: len(order) - at] - (
-                sums[at + 1 : at + 1 + n_rows] - sums[at]
-            )
-            n_rows = max(1, int(np.searchsorted(padding, n_padding, side="right")))
-        batches.append(order[at : at + n_rows])
-        at += n_rows
-    return batches
-
-
-def open_transformer(
-    folder: str | Path,
-    *,
-    pooling: str | Sequence[str] | None = None,
-    normalize: bool | None = None,
-    prompt: str | None = None,
-    prompt_name: str | None = None,
-    max_length: int | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch_tokens: int | None = None,
-) -> ContextualTexts:
+def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
     """Open a folder of transformers or sentence-transformers, with its own tokenizer.
 
     pooling ("mean", "cls", "last", "max", or several, joined), normalize, prompt and max_length are
@@ -164,13 +130,13 @@ def open_transformer(
     precision: "auto" is bfloat16 on a GPU, float32 elsewhere. Weights are read from safetensors
     alone. Raises ArtifactError that names the file and what is wrong.
     """
-    folder = Path(folder)
-    config = read_sentence_folder(folder)
+    options.refuse("tokenizer", "lowercase", spec=place, what="a transformer, which has its own")
+    config = read_sentence_folder(Path(place))
     tokenizer = tokenizers.load(config.model)
-    chosen = _poolings(config.pooling if pooling is None else pooling)
-    text = _prompt(config, prompt, prompt_name)
-    where = choose_device(device)
-    dtype = choose_precision(precision, where)
+    chosen = _poolings(config.pooling if options.pooling is None else options.pooling)
+    text = _prompt(config, options.prompt, options.prompt_name)
+    where = choose_device(options.device)
+    dtype = choose_precision(options.precision, where)
     model = (
         pretrained.load(str(config.model))
         .eval()
@@ -178,9 +144,9 @@ def open_transformer(
         .to(where, dtype)
     )
     dense = [_load_dense(path).to(where) for path in config.dense]
-    scaled = config.normalize if normalize is None else normalize
+    scaled = config.normalize if options.normalize is None else options.normalize
     template = template_of(tokenizer)
-    length = config.max_length if max_length is None else max_length
+    length = config.max_length if options.max_length is None else options.max_length
     _check_vocabulary(model, tokenizer, config.model)
 
     def encode(texts: Sequence[str]) -> TokenBatch:
@@ -210,50 +176,16 @@ def open_transformer(
         "device": where.type,
     }
     make_batch = partial(collate, pad_id=tokenizer.pad_id or 0)
-    budget = batch_tokens or BATCH_TOKENS[where.type]
+    budget = options.batch_tokens or BATCH_TOKENS[where.type]
     made = ContextualTexts(0, encode, make_batch, pool, where, budget, facts, prompt=text)
-    return replace(made, dim=_width(made))
+    return measure_width(made)
 
 
-def open_classifier(
-    folder: str | Path,
-    *,
-    normalize: bool = False,
-    prompt: str = "",
-    device: Device = "auto",
-    batch_tokens: int | None = None,
-) -> ContextualTexts:
-    """Open a model folder that textkit trained: the vectors that its classifier sees, pooled as
-    it pools.
-    """
-    from textkit.classify.classifier import TextClassifier
-
-    classifier = TextClassifier.load(folder)
-    where = choose_device(device)
-    network = classifier.network_.to(where).eval()
-
-    def pool(batch: Any) -> Tensor:
-        pooled = network.pooled(batch).float()
-        return nn.functional.normalize(pooled, dim=-1) if normalize else pooled
-
-    facts = {
-        "weights": [files.sha256(Path(folder) / WEIGHTS)],
-        "tokenizer": classifier.tokenizer_.fingerprint,
-        "normalize": normalize,
-        "device": where.type,
-    }
-    budget = batch_tokens or BATCH_TOKENS[where.type]
-    made = ContextualTexts(
-        0, classifier.encode, network.make_batch, pool, where, budget, facts, prompt=prompt
-    )
-    return replace(made, dim=_width(made))
-
-
-def _width(made: ContextualTexts) -> int:
-    """Give the width of the vectors, by embedding one text."""
+def measure_width(made: ContextualTexts) -> ContextualTexts:
+    """Fill in the width of the vectors, found by embedding one text."""
     batch = made.make_batch(made.encode(["a"])).to(made.device)
     with torch.inference_mode():
-        return int(made.pool(batch).shape[-1])
+        return replace(made, dim=int(made.pool(batch).shape[-1]))
 
 
 def template_of(tokenizer: PipelineTokenizer) -> Template:
@@ -271,29 +203,7 @@ def template_of(tokenizer: PipelineTokenizer) -> Template:
     return Template(tuple(row.ids[: own[0]]), tuple(row.ids[own[-1] + 1 :]))
 
 
-def choose_device(device: Device) -> torch.device:
-    """Choose where to compute: "auto" takes CUDA, then MPS, then the CPU.
-
-    A named device must be there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if device == "auto":
-        return torch.device(next(name for name, is_there in there.items() if is_there))
-    if device not in there:
-        raise UsageError(unknown_name("device", device, ["auto", *there]))
-    if not there[device]:
-        found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UsageError(
-            f"device '{device}' is not available on this machine; found {found}; or use 'auto'"
-        )
-    return torch.device(device)
-
-
-def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     """Choose the number format of the weights: "auto" is bfloat16 on a GPU that computes in it,
     else float32.
     """

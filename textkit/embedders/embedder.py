@@ -9,36 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
-from textkit.embedders.static import Pooling, StaticTexts, TextVectors, open_static
+from textkit import registry
+from textkit.embedders.backend import Backend, EmbedderOptions, Opener, TextVectors
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files, hub
 from textkit.tokenizers import Tokenizer
 from textkit.vectors.table import Floats
-from textkit.vectors.vectors import Vectors
 
 # Of the hub: weights in safetensors at the top and in the modules' folders; not the exports to
 # other engines.
 _HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _OTHER_ENGINES = ("onnx/*", "openvino/*")
-
-
-class Backend(Protocol):
-    """What makes the vectors.
-
-    parallel: several processes may share a corpus, each with a pickled copy; what uses all cores by
-    itself, or holds a device, says no.
-    """
-
-    @property
-    def dim(self) -> int: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-    @property
-    def parallel(self) -> bool: ...
-    def embed(self, texts: Sequence[str]) -> TextVectors: ...
-    def describe(self) -> dict[str, Any]: ...
 
 
 class TextEmbedder:
@@ -47,6 +30,7 @@ class TextEmbedder:
     `n_texts` and `n_truncated` count what `encode` has seen.
 
     >>> import numpy as np
+    >>> from textkit import Vectors
     >>> Vectors(["king", "queen"], np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)).save("v")
     >>> embedder = TextEmbedder.open("v")
     >>> embedder.encode(["the king and the queen", "a king"]).tolist()
@@ -82,60 +66,25 @@ class TextEmbedder:
         pooling "mean", "cls", "last", "max" or several, prompt, prompt_name, device, precision,
         batch_tokens. An option that is not of the kind at hand is refused.
         """
-        kind, place = find_kind(str(spec))
-        models_only: dict[str, Any] = {
-            "prompt": prompt,
-            "prompt_name": prompt_name,
-            "device": None if device == "auto" else device,
-            "precision": None if precision == "auto" else precision,
-            "batch_tokens": batch_tokens,
-        }
-        words_only: dict[str, Any] = {"tokenizer": tokenizer, "lowercase": lowercase}
-        if kind == "vectors":
-            _refuse(models_only, spec, "vectors of words")
-            if pooling is not None and not isinstance(pooling, str):
-                raise UsageError("vectors of words take one pooling: mean, sif or max")
-            return cls(
-                open_static(
-                    Vectors.open(place),
-                    tokenizer=tokenizer,
-                    pooling=cast(Pooling, pooling or "mean"),
-                    normalize=normalize,
-                    lowercase=lowercase,
-                    max_length=max_length,
-                    place=place,
-                )
-            )
-        if batch_tokens is not None and batch_tokens < 1:
-            raise UsageError(f"batch_tokens is {batch_tokens}, expected at least 1")
-        contextual = _import_contextual(spec)
-        if kind == "classifier":
-            words_only |= {"pooling": pooling, "prompt_name": prompt_name, "max_length": max_length}
-            words_only["precision"] = models_only["precision"]
-            _refuse(words_only, spec, "a model that textkit trained, which has its own")
-            return cls(
-                contextual.open_classifier(
-                    place,
-                    normalize=bool(normalize),
-                    prompt=prompt or "",
-                    device=device,
-                    batch_tokens=batch_tokens,
-                )
-            )
-        _refuse(words_only, spec, "a transformer, which has its own")
-        return cls(
-            contextual.open_transformer(
-                place,
-                pooling=pooling,
-                normalize=normalize,
-                prompt=prompt,
-                prompt_name=prompt_name,
-                max_length=max_length,
-                device=device,
-                precision=precision,
-                batch_tokens=batch_tokens,
-            )
+        options = EmbedderOptions(
+            pooling=pooling,
+            normalize=normalize,
+            prompt=prompt,
+            prompt_name=prompt_name,
+            max_length=max_length,
+            tokenizer=tokenizer,
+            lowercase=lowercase,
+            device=device,
+            precision=precision,
+            batch_tokens=batch_tokens,
         )
+        kind, place = find_kind(str(spec))
+        if kind != "vectors":
+            if batch_tokens is not None and batch_tokens < 1:
+                raise UsageError(f"batch_tokens is {batch_tokens}, expected at least 1")
+            require("torch", needed_by=f"model '{spec}'")
+        opener: Opener = registry.resolve("embedder", kind)
+        return cls(opener(place, options))
 
     @property
     def dim(self) -> int:
@@ -165,8 +114,6 @@ class TextEmbedder:
         """Give an embedder of pooling "sif" whose word frequencies and common components come
         from these texts.
         """
-        if not isinstance(self.backend, StaticTexts):
-            raise UsageError("only vectors of words with pooling 'sif' are fitted to texts")
         return TextEmbedder(self.backend.fit(texts, n_components=n_components))
 
     def describe(self) -> dict[str, Any]:
@@ -213,16 +160,3 @@ def find_kind(spec: str) -> tuple[str, str]:
 
 def _text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def _import_contextual(spec: str | Path) -> Any:
-    require("torch", needed_by=f"model '{spec}'")
-    from textkit.embedders import contextual
-
-    return contextual
-
-
-def _refuse(options: dict[str, Any], spec: str | Path, what: str) -> None:
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise UsageError(f"option {given[0]} is not for {what}: {spec}")

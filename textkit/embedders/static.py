@@ -11,7 +11,7 @@ left gives zeros. Memory is that of one block of texts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,17 +19,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from textkit.batch import TokenBatch, offsets_of
+from textkit.batch import TokenBatch, cut_rows, offsets_of
+from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.base import check_texts
+from textkit.vectors.neighbours import unit
 from textkit.vectors.table import Floats
 from textkit.vectors.vectors import Vectors
 from textkit.vectors.words import Int64
 
 Pooling = Literal["mean", "sif", "max"]
-POOLINGS = ("mean", "sif", "max")
+POOLINGS: tuple[Pooling, ...] = ("mean", "sif", "max")
 # Arora et al. 2017 choose a between 1e-3 and 1e-4; their code has 1e-3.
 SIF_A = 1e-3
 # Texts that are tokenized and looked up at a time, and floats that are gathered at a time: 2 MB
@@ -40,14 +42,6 @@ _GATHER_FLOATS = 1 << 19
 _CASE_WORDS = 5000
 
 Reader = Callable[[Int64], Floats]
-
-
-@dataclass(frozen=True)
-class TextVectors:
-    """vectors: (n, dim) float32, a row a text. truncated: (n,) int32, tokens cut from each text."""
-
-    vectors: Floats
-    truncated: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -92,19 +86,24 @@ class StaticTexts:
         [[0.5, 0.5], [0.0, 0.0]]
         """
         texts = check_texts(texts)
-        made = np.zeros((len(texts), self.dim), np.float32)
-        truncated = np.zeros(len(texts), np.int32)
-        for block in blocks_of(texts):
-            found = self._look_up(texts[block])
-            made[block] = pool_rows(found, "max" if self.pooling == "max" else "mean", dim=self.dim)
-            truncated[block] = found.truncated
+        whole = embed_blocks(
+            texts,
+            self._embed_block,
+            dim=self.dim,
+            n_rows=BLOCK_ROWS,
+            n_characters=BLOCK_CHARACTERS,
+        )
+        made = whole.vectors
         if self.components is not None:
             made -= (made @ self.components.T) @ self.components
-        if self.normalize:
-            made = unit_rows(made)
-        return TextVectors(made, truncated)
+        return TextVectors(unit(made) if self.normalize else made, whole.truncated)
 
-    def fit(self, texts: Iterable[str], *, a: float = SIF_A, n_components: int = 1) -> StaticTexts:
+    def _embed_block(self, texts: Sequence[str]) -> TextVectors:
+        found = self._look_up(texts)
+        how: Literal["mean", "max"] = "max" if self.pooling == "max" else "mean"
+        return TextVectors(pool_rows(found, how, dim=self.dim), found.truncated)
+
+    def fit(self, texts: Iterable[str], *, n_components: int = 1, a: float = SIF_A) -> StaticTexts:
         """Estimate SIF's word frequencies and common components on texts (Arora et al. 2017).
 
         A word w of relative frequency p weighs a / (a + p); the first `n_components` singular
@@ -120,15 +119,15 @@ class StaticTexts:
             )
         texts = check_texts(texts)
         counts = np.zeros(len(self.vectors.table))
-        for block in blocks_of(texts):
-            found = self._look_up(texts[block])
+        for block in cut_rows(texts, n_rows=BLOCK_ROWS, n_characters=BLOCK_CHARACTERS):
+            found = self._look_up(block)
             table_rows = found.rows if found.table_rows is None else found.table_rows[found.rows]
             counts += np.bincount(table_rows[table_rows >= 0], minlength=len(counts))
         weights = (a / (a + counts / max(counts.sum(), 1.0))).astype(np.float32)
         weighted = replace(self, weights=weights, components=None, normalize=False)
         products = np.zeros((self.dim, self.dim))
-        for block in blocks_of(texts):
-            means = weighted.embed(texts[block]).vectors.astype(np.float64)
+        for block in cut_rows(texts, n_rows=BLOCK_ROWS, n_characters=BLOCK_CHARACTERS):
+            means = weighted.embed(block).vectors.astype(np.float64)
             products += means.T @ means
         # The right singular vectors of the means are the eigenvectors of their products, the
         # largest last.
@@ -153,7 +152,7 @@ class StaticTexts:
             )
 
         return {
-            "vectors": fingerprint(self.vectors),
+            "vectors": content_hash(self.vectors),
             "tokenizer": self.tokenizer.fingerprint,
             "pooling": self.pooling,
             "normalize": self.normalize,
@@ -262,39 +261,37 @@ def _reduce(rows: Int64, found: Found, how: Literal["mean", "max"]) -> Floats:
     return np.asarray((weights @ gathered)[:, 0] / np.float32(rows.shape[1]))
 
 
-def unit_rows(vectors: Floats) -> Floats:
-    """Scale rows (n, dim) to length 1; a row of zeros stays one.
-
-    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
-    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
-    """
-    # In float64: squares of float32 overflow and underflow.
-    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    return np.asarray(vectors / np.where(norms > 0, norms, 1)[:, None], np.float32)
-
-
-def blocks_of(
-    texts: Sequence[str], *, n_rows: int = BLOCK_ROWS, n_characters: int = BLOCK_CHARACTERS
-) -> Iterator[slice]:
-    """Cut texts into runs that neither in number nor in characters grow large.
-
-    >>> list(blocks_of(["a", "b", "c"], n_rows=2))
-    [slice(0, 2, None), slice(2, 3, None)]
-    """
-    start = size = 0
-    for row, text in enumerate(texts):
-        size += len(text)
-        if row + 1 - start == n_rows or size >= n_characters:
-            yield slice(start, row + 1)
-            start, size = row + 1, 0
-    if start < len(texts):
-        yield slice(start, len(texts))
-
-
 _ZIPF_NOTE = (
     "SIF: no texts to count words on, so their frequencies are taken to follow Zipf's law"
     " in the table's order"
 )
+
+
+def open_texts(place: str, options: EmbedderOptions) -> StaticTexts:
+    """Open the backend of vectors of words, which `Vectors.open` finds at a place."""
+    options.refuse(
+        *("prompt", "prompt_name", "device", "precision", "batch_tokens"),
+        spec=place,
+        what="vectors of words",
+    )
+    return open_static(
+        Vectors.open(place),
+        tokenizer=options.tokenizer,
+        pooling=_one_pooling(options.pooling),
+        normalize=options.normalize,
+        lowercase=options.lowercase,
+        max_length=options.max_length,
+        place=place,
+    )
+
+
+def _one_pooling(pooling: str | Sequence[str] | None) -> Pooling:
+    if pooling is not None and not isinstance(pooling, str):
+        raise UsageError("vectors of words take one pooling: mean, sif or max")
+    for known in POOLINGS:
+        if known == (pooling or "mean"):
+            return known
+    raise UsageError(unknown_name("pooling", str(pooling), POOLINGS))
 
 
 def open_static(
@@ -403,8 +400,8 @@ def _says_normalize(vectors: Vectors) -> bool:
     return isinstance(config, dict) and config.get("normalize") is True
 
 
-def fingerprint(vectors: Vectors) -> str:
-    """Hash all that decides the vectors of words: hex digits."""
+def content_hash(vectors: Vectors) -> str:
+    """Hash every byte that decides the vectors of words: hex digits."""
     import hashlib
 
     digest = hashlib.sha256(f"{vectors.dtype} {vectors.table.shape}".encode())

@@ -5,14 +5,15 @@ In: a spec of vectors. Out: a TextEmbedder whose texts are words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from textkit.embedders.backend import TextVectors, not_fitted
 from textkit.embedders.embedder import TextEmbedder, find_kind
-from textkit.embedders.static import TextVectors, fingerprint
+from textkit.embedders.static import content_hash
 from textkit.errors import UsageError
 from textkit.vectors.table import Unknown
 from textkit.vectors.vectors import Vectors
@@ -44,9 +45,13 @@ class WordRows:
         """
         return TextVectors(self.vectors.lookup(texts, self.unknown), np.zeros(len(texts), np.int32))
 
+    def fit(self, texts: Iterable[str], *, n_components: int = 1) -> WordRows:
+        """Refuse: words are looked up as they stand."""
+        raise not_fitted()
+
     def describe(self) -> dict[str, Any]:
         """Say all that decides the vectors."""
-        return {"vectors": fingerprint(self.vectors), "unknown": self.unknown}
+        return {"vectors": content_hash(self.vectors), "unknown": self.unknown}
 
 
 def open_words(spec: str, *, unknown: Unknown | None = None) -> TextEmbedder:

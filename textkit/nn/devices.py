@@ -6,39 +6,49 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from textkit.errors import UsageError
+from textkit.errors import UsageError, unknown_name
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def make_accelerator(device: Device, *, precision: str = "fp32") -> Accelerator:
-    """Choose the device: "auto" takes CUDA, then MPS, then the CPU.
+def choose_device(device: str) -> torch.device:
+    """Choose where to compute: "auto" takes CUDA, then MPS, then the CPU.
 
-    A named one that is not there is refused.
+    A named device must be there.
+
+    >>> choose_device("cpu").type
+    'cpu'
+    """
+    if device not in DEVICES:
+        raise UsageError(unknown_name("device", device, DEVICES))
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if device == "auto":
+        return torch.device(next(name for name, is_there in there.items() if is_there))
+    if not there[device]:
+        found = ", ".join(name for name, is_there in there.items() if is_there)
+        raise UsageError(
+            f"device '{device}' is not available on this machine; found {found}; or use 'auto'"
+        )
+    return torch.device(device)
+
+
+def make_accelerator(device: str, *, precision: str = "fp32") -> Accelerator:
+    """Make accelerate's object for a device that `choose_device` takes.
 
     precision: "fp32", "bf16" or "fp16"; the last two run the network under autocast, where the
     device has it.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-        "auto": True,
-    }
-    if not available[device]:
-        found = [name for name in ("cuda", "mps", "cpu") if available[name]]
-        raise UsageError(
-            f"device '{device}' is not available on this machine; found {', '.join(found)}; or use"
-            f" 'auto'"
-        )
-    on_cpu = device == "cpu" or not (available["cuda"] or available["mps"])
-    if precision == "fp16" and on_cpu:
+    chosen = choose_device(device)
+    if precision == "fp16" and chosen.type == "cpu":
         raise UsageError("training.precision = 'fp16' needs a GPU; use 'bf16' or 'fp32' on a CPU")
     # accelerate keeps the device of the process in a singleton; a second training may ask for
     # another one.

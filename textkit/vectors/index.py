@@ -39,8 +39,8 @@ Int64 = npt.NDArray[np.int64]
 class NeighbourIndex:
     """An opened index; hand it to `Vectors.nearest` or `analogy` as `index`."""
 
-    def __init__(self, graph: Any, *, fingerprint: str, path: Path) -> None:
-        self._graph, self.fingerprint, self.path = graph, fingerprint, path
+    def __init__(self, graph: Any, *, of_sample: str, path: Path) -> None:
+        self._graph, self.of_sample, self.path = graph, of_sample, path
 
     def __len__(self) -> int:
         return len(self._graph)
@@ -49,7 +49,7 @@ class NeighbourIndex:
         """Find about the k nearest rows of each query: rows and exact cosines (n, k), -inf where
         there are fewer.
         """
-        if fingerprint(vectors) != self.fingerprint:
+        if sample_hash(vectors) != self.of_sample:
             raise ArtifactError(
                 f"an index of other vectors than {vectors.source}; build it again",
                 where=str(self.path),
@@ -118,7 +118,7 @@ def build_index(
         with open(temporary / INDEX, "rb+") as file:
             os.fsync(file.fileno())
         config = {
-            "vectors": fingerprint(vectors),
+            "vectors": sample_hash(vectors),
             "source": vectors.source,
             "n_rows": len(graph),
             "effort": effort,
@@ -153,10 +153,10 @@ def open_index(folder: str | Path) -> NeighbourIndex:
         )
     effort = config.get("effort")
     graph.expansion_search = effort if isinstance(effort, int) and effort > 0 else 64
-    return NeighbourIndex(graph, fingerprint=config["vectors"], path=folder)
+    return NeighbourIndex(graph, of_sample=config["vectors"], path=folder)
 
 
-def fingerprint(vectors: WordTable) -> str:
+def sample_hash(vectors: WordTable) -> str:
     """Hash the shape and some rows, evenly spread: enough to tell one table from another,
     whatever its size.
     """

@@ -27,16 +27,26 @@ _CELLS = 1 << 22
 # The first block is ranked whole; those after it give only what beats the k-th best so far, a
 # handful of rows.
 _FIRST_ROWS = 1024
+# Below this length the squares of a float32 row lose digits.
+_SMALL = 1e-15
 
 
 def unit(rows: Floats) -> Floats:
-    """Scale rows (n, dim) to length 1; a row of zeros stays.
+    """Scale rows (n, dim) to length 1; a row of zeros stays, and one that is not finite too.
 
-    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
-    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0], [3e-30, 4e-30]], np.float32)).round(3).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0], [0.6000000238418579, 0.800000011920929]]
     """
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(norms > 0, norms, 1), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        scaled = np.asarray(rows / np.where(norms > 0, norms, 1), np.float32)
+        # Squares of float32 overflow and underflow: float64 holds the length of such rows.
+        odd = np.flatnonzero(~((norms[:, 0] > _SMALL) & (norms[:, 0] < np.inf)))
+        if len(odd):
+            wide = rows[odd].astype(np.float64)
+            lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+            scaled[odd] = wide / np.where(lengths > 0, lengths, 1)
+    return scaled
 
 
 def row_norms(vectors: WordTable) -> Floats:

@@ -1,0 +1,51 @@
+"""A model that textkit trained, as an embedder: the vectors that its classifier sees.
+
+In: a model folder. Out: the backend of a TextEmbedder, registered as the embedder "classifier".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from textkit.classify.classifier import TextClassifier
+from textkit.embedders.backend import EmbedderOptions
+from textkit.embedders.contextual import BATCH_TOKENS, WEIGHTS, ContextualTexts, measure_width
+from textkit.io import files
+from textkit.nn.collate import PaddedBatch, RaggedBatch
+from textkit.nn.devices import choose_device
+
+
+def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
+    """Open a model folder that textkit trained: its vectors, pooled as it pools."""
+    options.refuse(
+        *("tokenizer", "lowercase", "pooling", "prompt_name", "max_length", "precision"),
+        spec=place,
+        what="a model that textkit trained, which has its own",
+    )
+    classifier = TextClassifier.load(place)
+    where = choose_device(options.device)
+    network = classifier.network_.to(where).eval()
+
+    def pool(batch: PaddedBatch | RaggedBatch) -> Tensor:
+        pooled = network.pooled(batch).float()
+        return nn.functional.normalize(pooled, dim=-1) if options.normalize else pooled
+
+    facts = {
+        "weights": [files.sha256(Path(place) / WEIGHTS)],
+        "tokenizer": classifier.tokenizer_.fingerprint,
+        "normalize": bool(options.normalize),
+        "device": where.type,
+    }
+    made = ContextualTexts(
+        0,
+        classifier.encode,
+        network.make_batch,
+        pool,
+        where,
+        options.batch_tokens or BATCH_TOKENS[where.type],
+        facts,
+        prompt=options.prompt or "",
+    )
+    return measure_width(made)
