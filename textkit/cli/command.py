@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from typer._click.formatting import HelpFormatter
 
 INPUT, MODEL, TOKENIZER, VECTORS = "Input", "Model", "Tokenizer", "Vectors"
-TRAINING, OUTPUT, RUNNING, OTHER = "Training", "Output", "Running", "Other"
-GROUPS = (INPUT, MODEL, TOKENIZER, VECTORS, TRAINING, OUTPUT, RUNNING, OTHER)
+TRAINING, SPLIT, CHECKS = "Training", "Split", "Checks"
+OUTPUT, RUNNING, OTHER = "Output", "Running", "Other"
+GROUPS = (INPUT, MODEL, TOKENIZER, VECTORS, TRAINING, SPLIT, CHECKS, OUTPUT, RUNNING, OTHER)
 
 # Names of options longer than this stand on a line of their own, their help below.
 NAMES_COLUMNS = 34

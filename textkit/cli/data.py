@@ -2,150 +2,164 @@
 
 from __future__ import annotations
 
-from array import array
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from textkit.cli.output import note, to_json, write_line
-from textkit.errors import UsageError
+from textkit.cli.command import CHECKS, INPUT, OUTPUT, RUNNING, SPLIT, gather, new_group, verb
+from textkit.cli.options import Delimiter, LabelColumn, TextColumn
+from textkit.cli.output import Display, note, to_json, write_line
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from textkit.data.check import Report
-    from textkit.data.splits import Split
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-
-TextColumn = Annotated[str | None, typer.Option(help="Column that holds the text.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column that holds the label.")]
-Delimiter = Annotated[str | None, typer.Option(help="Field delimiter of a csv file.")]
+app = new_group("Make, split and check data sets.")
 
 
-@app.callback()
-def _data() -> None:
-    """Make, split and check data sets."""
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Where a file has its texts and labels."""
+
+    text_column: TextColumn = None
+    label_column: LabelColumn = None
+    delimiter: Delimiter = None
 
 
-@app.command()
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What goes into train and what into test."""
+
+    group: ClassVar = SPLIT
+    share: Annotated[
+        float | None, typer.Option(help="Share of the rows in test.*; by default 0.2.")
+    ] = None
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Make this many folds, each row once in a test.*.")
+    ] = None
+    stratify: Annotated[
+        bool, typer.Option("--stratify/--no-stratify", help="Keep the classes' shares.")
+    ] = True
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """What is looked for."""
+
+    group: ClassVar = CHECKS
+    labels: Annotated[
+        bool,
+        typer.Option("--labels/--no-labels", help="The files have labels.", rich_help_panel=INPUT),
+    ] = True
+    near: Annotated[
+        bool, typer.Option("--near/--no-near", help="Look for texts that are nearly alike.")
+    ] = True
+    tiny: Annotated[int, typer.Option(min=0, help="A class with fewer rows is tiny.")] = 10
+    long: Annotated[int, typer.Option(min=1, help="A text with more characters is very long.")] = (
+        10_000
+    )
+
+
+@verb(app)
 def docstrings(
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for train.csv and test.csv.")
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for train.csv and test.csv.", rich_help_panel=OUTPUT
+        ),
     ] = Path("data"),
 ) -> None:
-    """Write the quick-start data: the standard library's docstrings, labelled by module family."""
+    """Write the quick-start data: the standard library's docstrings, labelled by module family.
+
+    Examples:
+        textkit data docstrings -o data
+        textkit train data/train.csv -o run
+    """
     from textkit.data import quickstart
 
     for name, rows in quickstart.write_docstrings(out).items():
         note(f"{out / name}: {rows:,} rows")
 
 
-@app.command()
+@verb(app)
 def split(
     data: Annotated[
         Path, typer.Argument(metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="Folder for train.* and test.*, or fold-N/ with both."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for train.* and test.*, or fold-N/ with both.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
-    share: Annotated[
-        float | None, typer.Option(help="Share of the rows in test.*; by default 0.2.")
-    ] = None,
-    folds: Annotated[
-        int | None, typer.Option(min=2, help="Make this many folds, each row once in a test.*.")
-    ] = None,
+    cut: Cut,
+    columns: Columns,
     group: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Rows of one group, as an author, stay on one side."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Rows of one group, as an author, stay on one side.",
+            rich_help_panel=SPLIT,
+        ),
     ] = None,
-    stratify: Annotated[
-        bool, typer.Option("--stratify/--no-stratify", help="Keep the classes' shares.")
-    ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    delimiter: Delimiter = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Write the files and their rows as JSON.")
+        bool,
+        typer.Option(
+            "--json", help="Write the files and their rows as JSON.", rich_help_panel=OUTPUT
+        ),
     ] = False,
 ) -> None:
     """Split a file into train and test, or into folds: the same format, row for row, byte for
     byte.
+
+    Examples:
+        textkit data split all.csv -o data
+        textkit data split all.jsonl --folds 5 --group author -o folds
     """
-    from textkit.data import splits
-    from textkit.io.row_files import copy_rows
+    from textkit.jobs.data import SplitOptions, split_file
 
-    if share is not None and folds is not None:
-        raise UsageError("--share and --folds exclude each other")
-    lines, codes, groups = _read(
-        data,
-        group=group,
-        stratify=stratify,
-        text=text_column,
-        label=label_column,
-        delimiter=delimiter,
-    )
-    pairs: list[Split]
-    if folds is None:
-        wanted = 0.2 if share is None else share
-        pairs = [
-            splits.split_stratified(codes, share=wanted, seed=seed)
-            if groups is None
-            else splits.split_grouped(groups, codes=codes, share=wanted, seed=seed)
-        ]
-    elif groups is None:
-        pairs = splits.fold_stratified(codes, n_folds=folds, seed=seed)
-    else:
-        pairs = splits.fold_grouped(groups, codes=codes, n_folds=folds, seed=seed)
-    ending = "." + data.name.split(".", 1)[1] if "." in data.name else ""
-    folders = [out] if folds is None else [out / f"fold-{number}" for number in range(1, folds + 1)]
-    destinations = [
-        (folder / f"{part}{ending}", rows)
-        for folder, pair in zip(folders, pairs, strict=True)
-        for part, rows in zip(("train", "test"), pair, strict=True)
-    ]
-    copy_rows(data, lines, destinations)
-    for path, rows in destinations:
-        note(f"{path}: {len(rows):,} rows")
+    options = gather(SplitOptions, cut, columns, data=data, out=out, group=group)
+    with Display() as watch:
+        written = split_file(options, watch=watch)
+    for path, n_rows in written:
+        note(f"{path}: {n_rows:,} rows")
     if as_json:
-        write_line(
-            to_json([{"file": str(path), "n_rows": len(rows)} for path, rows in destinations])
-        )
+        write_line(to_json([{"file": str(path), "n_rows": n_rows} for path, n_rows in written]))
 
 
-@app.command()
+@verb(app)
 def check(
     train: Annotated[
         Path,
         typer.Argument(metavar="TRAIN", help="txt csv tsv jsonl (.gz .zst), parquet or arrow."),
     ],
+    columns: Columns,
+    checks: Checks,
     test: Annotated[
         Path | None, typer.Argument(metavar="TEST", help="Also look for its rows in TRAIN.")
     ] = None,
-    near: Annotated[
-        bool, typer.Option("--near/--no-near", help="Look for texts that are nearly alike.")
-    ] = True,
-    labels: Annotated[
-        bool, typer.Option("--labels/--no-labels", help="The files have labels.")
-    ] = True,
-    tiny: Annotated[int, typer.Option(min=0, help="A class with fewer rows is tiny.")] = 10,
-    long: Annotated[
-        int, typer.Option(min=1, help="A text with more characters is very long.")
-    ] = 10_000,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 when anything was found.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 3 when anything was found.", rich_help_panel=RUNNING
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the findings as JSON.")] = False,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    delimiter: Delimiter = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Write the findings as JSON.", rich_help_panel=OUTPUT),
+    ] = False,
 ) -> None:
     """Look for duplicates, leakage, contradictions, tiny classes, odd labels, empty and very
     long texts.
+
+    Examples:
+        textkit data check train.csv test.csv
+        textkit data check train.csv --no-near --strict --json
     """
     from textkit.data.check import check_files
     from textkit.errors import DataError
@@ -153,13 +167,13 @@ def check(
     report = check_files(
         train,
         test,
-        text_column=text_column,
-        label_column=label_column,
-        delimiter=delimiter,
-        labelled=labels,
-        near=near,
-        tiny_rows=tiny,
-        long_characters=long,
+        text_column=columns.text_column,
+        label_column=columns.label_column,
+        delimiter=columns.delimiter,
+        labelled=checks.labels,
+        near=checks.near,
+        tiny_rows=checks.tiny,
+        long_characters=checks.long,
     )
     for line in report.notes:
         note(line)
@@ -204,49 +218,3 @@ def _show(report: Report) -> None:
 
 def _line(where: str, label: str | None, text: str) -> str:
     return f"{where}  {'' if label is None else f'[{label}] '}{text}"
-
-
-def _read(
-    data: Path,
-    *,
-    group: str | None,
-    stratify: bool,
-    text: str | None,
-    label: str | None,
-    delimiter: str | None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
-    """Read where each row begins, the number of its class (0 without stratify) and of its group,
-    if asked for.
-    """
-    import numpy as np
-
-    from textkit.io.corpus import RowReader
-
-    if str(data) == "-":
-        raise UsageError("standard input cannot be read a second time: name a file")
-    keep = () if group is None else (group,)
-    reader = RowReader(
-        data,
-        text_column=text,
-        label_column=label,
-        delimiter=delimiter,
-        labelled=stratify,
-        keep=keep,
-    )
-    if group is not None and reader.format == "txt":
-        raise UsageError(f"{data} has no columns; --group needs csv, tsv, jsonl, parquet or arrow")
-    columns: tuple[array[int], ...] = (array("q"), array("q"), array("q"))
-    known: tuple[dict[Any, int], dict[Any, int]] = ({}, {})
-    for row in reader:
-        if group is not None and row.kept[0] is None:
-            raise reader.error(f"'{group}' is empty; every row needs a group", line=row.line)
-        values = (row.label if stratify else None, row.kept[0] if group is not None else None)
-        columns[0].append(row.line)
-        for column, codes, value in zip(columns[1:], known, values, strict=True):
-            column.append(codes.setdefault(value, len(codes)))
-    for line in reader.notes():
-        note(line)
-    if not columns[0]:
-        raise reader.error("no rows to split")
-    lines, labels, groups = (np.frombuffer(column, dtype=np.int64) for column in columns)
-    return lines, labels, groups if group is not None else None

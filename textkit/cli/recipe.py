@@ -9,37 +9,44 @@ from typing import Annotated
 
 import typer
 
+from textkit.cli.command import new_group, verb
+from textkit.cli.options import AsJsonLine, Overrides, complete_recipe
 from textkit.cli.output import to_json, write_line
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+app = new_group("Check and show recipes.")
 
 
-@app.callback()
-def _recipe() -> None:
-    """Check and show recipes."""
-
-
-@app.command()
+@verb(app)
 def schema() -> None:
-    """Write the JSON schema of recipes: keys, types, bounds, what each is for."""
+    """Write the JSON schema of recipes: keys, types, bounds, what each is for.
+
+    Examples:
+        textkit recipe schema > recipe.schema.json
+    """
     from textkit.recipe import recipe_schema
 
     write_line(recipe_schema().rstrip("\n"))
 
 
-@app.command()
+@verb(app)
 def show(
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="[RECIPE]", help="Recipe file; without it the defaults."),
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="Recipe file; without it the defaults.",
+            autocompletion=complete_recipe,
+        ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as encoder.dim=128."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one line of JSON.")] = False,
+    overrides: Overrides = None,
+    as_json: AsJsonLine = False,
 ) -> None:
-    """Check a recipe and write it whole, with every default that a training would use."""
+    """Check a recipe and write it whole, with every default that a training would use.
+
+    Examples:
+        textkit recipe show
+        textkit recipe show recipe.toml -s encoder.name=lstm --json
+    """
     from textkit.recipe import complete_recipe, read_recipe
 
     whole = complete_recipe(read_recipe(recipe, overrides or []))
