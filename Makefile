@@ -20,7 +20,7 @@ lint: $(READY_DEV)
 
 # The site in build/docs/site, links checked; it needs no network, neither to build nor to read.
 docs: $(READY_DOCS)
-	$(BIN)/python scripts/docs/build.py
+	$(BIN)/python scripts/docs/build_site.py
 
 # The wheel, core only, in a fresh environment outside the checkout: what works there, and what names its missing extra.
 check-wheel:

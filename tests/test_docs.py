@@ -1,32 +1,98 @@
-"""The pages do what they say: every python block of README.md and docs/*.md runs, page by page,
-in a scratch folder.
+"""The pages do what they say: every python block runs, page by page, in a scratch folder.
+
+On the pages of `docs/coming-from/` every shell block runs too, in the order of the page, what it
+shows is what the command prints, and what their tables promise stands in a block that ran.
 """
 
 from __future__ import annotations
 
+import doctest
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMING_FROM = sorted((ROOT / "docs" / "coming-from").glob("*.md"))
+OTHERS = [page for page in PAGES if page not in COMING_FROM]
+
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
-def python_blocks(page: Path) -> list[str]:
-    return re.findall(
-        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
-    )
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def run_python(block: str, *, title: str, names: dict[str, object]) -> None:
+    exec(compile(block, title, "exec"), names)
+
+
+def run_console(block: str) -> None:
+    """Run the lines after `$ ` by the shell; compare what stands below with what it prints.
+
+    `...` stands for any text, and standard error is not looked at.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, wanted = re.sub(r"\\\n\s*", "", part).partition("\n")
+        done = subprocess.run(
+            ["sh", "-c", command], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        if wanted.strip():
+            assert doctest.OutputChecker().check_output(wanted, done.stdout, flags), (
+                f"{command}\n{done.stdout}"
+            )
+
+
+@pytest.mark.parametrize("page", OTHERS, ids=name)
 def test_every_python_block_runs(page: Path) -> None:
     names: dict[str, object] = {"__name__": page.stem}
-    for number, block in enumerate(python_blocks(page), start=1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+    for number, (language, block) in enumerate(
+        BLOCK.findall(page.read_text(encoding="utf-8")), start=1
+    ):
+        if language == "python":
+            run_python(block, title=f"{page.name}, block {number}", names=names)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", COMING_FROM, ids=name)
+def test_every_block_of_coming_from_runs(page: Path) -> None:
+    names: dict[str, object] = {"__name__": page.stem}
+    for number, (language, block) in enumerate(
+        BLOCK.findall(page.read_text(encoding="utf-8")), start=1
+    ):
+        if language == "python":
+            run_python(block, title=f"{page.name}, block {number}", names=names)
+        else:
+            run_console(block)
+
+
+def promises(text: str) -> Iterator[str]:
+    """Give the code of the last column of the tables that lead here: what textkit is told to do."""
+    for table in re.findall(
+        r"^\|[^\n]*\| textkit \|\n\|[-| ]+\|\n((?:\|.*\n)+)", text, flags=re.MULTILINE
+    ):
+        for row in table.splitlines():
+            yield from re.findall(r"`([^`]+)`", re.split(r"(?<!\\)\|", row)[-2].replace("\\|", "|"))
+
+
+@pytest.mark.parametrize("page", COMING_FROM, ids=name)
+def test_what_coming_from_promises_stands_in_a_block(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    blocks = re.sub(r"\\\n\s*", "", "\n".join(block for _, block in BLOCK.findall(text)))
+    promised = list(promises(text))
+    assert promised
+    assert [code for code in promised if code not in blocks] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_local_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"

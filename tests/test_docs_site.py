@@ -1,4 +1,4 @@
-"""What builds the site: its link check finds what is broken, and the pages that it makes leave nothing out."""
+"""What builds the site: its link check finds what is broken, its pages leave nothing out."""
 
 from __future__ import annotations
 
@@ -35,8 +35,14 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         ("<img src='three.png'>", "one.html: three.png: no such file"),
         ("<a href='two.html#nowhere'>", "one.html: two.html#nowhere: no such anchor"),
         ("<a href='#nowhere'>", "one.html: #nowhere: no such anchor"),
-        ("<script src='https://example.org/a.js'>", "one.html: fetches https://example.org/a.js from the network"),
-        ("<link href='//example.org/a.css'>", "one.html: fetches //example.org/a.css from the network"),
+        (
+            "<script src='https://example.org/a.js'>",
+            "one.html: fetches https://example.org/a.js from the network",
+        ),
+        (
+            "<link href='//example.org/a.css'>",
+            "one.html: fetches //example.org/a.css from the network",
+        ),
     ],
 )
 def test_link_check_finds_what_is_broken(
@@ -51,7 +57,9 @@ def test_link_check_finds_what_is_broken(
 
 
 def test_link_check_reads_style_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.css").write_text("@font-face { src: url('https://example.org/a.woff2') }", encoding="utf-8")
+    (tmp_path / "a.css").write_text(
+        "@font-face { src: url('https://example.org/a.woff2') }", encoding="utf-8"
+    )
     problems, _ = load("links", monkeypatch).check_site(tmp_path)
     assert problems == ["a.css: fetches https://example.org/a.woff2 from the network"]
 
@@ -71,7 +79,11 @@ def test_every_option_that_help_shows_has_its_line(monkeypatch: pytest.MonkeyPat
         options = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", shown, flags=re.MULTILINE))
         _, text = pages[f"reference/cli/{verb}.md"]
         assert len(options) > 10
-        everywhere = {"--help", "--install-completion", "--show-completion"}  # the index shows these
+        everywhere = {
+            "--help",
+            "--install-completion",
+            "--show-completion",
+        }  # the index shows these
         assert {option for option in options if option not in text} <= everywhere
 
 
@@ -88,7 +100,23 @@ def test_every_public_name_has_its_page(monkeypatch: pytest.MonkeyPatch) -> None
     from textkit import errors, tokenizers
 
     text = "".join(text for _, text in load("api_pages", monkeypatch).api_pages().values())
-    assert [name for name in textkit.__all__ if f" textkit.{name}\n" not in text] == ["TextkitError", "__version__"]
+    assert [name for name in textkit.__all__ if f" textkit.{name}\n" not in text] == [
+        "TextkitError",
+        "__version__",
+    ]
     assert [name for name in tokenizers.__all__ if f"textkit.tokenizers.{name}" not in text] == []
-    known = [name for name, thing in vars(errors).items() if isinstance(thing, type) and "Error" in name]
+    known = [
+        name for name, thing in vars(errors).items() if isinstance(thing, type) and "Error" in name
+    ]
     assert [name for name in known if f"::: textkit.errors.{name}\n" not in text] == []
+
+
+def test_every_page_is_in_the_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = load("build_site", monkeypatch).contents
+    sections = [name for section in contents(ROOT / "docs") for name in section]
+    assert sections[:2] == ["Start", "How to"]
+    (tmp_path / "README.md").write_text("## Start\n| [One](one.md) | first |\n", encoding="utf-8")
+    for name in ("one.md", "two.md"):
+        (tmp_path / name).write_text("# Page\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"has no line for two.md"):
+        contents(tmp_path)

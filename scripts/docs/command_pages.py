@@ -1,7 +1,7 @@
 """The pages of the command line: one for each verb, read from the commands themselves.
 
-In: typer's tree of commands. Out: for each command its usage, what its help says, its arguments and options in the
-groups that `--help` shows.
+In: typer's tree of commands. Out: for each command its usage, what its help says, its arguments and
+options in the groups that `--help` shows, and its examples.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from textkit.cli import app
+from textkit.cli.command import EXAMPLES, GROUPS, OF_THE_ROOT, examples, group_of
 
 _EXIT_CODES = (
     (0, "done"),
@@ -25,8 +26,6 @@ _EXIT_CODES = (
     (141, "the reader of the output went away, as in `textkit tokenize corpus/ | head`"),
     (143, "stopped by SIGTERM, as 130"),
 )
-# Of the whole program; the index shows them once.
-_EVERYWHERE = ("--help", "--install-completion", "--show-completion")
 
 
 def command_pages() -> dict[str, tuple[str, str]]:
@@ -36,7 +35,8 @@ def command_pages() -> dict[str, tuple[str, str]]:
     verbs = [(name, root.get_command(context, name)) for name in root.list_commands(context)]
     pages = {"reference/cli/README.md": ("The shell", _index(root, context, verbs))}
     for name, command in verbs:
-        pages[f"reference/cli/{name}.md"] = (f"textkit {name}", "\n".join(_describe(command, name, context, "#")))
+        text = "\n".join(_describe(command, name, context, "#"))
+        pages[f"reference/cli/{name}.md"] = (f"textkit {name}", text)
     return pages
 
 
@@ -46,14 +46,18 @@ def _index(root: Any, context: Any, verbs: list[tuple[str, Any]]) -> str:
         [
             "# The shell",
             "",
-            *_prose(root.help),
-            "Data goes to standard output, everything else to standard error; `-` is standard input or output.",
+            *_prose(root),
+            "Data goes to standard output, everything else to standard error; `-` is standard",
+            "input or output.",
             "",
             "| verb | what it does |",
             "|---|---|",
-            *(f"| [`{name}`]({name}.md) | {_first_line(command)} |" for name, command in verbs),
+            *(f"| [`{name}`]({name}.md) | {_summary(command)} |" for name, command in verbs),
             "",
-            *_tables(root, context, hide=(), heading="##"),
+            *_examples(root),
+            "## Options",
+            "",
+            *_tables(root, context, hide=()),
             "## Exit codes",
             "",
             "| code | meaning |",
@@ -68,59 +72,51 @@ def _describe(command: Any, name: str, parent: Any, heading: str) -> list[str]:
     """Describe a command and, one level deeper, the commands below it."""
     context = command.context_class(command, info_name=name, parent=parent)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    lines = [f"{heading} {context.command_path}", "", "```text", usage, "```", "", *_prose(command.help)]
+    lines = [f"{heading} {context.command_path}", "", "```text", usage, "```", "", *_prose(command)]
     below = [(sub, command.get_command(context, sub)) for sub in getattr(command, "commands", {})]
     if below:
         lines += ["| command | what it does |", "|---|---|"]
         for sub, inner in below:
             anchor = f"{context.command_path}-{sub}".replace(" ", "-")
-            lines.append(f"| [`{sub}`](#{anchor}) | {_first_line(inner)} |")
+            lines.append(f"| [`{sub}`](#{anchor}) | {_summary(inner)} |")
         lines.append("")
-    lines += _tables(command, context, hide=_EVERYWHERE, heading="**")
-    lines += _prose(command.epilog)
+    lines += _tables(command, context, hide=("help", *OF_THE_ROOT))
+    lines += _examples(command)
     for sub, inner in below:
         lines += _describe(inner, sub, context, heading + "#")
     return lines
 
 
-def _tables(command: Any, context: Any, *, hide: tuple[str, ...], heading: str) -> list[str]:
-    """Write a table for each group of parameters, in the order of `--help`."""
-    groups: dict[str, list[str]] = {}
-    for parameter in command.get_params(context):
+def _tables(command: Any, context: Any, *, hide: tuple[str, ...]) -> list[str]:
+    """Write a table for each group of arguments and options, in the order of `--help`."""
+    groups: dict[str, list[str]] = {name: [] for name in GROUPS}
+    for parameter in sorted(command.get_params(context), key=lambda p: p.param_type_name):
         record = parameter.get_help_record(context)
-        if record is None or record[0] in hide:
-            continue
-        default_group = "Arguments" if parameter.param_type_name == "argument" else "Options"
-        group = getattr(parameter, "rich_help_panel", None) or default_group
-        names, meaning = (" ".join(text.split()) for text in record)
-        groups.setdefault(group, []).append(f"| {_code(names)} | {_escape(meaning)} |")
+        if record is not None and parameter.name not in hide:
+            names, meaning = (_escape(" ".join(text.split())) for text in record)
+            # Not between backticks: a bar would end the cell of the table.
+            row = f"| <code>{names}</code> | {meaning} |"
+            groups.setdefault(group_of(parameter), []).append(row)
     lines = []
     for group, rows in groups.items():
-        title = f"{heading} {group}" if heading.startswith("#") else f"**{group}**"
-        column = "argument" if group == "Arguments" else "option"
-        lines += [title, "", f"| {column} | meaning |", "|---|---|", *rows, ""]
+        if rows:
+            lines += [f"**{group}**", "", "| name | meaning |", "|---|---|", *rows, ""]
     return lines
 
 
-def _prose(text: str | None) -> list[str]:
-    """Turn a help text into Markdown: paragraphs, and command lines as code."""
-    lines: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", (text or "").replace("\b", "").strip()):
-        rows = [row.strip() for row in paragraph.splitlines() if row.strip()]
-        if rows and all(re.match(r"\$? ?textkit ", row) for row in rows):
-            lines += ["```console", *(row if row.startswith("$") else f"$ {row}" for row in rows), "```", ""]
-        elif rows:
-            lines += [_escape(" ".join(rows)), ""]
-    return lines
+def _prose(command: Any) -> list[str]:
+    """Write the paragraphs of a help text, without its examples."""
+    text = (command.help or "").partition(EXAMPLES)[0].strip()
+    return [line for part in re.split(r"\n\s*\n", text) for line in (_escape(part), "")]
 
 
-def _first_line(command: Any) -> str:
-    return _escape((command.help or "").split("\n\n")[0].replace("\n", " "))
+def _summary(command: Any) -> str:
+    return " ".join(_prose(command)[0].split())
 
 
-def _code(names: str) -> str:
-    # Not between backticks: a bar would end the cell of the table.
-    return f"<code>{_escape(names)}</code>"
+def _examples(command: Any) -> list[str]:
+    lines = [f"$ {line}" for line in examples(command)]
+    return ["**Examples**", "", "```console", *lines, "```", ""] if lines else []
 
 
 def _escape(text: str) -> str:

@@ -1,7 +1,7 @@
-"""A griffe extension: docstrings in this project's style become sections that mkdocstrings draws as tables.
+"""A griffe extension: docstrings in this project's style get sections that mkdocstrings draws.
 
-`name: meaning` sentences become the table of parameters or attributes, doctests become highlighted examples; whatever
-else a docstring says stays text. Nothing is imported: griffe reads the sources.
+`name: meaning` sentences become the table of parameters or attributes, doctests become highlighted
+examples; whatever else a docstring says stays text. Nothing is imported: griffe reads the sources.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FreeStyle(griffe.Extension):
 
 
 def _names(obj: griffe.Object) -> tuple[dict[str, str], set[str]]:
-    """Give the parameters (name -> as it is written) and the attributes that a docstring may speak of."""
+    """Give what a docstring may speak of: parameters (name -> as it is written) and attributes."""
     if isinstance(obj, griffe.Class):
         attributes = {name for name, member in obj.members.items() if member.is_attribute}
         init = obj.members.get("__init__")
@@ -32,5 +32,7 @@ def _names(obj: griffe.Object) -> tuple[dict[str, str], set[str]]:
     else:
         return {}, set()
     stars = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}
-    written = {parameter.name: stars.get(parameter.kind, "") + parameter.name for parameter in parameters}
+    written = {
+        parameter.name: stars.get(parameter.kind, "") + parameter.name for parameter in parameters
+    }
     return written, attributes - set(written)

@@ -1,4 +1,4 @@
-"""Check a built site: every link leads to a page and an anchor that are there, and no asset comes from the network.
+"""Check a built site: links lead to pages and anchors that are there, no asset to the network.
 
     python scripts/docs/links.py build/docs/site
 
@@ -51,17 +51,24 @@ def check_site(site: Path) -> tuple[list[str], int]:
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     problems, n_links = [], 0
     for path, page in pages.items():
-        # The page for addresses that are none is served from any depth: its links start at the root.
+        # The page for addresses that are none is served from any depth: its links start at the
+        # root.
         base = site if path.name == "404.html" else path.parent
         name = path.relative_to(site)
-        problems += [f"{name}: fetches {target} from the network" for target in page.fetched if _is_foreign(target)]
+        problems += [
+            f"{name}: fetches {target} from the network"
+            for target in page.fetched
+            if _is_foreign(target)
+        ]
         for target in [*page.links, *page.fetched]:
             if not _is_foreign(target):
                 n_links += 1
                 problem = _follow(target, path, base, site, pages)
                 problems += [f"{name}: {target}: {problem}"] if problem else []
     for path in sorted(site.rglob("*.css")):
-        for target in re.findall(r"url\(\s*['\"]?((?:https?:)?//[^)'\"]+)", path.read_text(encoding="utf-8")):
+        for target in re.findall(
+            r"url\(\s*['\"]?((?:https?:)?//[^)'\"]+)", path.read_text(encoding="utf-8")
+        ):
             problems.append(f"{path.relative_to(site)}: fetches {target} from the network")
     return problems, n_links
 
@@ -75,7 +82,11 @@ def _follow(target: str, path: Path, base: Path, site: Path, pages: dict[Path, P
     """Say what is wrong with a link of the page at `path`, or None."""
     parts = urlsplit(target)
     place = unquote(parts.path)
-    found = (site / place.lstrip("/") if place.startswith("/") else base / place).resolve() if place else path
+    found = (
+        (site / place.lstrip("/") if place.startswith("/") else base / place).resolve()
+        if place
+        else path
+    )
     if found.is_dir():
         found /= "index.html"
     if not found.is_file():
@@ -92,7 +103,7 @@ def main() -> None:
         print(problem, file=sys.stderr)
     if problems:
         sys.exit(f"{len(problems)} broken of {n_links:,} links")
-    print(f"{n_links:,} links lead somewhere, and nothing is fetched from the network")
+    print(f"{n_links:,} links lead somewhere; nothing asks the network")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The page of recipes: every key with its type, default, bounds and meaning, from the JSON schema.
 
-The sections `tokenizer` and `encoder` also take the options of the kind that they name; those come from the signatures
-of the registered kinds.
+The sections `tokenizer` and `encoder` also take the options of the kind that they name; those come
+from the signatures of the registered kinds.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,32 +16,37 @@ from sentences import split_items
 
 from textkit import registry
 from textkit.errors import UsageError
-from textkit.recipe import complete_recipe, make_recipe
+from textkit.recipe import complete_recipe, make_recipe, recipe_schema
 
 Row = tuple[str, str, str, str]  # key, type, default, meaning
 
-_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
 # What JSON schema calls Python's types.
 _WORDS = {"int": "integer", "float": "number", "str": "string", "bool": "boolean", "tuple": "list"}
 
 
 def recipe_page() -> str:
     """Write the page."""
-    command = [sys.executable, "-m", "textkit", "recipe", "schema"]
-    schema = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+    schema = json.loads(recipe_schema())
     sections = {name: _section(schema, value) for name, value in schema["properties"].items()}
     lines = [
         "# Recipe keys",
         "",
-        "A recipe is a TOML file; each key below may also be given as `--set section.key=value` in the shell and as",
-        "`section__key=value` in Python. `textkit recipe show` writes a recipe whole, with every default.",
+        "A recipe is a TOML file; each key below may also be given as `--set section.key=value`",
+        "in the shell and as `section__key=value` in Python. `textkit recipe show` writes a",
+        "recipe whole, with every default.",
         "",
     ]
     plain = {name: value for name, value in schema["properties"].items() if sections[name] is None}
     lines += _table((name, _type(value), _default(value), "") for name, value in plain.items())
     for name, section in sections.items():
         if section is not None:
-            is_absent = "default" in schema["properties"][name] and schema["properties"][name]["default"] is None
+            is_absent = schema["properties"][name].get("default", {}) is None
             lines += _describe(name, section, is_absent=is_absent)
     return "\n".join(lines)
 
@@ -67,7 +70,9 @@ def _describe(name: str, section: dict[str, Any], *, is_absent: bool) -> list[st
         meanings |= items
     if is_absent:
         texts.append("A recipe has no such section unless it is written.")
-    rows = ((key, _type(value), _default(value), meanings.get(key, "")) for key, value in keys.items())
+    rows = (
+        (key, _type(value), _default(value), meanings.get(key, "")) for key, value in keys.items()
+    )
     lines = [f"## {name}", "", *(f"{_cell(text)}\n" for text in texts if text), *_table(rows)]
     if section.get("additionalProperties"):
         lines += _describe_kinds(name)
@@ -75,7 +80,7 @@ def _describe(name: str, section: dict[str, Any], *, is_absent: bool) -> list[st
 
 
 def _describe_kinds(section: str) -> list[str]:
-    """Write the keys that the registered kinds add to a section; kinds with the same keys share a table."""
+    """Write the keys that kinds add to a section; kinds with the same keys share a table."""
     kinds: dict[tuple[Row, ...], list[str]] = {}
     for kind in registry.names(section):
         if rows := tuple(_options(section, kind)):
@@ -87,7 +92,7 @@ def _describe_kinds(section: str) -> list[str]:
 
 
 def _options(section: str, kind: str) -> Iterable[Row]:
-    """Give the options of a registered kind: of a tokenizer its trainer's, of an encoder its constructor's."""
+    """Give a registered kind's options: of a tokenizer's trainer, of an encoder's constructor."""
     thing = registry.resolve(section, kind)
     function: Callable[..., Any] = thing.train if section == "tokenizer" else thing
     try:
@@ -98,16 +103,26 @@ def _options(section: str, kind: str) -> Iterable[Row]:
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "in_dim":
             default = preset.get(parameter.name, parameter.default)
             annotation = parameter.annotation
-            words = str(annotation if isinstance(annotation, str) else annotation.__name__).removesuffix(" | None")
+            words = str(
+                annotation if isinstance(annotation, str) else annotation.__name__
+            ).removesuffix(" | None")
             words = re.sub(r"\w+", lambda found: _WORDS.get(found.group(), found.group()), words)
-            yield parameter.name, words, "must be given" if default is parameter.empty else _toml(default), ""
+            yield (
+                parameter.name,
+                words,
+                "must be given" if default is parameter.empty else _toml(default),
+                "",
+            )
 
 
 def _table(rows: Iterable[Row]) -> list[str]:
     """Write a table of keys; its last column is left out where no key has a meaning."""
     rows = list(rows)
     width = 4 if any(meaning for *_, meaning in rows) else 3
-    body = [(f"`{key}`", _cell(words), default, _cell(meaning))[:width] for key, words, default, meaning in rows]
+    body = [
+        (f"`{key}`", _cell(words), default, _cell(meaning))[:width]
+        for key, words, default, meaning in rows
+    ]
     table = [("key", "type", "default", "meaning")[:width], ("---",) * width, *body]
     return [*(f"| {' | '.join(cells)} |" for cells in table), ""] if rows else []
 
@@ -115,7 +130,9 @@ def _table(rows: Iterable[Row]) -> list[str]:
 def _type(value: dict[str, Any]) -> str:
     """Say what values a key takes, with their bounds."""
     if "anyOf" in value:
-        return " or ".join(_type(choice) for choice in value["anyOf"] if choice.get("type") != "null")
+        return " or ".join(
+            _type(choice) for choice in value["anyOf"] if choice.get("type") != "null"
+        )
     if "enum" in value:
         return ", ".join(f"`{choice}`" for choice in value["enum"])
     if "const" in value:

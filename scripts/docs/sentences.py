@@ -1,7 +1,8 @@
 """Read the docstrings of this project: sentences of the form `name: meaning` among the others.
 
-In: a paragraph, and the names that may stand before a colon. Out: what stands before them, their meanings, and what
-stands behind; or a whole docstring in the sections of the `google` style, which mkdocstrings reads.
+In: a paragraph, and the names that may stand before a colon. Out: what stands before them, their
+meanings, and what stands behind; or a whole docstring in the sections of the `google` style, which
+mkdocstrings reads.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ _OF_ALL = ("Raises ", "Returns ", "Gives ", "Needs ", "The rest ")
 def split_items(paragraph: str, names: Collection[str]) -> tuple[str, dict[str, str], str]:
     """Split a paragraph into its lead, {name: meaning} and its tail; any of the three may be empty.
 
-    >>> split_items("Cut texts. size: tokens\\nat most. seed: of draws. Raises UsageError.", ["size", "seed"])
-    ('Cut texts.', {'size': 'tokens at most.', 'seed': 'of draws.'}, 'Raises UsageError.')
+    >>> split_items("Cut. size: tokens\\nat most. seed: of draws. Needs time.", ["size", "seed"])
+    ('Cut.', {'size': 'tokens at most.', 'seed': 'of draws.'}, 'Needs time.')
     >>> split_items("Read b: it is no name here.", ["b"])
     ('Read b: it is no name here.', {}, '')
     """
     text = " ".join(paragraph.split())
-    # A name stands at the beginning of a sentence, before a colon or, where it is called, before a bracket.
-    starts = [match for match in re.finditer(r"(?:^|(?<=\. ))(\w+)(?:: |(?=\())", text) if match.group(1) in names]
+    # A name stands at the beginning of a sentence, before a colon or, where it is called, before a
+    # bracket.
+    starts = [
+        match
+        for match in re.finditer(r"(?:^|(?<=\. ))(\w+)(?:: |(?=\())", text)
+        if match.group(1) in names
+    ]
     if not starts:
         return text, {}, ""
     items, tail = {}, []
@@ -53,7 +59,11 @@ def restyle(docstring: str, parameters: dict[str, str], attributes: set[str]) ->
             blocks.append(paragraph)
             continue
         lead, items, tail = split_items(paragraph, {*parameters, *attributes})
-        of_call = [f"{parameters[name]}: {meaning}" for name, meaning in items.items() if name in parameters]
+        of_call = [
+            f"{parameters[name]}: {meaning}"
+            for name, meaning in items.items()
+            if name in parameters
+        ]
         of_object = [f"{name}: {meaning}" for name, meaning in items.items() if name in attributes]
         blocks += [lead, _section("Args", of_call), _section("Attributes", of_object), tail]
     return "\n\n".join(block for block in blocks if block)

@@ -1,8 +1,10 @@
 """Build the documentation site: `make docs`.
 
-1. Copy README.md, docs/ and what they link to into build/docs/pages, at the paths that they have here: links hold.
+1. Copy README.md, docs/ and what they link to into build/docs/pages, at the paths that they have
+   here: their links hold.
 2. Write the reference beside them, from the docstrings, the commands and the recipe schema.
-3. Write the configuration, whose navigation is the tables of docs/README.md, and run zensical: any warning ends it.
+3. Write the configuration, whose navigation is the tables of docs/README.md, and run zensical: any
+   warning ends it.
 4. Check every link and anchor of build/docs/site, and that it fetches nothing from the network.
 """
 
@@ -26,11 +28,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "docs"
 # Beside docs/: what its pages link to.
-PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "pipelines/README.md", "pipelines/recipe.schema.json")
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "pipelines/README.md",
+)
 
 
 def main() -> None:
-    """Build the site and check it; a line on standard error and exit code 1 where something is wrong."""
+    """Build the site and check it; what is wrong is said, with exit code 1."""
     shutil.rmtree(BUILD, ignore_errors=True)
     pages = BUILD / "pages"
     shutil.copytree(ROOT / "docs", pages / "docs")
@@ -44,14 +51,20 @@ def main() -> None:
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     done = subprocess.run(command, cwd=BUILD, env=environment, capture_output=True, text=True)  # noqa: S603
-    # It colours every letter, and its traceback says no more; what mkdocstrings warns of does not end it.
-    said = re.sub(r"\x1b\[[\d;]*m", "", done.stderr).partition("Traceback")[0].replace("No issues found", "").strip()
+    # It colours every letter, and its traceback says no more; what mkdocstrings warns of does not
+    # end it.
+    said = (
+        re.sub(r"\x1b\[[\d;]*m", "", done.stderr)
+        .partition("Traceback")[0]
+        .replace("No issues found", "")
+        .strip()
+    )
     if done.returncode or said:
         sys.exit(said or done.stdout)
     problems, n_links = check_site(BUILD / "site")
     if problems:
         sys.exit("\n".join([*problems, f"{len(problems)} broken of {n_links:,} links"]))
-    print(f"build/docs/site: {n_links:,} links lead somewhere, and nothing is fetched from the network")
+    print(f"build/docs/site: {n_links:,} links lead somewhere; nothing asks the network")
 
 
 def write_reference(pages: Path) -> dict[str, list[object]]:
@@ -66,9 +79,10 @@ def write_reference(pages: Path) -> dict[str, list[object]]:
 
 
 def contents(folder: Path) -> list[dict[str, list[dict[str, str]]]]:
-    """Read the navigation from README.md of the pages: a heading is a section, a first cell that is a link a page.
+    """Read the navigation from README.md of the pages.
 
-    A page that no table holds ends the build.
+    A heading is a section, and a first cell that is a link is a page. A page that no table holds
+    ends the build.
     """
     sections: list[dict[str, list[dict[str, str]]]] = []
     listed = {folder / "README.md"}
