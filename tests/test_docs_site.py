@@ -7,6 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -120,3 +121,12 @@ def test_every_page_is_in_the_contents(tmp_path: Path, monkeypatch: pytest.Monke
         (tmp_path / name).write_text("# Page\n", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"has no line for two.md"):
         contents(tmp_path)
+
+
+def test_picture_of_the_house_has_the_rooms_of_the_import_contract() -> None:
+    picture = (ROOT / "docs" / "images" / "house.svg").read_text(encoding="utf-8")
+    drawn = re.findall(r'font-weight="600"[^>]*fill="#1c2230">([^<]+)<', picture)
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    (layers,) = [c["layers"] for c in linter["importlinter"]["contracts"] if c["type"] == "layers"]
+    names = [layer.replace("textkit.", "").replace(" | ", " · ") for layer in layers]
+    assert drawn == names
