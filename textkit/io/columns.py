@@ -30,7 +30,7 @@ class NpyColumn:
         self._header()
         self._start = file.tell()
 
-    def write(self, values: NDArray[Any]) -> None:
+    def write(self, values: NDArray[np.generic]) -> None:
         self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
         self.n, self.shape = self.n + len(values), values.shape[1:]
 
@@ -76,5 +76,7 @@ def map_column(path: Path, *, writable: bool = False) -> NDArray[Any]:
     >>> map_column(Path("b.npy"))[1:].tolist()
     [1, 2]
     """
-    array: NDArray[Any] = np.load(path, mmap_mode="c" if writable else "r", allow_pickle=False)
+    array: NDArray[np.generic] = np.load(
+        path, mmap_mode="c" if writable else "r", allow_pickle=False
+    )
     return array.view(np.ndarray)

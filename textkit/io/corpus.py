@@ -4,6 +4,8 @@ constant memory.
 In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each
 began on. Whatever cannot be read is a DataError that says file:line and what to do; blank lines and
 replaced characters are counted.
+
+Longer than other modules: it is one reader, whose formats share their columns, rejects and counts.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Literal, NamedTuple, TypedDict, Unpack
 
 from textkit.errors import DataError, StorageError, UsageError, unknown_name
 from textkit.io.inputs import FORMATS, READ_ERRORS, guess_format, open_bytes
@@ -66,7 +68,19 @@ class Row(NamedTuple):
     listed: bool = False
 
 
-def read_rows(path: str | Path, **options: Any) -> Iterator[Row]:
+class ReadOptions(TypedDict, total=False):
+    """The options of a RowReader, for those who hand them on."""
+
+    format: str | None
+    text_column: str | None
+    label_column: str | None
+    labelled: bool
+    delimiter: str | None
+    keep: Sequence[str]
+    on_bad: Literal["stop", "skip"]
+
+
+def read_rows(path: str | Path, **options: Unpack[ReadOptions]) -> Iterator[Row]:
     """Stream the rows of one file; the options are RowReader's.
 
     >>> Path("two.txt").write_text("first\\nsecond\\n", encoding="utf-8")
@@ -228,7 +242,7 @@ class RowReader:
                 held.append(line)
                 yield line
 
-        quoting: Any = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
         reader = csv.reader(hold(), delimiter=delimiter, strict=True, quoting=quoting)
         first = self._line
         while True:
@@ -329,7 +343,7 @@ class RowReader:
         spelt = None if cell is None else self._replace_surrogates(str(cell))
         return Row(text, spelt, self._line, kept, listed=isinstance(label, list))
 
-    def _kept_value(self, value: dict[str, Any], name: str) -> str | None:
+    def _kept_value(self, value: dict[str, object], name: str) -> str | None:
         if name not in value:
             raise self.error(f"no key '{name}'; found {', '.join(value) or 'none'}")
         found = value[name]
@@ -372,7 +386,7 @@ class RowReader:
                 f"not a readable {self.format} file: {reason}", where=self.name
             ) from err
 
-    def _columnar_row(self, values: list[Any]) -> Iterator[Row]:
+    def _columnar_row(self, values: list[object]) -> Iterator[Row]:
         text = values.pop(0)
         label = values.pop(0) if self.labelled else None
         if not isinstance(text, str) or (self.labelled and label is None):
@@ -385,7 +399,7 @@ class RowReader:
         spelt = None if label is None else str(_join_labels(label))
         yield Row(text, spelt, self._line, kept, listed=isinstance(label, list))
 
-    def _choose_keys(self, value: dict[str, Any]) -> None:
+    def _choose_keys(self, value: dict[str, object]) -> None:
         keys = list(value)
         self.text_column = self.text_column or _known_name(keys, TEXT_NAMES)
         if self.labelled:
@@ -399,7 +413,7 @@ class RowReader:
                     f"no {role} key found in {', '.join(keys)}; name it with --{role}-column"
                 )
 
-    def _wrong_value(self, value: dict[str, Any], key: str) -> str:
+    def _wrong_value(self, value: dict[str, object], key: str) -> str:
         if key not in value:
             return f"no key '{key}'; found {', '.join(value) or 'none'}"
         return f"'{key}' is {json.dumps(value[key])[:40]}, expected a string"
@@ -432,7 +446,7 @@ class RowReader:
         return notes
 
 
-def _join_labels(label: Any) -> Any:
+def _join_labels(label: object) -> object:
     return LABEL_SEPARATOR.join(map(str, label)) if isinstance(label, list) else label
 
 

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,7 +71,7 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Write JSON atomically: UTF-8, two-space indent, keys in the order given, a newline at the
     end.
     """
@@ -208,7 +208,7 @@ def write_manifest(
     kind: str,
     format: int,
     name: str = MANIFEST,
-    facts: dict[str, Any] | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> None:
     """Seal a folder: list every file in it with its size and SHA-256, and further facts about
     the whole.
@@ -263,7 +263,7 @@ def check_manifest(
     return dict(manifest)
 
 
-def _check_header(manifest: Any, path: Path, *, kind: str, format: int) -> None:
+def _check_header(manifest: object, path: Path, *, kind: str, format: int) -> None:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise ArtifactError("not a textkit manifest: no table of files", where=str(path))
     if manifest.get("kind") != kind:

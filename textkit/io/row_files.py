@@ -170,7 +170,7 @@ class _Kept:
         self._file = file
         self.closed = False
 
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes) -> int:
         return self._file.write(data)
 
     def flush(self) -> None:
