@@ -68,12 +68,18 @@ def main() -> None:
 
 
 def write_reference(pages: Path) -> dict[str, list[object]]:
-    """Write the pages that are made, and give their part of the navigation."""
+    """Write the pages that are made, list them, and give their part of the navigation."""
     api, shell = api_pages(), command_pages()
     recipe = {"reference/recipe.md": ("Recipe keys", recipe_page())}
     for path, (_, text) in {**api, **shell, **recipe}.items():
         (pages / path).parent.mkdir(parents=True, exist_ok=True)
         (pages / path).write_text(text, encoding="utf-8")
+    with (pages / "docs" / "README.md").open("a", encoding="utf-8") as file:
+        file.write("\n## Reference\n\n| page | of |\n|---|---|\n")
+        for kind, part in (("Python", api), ("the shell", shell), ("recipes", recipe)):
+            file.writelines(
+                f"| [{title}](../{path}) | {kind} |\n" for path, (title, _) in part.items()
+            )
     parts = [[{title: path} for path, (title, _) in part.items()] for part in (api, shell, recipe)]
     return {"Reference": [{"Python": parts[0]}, {"Shell": parts[1]}, *parts[2]]}
 

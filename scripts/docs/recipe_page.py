@@ -107,6 +107,7 @@ def _options(section: str, kind: str) -> Iterable[Row]:
                 annotation if isinstance(annotation, str) else annotation.__name__
             ).removesuffix(" | None")
             words = re.sub(r"\w+", lambda found: _WORDS.get(found.group(), found.group()), words)
+            words = re.sub(r"(?:Sequence|list|tuple)\[(\w+)(?:, \.\.\.)?\]", r"list of \1", words)
             yield (
                 parameter.name,
                 words,
