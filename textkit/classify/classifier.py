@@ -23,7 +23,7 @@ from textkit.errors import DataError, UsageError
 from textkit.evaluation.task_scores import fit_thresholds
 from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.nn.devices import cpu_threads
-from textkit.nn.network import TextNetwork
+from textkit.nn.network import TextNetwork, check_parts
 from textkit.nn.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.tokenizers import PipelineTokenizer
@@ -117,6 +117,9 @@ class TextClassifier:
         DataError for labels that cannot be learnt from or rows that do not match.
         """
         recipe = complete_recipe(make_recipe(self.recipe, **self.options))
+        check_parts(recipe)
+        if init_from is not None and init_from.task_ != recipe.head.task:
+            raise UsageError(f"init_from was trained for {init_from.task_}, not {recipe.head.task}")
         texts = check_texts(texts)
         if len(texts) != len(labels):
             raise DataError(f"{len(texts):,} texts but {len(labels):,} labels")
@@ -180,6 +183,7 @@ class TextClassifier:
         from textkit.io.corpus import read_rows
 
         recipe = complete_recipe(make_recipe(self.recipe, **self.options))
+        check_parts(recipe)
         if recipe.augment.char_noise:
             raise UsageError(
                 "augment.char_noise needs the texts in memory; use fit, or set it to 0"
@@ -260,7 +264,11 @@ class TextClassifier:
             self.network_ = make_network(recipe, made, n_outputs=len(classes))
             self.network_.learn_scale(train.targets)
             if init_from is not None:
-                copy_weights(init_from, self)
+                self.network_.copy_weights(
+                    init_from.network_,
+                    labels=classes.tolist(),
+                    source_labels=init_from.classes_.tolist(),
+                )
             elif recipe.embedding.vectors is not None:
                 self.coverage_ = load_vectors(recipe, made, self.network_, train.tokens)
                 watch.note(f"vectors {recipe.embedding.vectors}: {self.coverage_}")
@@ -431,12 +439,9 @@ def load_vectors(recipe: Recipe, made: TextInput, network: TextNetwork, tokens: 
     from textkit.vectors.vectors import Vectors
 
     section = recipe.embedding
-    if section.name != "table" or recipe.encoder.name == "pretrained":
-        raise UsageError(
-            "embedding.vectors fill a table; remove them, or set embedding.name = 'table'"
-        )
+    assert network.table is not None
     counts = count_ids(tokens, n_ids=made.n_ids)[: max(made.tokenizer.vocabulary.values()) + 1]
-    return network.embedding.load_vectors(  # type: ignore[no-any-return]
+    return network.table.load_vectors(
         Vectors.open(str(section.vectors)),
         made.tokenizer,
         freeze=section.freeze,
@@ -476,30 +481,6 @@ def make_change(
         )
 
     return change
-
-
-def copy_weights(source: TextClassifier, target: TextClassifier) -> None:
-    """Start a network from another's weights.
-
-    Rows of the last layer move by the names of their labels.
-    """
-    weights = source.network_.state_dict()
-    own = target.network_.state_dict()
-    last = f".head.layers.{len(target.network_.members[0].head.layers) - 1}."
-    if target.task_ != source.task_:
-        raise UsageError(f"init_from was trained for {source.task_}, not {target.task_}")
-    where = {label: i for i, label in enumerate(source.classes_.tolist())}
-    for name, value in own.items():
-        if last in name and name in weights and weights[name].shape[1:] == value.shape[1:]:
-            for i, label in enumerate(target.classes_.tolist()):
-                if label in where:
-                    value[i] = weights[name][where[label]]
-        elif name in weights and weights[name].shape == value.shape:
-            value.copy_(weights[name])
-        else:
-            raise UsageError(
-                f"init_from does not fit the recipe: weight '{name}' is missing or of another shape"
-            )
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

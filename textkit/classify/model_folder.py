@@ -116,9 +116,8 @@ def _config(classifier: TextClassifier) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if classifier.task_ == "multi-label":
         extra["thresholds"] = classifier.thresholds_.tolist()
-    encoder = network.members[0].encoder
-    if hasattr(encoder, "saved_options"):  # a pretrained encoder is rebuilt without its own folder
-        extra["encoder_options"] = encoder.saved_options
+    if network.encoder_options is not None:  # a pretrained encoder is rebuilt without its folder
+        extra["encoder_options"] = network.encoder_options
     return {
         "model_type": "textkit",
         "architectures": ["TextkitForSequenceClassification"],

@@ -57,11 +57,6 @@ class TextInput:
             return TextInput(
                 tokenizer, recipe.tokenizer.max_length, template=template, n_fixed=n_fixed
             )
-        if recipe.encoder.name != "bag":
-            raise UsageError(
-                f"ngrams are for the encoder 'bag', not '{recipe.encoder.name}', which reads an"
-                f" order"
-            )
         if template is not None:
             raise UsageError("tokenizer.special and ngrams exclude each other; remove one")
         options = recipe.ngrams.model_dump(exclude={"min_frequency"})

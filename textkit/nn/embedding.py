@@ -53,7 +53,7 @@ class Embedding(nn.Module):
     def __init__(self, *, n_tokens: int, dim: int, dropout: float = 0.0, n_fixed: int = 0) -> None:
         super().__init__()
         self.out_dim = dim
-        self.n_trained = n_tokens - n_fixed
+        self.n_trained, self.n_fixed = n_tokens - n_fixed, n_fixed
         self.table = nn.Embedding(self.n_trained, dim)
         if n_fixed:
             self.register_buffer("fixed", torch.zeros(n_fixed, dim))
@@ -115,7 +115,7 @@ class Embedding(nn.Module):
         """
         if missing not in MISSING:
             raise UsageError(unknown_name("policy for missing words", missing, MISSING))
-        dim, n_tokens = self.out_dim, self.n_trained + len(getattr(self, "fixed", ()))
+        dim, n_tokens = self.out_dim, self.n_trained + self.n_fixed
         if vectors.dim != dim:
             raise UsageError(
                 f"vectors have {vectors.dim} columns but embedding.dim = {dim};"
@@ -131,7 +131,7 @@ class Embedding(nn.Module):
             weight[torch.from_numpy(ids[ids < self.n_trained])] = torch.from_numpy(
                 rows[ids < self.n_trained]
             ).to(weight)
-            if n_tokens > self.n_trained:
+            if self.n_fixed:
                 last = ids >= self.n_trained
                 self.fixed[torch.from_numpy(ids[last] - self.n_trained)] = torch.from_numpy(
                     rows[last]
@@ -144,7 +144,7 @@ class Embedding(nn.Module):
         """Look up input_ids (batch, time) int64 under mask (batch, time) bool: (batch, time,
         dim).
         """
-        if hasattr(self, "fixed"):
+        if self.n_fixed:
             trained = self.table(input_ids.clamp(max=self.n_trained - 1))
             fixed = self.fixed[(input_ids - self.n_trained).clamp(min=0)]
             states: Tensor = torch.where((input_ids < self.n_trained).unsqueeze(-1), trained, fixed)

@@ -167,6 +167,12 @@ class Mlp(nn.Module):
             in_dim = width
         self.layers = nn.Sequential(*layers, Dropout(dropout), nn.Linear(in_dim, out_dim))
 
+    @property
+    def output_names(self) -> tuple[str, str]:
+        """The names of the last layer's weight and bias, which have a row for each output."""
+        last = f"layers.{len(self.layers) - 1}"
+        return f"{last}.weight", f"{last}.bias"
+
     def forward(self, states: Tensor) -> Tensor:
         """states (..., in_dim) -> (..., out_dim)."""
         output: Tensor = self.layers(states)

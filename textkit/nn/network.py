@@ -4,6 +4,7 @@ recipe.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textkit.batch import TokenBatch
+from textkit.data.labels import Label
 from textkit.errors import UsageError
 from textkit.nn import encoders
+from textkit.nn.characters import CharCnnEmbedding
 from textkit.nn.collate import PaddedBatch, RaggedBatch, collate, collate_ragged
 from textkit.nn.embedding import Embedding
-from textkit.nn.encoders.bag import BagEncoder
+from textkit.nn.encoders import (
+    Encoder,
+    InputEmbedding,
+    LayeredEncoder,
+    OwnEmbedding,
+    RaggedPooling,
+    Rebuilt,
+)
 from textkit.nn.layers import Mlp
 from textkit.recipe import Recipe
 
@@ -32,19 +42,29 @@ class Mix:
     partners: Tensor
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Weights that are trained alike: at `share` of the recipe's rate, and with one decay."""
+
+    weights: list[nn.Parameter]
+    share: float
+    weight_decay: float
+
+
 class Member(nn.Module):
     """One encoder with its poolings and its head: states (batch, time, in_dim) -> outputs
     (batch, n_outputs).
+
+    pool_mean: the pooled states straight from the embedding table, where the encoder offers it and
+    their mean is all that the head sees.
     """
 
-    def __init__(self, recipe: Recipe, *, encoder: Any, n_outputs: int) -> None:
+    def __init__(self, recipe: Recipe, *, encoder: Encoder, n_outputs: int) -> None:
         super().__init__()
         self.encoder = encoder
-        poolings = [
-            encoders.create_pooling(name, dim=encoder.out_dim) for name in recipe.head.pooling
-        ]
-        self.poolings = nn.ModuleList(poolings)
         head = recipe.head
+        poolings = [encoders.create_pooling(name, dim=encoder.out_dim) for name in head.pooling]
+        self.poolings = nn.ModuleList(poolings)
         self.head = Mlp(
             in_dim=sum(pooling.out_dim for pooling in poolings),
             out_dim=n_outputs,
@@ -53,6 +73,9 @@ class Member(nn.Module):
             norm=head.norm,
             dropout=head.dropout,
         )
+        self.pool_mean: Callable[[Tensor, RaggedBatch], Tensor] | None = None
+        if isinstance(encoder, RaggedPooling) and head.pooling == ("mean",):
+            self.pool_mean = encoder.pool_mean
 
     def pool(self, states: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """Encode states (batch, time, in_dim) and pool them: (batch, the poolings' width)."""
@@ -87,34 +110,43 @@ class TextNetwork(nn.Module):
         encoder_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        check_parts(recipe)
+        name = recipe.encoder.name
         self.n_outputs, self.pad_id = n_outputs, pad_id
-        self.embedding = _make_embedding(
+        self.embedding: InputEmbedding = _make_embedding(
             recipe, n_tokens=n_tokens, n_fixed=n_fixed, vocabulary=vocabulary
         )
         options = recipe.encoder.options if encoder_options is None else encoder_options
+        brings_own = issubclass(encoders.kind_of(name), OwnEmbedding)
+        in_dim = None if brings_own else self.embedding.out_dim
         self.members: Any = nn.ModuleList()  # of Member
-        if recipe.encoder.name == "pretrained":  # it brings its own embedding
-            if recipe.encoder.members > 1:
-                raise UsageError(
-                    "encoder.members: a pretrained encoder has an embedding of its own; set it to 1"
-                )
-            encoder = encoders.create("pretrained", **options)
-            self.embedding = encoder.input_embedding()
-            self.members.append(Member(recipe, encoder=encoder, n_outputs=n_outputs))
-        while len(self.members) < recipe.encoder.members:
-            encoder = encoders.create(recipe.encoder.name, in_dim=self.embedding.out_dim, **options)
+        for _ in range(recipe.encoder.members):
+            encoder = encoders.create(name, in_dim=in_dim, **options)
+            if isinstance(encoder, OwnEmbedding):
+                self.embedding = encoder.input_embedding()
             self.members.append(Member(recipe, encoder=encoder, n_outputs=n_outputs))
         # A bag's average needs no padded rectangle; mixup does.
         self.is_ragged = (
-            isinstance(encoder, BagEncoder)
-            and tuple(recipe.head.pooling) == ("mean",)
-            and recipe.embedding.name == "table"
+            all(member.pool_mean is not None for member in self.members)
+            and self.table is not None
             and not recipe.augment.mixup
             and not n_fixed
         )
-        if recipe.head.task == "regression":
+        self.is_scaled = recipe.head.task == "regression"
+        if self.is_scaled:
             self.register_buffer("target_mean", torch.zeros(n_outputs))
             self.register_buffer("target_deviation", torch.ones(n_outputs))
+
+    @property
+    def table(self) -> Embedding | None:
+        """The embedding, where it is a table of the recipe's own, which vectors can fill."""
+        return self.embedding if isinstance(self.embedding, Embedding) else None
+
+    @property
+    def encoder_options(self) -> dict[str, Any] | None:
+        """What rebuilds the encoder in the place of the recipe's options; None for those."""
+        encoder = self.members[0].encoder
+        return encoder.saved_options if isinstance(encoder, Rebuilt) else None
 
     def make_batch(
         self, tokens: TokenBatch, *, targets: NDArray[Any] | None = None
@@ -145,9 +177,9 @@ class TextNetwork(nn.Module):
     def _pool(self, batch: PaddedBatch | RaggedBatch, mix: Mix | None) -> list[Tensor]:
         """Compute (batch, width) for each member, with its own dropout of the embedding."""
         if isinstance(batch, RaggedBatch):
-            table = self.embedding.table.weight
-            averages = [member.encoder.pool_mean(table, batch) for member in self.members]
-            return [self.embedding.dropout(average) for average in averages]
+            assert self.table is not None
+            averages = [member.pool_mean(self.table.table.weight, batch) for member in self.members]
+            return [self.table.dropout(average) for average in averages]
         mask, lengths = batch.attention_mask, batch.lengths
         if self.training:
             states = [self.embedding(batch.input_ids, mask) for _ in self.members]
@@ -162,15 +194,72 @@ class TextNetwork(nn.Module):
             for member, part in zip(self.members, states, strict=True)
         ]
 
+    def parameter_groups(
+        self, *, encoder_share: float = 1.0, layer_decay: float = 1.0, weight_decay: float = 0.0
+    ) -> list[ParameterGroup]:
+        """Group the weights that are trained; biases and norms do not decay.
+
+        encoder_share: share of the rate for all but the heads. layer_decay: the share of each layer
+        of the encoder beside that of the layer above it. The order is that of `parameters()`.
+        Raises UsageError for a layer_decay without layers.
+        """
+        heads = {weight for member in self.members for weight in member.head.parameters()}
+        depths: Mapping[nn.Parameter, int] = {}
+        if layer_decay < 1:
+            encoder = self.members[0].encoder
+            if not isinstance(encoder, LayeredEncoder):
+                raise UsageError(
+                    "training.layer_decay is for the encoder 'pretrained', whose layers know"
+                    " something already"
+                )
+            depths = encoder.depths()
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for weight in self.parameters():
+            if weight.requires_grad:
+                share = 1.0 if weight in heads else encoder_share
+                share *= layer_decay ** depths.get(weight, 0)
+                decay = weight_decay if weight.ndim > 1 else 0.0
+                groups.setdefault((share, decay), []).append(weight)
+        return [ParameterGroup(weights, *key) for key, weights in groups.items()]
+
+    def copy_weights(
+        self, source: TextNetwork, *, labels: Sequence[Label], source_labels: Sequence[Label]
+    ) -> None:
+        """Start from another network's weights; the outputs of labels that it lacks stay as drawn.
+
+        labels, source_labels: what each output of this network and of the other stands for. Raises
+        UsageError that names the first weight which is missing or of another shape.
+        """
+        weights = source.state_dict()
+        by_label = {
+            f"members.{i}.head.{name}"
+            for i, member in enumerate(self.members)
+            for name in member.head.output_names
+        }
+        places = {label: i for i, label in enumerate(source_labels)}
+        for name, value in self.state_dict().items():
+            found = weights.get(name)
+            if found is not None and name in by_label and found.shape[1:] == value.shape[1:]:
+                for i, label in enumerate(labels):
+                    if label in places:
+                        value[i] = found[places[label]]
+            elif found is not None and found.shape == value.shape:
+                value.copy_(found)
+            else:
+                raise UsageError(
+                    f"init_from does not fit the recipe: weight '{name}' is missing or of another"
+                    f" shape"
+                )
+
     def standardize(self, targets: Tensor) -> Tensor:
         """Bring a regression's targets to mean 0 and deviation 1; leave all others as they are."""
-        if not hasattr(self, "target_mean"):
+        if not self.is_scaled:
             return targets
         return (targets - self.target_mean) / self.target_deviation
 
     def restore(self, outputs: Tensor) -> Tensor:
         """Bring a regression's outputs back to the user's numbers; leave logits as they are."""
-        if not hasattr(self, "target_mean"):
+        if not self.is_scaled:
             return outputs
         return outputs * self.target_deviation.to(outputs) + self.target_mean.to(outputs)
 
@@ -178,21 +267,35 @@ class TextNetwork(nn.Module):
         """Take mean and deviation from the training targets of a regression, (n_rows,
         n_outputs).
         """
-        if hasattr(self, "target_mean"):
+        if self.is_scaled:
             values = torch.from_numpy(targets).double()
             self.target_mean.copy_(values.mean(dim=0))
             deviation = values.std(dim=0, unbiased=False)
             self.target_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
 
 
+def check_parts(recipe: Recipe) -> None:
+    """Refuse what the recipe asks of an encoder that does not offer it, before a text is read."""
+    kind, name = encoders.kind_of(recipe.encoder.name), recipe.encoder.name
+    if recipe.encoder.members > 1 and issubclass(kind, OwnEmbedding):
+        raise UsageError(
+            f"encoder.members: a {name} encoder has an embedding of its own; set it to 1"
+        )
+    if recipe.ngrams is not None and not issubclass(kind, RaggedPooling):
+        raise UsageError(f"ngrams are for the encoder 'bag', not '{name}', which reads an order")
+    has_table = recipe.embedding.name == "table" and not issubclass(kind, OwnEmbedding)
+    if recipe.embedding.vectors is not None and not has_table:
+        raise UsageError(
+            "embedding.vectors fill a table; remove them, or set embedding.name = 'table'"
+        )
+
+
 def _make_embedding(
     recipe: Recipe, *, n_tokens: int, n_fixed: int, vocabulary: dict[str, int] | None
-) -> Any:
+) -> Embedding | CharCnnEmbedding:
     section = recipe.embedding
     if section.name == "table":
         return Embedding(
             n_tokens=n_tokens, n_fixed=n_fixed, dim=section.dim, dropout=section.dropout
         )
-    from textkit.nn.characters import CharCnnEmbedding
-
     return CharCnnEmbedding(vocabulary=vocabulary or {}, dim=section.dim, dropout=section.dropout)

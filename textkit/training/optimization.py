@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
 
-from textkit.errors import UsageError
+from textkit.nn.network import TextNetwork
 from textkit.recipe import TrainingSection
 
 # reduce-on-plateau: after this many epochs without a better score the rate falls by this factor.
@@ -27,27 +25,20 @@ RISING_SHARE = 0.3
 LOWEST_SHARE = 1e-6
 
 
-def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.Optimizer:
-    """Make AdamW or SGD with momentum; biases and norms do not decay.
-
-    An encoder may have a rate of its own.
+def make_optimizer(network: TextNetwork, section: TrainingSection) -> torch.optim.Optimizer:
+    """Make AdamW or SGD with momentum; an encoder may have a rate of its own.
 
     Every group has `share`: its rate divided by the recipe's. Raises UsageError for a layer_decay
     without layers.
     """
-    depths = _depths(network) if section.layer_decay < 1 else {}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, weight in network.named_parameters():
-        if not weight.requires_grad:
-            continue
-        inner = section.encoder_lr is not None and not re.match(r"members\.\d+\.head\.", name)
-        share = section.encoder_lr / section.lr if inner and section.encoder_lr is not None else 1.0
-        share *= section.layer_decay ** depths.get(weight, 0)
-        decay = section.weight_decay if weight.ndim > 1 else 0.0
-        groups.setdefault((share, decay), []).append(weight)
+    groups = network.parameter_groups(
+        encoder_share=1.0 if section.encoder_lr is None else section.encoder_lr / section.lr,
+        layer_decay=section.layer_decay,
+        weight_decay=section.weight_decay,
+    )
     settings = [
-        {"params": weights, "weight_decay": decay, "share": share}
-        for (share, decay), weights in groups.items()
+        {"params": group.weights, "weight_decay": group.weight_decay, "share": group.share}
+        for group in groups
     ]
     if section.optimizer == "sgd":
         return _without_wrappers(torch.optim.SGD)(
@@ -56,17 +47,6 @@ def make_optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.
     # fused: one pass over each weight instead of ten, which is most of a step where a table is
     # large.
     return _without_wrappers(torch.optim.AdamW)(settings, lr=section.lr, fused=True)
-
-
-def _depths(network: nn.Module) -> Mapping[nn.Parameter, int]:
-    """Give how many layers stand above each weight of the network's encoder."""
-    encoder = network.get_submodule("members.0.encoder")
-    if not hasattr(encoder, "depths"):
-        raise UsageError(
-            "training.layer_decay is for the encoder 'pretrained', whose layers know something"
-            " already"
-        )
-    return encoder.depths()  # type: ignore[no-any-return, operator]
 
 
 def _without_wrappers(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
