@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -215,26 +216,30 @@ def make_recipe(base: Recipe | dict[str, Any] | None = None, **options: Any) -> 
     return check_recipe(values, where=None)
 
 
-def read_recipe(path: str | Path | None, overrides: list[str]) -> Recipe:
-    """Read a TOML recipe, then apply `section.key=value` overrides, in order.
+def read_recipe(source: str | Path | Recipe | None, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a TOML recipe, or take one, then apply `section.key=value` overrides, in order.
 
     >>> read_recipe(None, ["encoder.dim=32", "training.device=cpu"]).encoder.options
     {'dim': 32}
     """
     values: dict[str, Any] = {}
-    if path is not None:
+    where = None
+    if isinstance(source, Recipe):
+        values = source.model_dump(exclude_unset=True)
+    elif source is not None:
+        where = str(source)
         try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            values = tomllib.loads(Path(source).read_text(encoding="utf-8"))
         except OSError as err:
-            raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
+            raise StorageError(f"cannot open: {err.strerror}", where=where) from err
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-            raise UsageError(f"not valid TOML: {err}", where=str(path)) from err
+            raise UsageError(f"not valid TOML: {err}", where=where) from err
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
             raise UsageError(f"expected section.key=value, found '{override}'", where="--set")
         _merge(values, key.strip().split("."), _parse_value(text.strip()))
-    return check_recipe(values, where=None if path is None else str(path))
+    return check_recipe(values, where=where)
 
 
 def complete_recipe(recipe: Recipe) -> Recipe:

@@ -17,6 +17,7 @@ from textkit.data.targets import Task
 from textkit.errors import DataError, require
 from textkit.evaluation.task_scores import score
 
+BASELINE = "TF-IDF + LinearSVC"
 # What the baseline is scored by, in each task.
 BASELINE_SCORES: dict[Task, str] = {
     "single-label": "accuracy",

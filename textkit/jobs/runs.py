@@ -1,30 +1,102 @@
-"""The run folder of a training: what was asked, what is learnt so far, what came out.
+"""The run folder of a training: how to begin one, to go on with one, to finish one and to read it.
 
-And how to go on with it.
-
-`recipe.toml` repeats the run alone, `data.json` names the training file by its hash, `checkpoints/`
-holds what resuming needs until the run is over, `metrics.jsonl` has a line an epoch, `run.json`
-says what ran and how fast, `model/` is the result.
+- recipe.toml: repeats the run alone.
+- data.json: names the training file by its hash.
+- checkpoints/: what going on needs, until the run is over.
+- metrics.jsonl: a line an epoch; curves.png draws it.
+- run.json: what ran, how fast, and what came out.
+- model/: the result.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from textkit.data.targets import Task
 from textkit.errors import DataError, UsageError
+from textkit.evaluation.baseline import BASELINE_SCORES
+from textkit.evaluation.task_scores import chosen_metric
 from textkit.io import files
 from textkit.recipe import Recipe, flatten, read_recipe
+from textkit.version import __version__
+from textkit.watch import Epoch, History
 
-RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS = (
-    "recipe.toml",
-    "data.json",
-    "metrics.jsonl",
-    "run.json",
-    "model",
-    "checkpoints",
-)
+RECIPE, DATA, METRICS, REPORT = "recipe.toml", "data.json", "metrics.jsonl", "run.json"
+MODEL, CHECKPOINTS, CURVES = "model", "checkpoints", "curves.png"
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training left in its run folder.
+
+    run: the folder. n_truncated_rows: cut at the recipe's max_length. coverage: what the recipe's
+    vectors knew. baseline: its score on the validation rows, by the name `baseline_score`.
+    stopped: the watch ended it early, and it can go on. was_over: it had ended before this call.
+    """
+
+    run: Path
+    recipe: Recipe
+    history: History
+    n_rows: int
+    n_weights: int
+    n_truncated_rows: int
+    temperature: float
+    coverage: Mapping[str, object] | None = None
+    baseline: float | None = None
+    stopped: bool = False
+    was_over: bool = False
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        return self.run / MODEL
+
+    @property
+    def curves(self) -> Path:
+        """The picture of losses and scores; there is none where no epoch ended."""
+        return self.run / CURVES
+
+    @property
+    def task(self) -> Task:
+        """The task of the recipe."""
+        return self.recipe.head.task
+
+    @property
+    def baseline_score(self) -> str:
+        """Name what the baseline is scored by: accuracy, micro_f1 or mae."""
+        return BASELINE_SCORES[self.task]
+
+    def to_dict(self) -> dict[str, object]:
+        """Give what run.json holds."""
+        history = self.history
+        facts: dict[str, object] = {
+            "textkit_version": __version__,
+            "device": history.device,
+            "seconds": round(history.seconds, 3),
+            "tokens_per_second": round(history.tokens_per_second),
+            "n_rows": self.n_rows,
+            "n_weights": self.n_weights,
+            "n_truncated_rows": self.n_truncated_rows,
+            "temperature": self.temperature,
+            "ended": history.ended,
+            "notes": history.notes,
+            "best": None if history.best is None else history.best.to_dict(),
+        }
+        if self.coverage is not None:
+            facts["coverage"] = self.coverage
+        if self.baseline is not None:
+            facts[f"baseline_valid_{self.baseline_score}"] = self.baseline
+        return facts
+
+
+def is_main() -> bool:
+    """Tell whether this process speaks and writes: of those that torchrun started, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def check_new(run: Path) -> None:
@@ -40,14 +112,14 @@ def check_new(run: Path) -> None:
         )
 
 
-def open_again(run: Path, data: Path, chosen: Recipe | None) -> tuple[Recipe, bool]:
-    """Give the recipe of a run to go on with, and whether it is over.
+def open_again(run: Path, data: Path, chosen: Recipe | None) -> Recipe:
+    """Give the recipe of a run to go on with.
 
     Refuse another file or another recipe by name.
     """
     if not (run / RECIPE).is_file():
         raise UsageError(f"{run} holds no run to go on with; leave --resume out to start one")
-    recipe = read_recipe(run / RECIPE, [])
+    recipe = read_recipe(run / RECIPE)
     if chosen is not None and chosen != recipe:
         differences = _differences(recipe.model_dump(mode="json"), chosen.model_dump(mode="json"))
         raise UsageError(
@@ -61,8 +133,12 @@ def open_again(run: Path, data: Path, chosen: Recipe | None) -> tuple[Recipe, bo
             f" another -o",
             where=str(data),
         )
-    over = (run / MODEL / "manifest.json").is_file() and not (run / CHECKPOINTS).exists()
-    return recipe, over
+    return recipe
+
+
+def is_over(run: Path) -> bool:
+    """Tell whether a run has its model and nothing to go on from."""
+    return (run / MODEL / "manifest.json").is_file() and not (run / CHECKPOINTS).exists()
 
 
 def begin(run: Path, data: Path, recipe: Recipe) -> None:
@@ -72,13 +148,48 @@ def begin(run: Path, data: Path, recipe: Recipe) -> None:
     files.write_text(run / METRICS, "")
 
 
-def write_metrics(run: Path, lines: list[dict[str, Any]]) -> None:
+def write_metrics(run: Path, epochs: Sequence[Epoch]) -> None:
     """Write metrics.jsonl whole, so that it never holds half a line."""
-    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-    files.write_text(run / METRICS, text)
+    lines = (json.dumps(epoch.to_dict(), allow_nan=False) + "\n" for epoch in epochs)
+    files.write_text(run / METRICS, "".join(lines))
 
 
-def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def finish(report: TrainReport) -> None:
+    """Write what came out; a run that cannot go on needs its checkpoints no more."""
+    files.write_json(report.run / REPORT, report.to_dict())
+    if not report.stopped:
+        shutil.rmtree(report.run / CHECKPOINTS, ignore_errors=True)
+
+
+def read_report(run: Path) -> TrainReport:
+    """Read what a run that is over left in its folder."""
+    recipe, facts = read_recipe(run / RECIPE), files.read_json(run / REPORT)
+    lines = (run / METRICS).read_text(encoding="utf-8").splitlines()
+    history = History(
+        epochs=[Epoch.from_dict(json.loads(line)) for line in lines],
+        best=None if facts["best"] is None else Epoch.from_dict(facts["best"]),
+        ended=facts["ended"],
+        metric=chosen_metric(recipe.head.task, recipe.training.metric),
+        seconds=facts["seconds"],
+        tokens_per_second=facts["tokens_per_second"],
+        device=facts["device"],
+        notes=facts["notes"],
+    )
+    return TrainReport(
+        run,
+        recipe,
+        history,
+        n_rows=facts["n_rows"],
+        n_weights=facts["n_weights"],
+        n_truncated_rows=facts["n_truncated_rows"],
+        temperature=facts["temperature"],
+        coverage=facts.get("coverage"),
+        baseline=facts.get(f"baseline_valid_{BASELINE_SCORES[recipe.head.task]}"),
+        was_over=True,
+    )
+
+
+def _differences(then: dict[str, object], now: dict[str, object]) -> list[str]:
     old, new = flatten(then), flatten(now)
     return [
         f"{key} was {old.get(key)!r}, not {new.get(key)!r}"

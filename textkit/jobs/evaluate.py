@@ -1,0 +1,279 @@
+"""Evaluate a model on a test file.
+
+In: a model folder and a file of texts and labels. Out: a report of the model's task, which gives
+its numbers as JSON values or text, and draws and writes what is asked of it. The file is read,
+predicted and counted a chunk at a time, so its size does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from textkit.errors import UsageError, require
+from textkit.evaluation import (
+    Comparison,
+    Evaluation,
+    LabelMistake,
+    Mistake,
+    MultiLabelEvaluation,
+    NumberMistake,
+    RegressionEvaluation,
+    draw_confusion,
+    draw_labels,
+    draw_regression,
+    draw_reliability,
+    write_html,
+    write_multilabel_html,
+    write_regression_html,
+)
+from textkit.evaluation.baseline import BASELINE
+from textkit.evaluation.text import (
+    render_comparison,
+    render_label_sets,
+    render_labels,
+    render_numbers,
+)
+from textkit.io.corpus import RowReader
+from textkit.jobs.measure import (
+    measure_label_sets,
+    measure_labels,
+    measure_numbers,
+    name_some,
+    open_rival,
+    train_rival,
+)
+from textkit.watch import Watch
+
+if TYPE_CHECKING:
+    from textkit.classify.classifier import TextClassifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What is measured on what.
+
+    - model: a model folder. data: the test file. text_column, label_column, delimiter: where its
+      texts and labels stand; guessed where not given. label_separator: as in TrainOptions.
+    - compare: other model folders, or files of predictions, for one label a text. baseline: a
+      training file; TF-IDF + LinearSVC is trained on it and compared too.
+    - n_mistakes: how many of the worst errors the report keeps.
+    """
+
+    model: Path
+    data: Path
+    compare: Sequence[Path] = ()
+    baseline: Path | None = None
+    n_mistakes: int = 50
+    text_column: str | None = None
+    label_column: str | None = None
+    label_separator: str = "|"
+    delimiter: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What stands over the report."""
+        return f"{self.model} on {self.data.name}"
+
+    def picture(self, name: str, png: Path | None, *, more: str = "") -> Path:
+        """Give the path of a picture: NAME.png beside the model, or `png`, its stem followed by
+        `more`.
+        """
+        if png is None:
+            return self.model.parent / f"{name}.png"
+        return png.with_stem(png.stem + more)
+
+
+class EvaluateReport(Protocol):
+    """What an evaluation gives, whatever the task."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Give all numbers as plain JSON values."""
+
+    def to_text(self) -> str:
+        """Write the numbers for a terminal, many lines."""
+
+    def draw(self, png: Path | None = None) -> list[Path]:
+        """Draw the pictures beside the model, or at `png` and beside it; say which were drawn."""
+
+    def write_html(self, path: Path) -> None:
+        """Write the report: one HTML page with everything."""
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """One label a text: the evaluation, the surest mistakes, comparisons by the other's name."""
+
+    of: EvaluateOptions
+    evaluation: Evaluation
+    mistakes: Sequence[Mistake]
+    comparisons: Mapping[str, Comparison]
+
+    def to_dict(self) -> dict[str, object]:
+        pairs = {name: pair.to_dict() for name, pair in self.comparisons.items()}
+        report = {**self.evaluation.to_dict(), "comparisons": pairs}
+        if BASELINE in self.comparisons:
+            report["baseline_accuracy"] = self.comparisons[BASELINE].accuracies[1]
+        return report
+
+    def to_text(self) -> str:
+        pairs = (f"\n{render_comparison(name, pair)}" for name, pair in self.comparisons.items())
+        return "\n".join([render_labels(self.evaluation), *pairs])
+
+    def draw(self, png: Path | None = None) -> list[Path]:
+        confusion = self.of.picture("confusion", png)
+        reliability = self.of.picture("reliability", png, more="-reliability")
+        draw_confusion(self.evaluation, confusion)
+        draw_reliability(self.evaluation, reliability)
+        return [confusion, reliability]
+
+    def write_html(self, path: Path) -> None:
+        write_html(
+            self.evaluation,
+            path,
+            title=self.of.title,
+            mistakes=self.mistakes,
+            comparisons=self.comparisons,
+        )
+
+
+@dataclass(frozen=True)
+class LabelSetReport:
+    """Several labels a text: the evaluation and the rows with the largest loss."""
+
+    of: EvaluateOptions
+    evaluation: MultiLabelEvaluation
+    mistakes: Sequence[LabelMistake]
+
+    def to_dict(self) -> dict[str, object]:
+        return self.evaluation.to_dict()
+
+    def to_text(self) -> str:
+        return render_label_sets(self.evaluation)
+
+    def draw(self, png: Path | None = None) -> list[Path]:
+        labels = self.of.picture("labels", png)
+        reliability = self.of.picture("reliability", png, more="-reliability")
+        draw_labels(self.evaluation, labels)
+        draw_reliability(self.evaluation, reliability)
+        return [labels, reliability]
+
+    def write_html(self, path: Path) -> None:
+        write_multilabel_html(self.evaluation, path, title=self.of.title, mistakes=self.mistakes)
+
+
+@dataclass(frozen=True)
+class NumberReport:
+    """Numbers: the evaluation of each output, and its largest errors, by the output's name."""
+
+    of: EvaluateOptions
+    evaluations: Mapping[str, RegressionEvaluation]
+    mistakes: Mapping[str, Sequence[NumberMistake]]
+
+    def to_dict(self) -> dict[str, object]:
+        reports = {output: result.to_dict() for output, result in self.evaluations.items()}
+        return {"outputs": reports} if len(reports) > 1 else next(iter(reports.values()))
+
+    def to_text(self) -> str:
+        return render_numbers(self.evaluations)
+
+    def draw(self, png: Path | None = None) -> list[Path]:
+        picture = self.of.picture("predictions", png)
+        draw_regression(self.evaluations, picture)
+        return [picture]
+
+    def write_html(self, path: Path) -> None:
+        write_regression_html(self.evaluations, path, title=self.of.title, mistakes=self.mistakes)
+
+
+def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> EvaluateReport:
+    """Measure a model on every row of a test file.
+
+    `watch` hears of the rows done, and what was guessed, dropped or unknown. Raises UsageError for
+    a comparison that the model's task has not, DataError for rows that cannot be used.
+    """
+    from textkit import TextClassifier
+
+    require("matplotlib", needed_by="an evaluation")
+    classifier = TextClassifier.load(options.model)
+    task = classifier.task_
+    if task != "single-label" and (options.compare or options.baseline):
+        raise UsageError(
+            f"{options.model} is a {task} model; --compare and --baseline are for one label a text"
+        )
+    return _TASKS[task](classifier, _open(options), options, watch)
+
+
+def _open(options: EvaluateOptions) -> RowReader:
+    return RowReader(
+        options.data,
+        labelled=True,
+        text_column=options.text_column,
+        label_column=options.label_column,
+        delimiter=options.delimiter,
+    )
+
+
+def _evaluate_labels(
+    classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
+) -> LabelReport:
+    rivals = [open_rival(path) for path in options.compare]
+    if options.baseline is not None:
+        columns = {
+            "text_column": options.text_column,
+            "label_column": options.label_column,
+            "delimiter": options.delimiter,
+        }
+        rivals.append(train_rival(options.baseline, columns, watch=watch))
+    stream, comparisons = measure_labels(
+        classifier, reader, rivals, n_mistakes=options.n_mistakes, watch=watch
+    )
+    result = stream.result()
+    _note_unseen(options, result.unseen, result.n_rows, watch)
+    return LabelReport(options, result, stream.mistakes(), comparisons)
+
+
+def _evaluate_label_sets(
+    classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
+) -> LabelSetReport:
+    stream = measure_label_sets(
+        classifier,
+        reader,
+        separator=options.label_separator,
+        n_mistakes=options.n_mistakes,
+        watch=watch,
+    )
+    result = stream.result()
+    _note_unseen(options, result.unseen, result.n_rows, watch)
+    return LabelSetReport(options, result, stream.mistakes())
+
+
+def _evaluate_numbers(
+    classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
+) -> NumberReport:
+    streams = measure_numbers(classifier, reader, n_mistakes=options.n_mistakes, watch=watch)
+    return NumberReport(
+        options,
+        {name: stream.result() for name, stream in streams.items()},
+        {name: stream.mistakes() for name, stream in streams.items()},
+    )
+
+
+_TASKS: dict[str, Callable[[TextClassifier, RowReader, EvaluateOptions, Watch], EvaluateReport]] = {
+    "single-label": _evaluate_labels,
+    "multi-label": _evaluate_label_sets,
+    "regression": _evaluate_numbers,
+}
+
+
+def _note_unseen(
+    options: EvaluateOptions, unseen: Mapping[str, int], n_rows: int, watch: Watch
+) -> None:
+    if unseen:
+        rows = f"{sum(unseen.values()):,} of {n_rows:,} rows"
+        watch.note(
+            f"{options.data}: {len(unseen)} labels are unknown to the model and count as wrong:"
+            f" {name_some(unseen, 5)} ({rows})"
+        )

@@ -1,0 +1,205 @@
+"""Measure a classifier on the rows of a test file, a chunk at a time.
+
+In: a classifier, a reader of labelled rows, whatever else predicts the same rows. Out: the
+evaluation of its task, and comparisons. Memory does not grow with the file, but for the two numbers
+a row of a regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textkit.batch import cut_rows
+from textkit.data.labels import LabelCells, read_labelled
+from textkit.errors import DataError, UsageError
+from textkit.evaluation import (
+    Comparison,
+    MultiLabelStream,
+    RegressionStream,
+    Stream,
+    fit_baseline,
+)
+from textkit.evaluation import compare as count
+from textkit.evaluation.baseline import BASELINE
+from textkit.evaluation.predictions import PredictionFile
+from textkit.io.corpus import Row, RowReader
+from textkit.watch import Progress, Watch
+
+if TYPE_CHECKING:
+    from textkit.classify.classifier import TextClassifier
+
+CHUNK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Something else that predicts the same rows: its name, its labels for texts, a check when
+    all rows are done.
+    """
+
+    name: str
+    predict: Callable[[Sequence[str]], Sequence[object]]
+    finish: Callable[[], None] = lambda: None
+
+
+def measure_labels(
+    classifier: TextClassifier,
+    reader: RowReader,
+    rivals: Sequence[Rival] = (),
+    *,
+    n_mistakes: int,
+    watch: Watch = Watch(),
+) -> tuple[Stream, dict[str, Comparison]]:
+    """Predict and count every row, a chunk at a time; each rival predicts the same rows.
+
+    Raises DataError for a file without rows, or one of whose labels the model knows none.
+    """
+    classes = [str(label) for label in classifier.classes_.tolist()]
+    stream = Stream(classes, n_mistakes=n_mistakes)
+    comparisons = {rival.name: Comparison() for rival in rivals}
+    cells = LabelCells()
+    for rows in read_chunks(reader, watch):
+        texts = [row.text for row in rows]
+        labels = [_one_label(reader, cells, row) for row in rows]
+        probabilities = classifier.predict_proba(texts)
+        stream.add(stream.encode(labels), probabilities, texts)
+        own = [classes[i] for i in probabilities.argmax(axis=1)]
+        for rival in rivals:
+            guesses = [str(label) for label in rival.predict(texts)]
+            comparisons[rival.name] += count(labels, own, guesses)
+    for rival in rivals:
+        rival.finish()
+    result = stream.result()
+    if sum(result.unseen.values()) == result.n_rows:
+        raise _no_label_known(reader, next(iter(result.unseen)), classes)
+    return stream, comparisons
+
+
+def measure_label_sets(
+    classifier: TextClassifier,
+    reader: RowReader,
+    *,
+    separator: str | None,
+    n_mistakes: int,
+    watch: Watch = Watch(),
+) -> MultiLabelStream:
+    """Predict and count every row of a multi-label task.
+
+    separator: what stands between the labels of a row.
+    """
+    classes = [str(label) for label in classifier.classes_.tolist()]
+    stream = MultiLabelStream(classes, thresholds=classifier.thresholds_, n_mistakes=n_mistakes)
+    cells = LabelCells(separator)
+    for rows in read_chunks(reader, watch):
+        texts = [row.text for row in rows]
+        truth = [cells.labels(row.label, listed=row.listed) for row in rows]
+        probabilities = classifier.predict_proba(texts)
+        predicted = [
+            [classes[i] for i in row.nonzero()[0]] for row in probabilities > classifier.thresholds_
+        ]
+        stream.add(truth, predicted, probabilities, texts)
+    for line in cells.notes(reader.name):
+        watch.note(line)
+    result = stream.result()
+    if result.unseen and result.support.sum() == sum(result.unseen.values()):
+        raise _no_label_known(reader, next(iter(result.unseen)), classes)
+    return stream
+
+
+def measure_numbers(
+    classifier: TextClassifier, reader: RowReader, *, n_mistakes: int, watch: Watch = Watch()
+) -> dict[str, RegressionStream]:
+    """Predict every row of a regression: a stream for each of its outputs, by name."""
+    streams = {
+        str(name): RegressionStream(n_mistakes=n_mistakes) for name in classifier.classes_.tolist()
+    }
+    cells = LabelCells()
+    for rows in read_chunks(reader, watch):
+        texts = [row.text for row in rows]
+        truth = [_numbers(reader, cells, row, n=len(streams)) for row in rows]
+        predicted = classifier.predict(texts).reshape(len(rows), len(streams)).T
+        for stream, true, guessed in zip(
+            streams.values(), zip(*truth, strict=True), predicted, strict=True
+        ):
+            stream.add(true, guessed, texts)
+    return streams
+
+
+def open_rival(path: Path) -> Rival:
+    """Open another model's folder, or a file of its predictions."""
+    if not path.is_dir():
+        file = PredictionFile(path)
+        return Rival(str(path), lambda texts: file.take(len(texts)), file.finish)
+    from textkit import TextClassifier
+
+    other = TextClassifier.load(path)
+    if other.task_ != "single-label":
+        raise UsageError(
+            f"{path} is a {other.task_} model; only models of one label a text can be compared"
+        )
+    return Rival(str(path), lambda texts: other.predict(texts).tolist())
+
+
+def train_rival(path: Path, columns: dict[str, str | None], *, watch: Watch = Watch()) -> Rival:
+    """Train the baseline on a file."""
+    rows = read_labelled(path, task="single-label", note=watch.note, **columns)
+    return Rival(BASELINE, fit_baseline(rows.texts, [str(label) for label in rows.labels]))
+
+
+def read_chunks(reader: RowReader, watch: Watch) -> Iterator[list[Row]]:
+    """Give the rows in chunks and say how many are done; say at the end what was guessed.
+
+    Refuse a file without rows.
+    """
+    for chunk in cut_rows(reader, n_rows=CHUNK_ROWS):
+        yield chunk
+        watch.progress(Progress("evaluating", reader.n_rows))
+    if not reader.n_rows:
+        raise reader.error("no rows after the header; expected texts and labels")
+    for line in reader.notes():
+        watch.note(line)
+
+
+def name_some(names: Iterable[str], n: int) -> str:
+    """Name the first n, and say how many more there are.
+
+    >>> name_some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    names = list(names)
+    more = f" and {len(names) - n} more" if len(names) > n else ""
+    return ", ".join(names[:n]) + more
+
+
+def _one_label(reader: RowReader, cells: LabelCells, row: Row) -> str:
+    try:
+        return cells.label(row.label, else_=", and the model gives one")
+    except ValueError as err:
+        raise reader.error(str(err), line=row.line) from err
+
+
+def _numbers(reader: RowReader, cells: LabelCells, row: Row, *, n: int) -> list[float]:
+    if not row.label:
+        raise reader.error("the label is empty", line=row.line)
+    try:
+        values = cells.numbers(row.label, listed=row.listed)
+    except ValueError as err:
+        raise reader.error(
+            f"the label '{row.label}' is no number, and the model predicts numbers", line=row.line
+        ) from err
+    if len(values) != n:
+        raise reader.error(
+            f"the label has {len(values)} numbers, and the model predicts {n}", line=row.line
+        )
+    return values
+
+
+def _no_label_known(reader: RowReader, found: str, classes: Sequence[str]) -> DataError:
+    return DataError(
+        f"the model knows none of the labels, as '{found}'; it knows {name_some(classes, 5)};"
+        f" is '{reader.label_column or 'label'}' the right column? name it with --label-column",
+        where=reader.name,
+    )

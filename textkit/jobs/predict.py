@@ -1,0 +1,109 @@
+"""Predict texts: one prediction for each row of a file, in order, while it is read.
+
+In: a model folder or a classifier, and texts. Out: predictions one after the other: labels with
+their probabilities, or the numbers of a regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textkit.batch import cut_rows
+from textkit.data.labels import Label
+from textkit.io.corpus import RowReader
+from textkit.watch import Watch
+
+if TYPE_CHECKING:
+    from textkit.classify.classifier import TextClassifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """What is predicted, and how much of it is told.
+
+    - model: a model folder. data: a file of texts, or - for standard input. text_column, format:
+      how it is read; guessed where not given.
+    - top: labels a row, the most probable first. Without it one; of a multi-label model those
+      above their thresholds.
+    - chunk_rows: rows that are read before the first prediction.
+    """
+
+    model: Path
+    data: str | Path = "-"
+    top: int | None = None
+    text_column: str | None = None
+    format: str | None = None
+    chunk_rows: int = 1024
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one text.
+
+    labels: with their probabilities, the most probable first; perhaps none. values: the numbers of
+    a regression, else None.
+
+    >>> Prediction(labels=(("pos", 0.75),)).to_dict()
+    {'labels': [{'label': 'pos', 'probability': 0.75}]}
+    """
+
+    labels: tuple[tuple[Label, float], ...] = ()
+    values: tuple[float, ...] | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Give plain JSON values, probabilities rounded to six places."""
+        if self.values is not None:
+            return {"values": list(self.values)}
+        return {
+            "labels": [{"label": label, "probability": round(p, 6)} for label, p in self.labels]
+        }
+
+    def to_text(self) -> str:
+        """Write one line: LABEL<tab>PROBABILITY, repeated, or numbers with tabs between."""
+        if self.values is not None:
+            return "\t".join(f"{number:.6g}" for number in self.values)
+        return "\t".join(f"{label}\t{p:.4f}" for label, p in self.labels)
+
+
+def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator[Prediction]:
+    """Predict every row of a file; the model is opened at the first prediction asked for.
+
+    `watch` hears at the end what was guessed.
+    """
+    from textkit import TextClassifier
+
+    classifier = TextClassifier.load(options.model)
+    reader = RowReader(options.data, text_column=options.text_column, format=options.format)
+    for rows in cut_rows(reader, n_rows=options.chunk_rows):
+        yield from predict_texts(classifier, [row.text for row in rows], top=options.top)
+    for line in reader.notes():
+        watch.note(line)
+
+
+def predict_texts(
+    classifier: TextClassifier, texts: Sequence[str], *, top: int | None = None
+) -> Iterator[Prediction]:
+    """Predict texts at once: a prediction for each, in order; `top` is as in PredictOptions.
+
+    >>> from textkit import TextClassifier
+    >>> small = {"encoder__dim": 4, "embedding__dim": 4, "training__epochs": 1, "seed": 1}
+    >>> model = TextClassifier(**small).fit(["good film", "bad film"] * 20, ["pos", "neg"] * 20)
+    >>> [len(prediction.labels) for prediction in predict_texts(model, ["a film", ""], top=2)]
+    [2, 2]
+    """
+    task = classifier.task_
+    if task == "regression":
+        for numbers in classifier.predict_logits(texts).tolist():
+            yield Prediction(values=tuple(numbers))
+        return
+    classes = classifier.classes_.tolist()
+    for row in classifier.predict_proba(texts):
+        order = (-row).argsort(kind="stable").tolist()
+        if task == "multi-label" and top is None:
+            chosen = [i for i in order if row[i] > classifier.thresholds_[i]]
+        else:
+            chosen = order[: top or 1]
+        yield Prediction(tuple((classes[i], float(row[i])) for i in chosen))

@@ -1,0 +1,248 @@
+"""Train a text classifier into a run folder, or find a learning rate for it.
+
+In: files of texts and labels, and a recipe. Out: the folder that textkit/jobs/runs.py describes,
+and a report of what it holds. A run that its watch stopped, or that was killed, goes on with
+`resume`, to the same bytes as one that ran through.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textkit.data.labels import LabelledRows, read_labelled
+from textkit.data.targets import encode_labels, find_classes
+from textkit.errors import UsageError, require
+from textkit.jobs import runs
+from textkit.jobs.runs import TrainReport
+from textkit.recipe import Recipe, complete_recipe, read_recipe
+from textkit.watch import Epoch, Progress, Step, Watch
+
+if TYPE_CHECKING:
+    from textkit.classify.classifier import TextClassifier
+
+PICTURE_OF_RATES = "lr.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What is trained on what, and where it goes.
+
+    - data: a file of texts and labels. valid: another for validation; without it a share is held
+      out. text_column, label_column, delimiter: where they stand; guessed where not given.
+      label_separator: between the labels of a row, for multi-label (see textkit.data.labels).
+    - out: the run folder; by default runs/NAME-TIME.
+    - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order.
+    - resume: go on with the run in `out`; a recipe that is given must be the run's.
+    - init_from: a model folder whose tokenizer and weights to start from.
+    - baseline: train TF-IDF + a linear machine on the same rows, for comparison.
+    - stream: the rows do not fit into memory: tokenize them once into mapped files.
+    - tensorboard: also write TensorBoard's logs.
+    """
+
+    data: Path
+    out: Path | None = None
+    recipe: str | Path | Recipe | None = None
+    overrides: Sequence[str] = ()
+    resume: bool = False
+    init_from: Path | None = None
+    valid: Path | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    label_separator: str = "|"
+    delimiter: str | None = None
+    baseline: bool = True
+    stream: bool = False
+    tensorboard: bool = False
+
+    def columns(self, recipe: Recipe) -> dict[str, str | None]:
+        """Say how the files are read for a recipe's task."""
+        several = recipe.head.task == "multi-label"
+        return {
+            "text_column": self.text_column,
+            "label_column": self.label_column,
+            "delimiter": self.delimiter,
+            "separator": self.label_separator if several else None,
+        }
+
+
+@dataclass(frozen=True)
+class RateReport:
+    """The learning rate at which the loss falls fastest, and the picture of its curve."""
+
+    suggested: float
+    picture: Path
+
+
+def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
+    """Train into a run folder; every process that torchrun starts calls this, the first writes.
+
+    `watch` hears what was guessed and every step and epoch; once its should_stop is true, the run
+    ends early with the best weights so far and can go on. Raises UsageError for a folder or options
+    that do not fit, DataError for rows that cannot be learnt from.
+
+    >>> rows = "text,label\\n" + "good film,pos\\nbad film,neg\\n" * 10
+    >>> _ = Path("train.csv").write_text(rows, encoding="utf-8")
+    >>> small = ["encoder.dim=4", "embedding.dim=4", "training.epochs=1", "training.device=cpu"]
+    >>> options = TrainOptions(data=Path("train.csv"), out=Path("run"), overrides=small)
+    >>> report = train_run(options)
+    >>> report.n_rows, report.history.ended, report.model.is_dir(), report.baseline
+    (20, 'epochs', True, 1.0)
+    """
+    needed = ["torch", "accelerate", "matplotlib", *(["sklearn"] if options.baseline else [])]
+    require(*needed, needed_by="training")
+    from textkit.training import processes
+
+    run, recipe = _open_run(options)
+    if options.resume and runs.is_over(run):
+        return runs.read_report(run)
+    if not runs.is_main():  # the first process speaks for all
+        watch = Watch(should_stop=watch.should_stop)
+    rows = None if options.stream else _read(options, recipe, watch)
+    if runs.is_main() and not options.resume:
+        runs.begin(run, options.data, recipe)
+    classifier = _fit(options, recipe, run, rows, watch)
+    processes.leave()
+    report = _report(run, classifier)
+    if not runs.is_main():
+        return report
+    classifier.save(report.model)
+    if report.history.best is not None:
+        from textkit.training.curves import draw_curves
+
+        draw_curves(run / runs.METRICS, report.curves)
+    if options.baseline and rows is not None and not watch.should_stop():
+        report = replace(report, baseline=_score_baseline(*rows, recipe))
+    report = replace(report, stopped=watch.should_stop())
+    runs.finish(report)
+    return report
+
+
+def suggest_rate(options: TrainOptions, *, watch: Watch = Watch()) -> RateReport:
+    """Sweep the learning rate in a short training of its own, and draw the curve into the run
+    folder; nothing else is written there.
+    """
+    require("torch", "accelerate", "matplotlib", needed_by="training")
+    from textkit.classify.lr_finder import find_rate
+
+    run, recipe = _open_run(options, sweeps=True)
+    rows, _ = _read(options, recipe, watch)
+    sweep = find_rate(rows.texts, rows.labels, recipe)
+    sweep.save_png(run / PICTURE_OF_RATES)
+    return RateReport(sweep.suggested, run / PICTURE_OF_RATES)
+
+
+def _open_run(options: TrainOptions, *, sweeps: bool = False) -> tuple[Path, Recipe]:
+    """Give the run folder, new or one to go on with, and the whole recipe."""
+    asked = options.recipe is not None or options.overrides
+    given = complete_recipe(read_recipe(options.recipe, options.overrides)) if asked else None
+    if options.resume:
+        if options.out is None:
+            raise UsageError("--resume goes on with a run; name its folder with -o")
+        run, recipe = options.out, runs.open_again(options.out, options.data, given)
+    else:
+        name = f"{options.data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
+        run, recipe = options.out or Path("runs") / name, given or complete_recipe(Recipe())
+        if runs.is_main():
+            runs.check_new(run)
+    if options.stream and (sweeps or options.init_from is not None):
+        raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
+    return run, recipe
+
+
+def _read(
+    options: TrainOptions, recipe: Recipe, watch: Watch
+) -> tuple[LabelledRows, LabelledRows | None]:
+    """Read the training rows, and the validation rows where they have a file."""
+    files = [options.data, *([] if options.valid is None else [options.valid])]
+    rows, *valid = (
+        read_labelled(path, task=recipe.head.task, note=watch.note, **options.columns(recipe))
+        for path in files
+    )
+    return rows, next(iter(valid), None)
+
+
+def _fit(
+    options: TrainOptions,
+    recipe: Recipe,
+    run: Path,
+    rows: tuple[LabelledRows, LabelledRows | None] | None,
+    watch: Watch,
+) -> TextClassifier:
+    """Fit a classifier from rows, or from the file where there are none; keep its metrics."""
+    from textkit import TextClassifier
+
+    watch = _keep_metrics(run, watch, tensorboard=options.tensorboard)
+    watch.progress(Progress("training", 0, unit="batches"))
+    classifier, checkpoints = TextClassifier(recipe), run / runs.CHECKPOINTS
+    if rows is None:
+        columns = options.columns(recipe)
+        return classifier.fit_file(
+            options.data, validation=options.valid, checkpoints=checkpoints, watch=watch, **columns
+        )
+    train, valid = rows
+    return classifier.fit(
+        train.texts,
+        train.labels,
+        validation=None if valid is None else (valid.texts, valid.labels),
+        init_from=None if options.init_from is None else TextClassifier.load(options.init_from),
+        checkpoints=checkpoints,
+        watch=watch,
+    )
+
+
+def _keep_metrics(run: Path, watch: Watch, *, tensorboard: bool) -> Watch:
+    """Make a watch that also writes every epoch into the run folder."""
+    if not runs.is_main():
+        return watch
+    from textkit.training.board import Board
+
+    board = Board(run / "tensorboard") if tensorboard else None
+    epochs: list[Epoch] = []
+
+    def take_step(step: Step) -> None:
+        watch.step(step)
+        if board is not None:
+            board.step(step)
+
+    def take_epoch(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        runs.write_metrics(run, epochs)
+        watch.epoch(epoch)
+        if board is not None:
+            board.epoch(epoch)
+
+    return replace(watch, step=take_step, epoch=take_epoch)
+
+
+def _report(run: Path, classifier: TextClassifier) -> TrainReport:
+    coverage = classifier.coverage_
+    return TrainReport(
+        run,
+        classifier.recipe_,
+        classifier.history_,
+        n_rows=classifier.n_rows_,
+        n_weights=sum(weight.numel() for weight in classifier.network_.parameters()),
+        n_truncated_rows=classifier.n_truncated_,
+        temperature=classifier.temperature_,
+        coverage=None if coverage is None else coverage.to_dict(),
+    )
+
+
+def _score_baseline(rows: LabelledRows, valid: LabelledRows | None, recipe: Recipe) -> float:
+    """Train the baseline on the network's own training rows and score it on its validation rows."""
+    from textkit.classify.classifier import split_validation
+    from textkit.evaluation.baseline import score_baseline
+
+    task = recipe.head.task
+    classes = find_classes(task, rows.labels)
+    texts, targets = rows.texts, encode_labels(task, rows.labels, classes)
+    if valid is not None:
+        valid_targets = encode_labels(task, valid.labels, classes)
+        return score_baseline(task, texts, targets, valid.texts, valid_targets)
+    train, held = split_validation(targets, recipe)
+    train_texts, held_texts = ([texts[i] for i in part] for part in (train, held))
+    return score_baseline(task, train_texts, targets[train], held_texts, targets[held])
