@@ -7,6 +7,7 @@ folders only: they import nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -202,3 +203,21 @@ Shard = Annotated[
         metavar="I/N", help="Make only every N-th part, from the I-th.", rich_help_panel=RUNNING
     ),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the job in -o, skipping finished parts.",
+        rich_help_panel=RUNNING,
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """The rows of a corpus, and how they are read."""
+
+    inputs: RowFiles
+    text_column: TextKey = None
+    format: Format = None
+    on_bad: OnBadRow = OnBad.stop

@@ -1,5 +1,4 @@
-"""Bulk work on a corpus: rows in, numbered parts out, by any number of workers, resumable, always
-the same bytes.
+"""Bulk work on a corpus: rows in, numbered parts out, resumable, always the same bytes.
 
 A job reads rows in order and cuts them into parts of a fixed number of rows. Each part becomes one
 file `part-00000.parquet`, written whole or not at all. What a job is stands in `_job.json`; when it
@@ -10,16 +9,23 @@ shard i of n makes the parts p with p % n = i - 1, so that machines can share on
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.batch import cut_rows
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.corpus import Row, RowReader
 from textkit.io.inputs import expand_inputs
+
+if TYPE_CHECKING:
+    import pyarrow
 
 # Names with an underscore: pyarrow, Spark and others pass over such files when they read a folder
 # as one table.
@@ -37,6 +43,11 @@ class Part:
     number: int
     first_row: int
     rows: list[Row]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The rows' texts."""
+        return [row.text for row in self.rows]
 
 
 @dataclass
@@ -75,55 +86,11 @@ def cut_parts(
     >>> [len(part.rows) for part in cut_parts([Row("a", None, 1)] * 5, n_rows=2)]
     [2, 2, 1]
     """
-    held: list[Row] = []
-    number = first = size = 0
-    for row in rows:
-        held.append(row)
-        size += len(row.text)
-        if len(held) == n_rows or (n_characters is not None and size >= n_characters):
-            yield Part(number, first, held)
-            number, first, size, held = number + 1, first + len(held), 0, []
-    if held:
+    first = 0
+    lists = cut_rows(rows, n_rows=n_rows, n_characters=n_characters, text_of=lambda row: row.text)
+    for number, held in enumerate(lists):
         yield Part(number, first, held)
-
-
-def map_parts(
-    work: Callable[[Part], Any],
-    parts: Iterable[Part],
-    *,
-    workers: int,
-    start: Callable[..., None],
-    arguments: tuple[Any, ...],
-) -> Iterator[Any]:
-    """Apply `work` to each part and give the results in order.
-
-    At most two parts a worker are waiting.
-
-    `start(*arguments)` runs once in every worker process before its first part. One worker is this
-    process, which must be ready for it; a thread that reads ahead would take the interpreter as
-    often as it gave time back.
-    """
-    if workers == 1:
-        yield from map(work, parts)
-        return
-    import multiprocessing
-    from concurrent.futures import Future, ProcessPoolExecutor
-
-    # Spawned, not forked: thread pools of the engines do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=arguments)
-    waiting: deque[Future[Any]] = deque()
-    with pool:
-        try:
-            for part in parts:
-                waiting.append(pool.submit(work, part))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        first += len(held)
 
 
 def check_kept(names: Iterable[str], *, own: Sequence[str]) -> None:
@@ -217,7 +184,7 @@ class Job:
         cls,
         folder: Path,
         source: Inputs,
-        description: dict[str, Any],
+        description: Mapping[str, object],
         *,
         ending: str,
         part_rows: int,
@@ -259,16 +226,58 @@ class Job:
             if name not in self.ready:
                 yield part
 
-    def finish(self, facts: dict[str, Any] | None = None) -> None:
-        """Write the rejects and the manifest."""
-        counted = {"n_parts": self.n_parts, "n_rows": self.n_rows, **(facts or {})}
-        finish_job(self.folder, counted, self.source.rejects)
+    def finish(self, facts: Mapping[str, object]) -> None:
+        """Write the rejects and the manifest, with facts beside the numbers of parts and rows."""
+        if self.source.rejects:
+            files.write_text(self.folder / REJECTS, "\n".join(self.source.rejects) + "\n")
+        counted = {"n_parts": self.n_parts, "n_rows": self.n_rows, **facts}
+        files.write_manifest(
+            self.folder, kind=MANIFEST_KIND, format=FORMAT, name=MANIFEST, facts=counted
+        )
 
 
-def finish_job(folder: Path, facts: dict[str, Any], rejects: Sequence[str]) -> None:
-    """Write the rejects and the manifest of a finished job, with facts such as the number of
-    rows.
+def write_table(
+    path: Path,
+    part: Part,
+    columns: Mapping[str, pyarrow.Array],
+    *,
+    keep: Sequence[str],
+    parquet: Mapping[str, object],
+) -> None:
+    """Write a part as Parquet or Arrow: the number of each row, the kept columns, then `columns`.
+
+    parquet: how Parquet stores them, as options of `pyarrow.parquet.write_table`.
     """
-    if rejects:
-        files.write_text(folder / REJECTS, "\n".join(rejects) + "\n")
-    files.write_manifest(folder, kind=MANIFEST_KIND, format=FORMAT, name=MANIFEST, facts=facts)
+    import pyarrow
+
+    rows = np.arange(part.first_row, part.first_row + len(part.rows), dtype=np.int64)
+    kept = {
+        name: pyarrow.array([row.kept[at] for row in part.rows], pyarrow.string())
+        for at, name in enumerate(keep)
+    }
+    table = pyarrow.table({"row": share_numbers(rows), **kept, **columns})
+    with files.atomic_file(path) as file:
+        if path.suffix == ".parquet":
+            from pyarrow.parquet import write_table as write
+
+            write(table, file, **parquet)
+        else:
+            from pyarrow import ipc
+
+            with ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+
+
+def share_numbers(values: NDArray[np.generic]) -> pyarrow.Array:
+    """Give numbers (n,) as an Arrow column that shares their memory.
+
+    >>> share_numbers(np.array([1, 2], np.int32)).to_pylist()
+    [1, 2]
+    """
+    import pyarrow
+
+    # From a buffer, not pyarrow.array: that looks for pandas first, which costs 0.4 s where it is
+    # installed.
+    values = np.ascontiguousarray(values)
+    kind = pyarrow.from_numpy_dtype(values.dtype)
+    return pyarrow.Array.from_buffers(kind, len(values), [None, pyarrow.py_buffer(values)])

@@ -1,0 +1,216 @@
+"""Bulk work as a job: every part of a corpus goes through one piece of work, in any number of
+processes.
+
+In: options that say which rows and how the work on them is shared out, and a piece of work that can
+be pickled: what it needs stands in it, and each process is given it once. Out: the results in the
+order of the parts, or a folder of them, sealed, and what was counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+
+from textkit.io.bulk import Inputs, Job, Part
+from textkit.watch import Progress, Watch
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+# A part ends once it holds so many characters, however few its rows.
+PART_CHARACTERS = 8 << 20
+
+Result = TypeVar("Result")
+
+
+class Counts(Protocol):
+    """What was counted of a part; two of them add up."""
+
+    n_rows: int
+
+    def add(self, other: Self) -> None: ...
+    def speed(self, seconds: float) -> str: ...
+
+
+Counted = TypeVar("Counted", bound=Counts)
+Counting = TypeVar("Counting", bound=Counts, covariant=True)
+
+
+class PartWork(Protocol[Counting]):
+    """What makes the file of a part; it can be pickled.
+
+    - title: what stands before the progress, as "tokenizing".
+    - ending: what the names of its files end in.
+    - describe: say all that decides their bytes beside the rows, as JSON.
+    - write: make the file of one part in a folder, and count.
+    - facts: say what the manifest of the finished job has beside the numbers of parts and rows.
+    """
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def ending(self) -> str: ...
+    def describe(self) -> Mapping[str, object]: ...
+    def write(self, part: Part, folder: Path) -> Counting: ...
+    def facts(self, job: Job) -> Mapping[str, object]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions:
+    """Which rows are read, and how the work on them is shared out.
+
+    - inputs: files, globs, folders; txt, csv, tsv, jsonl, parquet, arrow, also .gz and .zst; `-` is
+      standard input.
+    - text_column, format: by default guessed.
+    - keep: columns to carry along.
+    - on_bad: stop at a bad row, or skip it and write it down.
+    - workers: processes. The bytes are the same for any number.
+    - shard: "i/n" makes the parts p with p % n = i - 1.
+    - part_rows: rows of a part at most; 8 million characters end it too.
+    - resume: go on with a job in its folder, skipping finished parts.
+    """
+
+    inputs: Sequence[str]
+    text_column: str | None = None
+    format: str | None = None
+    keep: tuple[str, ...] = ()
+    on_bad: Literal["stop", "skip"] = "stop"
+    workers: int = 1
+    shard: str | None = None
+    part_rows: int = 50_000
+    resume: bool = False
+
+    def open_inputs(self) -> Inputs:
+        """Find the files; they are read when they are iterated."""
+        return Inputs.of(
+            self.inputs,
+            text_column=self.text_column,
+            format=self.format,
+            keep=self.keep,
+            on_bad=self.on_bad,
+        )
+
+
+@dataclass(frozen=True)
+class PartsReport(Generic[Counted]):
+    """What a job on a corpus did.
+
+    counts, seconds: of the rows that went through the work now. folder: where the parts lie, None
+    where no files were asked for. n_parts, n_rows: of this shard, and n_ready of the parts were
+    finished before. stopped: the watch ended it early, and the folder waits to be resumed.
+    """
+
+    counts: Counted
+    seconds: float
+    folder: Path | None = None
+    n_parts: int = 0
+    n_rows: int = 0
+    n_ready: int = 0
+    stopped: bool = False
+
+
+class Stoppable:
+    """Pass parts on until the watch says stop; `stopped` tells whether one was held back."""
+
+    def __init__(self, parts: Iterable[Part], watch: Watch) -> None:
+        self.parts, self.watch = parts, watch
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[Part]:
+        for part in self.parts:
+            if self.watch.should_stop():
+                self.stopped = True
+                return
+            yield part
+
+
+def write_parts(
+    work: PartWork[Counted],
+    folder: Path,
+    source: Inputs,
+    options: CorpusOptions,
+    *,
+    counts: Counted,
+    watch: Watch,
+) -> PartsReport[Counted]:
+    """Make the parts of a job that are missing, each a whole file, and seal the folder.
+
+    counts: what the counts of the parts are added to.
+    """
+    job = Job.open(
+        folder,
+        source,
+        work.describe(),
+        ending=work.ending,
+        part_rows=options.part_rows,
+        n_characters=PART_CHARACTERS,
+        shard=options.shard,
+        resume=options.resume,
+    )
+    parts = Stoppable(job.missing(), watch)
+    write = partial(work.write, folder=folder)
+    started = time.perf_counter()
+    watch.progress(Progress(work.title, 0))
+    for counted in map_parts(write, parts, workers=options.workers):
+        counts.add(counted)
+        speed = counts.speed(time.perf_counter() - started)
+        watch.progress(Progress(work.title, counts.n_rows, details=speed))
+    if not parts.stopped:
+        job.finish(work.facts(job))
+    seconds = time.perf_counter() - started
+    for line in source.notes:
+        watch.note(line)
+    return PartsReport(
+        counts, seconds, folder, job.n_parts, job.n_rows, len(job.ready), parts.stopped
+    )
+
+
+class _Worker:
+    """The work of this process, where it is one of several: it came once, not with each part."""
+
+    work: ClassVar[Callable[[Part], Any]]
+
+    @classmethod
+    def start(cls, work: Callable[[Part], Any]) -> None:
+        cls.work = work
+
+    @classmethod
+    def run(cls, part: Part) -> Any:
+        return cls.work(part)
+
+
+def map_parts(
+    work: Callable[[Part], Result], parts: Iterable[Part], *, workers: int
+) -> Iterator[Result]:
+    """Apply `work` to each part and give the results in order.
+
+    At most two parts a worker are waiting. One worker is this process: a thread that reads ahead
+    would take the interpreter as often as it gave time back.
+    """
+    if workers == 1:
+        yield from map(work, parts)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    # Spawned, not forked: thread pools of the engines do not survive a fork.
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_Worker.start, initargs=(work,)
+    )
+    waiting: deque[Future[Result]] = deque()
+    with pool:
+        try:
+            for part in parts:
+                waiting.append(pool.submit(_Worker.run, part))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

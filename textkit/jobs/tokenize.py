@@ -1,0 +1,308 @@
+"""Tokenize a corpus: into a folder of parts, into a stream, or only to count and check.
+
+In: TokenizeOptions. Out: a report with what was counted; one row for each row. Nothing is printed:
+what is guessed, skipped and how far the work is goes to a Watch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, ClassVar
+
+import numpy as np
+
+from textkit.batch import TokenBatch
+from textkit.errors import DataError, UsageError, unknown_name
+from textkit.io import files
+from textkit.io.bulk import Job, Part, check_kept, cut_parts, part_name
+from textkit.jobs.colours import html_page
+from textkit.jobs.parts import (
+    PART_CHARACTERS,
+    CorpusOptions,
+    PartsReport,
+    Stoppable,
+    map_parts,
+    write_parts,
+)
+from textkit.jobs.token_output import TABLE_OUTPUTS, TEXT_OUTPUTS, Columns, render, write_file
+from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.opening import open_tokenizer
+from textkit.watch import Progress, Watch
+
+STREAM_ROWS, SHOWN_ROWS = 1024, 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizeOptions(CorpusOptions):
+    """What is tokenized, by what, and what is written of it.
+
+    - tokenizer: a Tokenizer, or what names one: a folder, a file, `hf:NAME`, `word`, `char`, ...
+    - out: the folder of the parts.
+    - output: parquet, arrow, jsonl, tsv or text; in a stream also colour. By default parquet in a
+      folder and jsonl in a stream.
+    - max_length: tokens a row at most; what is cut is counted.
+    - spans, tokens: whether (start, end) of every token and the tokens' texts are written.
+    - check: verify spans and round trip; `count_corpus` raises DataError where rows fail.
+    """
+
+    tokenizer: str | Tokenizer = "word"
+    out: Path | None = None
+    output: str | None = None
+    max_length: int | None = None
+    spans: bool = True
+    tokens: bool = True
+    check: bool = False
+
+    def __post_init__(self) -> None:
+        check_kept(self.keep, own=("row", "ids", "spans", "tokens"))
+
+    def open_tokenizer(self) -> Tokenizer:
+        """Open the tokenizer that is named, or give the one that is there."""
+        return open_tokenizer(self.tokenizer) if isinstance(self.tokenizer, str) else self.tokenizer
+
+
+@dataclass
+class TokenCounts:
+    """What was counted; two of them add up. failures: a line for each row that fails the check."""
+
+    n_rows: int = 0
+    n_tokens: int = 0
+    n_text_bytes: int = 0
+    n_unknown: int = 0
+    n_truncated_rows: int = 0
+    n_truncated_tokens: int = 0
+    n_replaced: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+    def numbers(self) -> dict[str, int]:
+        """Give what is a number by its name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
+
+    def add(self, other: TokenCounts) -> None:
+        """Count the rows of another part too."""
+        for name, value in other.numbers().items():
+            setattr(self, name, getattr(self, name) + value)
+        self.lengths.update(other.lengths)
+        self.failures += other.failures
+
+    def speed(self, seconds: float) -> str:
+        """Say how fast text went by."""
+        return f"{self.n_text_bytes / max(seconds, 1e-9) / 1e6:.1f} MB/s"
+
+    def percentile(self, share: float) -> int:
+        """Give the smallest length that this share of the rows does not exceed, before truncation.
+
+        >>> TokenCounts(n_rows=4, lengths=Counter({1: 3, 9: 1})).percentile(0.75)
+        1
+        """
+        passed = 0
+        for length in sorted(self.lengths):
+            passed += self.lengths[length]
+            if passed >= share * self.n_rows:
+                return length
+        return 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Give plain values, with the length that 99 of 100 rows do not exceed."""
+        return {**self.numbers(), "p99_length": self.percentile(0.99)}
+
+
+TokenizeReport = PartsReport[TokenCounts]
+
+
+@dataclass(frozen=True)
+class TokenizeParts:
+    """Encode the rows of a part, count, check, and write or spell what the options say."""
+
+    title: ClassVar[str] = "tokenizing"
+    options: TokenizeOptions
+    tokenizer: Tokenizer
+    ending: str
+
+    @property
+    def columns(self) -> Columns:
+        """What an output row has."""
+        options = self.options
+        return Columns(options.keep, has_ids(self.tokenizer), options.spans, options.tokens)
+
+    def describe(self) -> Mapping[str, object]:
+        """Say all that decides the bytes beside the rows."""
+        return {
+            "kind": "tokenize",
+            "tokenizer": self.tokenizer.fingerprint,
+            "output": self.ending,
+            "max_length": self.options.max_length,
+            "spans": self.options.spans,
+            "tokens": self.options.tokens,
+        }
+
+    def facts(self, job: Job) -> Mapping[str, object]:
+        """Say nothing more of a finished job."""
+        return {}
+
+    def write(self, part: Part, folder: Path) -> TokenCounts:
+        """Write the file of a part."""
+        batch = self._encode(part, spans=self._needs_spans())
+        write_file(folder / part_name(part.number, self.ending), part, batch, self.columns)
+        return self._count(part, batch)
+
+    def spell(self, part: Part) -> tuple[TokenCounts, bytes]:
+        """Give the bytes of a part in a stream."""
+        batch = self._encode(part, spans=True)
+        return self._count(part, batch), render(self.ending, part, batch, self.columns)
+
+    def count(self, part: Part) -> tuple[TokenCounts, bytes]:
+        """Count the tokens of a part, and check its rows if asked; give no bytes."""
+        counts = self._count(part, self._encode(part, spans=False))
+        if self.options.check:
+            counts.failures = check_rows(self.tokenizer, part.texts, first_row=part.first_row)
+        return counts, b""
+
+    def _needs_spans(self) -> bool:
+        return self.options.spans or self.options.tokens or self.ending in TEXT_OUTPUTS
+
+    def _encode(self, part: Part, *, spans: bool) -> TokenBatch:
+        return self.tokenizer.encode(part.texts, spans=spans, max_length=self.options.max_length)
+
+    def _count(self, part: Part, batch: TokenBatch) -> TokenCounts:
+        unknown = self.tokenizer.unknown_id if has_ids(self.tokenizer) else None
+        return TokenCounts(
+            n_rows=len(part.rows),
+            n_tokens=len(batch.ids),
+            n_text_bytes=sum(
+                len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+                for text in part.texts
+            ),
+            n_unknown=0 if unknown is None else int((batch.ids == unknown).sum()),
+            n_truncated_rows=int((batch.truncated > 0).sum()),
+            n_truncated_tokens=int(batch.truncated.sum()),
+            n_replaced=batch.n_replaced,
+            lengths=Counter((batch.lengths + batch.truncated).tolist()),
+        )
+
+
+def tokenize_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> TokenizeReport:
+    """Tokenize a corpus into the folder `options.out`, as parts that a stopped job goes on from.
+
+    >>> _ = Path("a.txt").write_text("Vanity and pride\\n\\n", encoding="utf-8")
+    >>> report = tokenize_corpus(TokenizeOptions(inputs=["a.txt"], out=Path("tokens")))
+    >>> report.n_parts, report.counts.n_rows, report.counts.n_tokens
+    (1, 2, 3)
+    """
+    output = options.output or "parquet"
+    if output not in (*TABLE_OUTPUTS, *TEXT_OUTPUTS):
+        raise UsageError(unknown_name("output", output, (*TABLE_OUTPUTS, *TEXT_OUTPUTS)))
+    if output == "colour":
+        raise UsageError(
+            "--to colour is for a terminal; use --show PAGE.html, or another --to with -o"
+        )
+    if options.out is None:
+        raise UsageError("no folder for the parts; name one with out, or stream the tokens")
+    work = TokenizeParts(options, options.open_tokenizer(), output)
+    source = options.open_inputs()
+    return write_parts(work, options.out, source, options, counts=TokenCounts(), watch=watch)
+
+
+def stream_corpus(
+    options: TokenizeOptions,
+    sink: IO[bytes],
+    *,
+    n_rows: int = STREAM_ROWS,
+    watch: Watch = Watch(),
+) -> TokenizeReport:
+    """Tokenize a corpus into an open binary file, which is flushed every `n_rows` rows.
+
+    >>> import io
+    >>> _ = Path("a.txt").write_text("Vanity and pride\\n", encoding="utf-8")
+    >>> sink = io.BytesIO()
+    >>> report = stream_corpus(TokenizeOptions(inputs=["a.txt"], output="text"), sink)
+    >>> sink.getvalue()
+    b'Vanity and pride\\n'
+    """
+    output = options.output or "jsonl"
+    if output in TABLE_OUTPUTS:
+        raise UsageError(f"--to {output} writes files: name a folder with -o")
+    if output not in TEXT_OUTPUTS:
+        raise UsageError(unknown_name("output", output, (*TABLE_OUTPUTS, *TEXT_OUTPUTS)))
+    return _pass(options, output, sink, n_rows=n_rows, watch=watch)
+
+
+def count_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> TokenizeReport:
+    """Count the tokens of a corpus, and with `check` verify spans and round trip.
+
+    >>> _ = Path("a.txt").write_text("Vanity and pride\\n", encoding="utf-8")
+    >>> count_corpus(TokenizeOptions(inputs=["a.txt"], check=True)).counts.n_tokens
+    3
+    """
+    return _pass(options, "", None, n_rows=STREAM_ROWS, watch=watch)
+
+
+def _pass(
+    options: TokenizeOptions, output: str, sink: IO[bytes] | None, *, n_rows: int, watch: Watch
+) -> TokenizeReport:
+    """Go through a corpus once; without a sink only count and check."""
+    work = TokenizeParts(options, options.open_tokenizer(), output)
+    source = options.open_inputs()
+    counts, started = TokenCounts(), time.perf_counter()
+    parts = Stoppable(cut_parts(source, n_rows=n_rows, n_characters=PART_CHARACTERS), watch)
+    made = map_parts(work.count if sink is None else work.spell, parts, workers=options.workers)
+    for counted, data in made:
+        counts.add(counted)
+        if sink is not None:
+            sink.write(data)
+            sink.flush()
+        speed = counts.speed(time.perf_counter() - started)
+        watch.progress(Progress(work.title, counts.n_rows, details=speed))
+    if counts.failures:
+        raise DataError(
+            f"{len(counts.failures):,} rows fail the check, the first: {counts.failures[0]}",
+            where=source.names[0],
+        )
+    seconds = time.perf_counter() - started
+    for line in source.notes:
+        watch.note(line)
+    return PartsReport(counts, seconds, n_rows=counts.n_rows, stopped=parts.stopped)
+
+
+def show_corpus(options: TokenizeOptions, page: Path, *, n_rows: int = SHOWN_ROWS) -> TokenCounts:
+    """Write the first rows with their tokens coloured as an HTML page; count rows and tokens.
+
+    >>> _ = Path("a.txt").write_text("Vanity and pride\\n", encoding="utf-8")
+    >>> show_corpus(TokenizeOptions(inputs=["a.txt"]), Path("page.html")).n_tokens
+    3
+    """
+    tokenizer = options.open_tokenizer()
+    source = options.open_inputs()
+    texts = [row.text for row in itertools.islice(source, n_rows)]
+    batch = tokenizer.encode(texts, spans=True, max_length=options.max_length)
+    name = options.tokenizer if isinstance(options.tokenizer, str) else tokenizer.kind
+    files.write_text(page, html_page(f"{', '.join(source.names)} by {name}", texts, batch))
+    return TokenCounts(n_rows=len(texts), n_tokens=len(batch.ids))
+
+
+def check_rows(tokenizer: Tokenizer, texts: Sequence[str], *, first_row: int) -> list[str]:
+    """Verify spans and, where the tokenizer is lossless, the round trip.
+
+    One line for each row that fails.
+    """
+    batch = tokenizer.encode(texts, spans=True)
+    failures = []
+    for row, text in enumerate(texts):
+        spans = batch.row_spans(row)
+        ordered = bool((spans[:, 0] <= spans[:, 1]).all() and (np.diff(spans[:, 0]) >= 0).all())
+        if not ordered or (len(spans) and not 0 <= spans.min() <= spans.max() <= len(text)):
+            failures.append(f"row {first_row + row}: spans leave the text or run backwards")
+        elif tokenizer.lossless and tokenizer.decode(batch[row].tolist()) != text:
+            failures.append(f"row {first_row + row}: decoding the ids does not give the text back")
+    return failures
+
+
+def has_ids(tokenizer: Tokenizer) -> bool:
+    """Tell whether the tokenizer has a vocabulary beyond its special tokens."""
+    return len(tokenizer.vocabulary) > 2
