@@ -1,4 +1,4 @@
-"""Write textkit/tokenizers/engine_differences.py: code points on which splintr and tokenizers
+"""Write textkit/tokenizers/engines/differences.py: code points on which splintr and tokenizers
 differ.
 
 Usage: python scripts/make_engine_differences.py; about three minutes. The two engines carry tables
@@ -17,9 +17,9 @@ import numpy as np
 
 from textkit import tokenizers
 from textkit.tokenizers import PipelineTokenizer
-from textkit.tokenizers.splintr_engine import SplintrEngine
+from textkit.tokenizers.engines.splintr import SplintrEngine
 
-TARGET = Path(__file__).parents[1] / "textkit" / "tokenizers" / "engine_differences.py"
+TARGET = Path(__file__).parents[1] / "textkit" / "tokenizers" / "engines" / "differences.py"
 # Every ASCII letter and digit: a character that turns into one of them is seen to.
 ALPHABET = " ".join("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 TRAINING = ["Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂", ALPHABET] * 4

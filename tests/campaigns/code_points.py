@@ -20,7 +20,8 @@ import numpy as np
 import tokenizers as hf
 
 from textkit import registry, tokenizers
-from textkit.tokenizers import PipelineTokenizer, word_table
+from textkit.tokenizers import PipelineTokenizer
+from textkit.tokenizers.engines import word_table
 
 TRAINING = ["Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂"] * 4
 OPTIONS: dict[str, dict[str, Any]] = {

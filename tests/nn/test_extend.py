@@ -14,7 +14,6 @@ import torch
 from textkit import TextClassifier, Vectors, tokenizers
 from textkit.errors import UsageError
 from textkit.nn.embedding import Embedding
-from textkit.tokenizers.lookup import add_words
 
 GOOD, BAD = (
     ["good", "great", "fine", "superb", "lovely"],
@@ -99,10 +98,10 @@ def test_only_lists_of_words_take_more_words(vectors: str) -> None:
 
 def test_added_words_get_ids_behind_the_others_and_none_twice() -> None:
     words = tokenizers.create("whitespace", vocabulary=["b", "a"], lowercase=True)
-    more = add_words(words, ["A", "C", "c", "", "d e", "f"])
+    more = words.extend(["A", "C", "c", "", "d e", "f"])
     assert more.vocabulary == {"[PAD]": 0, "[UNK]": 1, "b": 2, "a": 3, "c": 4, "f": 5}
     assert more.encode(["F c a x"])[0].tolist() == [5, 4, 3, 1]
-    assert add_words(words, []).vocabulary == words.vocabulary
+    assert words.extend([]).vocabulary == words.vocabulary
 
 
 def test_fixed_rows_stand_behind_the_trained_ones() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from textkit import registry, tokenizers
 from textkit.tokenizers import PipelineTokenizer
-from textkit.tokenizers.engines import HARD_STRINGS
+from textkit.tokenizers.engines.guard import HARD_STRINGS
 
 TRAINING = [
     "Vanity and pride are different things, though the words are often used synonymously."

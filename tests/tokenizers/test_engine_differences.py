@@ -11,7 +11,7 @@ import pytest
 import tokenizers as hf
 
 from textkit import tokenizers
-from textkit.tokenizers.engine_differences import DIFFERENCES
+from textkit.tokenizers.engines.differences import DIFFERENCES
 
 TRAINING = [
     "Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂",

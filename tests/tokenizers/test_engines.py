@@ -14,7 +14,8 @@ from textkit import tokenizers
 from textkit.batch import TokenBatch
 from textkit.errors import ArtifactError, UsageError
 from textkit.tokenizers import PipelineTokenizer
-from textkit.tokenizers.engines import GuardedEngine, ReferenceEngine
+from textkit.tokenizers.engines.guard import GuardedEngine
+from textkit.tokenizers.engines.reference import ReferenceEngine
 
 TRAINING = ["pride and vanity are different things", "don't stop 3.14", "naïve 🙂 the THING"] * 4
 SIZES = {"bpe": 330, "unigram": 60, "wordpiece": 120}
@@ -118,6 +119,7 @@ def test_a_byte_that_the_vocabulary_lacks_does_not_shift_spans() -> None:
 
 class Broken:
     name = "broken"
+    has_clock = False
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         raise BaseException("index out of bounds")  # what a native panic looks like

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from textkit import tokenizers
 from textkit.errors import ArtifactError
-from textkit.tokenizers.base import PipelineTokenizer
-from textkit.tokenizers.engines import HARD_STRINGS
+from textkit.tokenizers.engines.guard import HARD_STRINGS
+from textkit.tokenizers.pipeline import PipelineTokenizer
 
 GENERATOR = random.Random(0)
 WORDS = (

@@ -70,3 +70,18 @@ def test_saved_and_loaded_is_the_same() -> None:
 def test_an_unknown_language_is_one_line() -> None:
     with pytest.raises(UsageError, match="spaCy knows no language or pipeline 'zz'"):
         tokenizers.create("spacy", language="zz")
+
+
+def test_a_smaller_vocabulary_is_that_of_a_smaller_training() -> None:
+    large, small = (tokenizers.train("spacy", [*TEXTS, "stop stop"], size=n) for n in (9, 4))
+    assert large.shrink(4).fingerprint == small.fingerprint
+    with pytest.raises(UsageError, match="size is 10, but only 9 tokens were learnt"):
+        large.shrink(10)
+
+
+def test_what_only_a_list_of_words_can_do_is_refused() -> None:
+    made = tokenizers.create("spacy", vocabulary=["stop"])
+    with pytest.raises(UsageError, match="a 'spacy' tokenizer is no list of words"):
+        made.extend(["more"])
+    assert (made.tokens([2]), made.splitter(), made.around) == (["stop"], None, ((), ()))
+    assert (len(made), made.has_vocabulary, made.special_ids) == (3, True, {0, 1})

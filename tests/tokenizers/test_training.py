@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from textkit import registry, tokenizers
 from textkit.errors import DataError, UsageError
 from textkit.tokenizers import counting
-from textkit.tokenizers.engines import HARD_STRINGS
+from textkit.tokenizers.engines.guard import HARD_STRINGS
 from textkit.tokenizers.report import measure_fit, render_fit
-from textkit.tokenizers.train import count_facts, cut_vocabulary, piece_finder, train_counts
+from textkit.tokenizers.train import count_facts, piece_finder, train_counts
 
 ROOT = Path(__file__).parents[2]
 GENERATOR = random.Random(0)
@@ -157,16 +157,16 @@ def test_sizes_of_one_run_nest(kind: str) -> None:
     largest = train(kind, TEXTS)
     size = len(largest.vocabulary) - 5
     smaller = train(kind, TEXTS, size=size)
-    cut = cut_vocabulary(largest, size)
+    cut = largest.shrink(size)
     assert cut.vocabulary == smaller.vocabulary
     assert cut.encode(TEXTS).ids.tolist() == smaller.encode(TEXTS).ids.tolist()
 
 
 def test_unigram_sizes_do_not_nest_and_a_size_beyond_is_refused() -> None:
     with pytest.raises(UsageError, match="do not nest"):
-        cut_vocabulary(train("unigram", TEXTS), 20)
+        train("unigram", TEXTS).shrink(20)
     with pytest.raises(UsageError, match="only"):
-        cut_vocabulary(train("word", TEXTS), 10_000)
+        train("word", TEXTS).shrink(10_000)
 
 
 @pytest.mark.parametrize("kind", COUNTED)

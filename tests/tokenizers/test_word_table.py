@@ -19,10 +19,17 @@ from hypothesis import strategies as st
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 from textkit import tokenizers
-from textkit.tokenizers import PipelineTokenizer, word_table
-from textkit.tokenizers.engines import HARD_STRINGS, ReferenceEngine
+from textkit.tokenizers import PipelineTokenizer
+from textkit.tokenizers.engines import word_table
+from textkit.tokenizers.engines.guard import HARD_STRINGS
+from textkit.tokenizers.engines.reference import ReferenceEngine
+from textkit.tokenizers.engines.word_table import (
+    FIRST,
+    WordTableEngine,
+    is_cut_at_spaces,
+    split_words,
+)
 from textkit.tokenizers.subword_splitters import SPLITS
-from textkit.tokenizers.word_table import FIRST, WordTableEngine, is_cut_at_spaces, split_words
 
 TRAINING = ["Pride and vanity are different things, don't stop 3.14 naïve 🙂 THE हिन्दी 漢字"] * 3
 # Merges over white space: with them another cut is another id.

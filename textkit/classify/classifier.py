@@ -26,8 +26,8 @@ from textkit.nn.devices import cpu_threads
 from textkit.nn.network import TextNetwork, check_parts
 from textkit.nn.prediction import predict_outputs
 from textkit.recipe import Recipe, complete_recipe, make_recipe
-from textkit.tokenizers import PipelineTokenizer
-from textkit.tokenizers.base import check_texts
+from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.protocol import check_texts
 from textkit.training.loop import Examples, train_network
 from textkit.watch import History, Watch
 
@@ -55,7 +55,7 @@ class TextClassifier:
 
     classes_: NDArray[Any]
     recipe_: Recipe
-    tokenizer_: PipelineTokenizer
+    tokenizer_: Tokenizer
     network_: TextNetwork
     history_: History
     # Logits are divided by it: fitted on the validation rows, so that probabilities mean what they

@@ -50,7 +50,7 @@ def save(classifier: TextClassifier, folder: str | Path) -> None:
     with files.atomic_folder(folder) as temporary:
         files.write_json(temporary / CONFIG, _config(classifier))
         files.write_bytes(temporary / WEIGHTS, save_tensors(weights))
-        formats.write_files(classifier.tokenizer_, temporary)
+        classifier.tokenizer_.write(temporary)
         files.write_manifest(temporary, kind=KIND, format=FORMAT)
 
 

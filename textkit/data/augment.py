@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from textkit.batch import IntArray, TokenBatch, offsets_of
 from textkit.data.scramble import draw, sequence, to_unit
 from textkit.errors import UsageError
-from textkit.tokenizers.base import check_texts
+from textkit.tokenizers.protocol import check_texts
 
 # What a draw is for: no two choices share their numbers.
 _SWAP, _DROP, _NOISE, _KIND = range(4)

@@ -32,8 +32,8 @@ from textkit.nn.collate import PaddedBatch, collate
 from textkit.nn.devices import choose_device
 from textkit.nn.encoders import pretrained
 from textkit.nn.pooling import first_pool, last_pool, max_pool, mean_pool
-from textkit.tokenizers import PipelineTokenizer
-from textkit.tokenizers.base import check_texts
+from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.protocol import check_texts
 
 # Texts that are tokenized and sorted by length at a time.
 _BLOCK_ROWS, _BLOCK_CHARACTERS = 16384, 16 << 20
@@ -188,19 +188,13 @@ def measure_width(made: ContextualTexts) -> ContextualTexts:
         return replace(made, dim=int(made.pool(batch).shape[-1]))
 
 
-def template_of(tokenizer: PipelineTokenizer) -> Template:
+def template_of(tokenizer: Tokenizer) -> Template:
     """Find the special tokens that a tokenizer.json puts around one text.
 
     >>> template_of(tokenizers.create("wordpiece", vocabulary=["[UNK]", "a"])).before
     ()
     """
-    import tokenizers as hf
-
-    row = hf.Tokenizer.from_str(tokenizer.json).encode("a", add_special_tokens=True)
-    own = [i for i, special in enumerate(row.special_tokens_mask) if not special]
-    if not own:  # not even 'a' has a token
-        return Template(tuple(row.ids), ())
-    return Template(tuple(row.ids[: own[0]]), tuple(row.ids[own[-1] + 1 :]))
+    return Template(*tokenizer.around)
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -286,7 +280,7 @@ def _load_dense(folder: Path) -> nn.Module:
     return nn.Sequential(layer, known[named]()).eval().requires_grad_(requires_grad=False)
 
 
-def _check_vocabulary(model: Any, tokenizer: PipelineTokenizer, folder: Path) -> None:
+def _check_vocabulary(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
     """Refuse a tokenizer whose ids the model's table does not have."""
     n_rows = model.get_input_embeddings().num_embeddings
     highest = max(tokenizer.vocabulary.values(), default=-1)

@@ -24,7 +24,7 @@ from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.base import check_texts
+from textkit.tokenizers.protocol import check_texts
 from textkit.vectors.neighbours import unit
 from textkit.vectors.table import Floats
 from textkit.vectors.vectors import Vectors
@@ -321,7 +321,7 @@ def open_static(
         raise UsageError(unknown_name("pooling", pooling, POOLINGS))
     chosen = _own_tokenizer(vectors) if tokenizer is None else tokenizer
     notes = tuple(vectors.notes)
-    id_rows = _id_rows(vectors, chosen) if len(chosen.vocabulary) > 2 else None
+    id_rows = _id_rows(vectors, chosen) if chosen.has_vocabulary else None
     if id_rows is not None and lowercase:
         raise UsageError(
             "lowercase is for tokenizers without a vocabulary; this one folds case by itself or not"

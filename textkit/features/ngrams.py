@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import UsageError
-from textkit.tokenizers.base import Tokenizer, check_texts
+from textkit.tokenizers.protocol import Tokenizer, check_texts
 from textkit.tokenizers.spans import replace_surrogates
 from textkit.vectors.fasttext import hash_ngrams
 from textkit.vectors.words import ByteWords

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from textkit.batch import Padded, TokenBatch, offsets_of
 from textkit.errors import UsageError, unknown_name
-from textkit.tokenizers.base import Tokenizer
+from textkit.tokenizers.protocol import Tokenizer
 
 
 @dataclass(frozen=True)

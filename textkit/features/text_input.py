@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from textkit.features.ngrams import HashedNgrams
 from textkit.features.templates import BoundTemplate, Template, for_transformer
 from textkit.features.text_encoder import BoundTokenizer, TextEncoder
 from textkit.recipe import Recipe
-from textkit.tokenizers import PipelineTokenizer
+from textkit.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class TextInput:
     ([2], True)
     """
 
-    tokenizer: PipelineTokenizer
+    tokenizer: Tokenizer
     max_length: int
     ngrams: HashedNgrams | None = None
     template: Template | None = None
@@ -43,7 +42,7 @@ class TextInput:
     @staticmethod
     def make(
         recipe: Recipe,
-        tokenizer: PipelineTokenizer,
+        tokenizer: Tokenizer,
         *,
         kept: NDArray[np.int32] | None = None,
         n_fixed: int = 0,
@@ -72,11 +71,10 @@ class TextInput:
             return self
         if self.ngrams is not None:
             raise UsageError("embedding.extend and ngrams exclude each other; remove one")
-        from textkit.tokenizers.lookup import add_words
         from textkit.vectors.vectors import Vectors
 
         words = Vectors.open(recipe.embedding.vectors).words[: recipe.embedding.extend]
-        tokenizer = add_words(self.tokenizer, words)
+        tokenizer = self.tokenizer.extend(words)
         return replace(self, tokenizer=tokenizer, n_fixed=len(tokenizer) - len(self.tokenizer))
 
     def learn(self, recipe: Recipe, texts: Sequence[str]) -> tuple[TextInput, TokenBatch]:
@@ -116,15 +114,9 @@ class TextInput:
         return self.encoder.describe()
 
 
-def make_tokenizer(recipe: Recipe, texts: Iterable[str]) -> PipelineTokenizer:
+def make_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     """Load the recipe's tokenizer, or train it on the training texts."""
     section = recipe.tokenizer
     if section.path is not None:
         return tokenizers.load(section.path)
-    made = tokenizers.train(section.name, texts, **section.options)
-    if not isinstance(made, PipelineTokenizer) and not hasattr(made, "write"):
-        raise UsageError(
-            f"tokenizer '{section.name}' cannot be kept in a model folder: it has no"
-            f" `write(folder)`, as spaCy's has"
-        )
-    return cast(PipelineTokenizer, made)
+    return tokenizers.train(section.name, texts, **section.options)

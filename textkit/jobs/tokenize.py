@@ -129,7 +129,7 @@ class TokenizeParts:
     def columns(self) -> Columns:
         """What an output row has."""
         options = self.options
-        return Columns(options.keep, has_ids(self.tokenizer), options.spans, options.tokens)
+        return Columns(options.keep, self.tokenizer.has_vocabulary, options.spans, options.tokens)
 
     def describe(self) -> Mapping[str, object]:
         """Say all that decides the bytes beside the rows."""
@@ -171,7 +171,7 @@ class TokenizeParts:
         return self.tokenizer.encode(part.texts, spans=spans, max_length=self.options.max_length)
 
     def _count(self, part: Part, batch: TokenBatch) -> TokenCounts:
-        unknown = self.tokenizer.unknown_id if has_ids(self.tokenizer) else None
+        unknown = self.tokenizer.unknown_id if self.tokenizer.has_vocabulary else None
         return TokenCounts(
             n_rows=len(part.rows),
             n_tokens=len(batch.ids),
@@ -301,8 +301,3 @@ def check_rows(tokenizer: Tokenizer, texts: Sequence[str], *, first_row: int) ->
         elif tokenizer.lossless and tokenizer.decode(batch[row].tolist()) != text:
             failures.append(f"row {first_row + row}: decoding the ids does not give the text back")
     return failures
-
-
-def has_ids(tokenizer: Tokenizer) -> bool:
-    """Tell whether the tokenizer has a vocabulary beyond its special tokens."""
-    return len(tokenizer.vocabulary) > 2

@@ -15,7 +15,7 @@ from textkit import tokenizers
 from textkit.io.bulk import Inputs
 from textkit.tokenizers import Tokenizer, counting
 from textkit.tokenizers.report import measure_fit
-from textkit.tokenizers.train import count_facts, cut_vocabulary, piece_finder, train_counts
+from textkit.tokenizers.train import count_facts, piece_finder, train_counts
 from textkit.watch import Progress, Watch
 
 READING, LEARNING, SAVING = "reading", "learning", "saving"
@@ -101,7 +101,7 @@ def train_tokenizer(
     for number in sorted(options.sizes):
         watch.progress(Progress(SAVING, len(saved), len(options.sizes), "sizes"))
         whole = not several or number >= len(largest.vocabulary)
-        tokenizer = largest if whole else cut_vocabulary(largest, number)
+        tokenizer = largest if whole else largest.shrink(number)
         folder = options.out.with_name(f"{options.out.name}-{number}") if several else options.out
         tokenizer.save(folder)
         saved.append((folder, tokenizer))

@@ -19,7 +19,7 @@ from torch.nn import functional
 from textkit.nn.encoders.cnn import CnnEncoder
 from textkit.nn.layers import Dropout
 from textkit.nn.pooling import max_pool
-from textkit.tokenizers.base import PAD, UNKNOWN
+from textkit.tokenizers.protocol import PAD, UNKNOWN
 
 _PAD, _START, _END, _UNKNOWN, _FIRST = 0, 1, 2, 3, 4
 

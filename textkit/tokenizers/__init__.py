@@ -6,8 +6,9 @@
 'pride and [UNK]'
 """
 
-from textkit.tokenizers.base import PipelineTokenizer, Tokenizer
 from textkit.tokenizers.formats import load
+from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.protocol import Tokenizer
 from textkit.tokenizers.train import create, train
 
 __all__ = ["PipelineTokenizer", "Tokenizer", "create", "load", "train"]

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 import tokenizers as hf
 from tokenizers import decoders, models, pre_tokenizers
 
-from textkit.tokenizers.base import PAD, Kind, PipelineTokenizer
 from textkit.tokenizers.lookup import pattern_kind
-from textkit.tokenizers.native_engine import CHARACTERS
-from textkit.tokenizers.unicode_breaks import GRAPHEMES
+from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.protocol import PAD, Kind
+from textkit.tokenizers.subword_splitters import byte_names
+from textkit.tokenizers.unicode_breaks import CHARACTERS, GRAPHEMES
 
 
 def create_byte() -> PipelineTokenizer:
@@ -39,18 +40,6 @@ def train_byte(texts: Iterable[str], *, size: int = 257) -> PipelineTokenizer:
     """Make the byte tokenizer; there is nothing to learn, and `size` is always 257."""
     del texts, size
     return create_byte()
-
-
-def byte_names() -> list[str]:
-    """Give the printable character that byte-level vocabularies write for each byte, as GPT-2
-    chose them.
-    """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    names = {byte: chr(byte) for byte in printable} | {
-        byte: chr(256 + i) for i, byte in enumerate(others)
-    }
-    return [names[byte] for byte in range(256)]
 
 
 CHAR = pattern_kind("char", CHARACTERS, decoder=decoders.Fuse())

@@ -22,7 +22,7 @@ import tokenizers as hf
 
 from textkit.errors import DataError, StorageError, UsageError
 from textkit.io import files
-from textkit.tokenizers.base import iterate_checked
+from textkit.tokenizers.protocol import iterate_checked
 
 # A dict entry, a short str and an int of CPython, measured on 2 million English pieces.
 PIECE_BYTES = 170

@@ -1,8 +1,8 @@
-"""Read and write tokenizer files.
+"""Open tokenizer files.
 
 In: a tokenizer folder, or a vocabulary file of any known format, told by its content. Out: a
-PipelineTokenizer. A folder that we write holds `tokenizer.json` (Hugging Face's format, all that
-decides the ids) and `tokenizer_config.json` (what transformers' Auto classes read).
+Tokenizer. A folder that we write holds `tokenizer.json` (Hugging Face's format, all that decides
+the ids) and `tokenizer_config.json` (what transformers' Auto classes read).
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 import zlib
 from pathlib import Path
-from typing import Any, cast
 
 import tokenizers as hf
 
 from textkit.errors import ArtifactError
 from textkit.io import files, hub
-from textkit.tokenizers.base import EngineChoice, PipelineTokenizer
+from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON, Description
+from textkit.tokenizers.engines.choice import EngineChoice
+from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.protocol import FORMAT, MANIFEST_KIND, Tokenizer
 
-FORMAT = 1
-MANIFEST_KIND = "tokenizer"
-TOKENIZER_JSON = "tokenizer.json"
-CONFIG_JSON = "tokenizer_config.json"
 _HUB_FILES = (
     TOKENIZER_JSON,
     CONFIG_JSON,
@@ -36,7 +34,7 @@ _HIGHEST_ID = (1 << 24) - 1
 _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "Unigram": "unigram"}
 
 
-def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokenizer:
+def load(source: str | Path, *, engine: EngineChoice = "auto") -> Tokenizer:
     """Open a tokenizer of any known format, told by its content.
 
     A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside
@@ -65,16 +63,16 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> PipelineTokeni
     return _read_file(path, engine=engine)
 
 
-def read_files(folder: Path) -> PipelineTokenizer:
+def read_files(folder: Path) -> Tokenizer:
     """Read the tokenizer files of a folder, a model's or a tokenizer's own."""
     return _read_folder(folder, engine="auto")
 
 
-def _read_folder(folder: Path, *, engine: EngineChoice) -> PipelineTokenizer:
+def _read_folder(folder: Path, *, engine: EngineChoice) -> Tokenizer:
     if (folder / "spacy_words.json").is_file():
         from textkit.tokenizers import spacy_words
 
-        return cast(PipelineTokenizer, spacy_words.read(folder))
+        return spacy_words.read(folder)
     names = [
         TOKENIZER_JSON,
         "vocab.json",
@@ -101,18 +99,15 @@ def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
         value = files.parse_json(data, path)
         if isinstance(value.get("model"), dict) or not (path.parent / "merges.txt").is_file():
             return _from_json(value, path, engine=engine)
-    from textkit.tokenizers import (
-        conversion,
-        sentencepiece_files,
-    )  # which a tokenizer.json does not need
+    # Which a tokenizer.json does not need.
+    from textkit.tokenizers import conversion, sentencepiece_files
 
     if is_json:
         return conversion.from_vocab_and_merges(
             data, read_bytes(path.parent / "merges.txt"), where=str(path)
         )
-    if (
-        data[:1] == b"\n"
-    ):  # the key of a protobuf's first field; no text format begins with an empty line
+    # The key of a protobuf's first field; no text format begins with an empty line.
+    if data[:1] == b"\n":
         return sentencepiece_files.from_sentencepiece(data, where=str(path))
     first, _, rest = data.partition(b"\n")[0].partition(b" ")
     if rest.strip().isdigit() and first:
@@ -142,7 +137,7 @@ def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> byte
     return data
 
 
-def _from_json(description: Any, path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
+def _from_json(description: object, path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
     model = description.get("model") if isinstance(description, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise ArtifactError("not a tokenizer.json: it has no model with a vocab", where=str(path))
@@ -156,15 +151,14 @@ def _from_json(description: Any, path: Path, *, engine: EngineChoice) -> Pipelin
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
     kind = _kind_beside(path) or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
-    known = json.loads(backend.to_str())
-    if (
-        model.get("type") == "Unigram"
-    ):  # tokenizers writes scores anew up to one bit off; the file's own are kept
+    known: Description = json.loads(backend.to_str())
+    if known["model"]["type"] == "Unigram":
+        # tokenizers writes scores anew up to one bit off; the file's own are kept.
         known["model"]["vocab"] = model["vocab"]
     return PipelineTokenizer(backend, kind=kind, engine=engine, description=known)
 
 
-def _check_ids(vocab: dict[str, Any] | list[Any], path: Path) -> None:
+def _check_ids(vocab: object, path: Path) -> None:
     """Refuse ids so high that a row for each would fill the memory: tokenizers makes such rows,
     and then aborts.
     """
@@ -183,21 +177,3 @@ def _kind_beside(path: Path) -> str | None:
     config = files.read_json(config_path)
     kind = config.get("textkit_kind") if isinstance(config, dict) else None
     return kind if isinstance(kind, str) else None
-
-
-def write_files(tokenizer: PipelineTokenizer, folder: Path) -> None:
-    """Write the tokenizer files into a folder that the caller seals."""
-    if not isinstance(tokenizer, PipelineTokenizer):  # spaCy's words have a file of their own
-        tokenizer.write(folder)
-        return
-    config: dict[str, Any] = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "textkit_kind": tokenizer.kind,
-    }
-    names = {i: name for name, i in tokenizer.vocabulary.items()}
-    if tokenizer.pad_id is not None:
-        config["pad_token"] = names[tokenizer.pad_id]
-    if tokenizer.unknown_id is not None:
-        config["unk_token"] = names[tokenizer.unknown_id]
-    files.write_text(folder / TOKENIZER_JSON, tokenizer.json)
-    files.write_json(folder / CONFIG_JSON, config)

@@ -8,24 +8,21 @@ code point order: the same on every run.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import compress
 from typing import Any
 
-import numpy as np
 import tokenizers as hf
 from tokenizers import Regex, models, pre_tokenizers
 
 from textkit.errors import UsageError
-from textkit.tokenizers.base import PAD, UNKNOWN, Kind, PipelineTokenizer, Tokenizer, check_size
 from textkit.tokenizers.counting import count_texts
-from textkit.tokenizers.native_engine import CHARACTERS, TILINGS
-from textkit.tokenizers.normalizers import make_normalizer
-from textkit.tokenizers.unicode_breaks import SPACE, WORDS, WORDS_ONLY
+from textkit.tokenizers.normalization import make_normalizer
+from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size
+from textkit.tokenizers.unicode_breaks import CHARACTERS, SPACE, TILINGS, WORDS, WORDS_ONLY
 
 # WORDS_ONLY tries every alternative at each space; WORDS takes the space and goes on, ten times
 # faster.
@@ -155,32 +152,3 @@ def make_lookup(
         backend.decoder = decoder
     backend.add_special_tokens([PAD, UNKNOWN])
     return PipelineTokenizer(backend, kind=kind)
-
-
-def add_words(tokenizer: Tokenizer, words: Sequence[str]) -> PipelineTokenizer:
-    """Give a tokenizer of whole words with more words behind its own.
-
-    What it cannot give as one token is left out.
-
-    >>> from textkit import tokenizers
-    >>> few = tokenizers.create("word", vocabulary=["pride"], lowercase=True)
-    >>> more = add_words(few, ["Vanity", "pride", "and so"])
-    >>> more.encode(["Pride, vanity"])[0].tolist()
-    [2, 1, 3]
-    """
-    description = json.loads(tokenizer.json) if isinstance(tokenizer, PipelineTokenizer) else None
-    if description is None or description["model"]["type"] != "WordLevel":
-        raise UsageError(
-            f"a '{tokenizer.kind}' tokenizer is no list of words: words cannot be added to it"
-        )
-    normal = list(dict.fromkeys(map(tokenizer.normalize, words)))
-    batch = tokenizer.encode(normal)
-    is_new = np.zeros(len(normal), dtype=bool)
-    is_new[batch.lengths == 1] = (
-        batch.ids[batch.offsets[:-1][batch.lengths == 1]] == tokenizer.unknown_id
-    )
-    vocabulary = description["model"]["vocab"]
-    first = max(tokenizer.vocabulary.values(), default=-1) + 1
-    new = [word for word in compress(normal, is_new) if word not in vocabulary]
-    vocabulary |= {word: first + i for i, word in enumerate(new)}
-    return PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(description)), kind=tokenizer.kind)

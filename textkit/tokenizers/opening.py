@@ -11,8 +11,8 @@ from pathlib import Path
 from textkit.errors import UsageError
 from textkit.io import hub
 from textkit.registry import names
-from textkit.tokenizers.base import Tokenizer
 from textkit.tokenizers.formats import load
+from textkit.tokenizers.protocol import Tokenizer
 from textkit.tokenizers.train import create
 
 

@@ -17,7 +17,7 @@ import tokenizers as hf
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
 from textkit.errors import ArtifactError
-from textkit.tokenizers.base import PipelineTokenizer
+from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.subword import SPECIAL_SCORE
 
 SPACE = "▁"

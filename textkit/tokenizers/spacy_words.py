@@ -13,10 +13,10 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +24,21 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
-from textkit.tokenizers.base import (
+from textkit.tokenizers.protocol import (
     PAD,
     UNKNOWN,
     Kind,
     OnLong,
+    Tokenizer,
     check_size,
     check_texts,
     iterate_checked,
     limit,
 )
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
+
+if TYPE_CHECKING:
+    from spacy.tokenizer import Tokenizer as SpacyCutter
 
 FILE = "spacy_words.json"
 FORMAT = 1
@@ -45,7 +49,7 @@ _LONG_WORD = re.compile(rf"\S{{{LONGEST_RUN + 1}}}").search
 _LONG_RUN = re.compile(rf"(\S)\1{{{LONGEST_RUN},}}").finditer
 
 
-class SpacyTokenizer:
+class SpacyTokenizer(Tokenizer):
     """Words as spaCy cuts them, looked up in a vocabulary of our own."""
 
     kind = "spacy"
@@ -66,16 +70,15 @@ class SpacyTokenizer:
     def __repr__(self) -> str:
         return f"SpacyTokenizer('{self.language}', n_tokens={len(self.vocabulary):,})"
 
-    def __len__(self) -> int:
-        return len(self.vocabulary)
-
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[..., SpacyTokenizer], tuple[str, list[str], bool]]:
         """Go to another process as its description: spaCy's own tokenizer is large and made anew
         there.
         """
         return _rebuild, (self.language, list(self.vocabulary), self.lowercase)
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self) -> dict[str, object]:
         tokens = list(self.vocabulary)
         return {
             "format": FORMAT,
@@ -149,15 +152,15 @@ class SpacyTokenizer:
             raise UsageError(f"id {bad[0]} is not in the vocabulary (0 to {len(names) - 1})")
         return " ".join(names[int(i)] for i in ids)
 
-    def save(self, folder: str | Path) -> None:
-        """Write a tokenizer folder: the language and the vocabulary."""
-        with files.atomic_folder(folder) as temporary:
-            self.write(temporary)
-            files.write_manifest(temporary, kind="tokenizer", format=FORMAT)
-
     def write(self, folder: Path) -> None:
         """Write the one file into a folder that the caller seals."""
         files.write_json(folder / FILE, self._description())
+
+    def shrink(self, size: int) -> SpacyTokenizer:
+        """Give the tokenizer of the most frequent words, as training to `size` gives it."""
+        if size > len(self):
+            raise UsageError(f"size is {size}, but only {len(self)} tokens were learnt")
+        return SpacyTokenizer(self.language, list(self.vocabulary)[:size], lowercase=self.lowercase)
 
 
 def cut_runs(texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.uint64], NDArray[np.int64]]:
@@ -185,7 +188,7 @@ def cut_runs(texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.uint64], N
     return pieces, np.array(starts, np.uint64), np.array(rows)
 
 
-def open_language(language: str) -> Any:
+def open_language(language: str) -> SpacyCutter:
     """Give the tokenizer of a blank language, or of an installed pipeline."""
     require("spacy", needed_by="tokenizer 'spacy'")
     import spacy

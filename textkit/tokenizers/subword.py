@@ -16,16 +16,10 @@ import tokenizers as hf
 from tokenizers import models, pre_tokenizers, trainers
 
 from textkit.errors import DataError, UsageError, require
-from textkit.tokenizers.base import (
-    PAD,
-    UNKNOWN,
-    Kind,
-    PipelineTokenizer,
-    check_size,
-    iterate_checked,
-)
 from textkit.tokenizers.counting import count_texts, repeat_pieces
-from textkit.tokenizers.normalizers import make_normalizer
+from textkit.tokenizers.normalization import make_normalizer
+from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size, iterate_checked
 from textkit.tokenizers.subword_splitters import (
     byte_level_backend,
     find_bpe,

@@ -16,10 +16,22 @@ import tokenizers as hf
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
 from textkit.errors import UsageError, unknown_name
-from textkit.tokenizers.base import UNKNOWN
-from textkit.tokenizers.character import byte_names
 from textkit.tokenizers.counting import CutAtSpaces, split_pieces
-from textkit.tokenizers.normalizers import make_normalizer
+from textkit.tokenizers.normalization import make_normalizer
+from textkit.tokenizers.protocol import UNKNOWN
+
+
+def byte_names() -> list[str]:
+    """Give the printable character that byte-level vocabularies write for each byte, as GPT-2
+    chose them.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    names = {byte: chr(byte) for byte in printable} | {
+        byte: chr(256 + i) for i, byte in enumerate(others)
+    }
+    return [names[byte] for byte in range(256)]
+
 
 # How byte-level BPE cuts a text before it merges: GPT-2's pattern, or OpenAI's later
 # ones, which hold digits to three at a time.

@@ -7,18 +7,14 @@ name.
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import tokenizers as hf
-
 from textkit import registry
 from textkit.errors import UsageError
 from textkit.tokenizers import counting
-from textkit.tokenizers.base import Kind, PipelineTokenizer, Tokenizer
+from textkit.tokenizers.protocol import Kind, Tokenizer
 
 
 def train(
@@ -118,35 +114,6 @@ def create(kind: str, **options: Any) -> Tokenizer:
     found: Kind = registry.resolve("tokenizer", kind)
     registry.check_options(found.create, options, what=f"tokenizer '{kind}'")
     return found.create(**options)
-
-
-def cut_vocabulary(tokenizer: Tokenizer, size: int) -> PipelineTokenizer:
-    """Give the smaller tokenizer that training to `size` would have given: vocabularies of a run
-    nest.
-
-    Holds for kinds that learn token after token: BPE, WordPiece, words, characters. Unigram prunes,
-    and is refused.
-
-    >>> word = train("word", ["a a a b b c"])
-    >>> cut_vocabulary(word, 3).encode(["a b"]).ids.tolist()
-    [2, 1]
-    """
-    assert isinstance(tokenizer, PipelineTokenizer)
-    description = copy.deepcopy(json.loads(tokenizer.json))
-    model = description["model"]
-    if model["type"] == "Unigram":
-        raise UsageError("unigram vocabularies do not nest; train one size at a time")
-    if size > len(tokenizer.vocabulary):
-        raise UsageError(f"size is {size}, but only {len(tokenizer.vocabulary)} tokens were learnt")
-    model["vocab"] = {token: i for token, i in model["vocab"].items() if i < size}
-    if "merges" in model:
-        pairs = [
-            merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model["merges"]
-        ]
-        model["merges"] = [
-            pair for pair in pairs if all(part in model["vocab"] for part in (*pair, "".join(pair)))
-        ]
-    return PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(description)), kind=tokenizer.kind)
 
 
 def iterate_texts(source: Path | Iterable[str | Path]) -> Iterator[str]:

@@ -9,16 +9,16 @@ standard's. Possessive quantifiers keep the time linear.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from textkit.tokenizers.unicode_tables import (
     GRAPHEME,
     PICTOGRAPHIC,
-    UNICODE_VERSION,
     WHITE_SPACE,
     WORD,
 )
-
-__all__ = ["ASCII_WORDS", "GRAPHEMES", "SPACE", "UNICODE_VERSION", "WORDS", "WORDS_ONLY"]
-
 
 NARROW_SPACE = "\u202f"
 
@@ -101,3 +101,38 @@ ASCII_WORDS = (
     r"| ++|\r\n|[\x00-\x7f]"
 )
 SPACE = f"[{WHITE_SPACE}]"
+CHARACTERS = r"[\s\S]"
+NOT_SPACE = f"[^{WHITE_SPACE}]+"
+# Spaces go into one piece with the word behind them, which halves the number of pieces; only before
+# characters that are sure to be no mark, since a mark after a space is one segment with it.
+LEAD = 64
+LEADING = " {1,62}+(?=[!-~\u00c0-\u024f\u0370-\u0481])"
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Patterns whose matches tile a text: tokens with the spaces before them, and white space
+    that is no token.
+    """
+
+    pattern: str
+    ascii_pattern: str | None
+    drop_space: bool
+
+    def compile(self) -> Callable[[str], list[str]]:
+        """Give the function that finds the matches in a text."""
+        find = re.compile(self.pattern).findall
+        find_in_ascii = re.compile(self.ascii_pattern or self.pattern).findall
+        return lambda text: find_in_ascii(text) if text.isascii() else find(text)
+
+
+# Pattern of a tokenizer.json -> how the native engine finds the same tokens.
+TILINGS = {
+    WORDS_ONLY: Tiling(
+        f"(?:{LEADING})?(?:{WORDS})",
+        f"(?:{LEADING})?(?:{ASCII_WORDS})",
+        drop_space=True,
+    ),
+    GRAPHEMES: Tiling(GRAPHEMES, None, drop_space=False),
+    NOT_SPACE: Tiling(f"(?:{LEADING})?{NOT_SPACE}|{SPACE}+", None, drop_space=True),
+}

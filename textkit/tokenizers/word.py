@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from textkit.tokenizers.base import Kind, PipelineTokenizer
 from textkit.tokenizers.lookup import (
     create_lookup,
     find_lookup,
@@ -18,9 +17,10 @@ from textkit.tokenizers.lookup import (
     pattern_kind,
     train_lookup,
 )
-from textkit.tokenizers.native_engine import NOT_SPACE
 from textkit.tokenizers.patterns import cutter, portable
-from textkit.tokenizers.unicode_breaks import WORDS_ONLY
+from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.protocol import Kind
+from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
 
 
 def train_regex(

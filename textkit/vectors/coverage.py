@@ -7,7 +7,6 @@ to print or keep.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ import numpy.typing as npt
 
 from textkit.errors import UsageError
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.base import PipelineTokenizer
 
 if TYPE_CHECKING:
     from textkit.vectors.table import WordTable
@@ -99,7 +97,7 @@ def measure_coverage(
     1 of 3 words have vectors (33.3%), 66.7% of 3 occurrences; 1 more in lower case
     missing: reigns (1)
     """
-    special = _special_ids(tokenizer)
+    special = tokenizer.special_ids
     entries = sorted((i, name) for name, i in tokenizer.vocabulary.items() if i not in special)
     ids = np.array([i for i, _ in entries], np.int64)
     words = [
@@ -128,18 +126,6 @@ def measure_coverage(
             for i in lost[:N_MISSING].tolist()
         ),
     )
-
-
-def _special_ids(tokenizer: Tokenizer) -> set[int | None]:
-    """Give the ids of padding, the unknown token and what the tokenizer's file marks as special."""
-    found = {tokenizer.pad_id, tokenizer.unknown_id}
-    if isinstance(tokenizer, PipelineTokenizer):
-        found |= {
-            entry["id"]
-            for entry in json.loads(tokenizer.json).get("added_tokens") or []
-            if entry["special"]
-        }
-    return found
 
 
 def _count(counts: npt.ArrayLike, *, n_ids: int) -> npt.NDArray[np.int64]:

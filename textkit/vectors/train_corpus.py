@@ -9,7 +9,6 @@ frequency fall as gensim's own scan lets them fall.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -19,15 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import tokenizers as hf
 
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.base import PipelineTokenizer
-from textkit.tokenizers.counting import split_pieces
-from textkit.tokenizers.native_engine import LEADING, TILINGS
-from textkit.tokenizers.unicode_breaks import SPACE
+from textkit.tokenizers.unicode_breaks import LEADING, SPACE
 from textkit.vectors.folder import Array, map_safetensors, write_arrays
 
 TOKENS, SHAPE, WORDS = "tokens.i32", "corpus.safetensors", "words.json"
@@ -59,7 +54,7 @@ def write_corpus(
 
     Rows without tokens are no sentences, long rows become several.
     """
-    numbered = _ByVocabulary(tokenizer) if len(tokenizer.vocabulary) > 2 else _ByPieces(tokenizer)
+    numbered = _ByVocabulary(tokenizer) if tokenizer.has_vocabulary else _ByPieces(tokenizer)
     lengths = array("q")
     n_tokens = 0
     with files.atomic_file(folder / TOKENS) as file:
@@ -127,22 +122,11 @@ class _ByPieces:
     """Word numbers of every piece that a tokenizer without a vocabulary cuts."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        if not isinstance(tokenizer, PipelineTokenizer):
+        splitter = tokenizer.splitter()
+        if splitter is None:
             raise UsageError(f"tokenizer '{tokenizer.kind}' has no vocabulary to train vectors for")
-        self._backend = hf.Tokenizer.from_str(tokenizer.json)
-        splitter = json.loads(tokenizer.json).get("pre_tokenizer") or {}
-        pattern = (
-            splitter.get("pattern", {}).get("Regex")
-            if splitter.get("behavior") == "Removed"
-            else None
-        )
-        self._tiling = TILINGS.get(pattern or "")
-        self._table = _NumberTable(drop_space=self._tiling is not None and self._tiling.drop_space)
-        self._find: Callable[[str], list[str]] = self._split
-        if self._tiling is not None:
-            self._all = re.compile(self._tiling.pattern).findall
-            self._ascii = re.compile(self._tiling.ascii_pattern or self._tiling.pattern).findall
-            self._find = self._tile
+        self._find = splitter.find
+        self._table = _NumberTable(drop_space=splitter.drops_space)
 
     def encode(self, texts: list[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         found = [self._find(text) for text in texts]
@@ -154,14 +138,6 @@ class _ByPieces:
             np.repeat(np.arange(len(texts)), counts), weights=kept, minlength=len(texts)
         )
         return numbers[kept], lengths.astype(np.int64)
-
-    def _split(self, text: str) -> list[str]:
-        return split_pieces(self._backend, text)
-
-    def _tile(self, text: str) -> list[str]:
-        if self._backend.normalizer is not None:
-            text = self._backend.normalizer.normalize_str(text)
-        return self._ascii(text) if text.isascii() else self._all(text)
 
     def words(self) -> list[str]:
         return list(self._table.numbers)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.tokenizers.engine_differences import DIFFERENCES
-from textkit.tokenizers.engines import Engine, encode_split
-from textkit.tokenizers.forking import is_forked, native_calls
+from textkit.tokenizers.description import Description, steps_of
+from textkit.tokenizers.engines.differences import DIFFERENCES
+from textkit.tokenizers.engines.forking import is_forked, native_calls
+from textkit.tokenizers.engines.reference import Engine, encode_split
 
 # Splitters that leave every byte in its place; a ByteLevel comes after them.
 _TILING_SPLITTERS = {"Split", "Digits", "Punctuation", "UnicodeScripts"}
@@ -26,10 +26,11 @@ class SplintrEngine:
     """splintr's own loader and encoder, on texts that spell no added token."""
 
     name = "splintr"
+    has_clock = False
 
     def __init__(
         self,
-        description: dict[str, Any],
+        description: Description,
         *,
         piece_bytes: NDArray[np.int64] | None,
         reference: Engine,
@@ -43,7 +44,7 @@ class SplintrEngine:
             "truncation": None,
             "padding": None,
         }
-        self._backend: Any = splintr.from_json_bytes(json.dumps(plain).encode())
+        self._backend = splintr.from_json_bytes(json.dumps(plain).encode())
         self._piece_bytes = piece_bytes
         self._reference = reference
         self._normalises = (
@@ -141,27 +142,19 @@ def byte_spans(
     return edges.astype(np.int32)
 
 
-def piece_bytes(
-    description: dict[str, Any], vocabulary: dict[str, int]
-) -> NDArray[np.int64] | None:
+def piece_bytes(description: Description, vocabulary: dict[str, int]) -> NDArray[np.int64] | None:
     """Give the byte length of every id where byte-level pieces tile the text, else None."""
-    splitter = description.get("pre_tokenizer") or {}
-    *before, level = splitter.get("pretokenizers") or [splitter]
-    post = description.get("post_processor") or {}
-    trims = post.get("type") == "ByteLevel" and post.get("trim_offsets", True)
-    if (
-        level.get("type") != "ByteLevel"
-        or level.get("add_prefix_space")
-        or trims
-        or description.get("normalizer")
-    ):
+    *before, level = steps_of(description["pre_tokenizer"]) or [{"type": "none"}]
+    post = description["post_processor"]
+    trims = post is not None and post["type"] == "ByteLevel" and post.get("trim_offsets", True)
+    if level["type"] != "ByteLevel" or level.get("add_prefix_space") or trims:
+        return None
+    if description["normalizer"] or description["model"]["type"] != "BPE":
         return None
     if any(
-        part.get("type") not in _TILING_SPLITTERS or part.get("behavior") == "Removed"
+        part["type"] not in _TILING_SPLITTERS or part.get("behavior") == "Removed"
         for part in before
     ):
-        return None
-    if description["model"]["type"] != "BPE":
         return None
     lengths = np.zeros(max(vocabulary.values(), default=-1) + 1, dtype=np.int64)
     ids = np.fromiter(vocabulary.values(), dtype=np.int64, count=len(vocabulary))

@@ -13,18 +13,20 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain, repeat
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, cut_rows, gather_positions, offsets_of
-from textkit.tokenizers import patterns, unicode_breaks
-from textkit.tokenizers.engines import Engine, encode_split
-from textkit.tokenizers.native_engine import NOT_SPACE
+from textkit.tokenizers import patterns
+from textkit.tokenizers.description import Description, Step, steps_of
+from textkit.tokenizers.engines.reference import Engine, encode_split
 from textkit.tokenizers.subword_splitters import SPLITS
+from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
 from textkit.tokenizers.unicode_tables import GRAPHEME
 
+Number = TypeVar("Number", bound=np.generic)
 # A bound on the table's memory: about 150 MB.
 CAPACITY = 500_000
 # A longer word will hardly come again; its row is for the other engine.
@@ -63,7 +65,7 @@ _MARKED_SPACE = re.compile(
 _BEYOND = re.compile(r"[^\0-\uffff]").search
 
 _SPLITTERS_AT_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace"}
-_PATTERNS_AT_SPACES = {*SPLITS.values(), unicode_breaks.WORDS_ONLY, NOT_SPACE}
+_PATTERNS_AT_SPACES = {*SPLITS.values(), WORDS_ONLY, NOT_SPACE}
 _LOCAL_NORMALIZERS = {
     "Lowercase",
     "NFC",
@@ -88,6 +90,7 @@ class WordTableEngine:
     """Cut at spaces, look up, gather."""
 
     name = "table"
+    has_clock = False
 
     def __init__(self, inner: Engine) -> None:
         self._inner = inner
@@ -105,11 +108,12 @@ class WordTableEngine:
         if self._n_new > TRIAL and 4 * self._n_new > self._n_seen:
             return self._inner.encode(texts, spans=spans)
         rows = [split_words(text) for text in texts]
-        if None in rows:
+        known_rows = [row for row in rows if row is not None]
+        if len(known_rows) < len(rows):
             plain = [row is not None for row in rows]
             return encode_split(texts, plain, self._encode, self._inner.encode, spans=spans)
-        words: list[str] = list(chain.from_iterable(rows))  # type: ignore[arg-type]
-        firsts = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))  # type: ignore[arg-type]
+        words = list(chain.from_iterable(known_rows))
+        firsts = offsets_of(np.fromiter(map(len, known_rows), dtype=np.int64, count=len(rows)))
         table = self._table
         codes = table.find(words)
         unknown = np.flatnonzero(codes < 0).tolist()
@@ -223,6 +227,7 @@ class _Table:
 
     def add(self, words: Sequence[str], batch: TokenBatch) -> None:
         """Append words that are not here, with their tokens; only then can they be found."""
+        assert batch.spans is not None
         first, token = len(self._codes), int(self._starts[len(self._codes)])
         last, end = first + len(words), token + len(batch.ids)
         self._sizes = _grown(self._sizes, last)
@@ -231,7 +236,7 @@ class _Table:
         self._sizes[first:last] = [len(word) - word.startswith(FIRST) for word in words]
         self._starts[first + 1 : last + 1] = token + batch.offsets[1:]
         self._ids[token:end] = batch.ids
-        self._spans[token:end] = batch.spans  # type: ignore[assignment]
+        self._spans[token:end] = batch.spans
         self._codes.update(zip(words, range(first, last), strict=True))
 
     def gather(
@@ -255,7 +260,7 @@ class _Table:
         )
 
 
-def _grown(column: NDArray[Any], size: int) -> NDArray[Any]:
+def _grown(column: NDArray[Number], size: int) -> NDArray[Number]:
     """Give the column itself where it has room, else a copy of twice the size."""
     if size <= len(column):
         return column
@@ -289,7 +294,7 @@ def split_words(text: str) -> list[str] | None:
     return None if _BEYOND(text) or _MARKED_SPACE(text) else _WORDS(text)
 
 
-def is_cut_at_spaces(description: dict[str, Any]) -> bool:
+def is_cut_at_spaces(description: Description) -> bool:
     """Tell whether the ids of a text are those of its words, by what stands in the tokenizer.json.
 
     >>> splitter = {"type": "WhitespaceSplit"}
@@ -298,20 +303,14 @@ def is_cut_at_spaces(description: dict[str, Any]) -> bool:
     """
     if description["model"].get("dropout"):
         return False
-    normalizers = _steps(description.get("normalizer"), "normalizers")
+    normalizers = steps_of(description["normalizer"])
     if not all(step["type"] in _LOCAL_NORMALIZERS or _joins_spaces(step) for step in normalizers):
         return False
-    splitters = _steps(description.get("pre_tokenizer"), "pretokenizers")
+    splitters = steps_of(description["pre_tokenizer"])
     return bool(splitters) and _splits_at_spaces(splitters[0])
 
 
-def _steps(step: dict[str, Any] | None, parts: str) -> list[dict[str, Any]]:
-    if step is None:
-        return []
-    return list(step[parts]) if step["type"] == "Sequence" else [step]
-
-
-def _joins_spaces(step: dict[str, Any]) -> bool:
+def _joins_spaces(step: Step) -> bool:
     """Tell whether a normaliser replaces nothing but white space, which stands in one word."""
     pattern = step.get("pattern", {})
     return step["type"] == "Replace" and (
@@ -319,7 +318,7 @@ def _joins_spaces(step: dict[str, Any]) -> bool:
     )
 
 
-def _splits_at_spaces(step: dict[str, Any]) -> bool:
+def _splits_at_spaces(step: Step) -> bool:
     if step["type"] == "ByteLevel":
         return bool(step.get("use_regex", True))
     if step["type"] == "Metaspace":

@@ -2,8 +2,7 @@
 and numpy.
 
 In: the parsed tokenizer.json of a list of words behind one pattern. Out: an Engine that `certify`
-still has to hold to the reference. `simple(text)` below gives the text that the splitter sees, of
-the same length, or None where only the reference knows it.
+still has to hold to the reference.
 """
 
 from __future__ import annotations
@@ -13,88 +12,67 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import MissingExtraError
-from textkit.tokenizers import unicode_breaks
-from textkit.tokenizers.engines import Engine, ReferenceEngine, encode_split
-from textkit.tokenizers.patterns import Cutter
-from textkit.tokenizers.unicode_tables import WHITE_SPACE
+from textkit.tokenizers.description import Description, Step, steps_of
+from textkit.tokenizers.engines.reference import Encode, Engine, ReferenceEngine, encode_split
+from textkit.tokenizers.patterns import Cutter, cutter, is_portable
+from textkit.tokenizers.unicode_breaks import CHARACTERS, LEAD, LEADING, SPACE, TILINGS, Tiling
 
 # A bound on the memory of pieces, about 100 MB.
 CACHE_PIECES = 500_000
 
 
-CHARACTERS = r"[\s\S]"
-NOT_SPACE = f"[^{WHITE_SPACE}]+"
-# Spaces go into one piece with the word behind them, which halves the number of pieces; only before
-# characters that are sure to be no mark, since a mark after a space is one segment with it.
-LEAD = 64
-LEADING = " {1,62}+(?=[!-~\u00c0-\u024f\u0370-\u0481])"
-
-
 @dataclass(frozen=True)
-class Tiling:
-    """Patterns whose matches tile a text: tokens with the spaces before them, and white space
-    that is no token.
+class _Words:
+    """What every engine here needs.
+
+    simple: gives a text as the splitter sees it, of the same length, or None where only the
+    reference knows it.
     """
 
-    pattern: str
-    ascii_pattern: str | None
-    drop_space: bool
+    vocabulary: dict[str, int]
+    unknown_id: int
+    simple: Callable[[str], str | None]
+    reference: ReferenceEngine
 
-
-# Pattern of a tokenizer.json -> how the native engine finds the same tokens.
-TILINGS = {
-    unicode_breaks.WORDS_ONLY: Tiling(
-        f"(?:{LEADING})?(?:{unicode_breaks.WORDS})",
-        f"(?:{LEADING})?(?:{unicode_breaks.ASCII_WORDS})",
-        drop_space=True,
-    ),
-    unicode_breaks.GRAPHEMES: Tiling(unicode_breaks.GRAPHEMES, None, drop_space=False),
-    NOT_SPACE: Tiling(f"(?:{LEADING})?{NOT_SPACE}|{unicode_breaks.SPACE}+", None, drop_space=True),
-}
+    def encode(
+        self, texts: Sequence[str], fast: Encode, hard: Encode, *, spans: bool
+    ) -> TokenBatch:
+        """Encode the texts as the splitter sees them by `fast`, and those that are not known so by
+        `hard`.
+        """
+        seen = [self.simple(text) for text in texts]
+        known = [text for text in seen if text is not None]
+        if len(known) == len(seen):
+            return fast(known, spans=spans)
+        rows = [text if plain is None else plain for plain, text in zip(seen, texts, strict=True)]
+        return encode_split(rows, [plain is not None for plain in seen], fast, hard, spans=spans)
 
 
 class PatternEngine:
     """Words and graphemes: findall over a text, a table from piece to id, numpy for the spans."""
 
     name = "native"
+    has_clock = False
 
-    def __init__(
-        self,
-        tiling: Tiling,
-        vocabulary: dict[str, int],
-        *,
-        unknown_id: int,
-        simple: Callable[[str], str | None],
-        reference: Engine,
-    ) -> None:
-        self._findall = re.compile(tiling.pattern).findall
-        self._findall_ascii = re.compile(tiling.ascii_pattern or tiling.pattern).findall
-        self._simple = simple
-        self._reference = reference
-        self._table = _PieceTable(vocabulary, unknown_id, drop_space=tiling.drop_space)
+    def __init__(self, tiling: Tiling, words: _Words) -> None:
+        self._find = tiling.compile()
+        self._words = words
+        self._table = _PieceTable(words, drop_space=tiling.drop_space)
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        seen = [self._simple(text) for text in texts]
-        if None not in seen:
-            return self._encode_simple(seen, spans=spans)  # type: ignore[arg-type]
-        plain = [text is not None for text in seen]
-        rows = [
-            known if known is not None else text for known, text in zip(seen, texts, strict=True)
-        ]
-        return encode_split(rows, plain, self._encode_simple, self._reference.encode, spans=spans)
+        words = self._words
+        return words.encode(texts, self._encode_simple, words.reference.encode, spans=spans)
 
     def _encode_simple(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         if len(self._table) > CACHE_PIECES:
             self._table.clear()
-        found = [
-            self._findall_ascii(text) if text.isascii() else self._findall(text) for text in texts
-        ]
+        found = list(map(self._find, texts))
         counts = np.fromiter(map(len, found), dtype=np.int64, count=len(found))
         pieces = list(chain.from_iterable(found))
         codes = np.fromiter(map(self._table.__getitem__, pieces), dtype=np.int64, count=len(pieces))
@@ -119,10 +97,9 @@ class _PieceTable(dict[str, int]):
     -1 for white space that is no token.
     """
 
-    def __init__(self, vocabulary: dict[str, int], unknown_id: int, *, drop_space: bool) -> None:
-        self._vocabulary = vocabulary
-        self._unknown_id = unknown_id
-        self._dropped = re.compile(f"{unicode_breaks.SPACE}+" if drop_space else "(?!)")
+    def __init__(self, words: _Words, *, drop_space: bool) -> None:
+        self._vocabulary, self._unknown_id = words.vocabulary, words.unknown_id
+        self._dropped = re.compile(f"{SPACE}+" if drop_space else "(?!)")
         self._leading = re.compile(LEADING if drop_space else "")
 
     def __missing__(self, piece: str) -> int:
@@ -145,41 +122,25 @@ class MatchEngine:
 
     name = "native"
 
-    def __init__(
-        self,
-        cutter: Cutter,
-        vocabulary: dict[str, int],
-        *,
-        unknown_id: int,
-        simple: Callable[[str], str | None],
-        reference: ReferenceEngine,
-    ) -> None:
+    def __init__(self, cutter: Cutter, words: _Words) -> None:
         self.has_clock = not cutter.is_linear
-        self._cutter, self._simple, self._reference = cutter, simple, reference
-        self._vocabulary, self._unknown_id = vocabulary, unknown_id
+        self._cutter, self._words = cutter, words
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        seen = [self._simple(text) for text in texts]
-        if None not in seen:
-            return self._encode_simple(seen, spans=spans)  # type: ignore[arg-type]
-        plain = [text is not None for text in seen]
-        rows = [
-            known if known is not None else text for known, text in zip(seen, texts, strict=True)
-        ]
-        return encode_split(rows, plain, self._encode_simple, self._encode_hard, spans=spans)
+        return self._words.encode(texts, self._encode_simple, self._encode_hard, spans=spans)
 
     def _encode_hard(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         if self.has_clock:
             for text in texts:
-                self._cutter.cut(self._reference.normalize(text))
-        return self._reference.encode(texts, spans=spans)
+                self._cutter.cut(self._words.reference.normalize(text))
+        return self._words.reference.encode(texts, spans=spans)
 
     def _encode_simple(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         parts = [self._cutter.cut(text) for text in texts]
         n_parts = np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
         offsets = offsets_of(n_parts // 2)
         matches = chain.from_iterable(part[1::2] for part in parts)
-        found = map(self._vocabulary.get, matches, repeat(self._unknown_id))
+        found = map(self._words.vocabulary.get, matches, repeat(self._words.unknown_id))
         ids = np.fromiter(found, dtype=np.int32, count=int(offsets[-1]))
         edges = None
         if spans:
@@ -202,27 +163,21 @@ class CharacterEngine:
     """Code points: one table look-up for all characters of all texts at once."""
 
     name = "native"
+    has_clock = False
 
-    def __init__(
-        self,
-        vocabulary: dict[str, int],
-        *,
-        unknown_id: int,
-        simple: Callable[[str], str | None],
-        reference: Engine,
-    ) -> None:
-        self._simple, self._reference = simple, reference
-        self._table = np.full(0x110000, unknown_id, dtype=np.int32)
-        for character, i in vocabulary.items():
+    def __init__(self, words: _Words) -> None:
+        self._words = words
+        self._table = np.full(0x110000, words.unknown_id, dtype=np.int32)
+        for character, i in words.vocabulary.items():
             if len(character) == 1:
                 self._table[ord(character)] = i
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
-        seen = [self._simple(text) for text in texts]
-        if None in seen:
-            return self._reference.encode(texts, spans=spans)
+        known = [text for text in map(self._words.simple, texts) if text is not None]
+        if len(known) < len(texts):
+            return self._words.reference.encode(texts, spans=spans)
         sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        codes = np.frombuffer("".join(seen).encode("utf-32-le"), dtype=np.uint32)  # type: ignore[arg-type]
+        codes = np.frombuffer("".join(known).encode("utf-32-le"), dtype=np.uint32)
         offsets = offsets_of(sizes)
         edges = None
         if spans:
@@ -231,64 +186,56 @@ class CharacterEngine:
         return TokenBatch(self._table[codes], offsets, edges, np.zeros(len(texts), dtype=np.int32))
 
 
-def native_engine(description: dict[str, Any], *, reference: ReferenceEngine) -> Engine | None:
+def native_engine(description: Description, *, reference: ReferenceEngine) -> Engine | None:
     """Make the engine of a list of words, or None where it has none."""
-    splitter = description.get("pre_tokenizer") or {}
-    simple = _simple_text(description.get("normalizer"), reference)
-    vocabulary = description["model"]["vocab"]
-    unknown_id = vocabulary.get(description["model"].get("unk_token"))
-    is_split = splitter.get("type") == "Split" and "Regex" in splitter.get("pattern", {})
+    splitter, model = description["pre_tokenizer"], description["model"]
+    simple = _simple_text(description["normalizer"])
+    if model["type"] == "Unigram" or splitter is None or splitter["type"] != "Split":
+        return None
+    pattern = splitter.get("pattern", {}).get("Regex")
     whole = (splitter.get("behavior"), splitter.get("invert")) in (
         ("Removed", True),
         ("Isolated", False),
     )
-    if (
-        not (is_split and whole)
-        or simple is None
-        or unknown_id is None
-        or description.get("post_processor")
-    ):
+    unknown = model.get("unk_token")
+    unknown_id = None if unknown is None else model["vocab"].get(unknown)
+    if not whole or pattern is None or simple is None or unknown_id is None:
         return None
-    pattern = splitter["pattern"]["Regex"]
-    options: dict[str, Any] = {"unknown_id": unknown_id, "simple": simple, "reference": reference}
+    if description["post_processor"]:
+        return None
+    words = _Words(model["vocab"], unknown_id, simple, reference)
     if pattern == CHARACTERS:
-        return CharacterEngine(vocabulary, **options)
+        return CharacterEngine(words)
     tiling = TILINGS.get(pattern)
     if tiling is not None:
-        return PatternEngine(tiling, vocabulary, **options)
-    return _match_engine(pattern, vocabulary, options) if splitter["invert"] else None
+        return PatternEngine(tiling, words)
+    return _match_engine(pattern, words) if splitter.get("invert") else None
 
 
-def _match_engine(
-    pattern: str, vocabulary: dict[str, int], options: dict[str, Any]
-) -> Engine | None:
+def _match_engine(pattern: str, words: _Words) -> Engine | None:
     """Give the engine of a pattern that every engine reads alike, else None: the reference then
     defines its meaning.
     """
-    from textkit.tokenizers import patterns
-
     try:
-        return (
-            MatchEngine(patterns.cutter(pattern), vocabulary, **options)
-            if patterns.is_portable(pattern)
-            else None
-        )
+        return MatchEngine(cutter(pattern), words) if is_portable(pattern) else None
     except MissingExtraError:
         return None
 
 
-def _simple_text(normalizer: Any, reference: Engine) -> Callable[[str], str | None] | None:
+_FORMS: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
+
+
+def _simple_text(normalizer: Step | None) -> Callable[[str], str | None] | None:
     """Give the function that maps a text to its normalised form where that is certain and keeps
     every length.
     """
     if normalizer is None:
         return _unchanged
-    steps = normalizer["normalizers"] if normalizer["type"] == "Sequence" else [normalizer]
-    kinds = [step["type"] for step in steps]
+    kinds = [step["type"] for step in steps_of(normalizer)]
     if not set(kinds) <= {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}:
         return None
     lowercase = "Lowercase" in kinds
-    forms = [kind for kind in kinds if kind.startswith("NF")]
+    forms = [form for form in _FORMS if form in kinds]
     if "StripAccents" in kinds:
         return lambda text: (text.lower() if lowercase else text) if text.isascii() else None
     if not forms and lowercase:

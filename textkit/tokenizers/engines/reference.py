@@ -1,0 +1,109 @@
+"""What an engine is, and the one that defines the ids and the spans: Hugging Face's tokenizers.
+
+In: texts without lone surrogates. Out: a TokenBatch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+import tokenizers as hf
+
+from textkit.batch import TokenBatch, offsets_of
+from textkit.errors import ArtifactError, TextkitError
+from textkit.tokenizers.engines.forking import is_forked, keep_forks_safe, native_calls
+
+
+class Encode(Protocol):
+    """How to encode: the method of an engine."""
+
+    def __call__(self, texts: Sequence[str], *, spans: bool) -> TokenBatch: ...
+
+
+class Engine(Protocol):
+    """One way to encode: texts without lone surrogates in, a TokenBatch out.
+
+    has_clock: a text may take so long that LimitError ends it.
+    """
+
+    name: str
+    has_clock: bool
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch: ...
+
+
+class ReferenceEngine:
+    """Hugging Face's tokenizers."""
+
+    name = "reference"
+    has_clock = False
+
+    def __init__(self, backend: hf.Tokenizer) -> None:
+        self._backend = backend
+        keep_forks_safe()
+
+    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+        rows = self._encode_rows(texts, spans=spans)
+        ids = [row.ids for row in rows]
+        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+        offsets = offsets_of(lengths)
+        flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
+        edges = None
+        if spans:
+            values = chain.from_iterable(chain.from_iterable(row.offsets for row in rows))
+            edges = np.fromiter(values, dtype=np.int32, count=2 * len(flat)).reshape(-1, 2)
+        return TokenBatch(flat, offsets, edges, np.zeros(len(ids), dtype=np.int32))
+
+    def normalize(self, text: str) -> str:
+        """Give the text that the splitter sees."""
+        normalizer = self._backend.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
+
+    def _encode_rows(self, texts: Sequence[str], *, spans: bool) -> list[hf.Encoding]:
+        encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
+        # A broken file shows only now.
+        with native_errors("this tokenizer cannot encode"), native_calls:
+            if is_forked():  # the thread pool of the parent did not come along
+                return [self._backend.encode(text, add_special_tokens=False) for text in texts]
+            return list(encode(list(texts), add_special_tokens=False))
+
+
+@contextlib.contextmanager
+def native_errors(what: str) -> Iterator[None]:
+    """Turn whatever a native library raises into one ArtifactError.
+
+    tokenizers raises bare Exception for a broken file, and the panics of Rust derive from
+    BaseException.
+    """
+    try:
+        yield
+    except (TextkitError, KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as err:
+        reason = " ".join(str(err).split()) or type(err).__name__
+        raise ArtifactError(f"{what}: {reason}; its tokenizer.json is broken") from err
+
+
+def encode_split(
+    texts: Sequence[str],
+    plain: Sequence[bool],
+    fast: Encode,
+    reference: Encode,
+    *,
+    spans: bool,
+) -> TokenBatch:
+    """Encode the plain rows by the fast way and the others by the reference.
+
+    The rows keep their order.
+    """
+    mask = np.array(plain, dtype=bool)
+    order = np.concatenate([np.flatnonzero(mask), np.flatnonzero(~mask)])
+    easy = fast([text for text, known in zip(texts, plain, strict=True) if known], spans=spans)
+    hard = reference(
+        [text for text, known in zip(texts, plain, strict=True) if not known], spans=spans
+    )
+    return TokenBatch.concatenate([easy, hard]).take(np.argsort(order))

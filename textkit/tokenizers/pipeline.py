@@ -1,0 +1,327 @@
+"""PipelineTokenizer: any tokenizer that a `tokenizer.json` can describe.
+
+In: a list of texts. Out: a TokenBatch of ids and, when asked, spans in the caller's own text.
+Hugging Face's `tokenizers` defines the ids, the spans and the file format, so every tool of that
+ecosystem reads what we save.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+import tokenizers as hf
+from numpy.typing import NDArray
+
+from textkit.batch import TokenBatch, cut_rows
+from textkit.errors import UsageError
+from textkit.io import files
+from textkit.tokenizers.description import (
+    CONFIG_JSON,
+    TOKENIZER_JSON,
+    Description,
+    is_lossless,
+    unknown_token,
+)
+from textkit.tokenizers.engines.choice import EngineChoice, Engines
+from textkit.tokenizers.engines.reference import Engine, ReferenceEngine, native_errors
+from textkit.tokenizers.protocol import (
+    PAD,
+    OnLong,
+    Splitter,
+    Tokenizer,
+    check_texts,
+    join_texts,
+    limit,
+    name_ids,
+)
+from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
+
+_PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
+# What an engine is given at a time: the reference's Encoding objects take 100 times the memory of
+# the ids.
+CHUNK_ROWS, CHUNK_CHARACTERS = 1 << 18, 1 << 20
+
+
+class PipelineTokenizer(Tokenizer):
+    """A tokenizer that is a normaliser, a splitter and a vocabulary: all of it stands in its
+    `tokenizer.json`.
+
+    >>> from textkit import tokenizers
+    >>> word = tokenizers.train("word", ["Vanity and pride are different things"])
+    >>> batch = word.encode(["pride, vanity"], spans=True)
+    >>> batch.spans.tolist()
+    [[0, 5], [5, 6], [7, 13]]
+    """
+
+    def __init__(
+        self,
+        backend: hf.Tokenizer,
+        *,
+        kind: str,
+        engine: EngineChoice = "auto",
+        description: Description | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        known: Description = json.loads(backend.to_str()) if description is None else description
+        self._description: Description = {**known, "truncation": None, "padding": None}
+        self.json = json.dumps(self._description, ensure_ascii=False, separators=(",", ":"))
+        if description is None and self._description["model"]["type"] == "Unigram":
+            # tokenizers reads a score up to one bit off what it wrote: use what the saved file will
+            # give.
+            backend = hf.Tokenizer.from_str(self.json)
+        backend.no_padding()
+        backend.no_truncation()
+        # Text that spells a special token is ordinary text.
+        backend.encode_special_tokens = True
+        self._backend = backend
+        self.kind = kind
+        self.vocabulary = backend.get_vocab(with_added_tokens=True)
+        self.pad_id = next(
+            (self.vocabulary[name] for name in _PAD_NAMES if name in self.vocabulary), None
+        )
+        unknown = unknown_token(self._description)
+        self.unknown_id = None if unknown is None else self.vocabulary.get(unknown)
+        self.lossless = is_lossless(self._description)
+        self.fingerprint = hashlib.sha256(self.json.encode()).hexdigest()
+        self._choice = engine
+        self._reference = ReferenceEngine(backend)
+        self._engines = Engines(self._description, self.vocabulary, self._reference, choice=engine)
+        self._notes = tuple(notes)
+
+    def __repr__(self) -> str:
+        return f"PipelineTokenizer(kind='{self.kind}', n_tokens={len(self.vocabulary):,})"
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[..., PipelineTokenizer], tuple[str, str, EngineChoice]]:
+        """Go to another process as text: engines stay behind and are chosen anew."""
+        return _rebuild, (self.json, self.kind, self._choice)
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of padding, the unknown token and what the tokenizer.json marks as special."""
+        added = self._description["added_tokens"]
+        return super().special_ids | {token["id"] for token in added if token["special"]}
+
+    @cached_property
+    def around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids that the tokenizer.json puts before and after a text, as BERT's [CLS] and [SEP]."""
+        row = self._backend.encode("a", add_special_tokens=True)
+        own = [i for i, special in enumerate(row.special_tokens_mask) if not special]
+        if not own:  # not even 'a' has a token
+            return tuple(row.ids), ()
+        return tuple(row.ids[: own[0]]), tuple(row.ids[own[-1] + 1 :])
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        spans: bool = False,
+        unit: Unit = "char",
+        max_length: int | None = None,
+        on_long: OnLong = "truncate",
+        stride: int | None = None,
+        errors: Errors = "replace",
+        allow_special: bool = False,
+    ) -> TokenBatch:
+        """Turn texts into ids; one row a text, in order.
+
+        spans: also give (start, end) of every token in the caller's text, counted in `unit`:
+        "char", "byte" (UTF-8) or "utf16". max_length: tokens a row; what is longer is cut and
+        counted in `truncated`, or with on_long="window" goes on in further rows that start `stride`
+        tokens (half of max_length) after the one before, `sources` telling whose they are, or with
+        "error" raises LimitError. errors: a lone surrogate becomes U+FFFD and is counted in
+        `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that
+        spells a special token becomes that token; by default it is ordinary text.
+        """
+        texts, together = join_texts(texts)
+        clean, n_replaced = (
+            (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
+        )
+        engine = self._special_engine if allow_special else self._engines.choose(clean, spans=spans)
+        if len(together) < CHUNK_CHARACTERS:
+            batch = engine.encode(clean, spans=spans)
+        else:
+            del together
+            chunks = cut_rows(clean, n_rows=CHUNK_ROWS, n_characters=CHUNK_CHARACTERS)
+            batch = TokenBatch.concatenate([engine.encode(part, spans=spans) for part in chunks])
+        if self._plain_ids is not None and not allow_special:
+            batch = replace(batch, ids=self._plain_ids[batch.ids])
+        if n_replaced:
+            batch = replace(batch, n_replaced=n_replaced)
+        batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
+        return convert_spans(texts, batch, unit=unit) if spans else batch
+
+    def engine_for(self, texts: Sequence[str], *, spans: bool = False) -> str:
+        """Name the engine that encodes such texts.
+
+        `engine_notes` says why a faster one was not taken.
+
+        >>> from textkit import tokenizers
+        >>> tokenizers.create("char").engine_for(["pride"], spans=True)
+        'native'
+        """
+        return self._engines.choose(check_texts(texts), spans=spans).name
+
+    @property
+    def engine_notes(self) -> list[str]:
+        """Say why a fast engine was not taken, when it failed on texts, and where a foreign
+        file's ids may differ.
+        """
+        return [*self._notes, *self._engines.notes]
+
+    @cached_property
+    def _plain_ids(self) -> NDArray[np.int32] | None:
+        """Give for every id the one that it has in plain text; None where that is the id itself.
+
+        Plain text that spells a special token comes to that token where a list of words holds it as
+        a whole piece; it is unknown.
+        """
+        if (
+            self._description["model"]["type"] not in ("WordLevel", "WordPiece")
+            or self.unknown_id is None
+        ):
+            return None
+        special = {t["content"]: t["id"] for t in self._description["added_tokens"] if t["special"]}
+        found = set(self._reference.encode(list(special), spans=False).ids.tolist())
+        spelled = [i for i in special.values() if i in found and i != self.unknown_id]
+        if not spelled:
+            return None
+        plain = np.arange(max(self.vocabulary.values()) + 1, dtype=np.int32)
+        plain[spelled] = self.unknown_id
+        return plain
+
+    def normalize(self, text: str) -> str:
+        """Give the text as the splitter sees it, lower-cased for instance.
+
+        >>> from textkit import tokenizers
+        >>> tokenizers.create("word", lowercase=True).normalize("Vanity")
+        'vanity'
+        """
+        return self._reference.normalize(text)
+
+    @cached_property
+    def _special_engine(self) -> Engine:
+        """The reference engine that makes special tokens of the text that spells them."""
+        backend = hf.Tokenizer.from_str(self.json)
+        backend.encode_special_tokens = False
+        return ReferenceEngine(backend)
+
+    def splitter(self) -> Splitter | None:
+        """Give what cuts a text into the pieces that are looked up, or that merges stay within."""
+        from textkit.tokenizers.unicode_breaks import TILINGS  # 2 ms, and encoding may not need it
+
+        step = self._description["pre_tokenizer"]
+        if step is not None and step.get("behavior") == "Removed":
+            tiling = TILINGS.get(step.get("pattern", {}).get("Regex", ""))
+            if tiling is not None:
+                find = tiling.compile()
+                return Splitter(lambda text: find(self.normalize(text)), tiling.drop_space)
+        split = self._backend.pre_tokenizer
+        if split is None:
+            return None
+        return Splitter(
+            lambda text: [piece for piece, _ in split.pre_tokenize_str(self.normalize(text))]
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turn ids back into text; special tokens are spelled out, so nothing disappears."""
+        checked = [int(i) for i in ids]
+        self.tokens(checked)
+        with native_errors("this tokenizer cannot decode"):
+            return str(self._backend.decode(checked, skip_special_tokens=False))
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Name ids as the vocabulary spells them (byte-level BPE writes a leading space as 'Ġ')."""
+        return name_ids(self._names, ids)
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        return {i: name for name, i in self.vocabulary.items()}
+
+    def write(self, folder: Path) -> None:
+        """Write tokenizer.json, and tokenizer_config.json for transformers' Auto classes, into a
+        folder that the caller seals.
+        """
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "textkit_kind": self.kind}
+        if self.pad_id is not None:
+            config["pad_token"] = self._names[self.pad_id]
+        if self.unknown_id is not None:
+            config["unk_token"] = self._names[self.unknown_id]
+        files.write_text(folder / TOKENIZER_JSON, self.json)
+        files.write_json(folder / CONFIG_JSON, config)
+
+    def extend(self, words: Sequence[str]) -> PipelineTokenizer:
+        """Give a tokenizer of whole words with more words behind its own.
+
+        What it cannot give as one token is left out.
+
+        >>> from textkit import tokenizers
+        >>> few = tokenizers.create("word", vocabulary=["pride"], lowercase=True)
+        >>> more = few.extend(["Vanity", "pride", "and so"])
+        >>> more.encode(["Pride, vanity"])[0].tolist()
+        [2, 1, 3]
+        """
+        description = copy.deepcopy(self._description)
+        model = description["model"]
+        if model["type"] != "WordLevel":
+            raise UsageError(
+                f"a '{self.kind}' tokenizer is no list of words: words cannot be added to it"
+            )
+        normal = list(dict.fromkeys(map(self.normalize, words)))
+        batch = self.encode(normal)
+        is_new = np.zeros(len(normal), dtype=bool)
+        is_new[batch.lengths == 1] = (
+            batch.ids[batch.offsets[:-1][batch.lengths == 1]] == self.unknown_id
+        )
+        first = max(self.vocabulary.values(), default=-1) + 1
+        new = [word for word in compress(normal, is_new) if word not in model["vocab"]]
+        model["vocab"] |= {word: first + i for i, word in enumerate(new)}
+        return self._remade(description)
+
+    def shrink(self, size: int) -> PipelineTokenizer:
+        """Give the smaller tokenizer that training to `size` would have given: vocabularies of a
+        run nest.
+
+        Holds for kinds that learn token after token: BPE, WordPiece, words, characters. Unigram
+        prunes, and is refused.
+
+        >>> from textkit import tokenizers
+        >>> word = tokenizers.train("word", ["a a a b b c"])
+        >>> word.shrink(3).encode(["a b"]).ids.tolist()
+        [2, 1]
+        """
+        description = copy.deepcopy(self._description)
+        model = description["model"]
+        if model["type"] == "Unigram":
+            raise UsageError("unigram vocabularies do not nest; train one size at a time")
+        if size > len(self):
+            raise UsageError(f"size is {size}, but only {len(self)} tokens were learnt")
+        vocabulary = {token: i for token, i in model["vocab"].items() if i < size}
+        model["vocab"] = vocabulary
+        if "merges" in model:
+            pairs = [
+                merge.split(" ", 1) if isinstance(merge, str) else merge
+                for merge in model["merges"]
+            ]
+            model["merges"] = [
+                pair for pair in pairs if all(part in vocabulary for part in (*pair, "".join(pair)))
+            ]
+        return self._remade(description)
+
+    def _remade(self, description: Description) -> PipelineTokenizer:
+        return PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(description)), kind=self.kind)
+
+
+def _rebuild(described: str, kind: str, engine: EngineChoice) -> PipelineTokenizer:
+    description: Description = json.loads(described)
+    backend = hf.Tokenizer.from_str(described)
+    return PipelineTokenizer(backend, kind=kind, engine=engine, description=description)

@@ -1,0 +1,223 @@
+"""What a tokenizer is: the Tokenizer protocol, the kinds that can be registered, and the checks
+that every tokenizer makes of what it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from textkit.batch import TokenBatch
+from textkit.errors import LimitError, UsageError
+from textkit.io import files
+from textkit.tokenizers.spans import Errors, Unit, replace_surrogates
+
+OnLong = Literal["truncate", "window", "error"]
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+FORMAT = 1
+MANIFEST_KIND = "tokenizer"
+
+
+@dataclass(frozen=True)
+class Splitter:
+    """What cuts a text into pieces, before any is looked up.
+
+    find: gives the pieces of a text, in order. drops_space: a piece may have spaces before it, as
+    `unicode_breaks.LEADING` finds them, and a piece of nothing but white space is no token.
+    """
+
+    find: Callable[[str], list[str]]
+    drops_space: bool = False
+
+
+class Tokenizer(Protocol):
+    """What every tokenizer is and can do.
+
+    Encoding is pure: it changes neither the tokenizer nor the texts. One object may be used by any
+    number of threads at once. A class of tokenizers inherits from this one, and writes what has no
+    body here.
+
+    kind: the name that `train` and `create` know it by. vocabulary: token -> id. pad_id: id of the
+    padding token, or None. unknown_id: id that stands for what the vocabulary lacks, or None where
+    nothing can be unknown (bytes). fingerprint: a hash of all that decides the ids. lossless:
+    whether decode(encode(text)) gives the text back for every text.
+    """
+
+    kind: str
+    vocabulary: dict[str, int]
+    pad_id: int | None
+    unknown_id: int | None
+    fingerprint: str
+    lossless: bool
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        spans: bool = False,
+        unit: Unit = "char",
+        max_length: int | None = None,
+        on_long: OnLong = "truncate",
+        stride: int | None = None,
+        errors: Errors = "replace",
+        allow_special: bool = False,
+    ) -> TokenBatch: ...
+    def normalize(self, text: str) -> str: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+    def write(self, folder: Path) -> None: ...
+
+    def save(self, folder: str | Path) -> None:
+        """Write a tokenizer folder: what `write` writes, and a manifest."""
+        with files.atomic_folder(folder) as temporary:
+            self.write(temporary)
+            files.write_manifest(temporary, kind=MANIFEST_KIND, format=FORMAT)
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Whether there are tokens beside the special ones; without, every piece is unknown."""
+        return len(self.vocabulary) > 2
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of padding, the unknown token and the other special tokens."""
+        return frozenset(i for i in (self.pad_id, self.unknown_id) if i is not None)
+
+    @property
+    def around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids that stand before and after a text of its own, as a network of this tokenizer may
+        want it; `encode` does not put them there.
+        """
+        return (), ()
+
+    @property
+    def engine_notes(self) -> list[str]:
+        """What is to be known of how texts are encoded: why something slower is used, for
+        instance.
+        """
+        return []
+
+    def engine_for(self, texts: Sequence[str], *, spans: bool = False) -> str:
+        """Name what encodes such texts."""
+        del texts, spans
+        return self.kind
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Name ids as the vocabulary spells them (byte-level BPE writes a leading space as 'Ġ')."""
+        names = {i: name for name, i in self.vocabulary.items()}
+        return name_ids(names, ids)
+
+    def splitter(self) -> Splitter | None:
+        """Give what cuts a text into pieces, or None where that cannot be had alone."""
+        return None
+
+    def extend(self, words: Sequence[str]) -> Tokenizer:
+        """Give a tokenizer with more words behind its own; raises UsageError where it is no list
+        of words.
+        """
+        del words
+        raise UsageError(
+            f"a '{self.kind}' tokenizer is no list of words: words cannot be added to it"
+        )
+
+    def shrink(self, size: int) -> Tokenizer:
+        """Give the smaller tokenizer that training to `size` would have given; raises UsageError
+        where the vocabularies of two sizes do not nest.
+        """
+        del size
+        raise UsageError(f"{self.kind} vocabularies do not nest; train one size at a time")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A registered kind of tokenizer: how to train one from texts, and how to make one from a given
+    vocabulary.
+
+    Where training is counting and then learning, its halves stand here too: `pieces(**options)`
+    gives the function that cuts a text into the pieces to count, `learn(counts, **options)` makes
+    the tokenizer of (piece, count) pairs.
+    """
+
+    train: Callable[..., Tokenizer]
+    create: Callable[..., Tokenizer]
+    pieces: Callable[..., Callable[[str], list[str]]] | None = None
+    learn: Callable[..., Tokenizer] | None = None
+
+
+def check_texts(texts: Iterable[str]) -> list[str]:
+    """Refuse what is not a batch of str: a bare str would silently become a batch of characters."""
+    return join_texts(texts)[0]
+
+
+def join_texts(texts: Iterable[str]) -> tuple[list[str], str]:
+    """Check a batch of str, and give it with all its texts as one: joining is the quickest look
+    at every text.
+    """
+    if isinstance(texts, str | bytes):
+        raise UsageError(
+            f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]"
+        )
+    rows = texts if isinstance(texts, list) else list(texts)
+    try:
+        return rows, "".join(rows)
+    except TypeError:
+        row, text = next((row, text) for row, text in enumerate(rows) if not isinstance(text, str))
+        raise UsageError(f"text {row} is a {type(text).__name__}, expected str") from None
+
+
+def name_ids(names: dict[int, str], ids: Sequence[int]) -> list[str]:
+    """Give the name of each id; UsageError for one that has none."""
+    try:
+        return [names[int(i)] for i in ids]
+    except KeyError as err:
+        raise UsageError(
+            f"id {err} is not in the vocabulary (0 to {max(names, default=-1)})"
+        ) from None
+
+
+def limit(
+    batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride: int | None
+) -> TokenBatch:
+    """Hold rows to `max_length` tokens: cut and count, go on in windows, or refuse the first row
+    that is longer.
+    """
+    if max_length is None:
+        return batch
+    if max_length < 0:
+        raise UsageError(f"max_length is {max_length}, expected 0 or more")
+    if on_long == "window":
+        return batch.windows(
+            max_length, stride=max(1, max_length // 2) if stride is None else stride
+        )
+    if on_long == "error":
+        long = np.flatnonzero(batch.lengths > max_length)
+        if len(long):
+            raise LimitError(
+                f"text {long[0]} has {batch.lengths[long[0]]} tokens, more than max_length ="
+                f" {max_length};"
+                " raise max_length or pass on_long='truncate'"
+            )
+    elif on_long != "truncate":
+        raise UsageError(f"on_long is '{on_long}', expected 'truncate', 'window' or 'error'")
+    return batch.truncate(max_length)
+
+
+def check_size(size: int, *, at_least: int) -> None:
+    """Refuse a vocabulary too small for its special tokens and alphabet."""
+    if size < at_least:
+        raise UsageError(f"size is {size}, expected at least {at_least}")
+
+
+def iterate_checked(texts: Iterable[str]) -> Iterable[str]:
+    """Pass texts on to a trainer, without lone surrogates; refuse what is not a str."""
+    for text in texts:
+        if not isinstance(text, str):
+            raise UsageError(f"expected texts to train on, found a {type(text).__name__}")
+        yield replace_surrogates([text], errors="replace")[0][0]
