@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from textkit import registry
 from textkit.errors import StorageError, UsageError, unknown_name
@@ -201,7 +202,7 @@ class Recipe(Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-def make_recipe(base: Recipe | dict[str, Any] | None = None, **options: Any) -> Recipe:
+def make_recipe(base: Recipe | Mapping[str, object] | None = None, **options: object) -> Recipe:
     """Build a recipe from a base and options: sections as dicts, a bare name, or
     `section__key=value`.
 
@@ -222,7 +223,7 @@ def read_recipe(source: str | Path | Recipe | None, overrides: Sequence[str] = (
     >>> read_recipe(None, ["encoder.dim=32", "training.device=cpu"]).encoder.options
     {'dim': 32}
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     where = None
     if isinstance(source, Recipe):
         values = source.model_dump(exclude_unset=True)
@@ -289,7 +290,7 @@ def recipe_schema() -> str:
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 
-def check_recipe(values: dict[str, Any], *, where: str | None) -> Recipe:
+def check_recipe(values: Mapping[str, object], *, where: str | None) -> Recipe:
     """Check plain values against the schema; one UsageError holds all problems."""
     try:
         return Recipe.model_validate(values)
@@ -298,13 +299,13 @@ def check_recipe(values: dict[str, Any], *, where: str | None) -> Recipe:
         raise UsageError(problems, where=where) from err
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Give the values of a dumped recipe by their dotted keys, to compare two of them.
 
     >>> flatten({"seed": 1, "encoder": {"name": "gru"}})
     {'seed': 1, 'encoder.name': 'gru'}
     """
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in values.items():
         flat |= (
             flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
@@ -312,19 +313,20 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _merge(values: dict[str, Any], keys: list[str], value: Any) -> None:
+def _merge(values: dict[str, object], keys: list[str], value: object) -> None:
     """Set one value deep inside; a bare string for a named section sets its name."""
     *sections, last = keys
     for section in sections:
         inner = values.get(section, {})
-        values[section] = dict(inner) if isinstance(inner, dict) else {"name": inner}
-        values = values[section]
+        within: dict[str, object] = dict(inner) if isinstance(inner, dict) else {"name": inner}
+        values[section] = within
+        values = within
     if not sections and isinstance(value, str) and last in ("tokenizer", "encoder"):
         value = {"name": value}
     values[last] = value
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(text: str) -> object:
     """Read a value as TOML does; what is not TOML is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -332,7 +334,7 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: ErrorDetails) -> str:
     """Turn one pydantic problem into `section.key: what is wrong`, with the nearest known key."""
     path = [str(part) for part in problem["loc"]]
     where = ".".join(path)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from textkit.errors import UsageError, require, unknown_name
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "tokenizer": {
@@ -64,13 +67,15 @@ def names(kind: str) -> list[str]:
     return sorted(found)
 
 
-def _plug_ins(kind: str) -> Any:
+def _plug_ins(kind: str) -> EntryPoints:
     from importlib.metadata import entry_points  # 15 ms, and most names are built in
 
     return entry_points(group=f"textkit.{kind}s")
 
 
-def check_options(function: Callable[..., Any], options: dict[str, Any], *, what: str) -> None:
+def check_options(
+    function: Callable[..., object], options: Mapping[str, object], *, what: str
+) -> None:
     """Refuse an option that a function does not take by keyword, and a missing one that it needs.
 
     >>> check_options(sorted, {"revers": True}, what="sorted")
@@ -89,7 +94,7 @@ def check_options(function: Callable[..., Any], options: dict[str, Any], *, what
         raise UsageError(f"{what} needs {' and '.join(missing)}")
 
 
-def default_options(function: Callable[..., Any]) -> dict[str, Any]:
+def default_options(function: Callable[..., object]) -> dict[str, object]:
     """Give the keyword options of a function that have a default other than None, with that
     default.
 

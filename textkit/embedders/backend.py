@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class Backend(Protocol):
     def parallel(self) -> bool: ...
     def embed(self, texts: Sequence[str]) -> TextVectors: ...
     def fit(self, texts: Iterable[str], *, n_components: int = 1) -> Backend: ...
-    def describe(self) -> dict[str, Any]: ...
+    def describe(self) -> dict[str, object]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

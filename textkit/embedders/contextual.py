@@ -64,7 +64,7 @@ class ContextualTexts:
     pool: Callable[[Any], Tensor]
     device: torch.device
     batch_tokens: int
-    facts: dict[str, Any]
+    facts: dict[str, object]
     prompt: str = ""
     notes: tuple[str, ...] = ()
 
@@ -86,7 +86,7 @@ class ContextualTexts:
         """Refuse: a model's vectors are as it was trained."""
         raise not_fitted()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Say all that decides the vectors."""
         return {**self.facts, "prompt": self.prompt, "batch_tokens": self.batch_tokens}
 

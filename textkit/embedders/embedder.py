@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from textkit import registry
 from textkit.embedders.backend import Backend, EmbedderOptions, Opener, TextVectors
@@ -116,7 +115,7 @@ class TextEmbedder:
         """
         return TextEmbedder(self.backend.fit(texts, n_components=n_components))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Say all that decides the vectors, as JSON: two embedders of one description give the
         same vectors.
         """

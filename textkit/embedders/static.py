@@ -140,11 +140,11 @@ class StaticTexts:
             notes=notes,
         )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Say all that decides the vectors, by hashes where it is long."""
         import hashlib
 
-        def digest(array: npt.NDArray[Any] | None) -> str | None:
+        def digest(array: Floats | None) -> str | None:
             return (
                 None
                 if array is None

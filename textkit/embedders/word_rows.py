@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class WordRows:
         """Refuse: words are looked up as they stand."""
         raise not_fitted()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Say all that decides the vectors."""
         return {"vectors": content_hash(self.vectors), "unknown": self.unknown}
 

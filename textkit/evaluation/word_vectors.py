@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from textkit.errors import DataError
 from textkit.evaluation.areas import rank
+from textkit.io.inputs import read_lines
 from textkit.vectors import neighbours
 from textkit.vectors.table import find_folded
 from textkit.vectors.vectors import Vectors
-from textkit.vectors.word_files import read_lines
 
 _CHUNK = 512
 

@@ -10,14 +10,15 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from textkit.errors import StorageError
+from textkit.errors import DataError, StorageError
 
 # What reading may raise once `open_bytes` has opened a file; gzip lets zlib's own error through.
 READ_ERRORS = (OSError, EOFError, zlib.error)
+_LINE_BYTES = 1 << 20
 FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow")
 
 
@@ -104,3 +105,39 @@ def is_corpus_name(name: str) -> bool:
     """
     bare = name.lower().removesuffix(".gz").removesuffix(".zst")
     return not name.startswith(".") and bare.rpartition(".")[2] in (*FORMATS, "ndjson", "feather")
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Give the lines that are not blank, without their ends, numbered from 1.
+
+    For small files about words: pairs, analogies, lists. DataError for what is no UTF-8, and for a
+    line of more than a megabyte.
+
+    >>> _ = Path("w.txt").write_text("king\\n\\nqueen\\n", encoding="utf-8")
+    >>> list(read_lines("w.txt"))
+    [(1, 'king'), (3, 'queen')]
+    """
+    path = Path(path)
+    number = 0
+    with open_bytes(path) as file:
+        while True:
+            number += 1
+            try:
+                raw = file.readline(_LINE_BYTES)
+            except READ_ERRORS as err:
+                raise StorageError(
+                    f"cannot read on after line {number - 1}: {err}", where=str(path)
+                ) from err
+            if not raw:
+                return
+            if len(raw) == _LINE_BYTES:
+                raise DataError(
+                    "line of more than a megabyte; this is no list of words",
+                    where=f"{path}:{number}",
+                )
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as err:
+                raise DataError("line is not UTF-8", where=f"{path}:{number}") from err
+            if line.strip():
+                yield number, line

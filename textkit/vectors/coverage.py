@@ -8,7 +8,7 @@ to print or keep.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +53,7 @@ class Coverage:
             return None
         return self.n_covered_occurrences / max(self.n_occurrences, 1)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give plain values for JSON."""
         return {
             "n_words": self.n_words,

@@ -50,7 +50,7 @@ _NUMPY = {
 _HEADER_BYTES = 512
 _HEADER_LIMIT = 16 << 20
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[Any]  # as the file says
 
 
 def map_safetensors(path: str | Path) -> dict[str, Array]:
@@ -151,7 +151,7 @@ class TableWriter:
     def close(self) -> None:
         """Write the scales and the header."""
         n_bytes = self.n_rows * self.dim * {"float32": 4, "float16": 2, "int8": 1}[self.dtype]
-        header: dict[str, Any] = {
+        header: dict[str, object] = {
             "vectors": {
                 "dtype": DTYPES[self.dtype],
                 "shape": [self.n_rows, self.dim],
@@ -197,7 +197,7 @@ def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
     """Write arrays as safetensors, those of wide items first, so that every one is aligned when
     mapped.
     """
-    header: dict[str, Any] = {}
+    header: dict[str, object] = {}
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     codes = {np.dtype(text): code for code, text in _NUMPY.items()}
     position = 0

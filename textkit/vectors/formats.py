@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from textkit.io import files
 from textkit.io.inputs import READ_ERRORS, open_bytes
 from textkit.vectors import folder as folders
 from textkit.vectors.fasttext import MAGIC, FastTextRows, Ngrams
-from textkit.vectors.table import WordTable
+from textkit.vectors.table import Floats, Stored, WordTable
 from textkit.vectors.text_format import Batch, TextRows, looks_like_row
 from textkit.vectors.word2vec_binary import BinaryRows
 from textkit.vectors.words import ByteWords, WordIndex
@@ -200,7 +200,7 @@ def _open_folder(path: Path) -> WordTable:
 
 
 def _rows(path: Path, kind: str | None, progress: Progress | None) -> Rows:
-    readers: dict[str | None, Any] = {
+    readers: dict[str | None, Callable[..., Rows]] = {
         "fasttext": FastTextRows,
         "word2vec": BinaryRows,
         "text": TextRows,
@@ -220,7 +220,12 @@ def _read_whole(rows: Rows, source: str) -> WordTable:
 
 
 def _assemble(
-    words: list[bytes], table: Any, rows: Rows, source: str, *, scales: Any = None
+    words: list[bytes],
+    table: Stored,
+    rows: Rows,
+    source: str,
+    *,
+    scales: Floats | None = None,
 ) -> WordTable:
     """Index the words: invalid UTF-8 is replaced, of equal words the first counts, and both are
     noted.

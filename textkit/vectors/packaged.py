@@ -164,7 +164,7 @@ def open_model2vec(folder: Path) -> WordTable:
             where=str(folder),
         )
     scales = None
-    word_rows: npt.NDArray[Any] | None = None if mapping is None else rows.astype(np.int32)
+    word_rows: npt.NDArray[np.int32] | None = None if mapping is None else rows.astype(np.int32)
     if table.dtype == np.int8:
         scales = np.ones(len(table), np.float32)
     elif table.dtype.name not in ("float32", "float16"):

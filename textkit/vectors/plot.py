@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from textkit.errors import DataError, UsageError, require
 from textkit.io import files
+from textkit.io.inputs import read_lines
 from textkit.vectors.vectors import Vectors
-from textkit.vectors.word_files import read_lines
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light
 # on white).
@@ -153,7 +153,7 @@ def write_html(picture: Picture, path: str | Path, *, title: str = "Word vectors
     names = sorted(set(picture.labels or []))
     spread = np.ptp(picture.positions, axis=0).max() or 1.0
     low = picture.positions.min(axis=0)
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "words": picture.words,
         "x": [round(float(x), 4) for x in (picture.positions[:, 0] - low[0]) / spread],
         "y": [round(float(y), 4) for y in (picture.positions[:, 1] - low[1]) / spread],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,11 @@ from textkit.vectors import folder as folders
 from textkit.vectors.words import ByteWords, Int64, WordIndex
 
 if TYPE_CHECKING:
-    pass
+    from textkit.vectors.fasttext import Ngrams
 
 Floats = npt.NDArray[np.float32]
-Neighbour = tuple[str, float]
+# How a table may be stored.
+Stored = npt.NDArray[np.floating | np.int8]
 Unknown = Literal["error", "zero", "random", "ngram", "mean"]
 UNKNOWN = ("error", "zero", "random", "ngram", "mean")
 
@@ -46,14 +47,14 @@ class WordTable:
     def __init__(
         self,
         words: Sequence[str] | WordIndex,
-        table: npt.NDArray[Any],
+        table: Stored,
         *,
         scales: Floats | None = None,
         word_rows: npt.NDArray[np.integer] | None = None,
-        ngrams: Any = None,
+        ngrams: Ngrams | None = None,
         source: str = "memory",
         notes: Sequence[str] = (),
-        facts: dict[str, Any] | None = None,
+        facts: dict[str, object] | None = None,
     ) -> None:
         if not isinstance(words, WordIndex):
             words = WordIndex.build(ByteWords.of(words))
@@ -109,7 +110,8 @@ class WordTable:
         if number < 0:
             raise self._unknown([word])
         row = number if self.word_rows is None else int(self.word_rows[number])
-        return cast(Floats, self.read_rows(np.array([row]))[0])
+        vector: Floats = self.read_rows(np.array([row]))[0]
+        return vector
 
     def __repr__(self) -> str:
         size = f"{len(self):,} words, {self.dim} wide, {self.dtype}"
@@ -198,7 +200,7 @@ class WordTable:
         return self._widen(self.table[rows], None if self.scales is None else self.scales[rows])
 
     @staticmethod
-    def _widen(stored: npt.NDArray[Any], scales: Floats | None) -> Floats:
+    def _widen(stored: Stored, scales: Floats | None) -> Floats:
         wide = stored.astype(np.float32, copy=False)
         return wide if scales is None else wide * scales[:, None]
 

@@ -334,7 +334,7 @@ class _Trainer:
         )
         self._next_job = job
 
-    def vectors(self, *, facts: dict[str, Any]) -> WordTable:
+    def vectors(self, *, facts: dict[str, object]) -> WordTable:
         """Give what was trained; fastText's word vectors are the means over their n-grams."""
         wv = self.model.wv
         if self.options.model == "word2vec":

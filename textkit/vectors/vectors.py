@@ -81,7 +81,7 @@ class Vectors(WordTable):
         inputs: Sequence[str | Path],
         to: str | Path,
         *,
-        tokenizer: str | Path | Any = "word",
+        tokenizer: str | Path | Tokenizer = "word",
         text_column: str | None = None,
         resume: bool = False,
         **options: Any,
@@ -129,7 +129,7 @@ class Vectors(WordTable):
     @overload
     def nearest(
         self,
-        query: Sequence[str] | npt.NDArray[Any],
+        query: Sequence[str] | npt.NDArray[np.floating],
         k: int = 10,
         *,
         index: NeighbourIndex | None = None,
@@ -137,7 +137,7 @@ class Vectors(WordTable):
 
     def nearest(
         self,
-        query: str | Sequence[str] | npt.NDArray[Any],
+        query: str | Sequence[str] | npt.NDArray[np.floating],
         k: int = 10,
         *,
         index: NeighbourIndex | None = None,

@@ -220,7 +220,7 @@ class WordIndex(Sequence[str]):
         start, stop = self.words.offsets[number : number + 2].tolist()
         return number if self.words.data[start:stop].tobytes() == data else -1
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Name the arrays as they are saved."""
         return {
             "word_hashes": self.hashes,
