@@ -1,56 +1,90 @@
 """Whole pieces of work as Python calls: what the shell does, without the shell.
 
-Each call takes its options as one object, reports through a Watch, prints nothing and gives a
-report of what came out. A name is imported when it is first asked for, and torch with it where the
-work needs torch.
+Each takes a dataclass of options, reports through a `textkit.watch.Watch` and prints nothing. A
+name brings in its module when it is first asked for, so that tokenizing a corpus imports no torch.
+
+>>> from pathlib import Path
+>>> from textkit.jobs import TokenizeOptions, count_corpus
+>>> _ = Path("a.txt").write_text("Vanity and pride\\n", encoding="utf-8")
+>>> count_corpus(TokenizeOptions(inputs=["a.txt"])).counts.n_tokens
+3
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from textkit.jobs.data import SplitOptions, split_file
+    from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
-    from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
+    from textkit.jobs.predict import PredictOptions, predict_file
     from textkit.jobs.runs import TrainReport
-    from textkit.jobs.train import RateReport, TrainOptions, suggest_rate, train_run
+    from textkit.jobs.tokenize import (
+        TokenizeOptions,
+        TokenizeReport,
+        count_corpus,
+        show_corpus,
+        stream_corpus,
+        tokenize_corpus,
+    )
+    from textkit.jobs.tokenizer import TrainTokenizerOptions, train_tokenizer
+    from textkit.jobs.train import TrainOptions, train_run
+    from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
 
-_HOMES = {
-    "EvaluateOptions": "evaluate",
-    "EvaluateReport": "evaluate",
-    "PredictOptions": "predict",
-    "Prediction": "predict",
-    "RateReport": "train",
-    "TrainOptions": "train",
-    "TrainReport": "runs",
-    "evaluate_file": "evaluate",
-    "predict_file": "predict",
-    "predict_texts": "predict",
-    "suggest_rate": "train",
-    "train_run": "train",
-}
 __all__ = [
+    "EmbedOptions",
+    "EmbedReport",
     "EvaluateOptions",
     "EvaluateReport",
     "PredictOptions",
-    "Prediction",
-    "RateReport",
+    "SplitOptions",
+    "TokenizeOptions",
+    "TokenizeReport",
     "TrainOptions",
     "TrainReport",
+    "TrainTokenizerOptions",
+    "TrainVectorsOptions",
+    "count_corpus",
+    "embed_corpus",
     "evaluate_file",
     "predict_file",
-    "predict_texts",
-    "suggest_rate",
+    "show_corpus",
+    "split_file",
+    "stream_corpus",
+    "tokenize_corpus",
     "train_run",
+    "train_tokenizer",
+    "train_word_vectors",
 ]
 
+_HOMES = {
+    "data": ("SplitOptions", "split_file"),
+    "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
+    "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
+    "predict": ("PredictOptions", "predict_file"),
+    "runs": ("TrainReport",),
+    "tokenize": (
+        "TokenizeOptions",
+        "TokenizeReport",
+        "count_corpus",
+        "show_corpus",
+        "stream_corpus",
+        "tokenize_corpus",
+    ),
+    "tokenizer": ("TrainTokenizerOptions", "train_tokenizer"),
+    "train": ("TrainOptions", "train_run"),
+    "train_vectors": ("TrainVectorsOptions", "train_word_vectors"),
+}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'textkit.jobs' has no attribute '{name}'")
+
+def __getattr__(name: str) -> object:
     import importlib
 
-    return getattr(importlib.import_module(f"textkit.jobs.{_HOMES[name]}"), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
