@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from textkit.jobs.data import SplitOptions, split_file
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
-    from textkit.jobs.predict import PredictOptions, predict_file
+    from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
     from textkit.jobs.runs import TrainReport
     from textkit.jobs.tokenize import (
         TokenizeOptions,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         tokenize_corpus,
     )
     from textkit.jobs.tokenizer import TrainTokenizerOptions, train_tokenizer
-    from textkit.jobs.train import TrainOptions, train_run
+    from textkit.jobs.train import RateReport, TrainOptions, suggest_rate, train_run
     from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
 
 __all__ = [
@@ -38,6 +38,8 @@ __all__ = [
     "EvaluateOptions",
     "EvaluateReport",
     "PredictOptions",
+    "Prediction",
+    "RateReport",
     "SplitOptions",
     "TokenizeOptions",
     "TokenizeReport",
@@ -49,9 +51,11 @@ __all__ = [
     "embed_corpus",
     "evaluate_file",
     "predict_file",
+    "predict_texts",
     "show_corpus",
     "split_file",
     "stream_corpus",
+    "suggest_rate",
     "tokenize_corpus",
     "train_run",
     "train_tokenizer",
@@ -62,7 +66,7 @@ _HOMES = {
     "data": ("SplitOptions", "split_file"),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
-    "predict": ("PredictOptions", "predict_file"),
+    "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),
     "runs": ("TrainReport",),
     "tokenize": (
         "TokenizeOptions",
@@ -73,7 +77,7 @@ _HOMES = {
         "tokenize_corpus",
     ),
     "tokenizer": ("TrainTokenizerOptions", "train_tokenizer"),
-    "train": ("TrainOptions", "train_run"),
+    "train": ("RateReport", "TrainOptions", "suggest_rate", "train_run"),
     "train_vectors": ("TrainVectorsOptions", "train_word_vectors"),
 }
 
