@@ -1,0 +1,141 @@
+"""Tokenizing a corpus as Python calls: what the shell makes, and nothing is printed."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_tokenize_corpus import TEXTS, folder_bytes, write_corpus
+from tests.cli.test_verbs import check
+from textkit import tokenizers
+from textkit.errors import DataError, UsageError
+from textkit.jobs import (
+    TokenizeOptions,
+    count_corpus,
+    show_corpus,
+    stream_corpus,
+    tokenize_corpus,
+)
+from textkit.watch import Progress, Watch
+
+
+@pytest.fixture
+def options() -> TokenizeOptions:
+    write_corpus("a.csv", TEXTS * 5)
+    return TokenizeOptions(inputs=["a.csv"], out=Path("out"), keep=("id",), part_rows=7)
+
+
+def test_a_call_makes_the_folder_that_the_shell_makes(
+    options: TokenizeOptions, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Progress] = []
+    notes: list[str] = []
+    report = tokenize_corpus(options, watch=Watch(progress=seen.append, note=notes.append))
+    assert capfd.readouterr() == ("", "")
+    check("tokenize", "a.csv", "-o", "shell", "--keep", "id", "--part-rows", "7")
+    assert folder_bytes("out") == folder_bytes("shell")
+    assert (report.n_parts, report.n_rows, report.n_ready) == (5, 30, 0)
+    assert (report.counts.n_rows, report.stopped, report.folder) == (30, False, Path("out"))
+    assert [(entry.title, entry.done, entry.unit) for entry in seen] == [
+        ("tokenizing", done, "rows") for done in (0, 7, 14, 21, 28, 30)
+    ]
+    assert seen[-1].details.endswith(" MB/s")
+    assert notes == ["a.csv: text = 'text' (guessed; --text-column, --label-column)"]
+
+
+def test_two_workers_give_the_same_bytes_with_an_open_tokenizer(options: TokenizeOptions) -> None:
+    tokenizer = tokenizers.train("bpe", TEXTS, size=280)
+    one = tokenize_corpus(replace(options, tokenizer=tokenizer))
+    two = tokenize_corpus(replace(options, tokenizer=tokenizer, out=Path("two"), workers=2))
+    assert folder_bytes("out") == folder_bytes("two")
+    assert one.counts == two.counts
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stopped_job_is_gone_on_with(options: TokenizeOptions, workers: int) -> None:
+    tokenize_corpus(replace(options, out=Path("whole")))
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    options = replace(options, workers=workers)
+    first = tokenize_corpus(options, watch=Watch(should_stop=should_stop))
+    assert (first.stopped, first.counts.n_rows) == (True, 14)
+    assert {*folder_bytes("out")} == {"_job.json", "part-00000.parquet", "part-00001.parquet"}
+    second = tokenize_corpus(replace(options, resume=True))
+    assert (second.stopped, second.n_ready, second.counts.n_rows) == (False, 2, 16)
+    assert (second.n_parts, second.n_rows) == (5, 30)
+    assert folder_bytes("out") == folder_bytes("whole")
+
+
+def test_a_stop_asked_after_the_last_part_stops_nothing(options: TokenizeOptions) -> None:
+    ended: list[int] = []
+    watch = Watch(
+        progress=lambda progress: ended.append(progress.done), should_stop=lambda: 30 in ended
+    )
+    assert not tokenize_corpus(options, watch=watch).stopped
+    assert Path("out/_manifest.json").exists()
+
+
+@pytest.mark.parametrize("output", ["jsonl", "tsv", "text"])
+def test_a_stream_is_the_shells_standard_output(options: TokenizeOptions, output: str) -> None:
+    sink = io.BytesIO()
+    report = stream_corpus(replace(options, output=output), sink, n_rows=4)
+    said = check("tokenize", "a.csv", "--keep", "id", "--to", output)
+    assert sink.getvalue().decode() == said
+    assert (report.counts.n_rows, report.folder) == (30, None)
+
+
+def test_colours_show_each_token(options: TokenizeOptions) -> None:
+    sink = io.BytesIO()
+    Path("a.txt").write_text("a b\x1b\n", encoding="utf-8")
+    stream_corpus(TokenizeOptions(inputs=["a.txt"], tokenizer="whitespace", output="colour"), sink)
+    assert sink.getvalue() == b"\x1b[48;5;24ma\x1b[0m \x1b[48;5;58mb\\x1b\x1b[0m\n"
+
+
+def test_counting_gives_what_the_shell_counts(options: TokenizeOptions) -> None:
+    counted = count_corpus(replace(options, max_length=3, workers=2)).counts
+    said = check("tokenize", "a.csv", "--count", "--json", "--max-length", "3")
+    assert counted.to_dict() == json.loads(said)
+    assert counted.n_truncated_tokens == 20
+
+
+def test_a_check_names_the_first_row_that_fails(
+    options: TokenizeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = tokenizers.create("byte")
+    checked = replace(options, tokenizer=tokenizer, check=True)
+    assert count_corpus(checked).counts.failures == []
+    monkeypatch.setattr(type(tokenizer), "decode", lambda self, ids: "")
+    with pytest.raises(DataError, match=r"a\.csv: 25 rows fail the check, the first: row 0: "):
+        count_corpus(checked)
+
+
+def test_the_first_rows_are_shown_as_a_page(options: TokenizeOptions) -> None:
+    shown = show_corpus(replace(options, tokenizer="byte"), Path("page.html"), n_rows=4)
+    assert shown.n_rows == 4
+    assert "<h1>a.csv by byte</h1>" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_written_is_refused_before_a_folder_is_made(
+    options: TokenizeOptions,
+) -> None:
+    with pytest.raises(UsageError, match="unknown output 'parket'; did you mean 'parquet'"):
+        tokenize_corpus(replace(options, output="parket"))
+    with pytest.raises(UsageError, match="unknown output 'jsnl'; did you mean 'jsonl'"):
+        stream_corpus(replace(options, output="jsnl"), io.BytesIO())
+    with pytest.raises(UsageError, match="colour is for a terminal"):
+        tokenize_corpus(replace(options, output="colour"))
+    with pytest.raises(UsageError, match="name a folder with -o"):
+        stream_corpus(replace(options, output="arrow"), io.BytesIO())
+    with pytest.raises(UsageError, match="no folder for the parts"):
+        tokenize_corpus(replace(options, out=None))
+    with pytest.raises(UsageError, match="column 'ids' of its own"):
+        replace(options, keep=("ids",))
+    assert not Path("out").exists()
