@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,37 @@ def test_json_of_a_bounded_size() -> None:
 def test_json_keeps_a_lone_surrogate_as_its_escape() -> None:
     files.write_json("a.json", {"x": "\ud800"})
     assert json.loads(Path("a.json").read_bytes()) == {"x": "\ud800"}
+
+
+# What Python lacks on Windows, taken away; msvcrt notes what is asked of it and is busy at first.
+WITHOUT_POSIX = """
+import errno, os, sys, types
+sys.modules["fcntl"] = None
+del os.register_at_fork
+asked = []
+def locking(descriptor, mode, n_bytes):
+    asked.append((mode, n_bytes))
+    if len(asked) == 1:
+        raise OSError(errno.EDEADLK, "busy")
+sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_LOCK=1)
+from textkit import tokenizers
+from textkit.io import files
+open_file = os.open
+def refuse_folders(path, *arguments):
+    if os.path.isdir(path):
+        raise PermissionError(errno.EACCES, "a folder", path)
+    return open_file(path, *arguments)
+sys.platform, os.open = "win32", refuse_folders
+with files.locked("cache/.lock"):
+    files.write_text("cache/a.txt", "whole")
+assert asked == [(1, 1), (1, 1)]
+trained = tokenizers.train("bpe", ["low lower lowest"], size=270)
+trained.save("tok")
+assert tokenizers.load("tok").encode(["low"]).ids.tolist() == trained.encode(["low"]).ids.tolist()
+"""
+
+
+def test_files_and_tokenizers_live_without_the_calls_that_windows_lacks() -> None:
+    command = [sys.executable, "-c", WITHOUT_POSIX]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

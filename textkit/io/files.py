@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -136,8 +137,6 @@ def locked(path: str | Path) -> Iterator[None]:
     ...     Path("cache/.lock").exists()
     True
     """
-    import fcntl
-
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,14 +144,37 @@ def locked(path: str | Path) -> Iterator[None]:
     except OSError as err:
         raise storage_error(path, err, action="lock") from err
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait_for_lock(descriptor)
         yield
     finally:
         os.close(descriptor)
 
 
+def _wait_for_lock(descriptor: int) -> None:
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    import errno
+    import msvcrt
+
+    while True:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+            return
+        except OSError as err:  # after 10 s of waiting Windows gives up, and we ask again
+            if err.errno != errno.EDEADLK:
+                raise
+
+
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, so that a rename survives a power cut."""
+    """Flush a folder's entries to the disk, so that a rename survives a power cut.
+
+    Windows opens no folder, and orders its own.
+    """
+    if sys.platform == "win32":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

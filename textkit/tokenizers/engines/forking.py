@@ -9,6 +9,7 @@ at most a megabyte), and a call waits for a fork. The thread pools of the parent
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from types import TracebackType
 
@@ -83,7 +84,7 @@ def keep_forks_safe() -> None:
     fork, and stays set in the child alone, where the engines run on one thread.
     """
     global _owner
-    if _owner is None:
+    if _owner is None and sys.platform != "win32":  # which has no fork
         _owner = os.getpid()
         os.register_at_fork(
             before=_before_fork,
