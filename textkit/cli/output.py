@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bar
 
 LINE_EVERY_SECONDS = 10.0
 
@@ -29,7 +30,7 @@ def write_line(text: str, *, file: IO[bytes] | None = None) -> None:
     (file or sys.stdout.buffer).write(text.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """Write one line of JSON; text stays readable, a lone surrogate stays its escape."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
@@ -52,75 +53,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class ProgressBar:
-    """Show how far a long work is; a context manager.
-
-    `total` is None while it is not known. `details` stand after the bar, such as the loss. silent:
-    show nothing, as all but the first of several processes should.
-    """
-
-    def __init__(
-        self, title: str, *, total: int | None = None, unit: str = "rows", silent: bool = False
-    ) -> None:
-        self.title, self.total, self.unit, self.silent = title, total, unit, silent
-        self._last_line = time.monotonic()
-        self._began = (
-            0,
-            self._last_line,
-        )  # what was done when the work began whose end is guessed, and the time
-        self._bar: Any = None
-
-    def __enter__(self) -> ProgressBar:
-        if sys.stderr.isatty() and not self.silent:
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-            self._bar = Bar(
-                *columns,
-                TextColumn("{task.fields[details]}"),
-                TimeRemainingColumn(),
-                console=error_console(),
-            )
-            self._bar.start()
-            self._task = self._bar.add_task(self.title, total=self.total, details="")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def update(self, done: int, *, total: int | None = None, details: str = "") -> None:
-        """Say how much is done; work whose total becomes known now is taken to begin now."""
-        now = time.monotonic()
-        if total and not self.total:
-            self._began = (done, now)
-        self.total = total or self.total
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=self.total, details=details)
-            return
-        if self.silent or now - self._last_line < LINE_EVERY_SECONDS:
-            return
-        self._last_line = now
-        share = f" of {self.total:,}, {self._eta(done, now)} left" if self.total else ""
-        note(f"{self.title}: {done:,} {self.unit}{share}{', ' if details else ''}{details}")
-
-    def message(self, text: str) -> None:
-        """Print a line above the bar."""
-        if self._bar is not None:
-            self._bar.console.print(text, highlight=False, markup=False)
-        elif not self.silent:
-            note(text)
-
-    def _eta(self, done: int, now: float) -> str:
-        first, began = self._began
-        return (
-            clock((now - began) / max(done - first, 1) * max((self.total or 0) - done, 0))
-            if done > first
-            else "?"
-        )
-
-
 class Display:
     """Show what a job reports: `with Display() as watch` gives the Watch to hand to it.
 
@@ -130,26 +62,74 @@ class Display:
 
     def __init__(self, *, silent: bool = False) -> None:
         self.silent = silent
-        self._bar: ProgressBar | None = None
+        self._title: str | None = None
+        self._total: int | None = None
+        self._bar: Bar | None = None
+        self._last_line = 0.0
+        # What was done when the work began whose end is guessed, and the time.
+        self._began = (0, 0.0)
 
     def __enter__(self) -> Watch:
         return Watch(progress=self._progress, note=self._note)
 
     def __exit__(self, *_: object) -> None:
+        """End the bar that is shown; what is reported next begins another."""
         if self._bar is not None:
-            self._bar.__exit__()
+            self._bar.stop()
+        self._title = self._bar = None
 
     def _progress(self, progress: Progress) -> None:
-        if self._bar is None or self._bar.title != progress.title:
+        if self.silent:
+            return
+        if progress.title != self._title:
             self.__exit__()
-            bar = ProgressBar(
-                progress.title, total=progress.total, unit=progress.unit, silent=self.silent
+            self._begin(progress)
+        now = time.monotonic()
+        if progress.total and not self._total:  # work whose total is known now begins now
+            self._began = (progress.done, now)
+        self._total = progress.total or self._total
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0],
+                completed=progress.done,
+                total=self._total,
+                details=progress.details,
             )
-            self._bar = bar.__enter__()
-        self._bar.update(progress.done, total=progress.total, details=progress.details)
+        elif now - self._last_line >= LINE_EVERY_SECONDS:
+            self._last_line = now
+            share = (
+                f" of {self._total:,}, {self._left(progress.done, now)} left" if self._total else ""
+            )
+            details = f", {progress.details}" if progress.details else ""
+            note(f"{progress.title}: {progress.done:,} {progress.unit}{share}{details}")
+
+    def _begin(self, progress: Progress) -> None:
+        self._title, self._total = progress.title, progress.total
+        self._last_line = time.monotonic()
+        self._began = (0, self._last_line)
+        if sys.stderr.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[details]}"),
+                TimeRemainingColumn(),
+                console=error_console(),
+            )
+            self._bar.start()
+            self._bar.add_task(progress.title, total=progress.total, details="")
+
+    def _left(self, done: int, now: float) -> str:
+        first, began = self._began
+        if done <= first:
+            return "?"
+        return clock((now - began) / (done - first) * max((self._total or 0) - done, 0))
 
     def _note(self, line: str) -> None:
         if self._bar is not None:
-            self._bar.message(line)
+            self._bar.console.print(line, highlight=False, markup=False)
         elif not self.silent:
             note(line)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from textkit.batch import cut_rows
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
-from textkit.io.corpus import Row, RowReader
+from textkit.io.corpus import ReadOptions, Row, RowReader
 from textkit.io.inputs import expand_inputs
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ class Inputs:
     """
 
     names: list[str]
-    options: dict[str, Any]
+    options: ReadOptions
     notes: list[str] = field(default_factory=list)
     rejects: list[str] = field(default_factory=list)
     n_bytes: int = 0
 
     @classmethod
-    def of(cls, patterns: Sequence[str], **options: Any) -> Inputs:
+    def of(cls, patterns: Sequence[str], **options: Unpack[ReadOptions]) -> Inputs:
         """Expand names, globs and folders; options are RowReader's."""
         return cls(expand_inputs(patterns), options)
 
@@ -122,7 +122,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def open_job(folder: Path, description: dict[str, Any], *, resume: bool) -> None:
+def open_job(folder: Path, description: Mapping[str, object], *, resume: bool) -> None:
     """Begin a job in a folder, or take one up again.
 
     A folder of another job is refused by what differs.
@@ -152,7 +152,7 @@ def open_job(folder: Path, description: dict[str, Any], *, resume: bool) -> None
     files.write_json(path, description)
 
 
-def describe_inputs(names: Sequence[str]) -> list[dict[str, Any]]:
+def describe_inputs(names: Sequence[str]) -> list[dict[str, object]]:
     """Say which files a job reads, with their sizes, so that a changed input is not resumed."""
     if "-" in names:
         raise UsageError(
