@@ -160,7 +160,7 @@ def peer_table(texts: list[str]) -> None:
     import tiktoken
 
     from textkit import tokenizers
-    from textkit.tokenizers.subword_splitters import SPLITS
+    from textkit.tokenizers.splitters import SPLITS
 
     folder = SHARED / "conformance/tokenizers"
     lines = gzip.decompress((folder / "cl100k_base.tiktoken.gz").read_bytes()).split(b"\n")

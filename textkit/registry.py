@@ -7,6 +7,7 @@ the built-in names.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -82,9 +83,7 @@ def check_options(
     Traceback (most recent call last):
     textkit.errors.UsageError: unknown option of sorted 'revers'; did you mean 'reverse'? ...
     """
-    parameters = [
-        p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ]
+    parameters = keyword_parameters(function)
     known = [p.name for p in parameters]
     for name in options:
         if name not in known:
@@ -101,10 +100,41 @@ def default_options(function: Callable[..., object]) -> dict[str, object]:
     >>> default_options(sorted)
     {'reverse': False}
     """
-    parameters = [
-        p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ]
+    parameters = keyword_parameters(function)
     return {p.name: p.default for p in parameters if p.default not in (p.empty, None)}
+
+
+def keyword_parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
+    """List the keyword options of a function; one whose default is a dataclass is spelt out by the
+    fields of that.
+
+    >>> [p.name for p in keyword_parameters(sorted)]
+    ['key', 'reverse']
+    """
+    parameters: list[inspect.Parameter] = []
+    for p in inspect.signature(function).parameters.values():
+        if dataclasses.is_dataclass(p.default):
+            parameters += [
+                p.replace(name=f.name, default=getattr(p.default, f.name), annotation=f.type)
+                for f in dataclasses.fields(p.default)
+            ]
+        elif p.kind is p.KEYWORD_ONLY:
+            parameters.append(p)
+    return parameters
+
+
+def gather_options(
+    function: Callable[..., object], options: Mapping[str, object]
+) -> dict[str, object]:
+    """Put the options together that `keyword_parameters` spells out: what a function is called
+    with.
+    """
+    rest = dict(options)
+    for p in inspect.signature(function).parameters.values():
+        if dataclasses.is_dataclass(p.default) and not isinstance(p.default, type):
+            names = {f.name for f in dataclasses.fields(p.default)} & rest.keys()
+            rest[p.name] = dataclasses.replace(p.default, **{n: rest.pop(n) for n in names})
+    return rest
 
 
 def resolve(kind: str, name: str) -> Any:

@@ -6,7 +6,6 @@ from the signatures of the registered kinds.
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -99,8 +98,8 @@ def _options(section: str, kind: str) -> Iterable[Row]:
         preset = getattr(complete_recipe(make_recipe({section: {"name": kind}})), section).options
     except UsageError:  # an option of this kind must be given
         preset = {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "in_dim":
+    for parameter in registry.keyword_parameters(function):
+        if parameter.name != "in_dim":
             default = preset.get(parameter.name, parameter.default)
             annotation = parameter.annotation
             words = str(

@@ -58,10 +58,8 @@ def reference_of(tokenizer: PipelineTokenizer) -> hf.Tokenizer:
 
 
 def options_of(kind: str) -> list[dict[str, Any]]:
-    import inspect
-
-    known = inspect.signature(registry.resolve("tokenizer", kind).train).parameters
-    return [options for options in OPTIONS if set(options) <= set(known)]
+    known = {p.name for p in registry.keyword_parameters(registry.resolve("tokenizer", kind).train)}
+    return [options for options in OPTIONS if set(options) <= known]
 
 
 VARIANTS = [(kind, options) for kind in KINDS for options in options_of(kind)]

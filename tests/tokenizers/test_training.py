@@ -291,3 +291,8 @@ def test_the_report_counts_what_a_loop_counts() -> None:
 def test_a_memory_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected memory such as"):
         counting.parse_memory(text)
+
+
+def test_counting_refuses_an_option_that_the_kind_does_not_take() -> None:
+    with pytest.raises(UsageError, match="unknown option of tokenizer 'wordpiece' 'form'"):
+        piece_finder("wordpiece", form="nfc")

@@ -29,7 +29,7 @@ from textkit.tokenizers.engines.word_table import (
     is_cut_at_spaces,
     split_words,
 )
-from textkit.tokenizers.subword_splitters import SPLITS
+from textkit.tokenizers.splitters import SPLITS
 
 TRAINING = ["Pride and vanity are different things, don't stop 3.14 naïve 🙂 THE हिन्दी 漢字"] * 3
 # Merges over white space: with them another cut is another id.

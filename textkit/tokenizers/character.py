@@ -15,7 +15,7 @@ from tokenizers import decoders, models, pre_tokenizers
 from textkit.tokenizers.lookup import pattern_kind
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import PAD, Kind
-from textkit.tokenizers.subword_splitters import byte_names
+from textkit.tokenizers.splitters import byte_names
 from textkit.tokenizers.unicode_breaks import CHARACTERS, GRAPHEMES
 
 

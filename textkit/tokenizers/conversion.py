@@ -15,8 +15,8 @@ from tokenizers import models
 
 from textkit.errors import ArtifactError
 from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.splitters import byte_level_backend, byte_names
 from textkit.tokenizers.subword import create_bpe, create_wordpiece
-from textkit.tokenizers.subword_splitters import byte_level_backend, byte_names
 
 # Number of mergeable ranks -> the split pattern that goes with them; a .tiktoken file does not say.
 _SPLIT_OF_RANKS = {

@@ -11,17 +11,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import tokenizers as hf
-from tokenizers import Regex, models, pre_tokenizers
+from tokenizers import Regex, decoders, models, pre_tokenizers
 
 from textkit.errors import UsageError
 from textkit.tokenizers.counting import count_texts
-from textkit.tokenizers.normalization import make_normalizer
+from textkit.tokenizers.patterns import cutter
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size
+from textkit.tokenizers.splitters import AS_IT_STANDS, Normalization
 from textkit.tokenizers.unicode_breaks import CHARACTERS, SPACE, TILINGS, WORDS, WORDS_ONLY
 
 # WORDS_ONLY tries every alternative at each space; WORDS takes the space and goes on, ten times
@@ -29,93 +29,81 @@ from textkit.tokenizers.unicode_breaks import CHARACTERS, SPACE, TILINGS, WORDS,
 _COUNTED = {WORDS_ONLY: WORDS}
 
 
-def pattern_kind(kind: str, pattern: str, *, decoder: Any = None) -> Kind:
+@dataclass(frozen=True)
+class Lookup:
+    """A kind whose tokens are the matches of a pattern, each looked up as it stands."""
+
+    kind: str
+    pattern: str
+    decoder: decoders.Decoder | None = None
+
+    def train(
+        self,
+        texts: Iterable[str],
+        *,
+        size: int = 30_000,
+        min_frequency: int = 1,
+        normalization: Normalization = AS_IT_STANDS,
+    ) -> PipelineTokenizer:
+        """Learn the `size` most frequent pieces that occur at least `min_frequency` times."""
+        counts = count_texts(texts, self.pieces(normalization=normalization))
+        return self.learn(
+            counts, size=size, min_frequency=min_frequency, normalization=normalization
+        )
+
+    def pieces(self, *, normalization: Normalization = AS_IT_STANDS) -> Callable[[str], list[str]]:
+        """Give the function that normalises a text and finds its pieces."""
+        normalizer = normalization.build()
+        find = _finder(self.pattern)
+        return find if normalizer is None else lambda text: find(normalizer.normalize_str(text))
+
+    def learn(
+        self,
+        counts: Iterable[tuple[str, int]],
+        *,
+        size: int = 30_000,
+        min_frequency: int = 1,
+        normalization: Normalization = AS_IT_STANDS,
+    ) -> PipelineTokenizer:
+        """Take the most frequent of counted pieces; ties stand in code point order."""
+        check_size(size, at_least=2)
+        # The pattern that is counted with finds white space too.
+        is_space = re.compile(f"{SPACE}+" if self.pattern in _COUNTED else "(?!)").fullmatch
+        known = {
+            piece: n
+            for piece, n in counts
+            if n >= min_frequency and piece not in (PAD, UNKNOWN) and not is_space(piece)
+        }
+        ranked = sorted(known, key=lambda piece: (-known[piece], piece))
+        return self.create(vocabulary=ranked[: size - 2], normalization=normalization)
+
+    def create(
+        self, *, vocabulary: Sequence[str] = (), normalization: Normalization = AS_IT_STANDS
+    ) -> PipelineTokenizer:
+        """Make a tokenizer from a list of pieces; with none it still splits, and every piece is
+        unknown.
+
+        [PAD] and [UNK] are put first where the list does not hold them.
+        """
+        missing = [token for token in (PAD, UNKNOWN) if token not in vocabulary]
+        tokens = dict.fromkeys([*missing, *vocabulary])
+        if len(tokens) != len(missing) + len(vocabulary):
+            twice = next(token for token, count in Counter(vocabulary).items() if count > 1)
+            raise UsageError(f"vocabulary holds {twice!r} more than once")
+        ids = {token: i for i, token in enumerate(tokens)}
+        backend = hf.Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+        backend.normalizer = normalization.build()
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex(self.pattern), "removed", invert=True)
+        if self.decoder is not None:
+            backend.decoder = self.decoder
+        backend.add_special_tokens([PAD, UNKNOWN])
+        return PipelineTokenizer(backend, kind=self.kind)
+
+
+def pattern_kind(kind: str, pattern: str, *, decoder: decoders.Decoder | None = None) -> Kind:
     """Make the kind whose tokens are the matches of a pattern."""
-    return Kind(
-        train=partial(train_lookup, kind, pattern, decoder),
-        create=partial(create_lookup, kind, pattern, decoder),
-        pieces=partial(find_lookup, pattern),
-        learn=partial(learn_lookup, kind, pattern, decoder),
-    )
-
-
-def train_lookup(
-    kind: str,
-    token_pattern: str,
-    decoder: Any,
-    texts: Iterable[str],
-    *,
-    size: int = 30_000,
-    min_frequency: int = 1,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> PipelineTokenizer:
-    """Learn the `size` most frequent pieces that occur at least `min_frequency` times."""
-    options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    counts = count_texts(texts, find_lookup(token_pattern, **options))
-    return learn_lookup(
-        kind, token_pattern, decoder, counts, size=size, min_frequency=min_frequency, **options
-    )
-
-
-def find_lookup(
-    token_pattern: str,
-    *,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> Callable[[str], list[str]]:
-    """Give the function that normalises a text and finds its pieces."""
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    find = _finder(token_pattern)
-    return find if normalizer is None else lambda text: find(normalizer.normalize_str(text))
-
-
-def learn_lookup(
-    kind: str,
-    token_pattern: str,
-    decoder: Any,
-    counts: Iterable[tuple[str, int]],
-    *,
-    size: int = 30_000,
-    min_frequency: int = 1,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> PipelineTokenizer:
-    """Take the most frequent of counted pieces; ties stand in code point order."""
-    check_size(size, at_least=2)
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    # The pattern that is counted with finds white space too.
-    is_space = re.compile(f"{SPACE}+" if token_pattern in _COUNTED else "(?!)").fullmatch
-    known = {piece: n for piece, n in counts if n >= min_frequency and piece not in (PAD, UNKNOWN)}
-    ranked = sorted(
-        (piece for piece in known if not is_space(piece)), key=lambda piece: (-known[piece], piece)
-    )
-    return make_lookup(
-        ranked[: size - 2], kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder
-    )
-
-
-def create_lookup(
-    kind: str,
-    token_pattern: str,
-    decoder: Any,
-    *,
-    vocabulary: Sequence[str] = (),
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
-) -> PipelineTokenizer:
-    """Make a tokenizer from a list of pieces.
-
-    With none it still splits, and every piece is unknown.
-    """
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    return make_lookup(
-        vocabulary, kind=kind, pattern=token_pattern, normalizer=normalizer, decoder=decoder
-    )
+    made = Lookup(kind, pattern, decoder)
+    return Kind(train=made.train, create=made.create, pieces=made.pieces, learn=made.learn)
 
 
 def _finder(pattern: str) -> Callable[[str], list[str]]:
@@ -124,31 +112,5 @@ def _finder(pattern: str) -> Callable[[str], list[str]]:
     """
     if pattern in TILINGS or pattern == CHARACTERS:
         return re.compile(_COUNTED.get(pattern, pattern)).findall
-    from textkit.tokenizers import patterns
-
-    cut = patterns.cutter(pattern).cut
+    cut = cutter(pattern).cut
     return lambda text: cut(text)[1::2]
-
-
-def make_lookup(
-    vocabulary: Sequence[str], *, kind: str, pattern: str, normalizer: Any, decoder: Any = None
-) -> PipelineTokenizer:
-    """Build the tokenizer of a vocabulary.
-
-    [PAD] and [UNK] are put first where it does not hold them.
-    """
-    missing = [token for token in (PAD, UNKNOWN) if token not in vocabulary]
-    tokens = dict.fromkeys([*missing, *vocabulary])
-    if len(tokens) != len(missing) + len(vocabulary):
-        twice = next(token for token, count in Counter(vocabulary).items() if count > 1)
-        raise UsageError(f"vocabulary holds {twice!r} more than once")
-    backend = hf.Tokenizer(
-        models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=UNKNOWN)
-    )
-    if normalizer is not None:
-        backend.normalizer = normalizer
-    backend.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed", invert=True)
-    if decoder is not None:
-        backend.decoder = decoder
-    backend.add_special_tokens([PAD, UNKNOWN])
-    return PipelineTokenizer(backend, kind=kind)

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import tokenizers as hf
-from tokenizers import models, pre_tokenizers, trainers
+from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from textkit.errors import DataError, UsageError, require
 from textkit.tokenizers.counting import count_texts, repeat_pieces
-from textkit.tokenizers.normalization import make_normalizer
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size, iterate_checked
-from textkit.tokenizers.subword_splitters import (
+from textkit.tokenizers.splitters import (
+    AS_IT_STANDS,
+    NFKC,
+    Normalization,
     byte_level_backend,
     find_bpe,
     find_bpe_char,
@@ -42,9 +43,7 @@ def train_bpe(
     size: int = 30_000,
     min_frequency: int = 2,
     split: str = "gpt2",
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> PipelineTokenizer:
     """Learn byte-level BPE merges (Sennrich et al. 2016, on bytes as in GPT-2) up to `size` tokens.
 
@@ -56,10 +55,7 @@ def train_bpe(
     'lowest 🙂'
     """
     check_size(size, at_least=257)
-    backend = byte_level_backend(models.BPE(), split=split)
-    backend.normalizer = make_normalizer(
-        form=form, lowercase=lowercase, strip_accents=strip_accents
-    )
+    backend = byte_level_backend(models.BPE(), split=split, normalization=normalization)
     # Faster than counting first: tokenizers' own counting runs on every core.
     backend.train_from_iterator(iterate_checked(texts), _byte_trainer(size, min_frequency))
     return PipelineTokenizer(backend, kind="bpe")
@@ -71,23 +67,17 @@ def learn_bpe(
     size: int = 30_000,
     min_frequency: int = 2,
     split: str = "gpt2",
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> PipelineTokenizer:
     """Learn byte-level BPE from counted pieces."""
     check_size(size, at_least=257)
-    backend = byte_level_backend(
-        _learn(models.BPE(), counts, _byte_trainer(size, min_frequency)), split=split
-    )
-    backend.normalizer = make_normalizer(
-        form=form, lowercase=lowercase, strip_accents=strip_accents
-    )
+    model = _learn(models.BPE(), counts, _byte_trainer(size, min_frequency))
+    backend = byte_level_backend(model, split=split, normalization=normalization)
     backend.add_special_tokens([PAD])
     return PipelineTokenizer(backend, kind="bpe")
 
 
-def _byte_trainer(size: int, min_frequency: int) -> Any:
+def _byte_trainer(size: int, min_frequency: int) -> trainers.Trainer:
     return trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=min_frequency,
@@ -97,14 +87,17 @@ def _byte_trainer(size: int, min_frequency: int) -> Any:
     )
 
 
-def _learn(model: Any, counts: Iterable[tuple[str, int]], trainer: Any) -> Any:
+def _learn(
+    model: models.Model, counts: Iterable[tuple[str, int]], trainer: trainers.Trainer
+) -> models.Model:
     """Train a model on counted pieces, none of which holds a space, as the trainer would on the
     texts.
     """
     backend = hf.Tokenizer(model)
     backend.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")
     backend.train_from_iterator(repeat_pieces(counts), trainer)
-    return backend.model
+    learnt: models.Model = backend.model
+    return learnt
 
 
 def create_bpe(
@@ -128,9 +121,7 @@ def train_bpe_char(
     *,
     size: int = 30_000,
     min_frequency: int = 2,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> PipelineTokenizer:
     """Learn BPE merges over characters, a space written as '▁'; a character never seen is unknown.
 
@@ -139,15 +130,12 @@ def train_bpe_char(
     'lower low'
     """
     check_size(size, at_least=3)
-    backend = metaspace_backend(models.BPE(unk_token=UNKNOWN))
-    backend.normalizer = make_normalizer(
-        form=form, lowercase=lowercase, strip_accents=strip_accents
-    )
+    backend = metaspace_backend(models.BPE(unk_token=UNKNOWN), normalization=normalization)
     backend.train_from_iterator(iterate_checked(texts), _character_trainer(size, min_frequency))
     return PipelineTokenizer(backend, kind="bpe-char")
 
 
-def _character_trainer(size: int, min_frequency: int) -> Any:
+def _character_trainer(size: int, min_frequency: int) -> trainers.Trainer:
     return trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=min_frequency,
@@ -161,17 +149,12 @@ def learn_bpe_char(
     *,
     size: int = 30_000,
     min_frequency: int = 2,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> PipelineTokenizer:
     """Learn character BPE from counted pieces."""
     check_size(size, at_least=3)
     model = _learn(models.BPE(unk_token=UNKNOWN), counts, _character_trainer(size, min_frequency))
-    backend = metaspace_backend(model)
-    backend.normalizer = make_normalizer(
-        form=form, lowercase=lowercase, strip_accents=strip_accents
-    )
+    backend = metaspace_backend(model, normalization=normalization)
     backend.add_special_tokens([PAD, UNKNOWN])
     return PipelineTokenizer(backend, kind="bpe-char")
 
@@ -251,9 +234,7 @@ def train_unigram(
     texts: Iterable[str],
     *,
     size: int = 8_000,
-    lowercase: bool = False,
-    form: str | None = "nfkc",
-    strip_accents: bool = False,
+    normalization: Normalization = NFKC,
 ) -> PipelineTokenizer:
     """Learn a unigram language model of pieces (Kudo 2018) of at most `size` tokens, a space
     written as '▁'.
@@ -265,22 +246,20 @@ def train_unigram(
     >>> unigram.decode(unigram.encode(["lower low"])[0])
     'lower low'
     """
-    options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return learn_unigram(count_texts(texts, find_unigram(**options)), size=size, **options)
+    counts = count_texts(texts, find_unigram(normalization=normalization))
+    return learn_unigram(counts, size=size, normalization=normalization)
 
 
 def learn_unigram(
     counts: Iterable[tuple[str, int]],
     *,
     size: int = 8_000,
-    lowercase: bool = False,
-    form: str | None = "nfkc",
-    strip_accents: bool = False,
+    normalization: Normalization = NFKC,
 ) -> PipelineTokenizer:
     """Learn a unigram model from counted words."""
     check_size(size, at_least=3)
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
-    return create_unigram(vocabulary=_learn_pieces(counts, size=size), normalizer=normalizer)
+    vocabulary = _learn_pieces(counts, size=size)
+    return create_unigram(vocabulary=vocabulary, normalizer=normalization.build())
 
 
 def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple[str, float]]:
@@ -323,7 +302,10 @@ def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple
 
 
 def create_unigram(
-    *, vocabulary: Sequence[tuple[str, float]], unknown: str = "<unk>", normalizer: Any = None
+    *,
+    vocabulary: Sequence[tuple[str, float]],
+    unknown: str = "<unk>",
+    normalizer: normalizers.Normalizer | None = None,
 ) -> PipelineTokenizer:
     """Make Unigram from (piece, log probability) pairs in id order.
 

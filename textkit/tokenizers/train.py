@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from textkit import registry
 from textkit.errors import UsageError
@@ -23,11 +22,10 @@ def train(
     *,
     memory_bytes: int | None = None,
     say: Callable[[str], None] | None = None,
-    **options: Any,
+    **options: object,
 ) -> Tokenizer:
-    """Learn a vocabulary from texts (str) or files (Path.
-
-    Any format that `textkit.io.corpus` reads).
+    """Learn a vocabulary from texts (str) or files (Path, any format that `textkit.io.corpus`
+    reads).
 
     The result is the same on every run, for any order of the texts and any number of threads.
     options: `size` (tokens, special ones included), `min_frequency`, `lowercase`, and what else the
@@ -42,7 +40,7 @@ def train(
     found: Kind = registry.resolve("tokenizer", kind)
     registry.check_options(found.train, options, what=f"tokenizer '{kind}'")
     if memory_bytes is None:
-        return found.train(iterate_texts(source), **options)
+        return found.train(iterate_texts(source), **registry.gather_options(found.train, options))
     pieces, learn = piece_finder(kind, **options), _learner(kind)
     if say is not None:
         say(
@@ -52,7 +50,8 @@ def train(
             f" frequent"
         )
     counts = counting.count_texts(iterate_texts(source), pieces, memory_bytes=memory_bytes)
-    return learn(counting.keep_frequent(counts, memory_bytes=memory_bytes, say=say), **options)
+    frequent = counting.keep_frequent(counts, memory_bytes=memory_bytes, say=say)
+    return learn(frequent, **registry.gather_options(learn, options))
 
 
 def train_counts(
@@ -61,7 +60,7 @@ def train_counts(
     *,
     memory_bytes: int | None = None,
     say: Callable[[str], None] | None = None,
-    **options: Any,
+    **options: object,
 ) -> Tokenizer:
     """Learn a vocabulary from counts files, as `write_counts` of `textkit.tokenizers.counting`
     makes them.
@@ -70,21 +69,22 @@ def train_counts(
     registry.check_options(found.train, options, what=f"tokenizer '{kind}'")
     learn = _learner(kind)
     counts = counting.read_counts(list(paths), facts=count_facts(kind, **options))
-    return learn(counting.keep_frequent(counts, memory_bytes=memory_bytes, say=say), **options)
+    frequent = counting.keep_frequent(counts, memory_bytes=memory_bytes, say=say)
+    return learn(frequent, **registry.gather_options(learn, options))
 
 
-def piece_finder(kind: str, **options: Any) -> Callable[[str], list[str]]:
+def piece_finder(kind: str, **options: object) -> Callable[[str], list[str]]:
     """Give the function that cuts a text into the pieces that training a kind counts.
 
     >>> piece_finder("wordpiece")("Don't stop")
     ['don', "'", 't', 'stop']
     """
     found: Kind = registry.resolve("tokenizer", kind)
+    registry.check_options(found.train, options, what=f"tokenizer '{kind}'")
     _learner(kind)
     assert found.pieces is not None
-    return found.pieces(
-        **{name: value for name, value in options.items() if name not in _NOT_DECIDING}
-    )
+    deciding = {name: value for name, value in options.items() if name not in _NOT_DECIDING}
+    return found.pieces(**registry.gather_options(found.pieces, deciding))
 
 
 def _learner(kind: str) -> Callable[..., Tokenizer]:
@@ -99,13 +99,13 @@ def _learner(kind: str) -> Callable[..., Tokenizer]:
 _NOT_DECIDING = ("size", "min_frequency")
 
 
-def count_facts(kind: str, **options: Any) -> dict[str, Any]:
+def count_facts(kind: str, **options: object) -> dict[str, object]:
     """Say what decides the pieces of a kind, for the header of a counts file."""
     deciding = {key: value for key, value in sorted(options.items()) if key not in _NOT_DECIDING}
     return {"kind": kind, "options": deciding}
 
 
-def create(kind: str, **options: Any) -> Tokenizer:
+def create(kind: str, **options: object) -> Tokenizer:
     """Make a tokenizer without training, from options such as `vocabulary`.
 
     >>> create("word").encode(["pride and vanity"], spans=True).spans.tolist()
@@ -113,7 +113,7 @@ def create(kind: str, **options: Any) -> Tokenizer:
     """
     found: Kind = registry.resolve("tokenizer", kind)
     registry.check_options(found.create, options, what=f"tokenizer '{kind}'")
-    return found.create(**options)
+    return found.create(**registry.gather_options(found.create, options))
 
 
 def iterate_texts(source: Path | Iterable[str | Path]) -> Iterator[str]:

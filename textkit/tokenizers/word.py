@@ -8,18 +8,12 @@ no more than a pattern.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from textkit.tokenizers.lookup import (
-    create_lookup,
-    find_lookup,
-    learn_lookup,
-    pattern_kind,
-    train_lookup,
-)
+from textkit.tokenizers.lookup import Lookup, pattern_kind
 from textkit.tokenizers.patterns import cutter, portable
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import Kind
+from textkit.tokenizers.splitters import AS_IT_STANDS, Normalization
 from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
 
 
@@ -29,9 +23,7 @@ def train_regex(
     pattern: str,
     size: int = 30_000,
     min_frequency: int = 1,
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> PipelineTokenizer:
     r"""Learn the most frequent matches of a pattern; what it does not match is no token.
 
@@ -44,41 +36,44 @@ def train_regex(
     >>> tok.encode(["b-a"], spans=True).spans.tolist()
     [[0, 1], [2, 3]]
     """
-    options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return train_lookup(
-        "regex",
-        check_pattern(pattern),
-        None,
-        texts,
-        size=size,
-        min_frequency=min_frequency,
-        **options,
-    )
+    matches = _matches(pattern)
+    return matches.train(texts, size=size, min_frequency=min_frequency, normalization=normalization)
 
 
-def find_regex(*, pattern: str, **options: Any) -> Callable[[str], list[str]]:
+def find_regex(
+    *, pattern: str, normalization: Normalization = AS_IT_STANDS
+) -> Callable[[str], list[str]]:
     """Give the function that finds the matches of a pattern in a normalised text."""
-    return find_lookup(check_pattern(pattern), **options)
+    return _matches(pattern).pieces(normalization=normalization)
 
 
 def learn_regex(
-    counts: Iterable[tuple[str, int]], *, pattern: str, **options: Any
+    counts: Iterable[tuple[str, int]],
+    *,
+    pattern: str,
+    size: int = 30_000,
+    min_frequency: int = 1,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> PipelineTokenizer:
-    """Take the most frequent of counted matches; options are those of train_regex."""
-    return learn_lookup("regex", check_pattern(pattern), None, counts, **options)
+    """Take the most frequent of counted matches."""
+    matches = _matches(pattern)
+    return matches.learn(
+        counts, size=size, min_frequency=min_frequency, normalization=normalization
+    )
 
 
 def create_regex(
     *,
     pattern: str,
     vocabulary: Sequence[str] = (),
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> PipelineTokenizer:
     """Make a tokenizer whose tokens are the matches of a pattern."""
-    options: dict[str, Any] = {"lowercase": lowercase, "form": form, "strip_accents": strip_accents}
-    return create_lookup("regex", check_pattern(pattern), None, vocabulary=vocabulary, **options)
+    return _matches(pattern).create(vocabulary=vocabulary, normalization=normalization)
+
+
+def _matches(pattern: str) -> Lookup:
+    return Lookup("regex", check_pattern(pattern))
 
 
 def check_pattern(pattern: str) -> str:

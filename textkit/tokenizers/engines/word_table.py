@@ -22,7 +22,7 @@ from textkit.batch import TokenBatch, cut_rows, gather_positions, offsets_of
 from textkit.tokenizers import patterns
 from textkit.tokenizers.description import Description, Step, steps_of
 from textkit.tokenizers.engines.reference import Engine, encode_split
-from textkit.tokenizers.subword_splitters import SPLITS
+from textkit.tokenizers.splitters import SPLITS
 from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
 from textkit.tokenizers.unicode_tables import GRAPHEME
 

@@ -1,5 +1,5 @@
-"""How subword kinds cut a text before they look for pieces: the reference's splitters, and quicker
-cuts for counting.
+"""How kinds normalise a text, and how subword kinds cut it before they look for pieces: the
+reference's splitters, and quicker cuts for counting.
 
 In: a model, options. Out: a backend with its splitter and decoder, or a function from a text to the
 pieces to count.
@@ -9,16 +9,58 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import tokenizers as hf
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
 from textkit.errors import UsageError, unknown_name
 from textkit.tokenizers.counting import CutAtSpaces, split_pieces
-from textkit.tokenizers.normalization import make_normalizer
 from textkit.tokenizers.protocol import UNKNOWN
+
+# Normal form -> the normaliser that makes it.
+FORMS = {
+    "nfc": normalizers.NFC,
+    "nfd": normalizers.NFD,
+    "nfkc": normalizers.NFKC,
+    "nfkd": normalizers.NFKD,
+}
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What a text becomes before it is cut; spans stay in the caller's own text all the same.
+
+    form: "nfc", "nfd", "nfkc" or "nfkd". strip_accents: remove combining marks after decomposition.
+    A trainer takes it as `normalization`; `tokenizers.train` and `create` take its fields.
+
+    >>> both = Normalization(form="nfkc", lowercase=True, strip_accents=True)
+    >>> both.build().normalize_str("Éﬁ")
+    'efi'
+    """
+
+    lowercase: bool = False
+    form: str | None = None
+    strip_accents: bool = False
+
+    def build(self) -> normalizers.Normalizer | None:
+        """Give the normaliser to put before the splitter, or None where nothing is asked for."""
+        if self.form is not None and self.form not in FORMS:
+            raise UsageError(unknown_name("normal form", self.form, FORMS))
+        steps: list[normalizers.Normalizer] = []
+        if self.form is not None:
+            steps.append(FORMS[self.form]())
+        if self.strip_accents:
+            if self.form not in ("nfd", "nfkd"):
+                steps.append(normalizers.NFD())
+            steps.append(normalizers.StripAccents())
+        if self.lowercase:
+            steps.append(normalizers.Lowercase())
+        return normalizers.Sequence(steps) if len(steps) > 1 else next(iter(steps), None)
+
+
+AS_IT_STANDS, NFKC = Normalization(), Normalization(form="nfkc")
 
 
 def byte_names() -> list[str]:
@@ -62,17 +104,12 @@ _BERT_ASCII = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]").findall
 def find_bpe(
     *,
     split: str = "gpt2",
-    lowercase: bool = False,
-    form: str | None = None,
-    strip_accents: bool = False,
+    normalization: Normalization = AS_IT_STANDS,
 ) -> Callable[[str], list[str]]:
     """Give the function that cuts a text into the pieces that merges stay within, bytes spelled
     as in GPT-2's files.
     """
-    backend = byte_level_backend(models.BPE(), split=split)
-    backend.normalizer = make_normalizer(
-        form=form, lowercase=lowercase, strip_accents=strip_accents
-    )
+    backend = byte_level_backend(models.BPE(), split=split, normalization=normalization)
     normalizes = backend.normalizer is not None
 
     def find(text: str) -> list[str]:
@@ -99,11 +136,14 @@ def _part_ascii(text: str) -> tuple[str, str]:
     )
 
 
-def byte_level_backend(model: Any, *, split: str) -> hf.Tokenizer:
+def byte_level_backend(
+    model: models.Model, *, split: str, normalization: Normalization = AS_IT_STANDS
+) -> hf.Tokenizer:
     """Put a BPE model behind a byte-level splitter."""
     if split not in SPLITS:
         raise UsageError(unknown_name("split", split, SPLITS))
     backend = hf.Tokenizer(model)
+    backend.normalizer = normalization.build()
     if split == "gpt2":
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     else:
@@ -114,19 +154,17 @@ def byte_level_backend(model: Any, *, split: str) -> hf.Tokenizer:
     return backend
 
 
-def find_bpe_char(
-    *, lowercase: bool = False, form: str | None = None, strip_accents: bool = False
-) -> Callable[[str], list[str]]:
+def find_bpe_char(*, normalization: Normalization = AS_IT_STANDS) -> Callable[[str], list[str]]:
     """Give the function that cuts a text into words with '▁' before them."""
-    backend = metaspace_backend(models.BPE())
-    backend.normalizer = make_normalizer(
-        form=form, lowercase=lowercase, strip_accents=strip_accents
-    )
-    return partial(split_pieces, backend)
+    return partial(split_pieces, metaspace_backend(models.BPE(), normalization=normalization))
 
 
-def metaspace_backend(model: Any) -> hf.Tokenizer:
+def metaspace_backend(
+    model: models.Model, *, normalization: Normalization = AS_IT_STANDS
+) -> hf.Tokenizer:
+    """Put a model behind sentencepiece's splitter, which writes a space as '▁'."""
     backend = hf.Tokenizer(model)
+    backend.normalizer = normalization.build()
     backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     backend.decoder = decoders.Metaspace(prepend_scheme="always")
     return backend
@@ -152,18 +190,16 @@ def wordpiece_backend(vocabulary: dict[str, int], *, lowercase: bool) -> hf.Toke
     return backend
 
 
-def find_unigram(
-    *, lowercase: bool = False, form: str | None = "nfkc", strip_accents: bool = False
-) -> Callable[[str], list[str]]:
+def find_unigram(*, normalization: Normalization = NFKC) -> Callable[[str], list[str]]:
     """Give the function that cuts a text at white space: no piece holds any, and sentencepiece
     takes no other.
     """
-    normalizer = make_normalizer(form=form, lowercase=lowercase, strip_accents=strip_accents)
+    normalizer = normalization.build()
 
     def find(text: str) -> list[str]:
         if normalizer is not None and not text.isascii():
             text = normalizer.normalize_str(text)
-        elif lowercase:
+        elif normalization.lowercase:
             text = text.lower()
         return _SENTENCEPIECE_WORDS(text)
 
