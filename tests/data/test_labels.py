@@ -111,6 +111,14 @@ def test_numbers_stand_between_separators_too() -> None:
         read_labelled(write_csv(["1;"]), task="regression", separator=";")
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_numbers_may_be_a_list_of_the_file(name: str) -> None:
+    path = write_lists(name, [[1, -2.5], [3, 4]])
+    found = in_memory(path, "regression", None)
+    assert found[:2] == (["value0", "value1"], [[1, -2.5], [3, 4]])
+    assert streaming(path, "regression", None) == found
+
+
 def test_rows_without_any_label_are_refused_by_both() -> None:
     path = write_csv(["", "|", " "])
     rows = read_labelled(path, task="multi-label", separator="|")

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from textkit.cli.command import INPUT, OTHER, OUTPUT, gather, new_verb, verb
+from textkit.cli.command import INPUT, MODEL, OUTPUT, gather, new_verb, verb
 from textkit.cli.options import (
     AsJsonLine,
     Delimiter,
@@ -43,7 +43,7 @@ class Rows:
 class Rivals:
     """What the model is compared with."""
 
-    group: ClassVar = OTHER
+    group: ClassVar = MODEL
     compare: Annotated[
         list[Path] | None,
         typer.Option(help="Another model folder, or a file of predictions; may be repeated."),

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
+from textkit.cli.command import new_verb, verb
+from textkit.cli.options import AsJsonLine, ModelFolder
 from textkit.cli.output import to_json, write_line
 
-app = typer.Typer(rich_markup_mode=None)
+app = new_verb()
 
 
-@app.command()
-def info(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder, as RUN/model.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Write one line of JSON.")] = False,
-) -> None:
-    """Verify a model folder and say what is in it; torch is not needed."""
-    from textkit.classify.model_config import FORMAT, KIND, check
+@verb(app)
+def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
+    """Verify a model folder and say what is in it; torch is not needed.
+
+    Examples:
+        textkit info run/model
+        textkit info run/model --json
+    """
+    from textkit.classify.model_config import check
     from textkit.io import files
 
     config = check(model)
-    manifest = files.check_manifest(model, kind=KIND, format=FORMAT)
+    manifest = files.read_json(model / files.MANIFEST)
     if as_json:
         write_line(to_json({"config": config, "manifest": manifest}))
         return
