@@ -14,7 +14,7 @@ from pathlib import Path
 from textkit import tokenizers
 from textkit.io.bulk import Inputs
 from textkit.tokenizers import Tokenizer, counting
-from textkit.tokenizers.report import measure_fit
+from textkit.tokenizers.report import FitReport, measure_fit
 from textkit.tokenizers.train import count_facts, piece_finder, train_counts
 from textkit.watch import Progress, Watch
 
@@ -136,7 +136,7 @@ def convert_tokenizer(source: str, out: Path) -> Tokenizer:
     return tokenizer
 
 
-def measure_tokenizer(options: MeasureFitOptions) -> dict[str, object]:
+def measure_tokenizer(options: MeasureFitOptions) -> FitReport:
     """Measure how well a tokenizer fits texts: coverage, fertility, unused ids."""
     by = options.by
     rows = Inputs.of(

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 import tokenizers as hf
 
@@ -167,7 +167,7 @@ def merge_counts(sources: Iterable[Counted]) -> Iterator[tuple[str, int]]:
         yield piece, total
 
 
-def write_counts(path: Path, counts: Counted, *, facts: dict[str, Any]) -> int:
+def write_counts(path: Path, counts: Counted, *, facts: dict[str, object]) -> int:
     """Write a counts file; facts say what was counted. Returns the number of pieces."""
     number = 0
     with files.atomic_file(path) as file:
@@ -178,7 +178,7 @@ def write_counts(path: Path, counts: Counted, *, facts: dict[str, Any]) -> int:
     return number
 
 
-def read_counts(paths: list[Path], *, facts: dict[str, Any]) -> Iterator[tuple[str, int]]:
+def read_counts(paths: list[Path], *, facts: dict[str, object]) -> Iterator[tuple[str, int]]:
     """Read and merge counts files, which must all have counted the same things."""
     for path in paths:
         with _open_lines(path) as file:
@@ -230,7 +230,7 @@ def parse_memory(text: str) -> int:
 
 
 @contextlib.contextmanager
-def _open_lines(path: Path) -> Iterator[Any]:
+def _open_lines(path: Path) -> Iterator[TextIO]:
     try:
         file = open(path, encoding="utf-8", newline="\n")  # noqa: SIM115 - closed below
     except OSError as err:

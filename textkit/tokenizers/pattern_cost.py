@@ -11,18 +11,37 @@ paths run through them, that waste is bounded by a constant. `[a-z]+@` is not of
 from __future__ import annotations
 
 import re._parser as regex_parser  # type: ignore[import-not-found]
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-MaskOf = Callable[[tuple[Any, Any]], NDArray[np.bool_]]
+# A part of a pattern: its name, and what stands behind it, which differs from name to name.
+Node = tuple[object, Any]
+MaskOf = Callable[[Node], NDArray[np.bool_]]
 # Beyond these a pattern is held for slow: copies that a counted repeat is unrolled to, positions,
 # paths, and the characters that a look-around reads.
 _MAX_COPIES, _MAX_POSITIONS, _MAX_PATHS, _MAX_LOOK = 32, 600, 2000, 64
+
+
+class State(Protocol):
+    """What the parser knows of a whole pattern."""
+
+    flags: int
+
+
+class Tree(Protocol):
+    """What Python's parser makes of a pattern, or of a part of it: nodes, one after the other."""
+
+    state: State
+
+    def getwidth(self) -> tuple[int, int]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, i: int) -> Node: ...
+    def __iter__(self) -> Iterator[Node]: ...
 
 
 class _TooLargeError(Exception):
@@ -58,7 +77,7 @@ _NONE = _Part(True, frozenset(), frozenset())
 _ONE_CHARACTER = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
 
 
-def is_linear(tree: Any, mask_of: MaskOf) -> bool:
+def is_linear(tree: Tree, mask_of: MaskOf) -> bool:
     """Tell whether matching `tree` again and again over a text is sure to take time in proportion
     to its length.
 
@@ -66,7 +85,7 @@ def is_linear(tree: Any, mask_of: MaskOf) -> bool:
     """
     graph = _Graph(mask_of)
     try:
-        whole = _sequence(graph, list(tree))
+        whole = _sequence(graph, tree)
         return _n_paths(graph, whole.first, ends=whole.last) <= _MAX_PATHS
     except (_TooLargeError, RecursionError):
         return False
@@ -92,7 +111,7 @@ def _n_paths(graph: _Graph, first: frozenset[int], *, ends: frozenset[int]) -> i
     return max((sum(paths(position) for position in starts), 0))
 
 
-def _sequence(graph: _Graph, nodes: list[Any]) -> _Part:
+def _sequence(graph: _Graph, nodes: Tree) -> _Part:
     part = _NONE
     for i, node in enumerate(nodes):
         if not (i and _is_assured(graph, nodes[i - 1], node)):
@@ -110,16 +129,16 @@ def _join(graph: _Graph, left: _Part, right: _Part) -> _Part:
     )
 
 
-def _node(graph: _Graph, node: tuple[Any, Any]) -> _Part:
+def _node(graph: _Graph, node: Node) -> _Part:
     name, argument = str(node[0]), node[1]
     if name == "SUBPATTERN":
         if argument[1] or argument[2]:
             raise _TooLargeError  # flags within: `portable` wrote them out
-        return _sequence(graph, list(argument[3]))
+        return _sequence(graph, argument[3])
     if name == "ATOMIC_GROUP":
-        return _sequence(graph, list(argument))
+        return _sequence(graph, argument)
     if name == "BRANCH":
-        parts = [_sequence(graph, list(branch)) for branch in argument[1]]
+        parts = [_sequence(graph, branch) for branch in argument[1]]
         return _Part(
             any(part.empty for part in parts),
             frozenset().union(*(part.first for part in parts)),
@@ -133,7 +152,7 @@ def _node(graph: _Graph, node: tuple[Any, Any]) -> _Part:
     return _Part(False, position, position)
 
 
-def _repeat(graph: _Graph, least: int, most: Any, content: Any) -> _Part:
+def _repeat(graph: _Graph, least: int, most: int, content: Tree) -> _Part:
     """Unroll the copies that must stand.
 
     Those that may stand are one loop, which allows more than they do.
@@ -142,20 +161,20 @@ def _repeat(graph: _Graph, least: int, most: Any, content: Any) -> _Part:
         raise _TooLargeError
     part = _NONE
     for _ in range(least):
-        part = _join(graph, part, _sequence(graph, list(content)))
+        part = _join(graph, part, _sequence(graph, content))
     if most is not regex_parser.MAXREPEAT and most == least:
         return part
-    optional = _sequence(graph, list(content))
+    optional = _sequence(graph, content)
     if most is regex_parser.MAXREPEAT or most > least + 1:
         for position in optional.last:
             graph.follow[position] |= optional.first
     return _join(graph, part, _Part(True, optional.first, optional.last))
 
 
-def _check_look(graph: _Graph, content: Any) -> None:
+def _check_look(graph: _Graph, content: Tree) -> None:
     """Hold what a look-around reads to a bounded number of characters and paths."""
     inner = _Graph(graph.mask_of)
-    part = _sequence(inner, list(content))
+    part = _sequence(inner, content)
     if (
         content.getwidth()[1] > _MAX_LOOK
         or _n_paths(inner, part.first, ends=frozenset()) > _MAX_PATHS
@@ -163,7 +182,7 @@ def _check_look(graph: _Graph, content: Any) -> None:
         raise _TooLargeError
 
 
-def _is_assured(graph: _Graph, before: tuple[Any, Any], look: tuple[Any, Any]) -> bool:
+def _is_assured(graph: _Graph, before: Node, look: Node) -> bool:
     """Tell whether a look-around after a greedy loop over one class holds after at most one step
     back.
 
@@ -186,11 +205,11 @@ def _is_assured(graph: _Graph, before: tuple[Any, Any], look: tuple[Any, Any]) -
     return not bool((refused & ~loop).any()) or (least > 0 and not bool((loop & refused).any()))
 
 
-def _is_one_character(content: Any) -> bool:
+def _is_one_character(content: Tree) -> bool:
     return len(content) == 1 and str(content[0][0]) in _ONE_CHARACTER
 
 
-def _boundary_class(look: tuple[Any, Any]) -> tuple[Any, Any] | None:
+def _boundary_class(look: Node) -> Node | None:
     """Give the node of the word characters in a boundary as `portable` writes it, else None."""
     if str(look[0]) == "SUBPATTERN" and len(look[1][3]) == 1:
         look = look[1][3][0]
@@ -210,5 +229,5 @@ def _boundary_class(look: tuple[Any, Any]) -> tuple[Any, Any] | None:
         not _is_one_character(content) or str(content) != str(contents[0]) for content in contents
     ):
         return None
-    node: tuple[Any, Any] = contents[0][0]
+    node: Node = contents[0][0]
     return node

@@ -17,14 +17,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import tokenizers as hf
 from numpy.typing import NDArray
 
 from textkit.errors import LimitError, UsageError, require
-from textkit.tokenizers.pattern_cost import is_linear
+from textkit.tokenizers.pattern_cost import Node, Tree, is_linear
 
 Mask = NDArray[np.bool_]
 # Seconds that a pattern which may read far ahead and fail has for one text.
@@ -83,7 +82,7 @@ def reads_spaces(pattern: str) -> bool:
     return _may_read(ord(" "), tree, tree.state.flags)
 
 
-def _may_read(code: int, tree: Any, flags: int) -> bool:
+def _may_read(code: int, tree: Tree, flags: int) -> bool:
     for node in tree:
         name, argument = str(node[0]), node[1]
         if name in _CLASS_NODES:
@@ -183,19 +182,20 @@ def _rewrite(pattern: str, *, said: str) -> str:
         ) from err
 
 
-def _parse(pattern: str) -> Any:
+def _parse(pattern: str) -> Tree:
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", FutureWarning
         )  # "possible nested set": it is read as Python reads it
-        return regex_parser.parse(pattern)
+        tree: Tree = regex_parser.parse(pattern)
+        return tree
 
 
-def _write(tree: Any, flags: int) -> str:
+def _write(tree: Tree, flags: int) -> str:
     return "".join(_write_node(node, flags) for node in tree)
 
 
-def _write_node(node: tuple[Any, Any], flags: int) -> str:
+def _write_node(node: Node, flags: int) -> str:
     name, argument = str(node[0]), node[1]
     if name in _CLASS_NODES:
         return write_class(_mask(node, flags))
@@ -227,7 +227,7 @@ _ALPHABETS = int(re.ASCII | re.UNICODE)
 _CLASS_NODES = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
 
 
-def _write_repeat(name: str, least: int, most: Any, content: Any, *, flags: int) -> str:
+def _write_repeat(name: str, least: int, most: int, content: Tree, *, flags: int) -> str:
     unbounded = most is regex_parser.MAXREPEAT
     body = _write(content, flags)
     if content.getwidth()[1] == 0:  # look-arounds alone: once is as good as often
@@ -292,7 +292,7 @@ def _ranges(mask: Mask) -> list[tuple[int, int]]:
     return list(zip(starts, ends, strict=True))
 
 
-def _mask(node: tuple[Any, Any], flags: int) -> Mask:
+def _mask(node: Node, flags: int) -> Mask:
     """Give the set of code points that a node of one character matches."""
     name, argument = str(node[0]), node[1]
     if name == "ANY":
@@ -319,7 +319,7 @@ def _mask(node: tuple[Any, Any], flags: int) -> Mask:
     return ~found if negate else found
 
 
-def _ask_python(node: tuple[Any, Any], flags: int) -> Mask:
+def _ask_python(node: Node, flags: int) -> Mask:
     """Find the characters that match one node by asking Python's own engine, whose rules of case
     are many.
     """

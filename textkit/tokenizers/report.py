@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,29 @@ from textkit.tokenizers.protocol import Tokenizer
 from textkit.tokenizers.word import WORD
 
 _CHUNK_ROWS = 2048
+
+
+class Rates(TypedDict):
+    """How a tokenizer fits some texts; fertility is tokens per word."""
+
+    n_rows: int
+    n_words: int
+    n_tokens: int
+    coverage: float
+    unknown_rate: float
+    fertility: float
+    characters_per_token: float
+    median_length: float
+    p99_length: float
+
+
+class FitReport(TypedDict):
+    """The rates of all texts, and of each group of them."""
+
+    vocabulary: int
+    unused_ids: int
+    all: Rates
+    groups: dict[str, Rates]
 
 
 @dataclass
@@ -32,8 +55,8 @@ class Fit:
     n_characters: int = 0
     lengths: list[NDArray[np.int64]] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the rates; fertility is tokens per word, compression characters per token."""
+    def to_dict(self) -> Rates:
+        """Give the rates."""
         lengths = np.concatenate(self.lengths) if self.lengths else np.zeros(1, np.int64)
         return {
             "n_rows": self.n_rows,
@@ -48,7 +71,7 @@ class Fit:
         }
 
 
-def measure_fit(tokenizer: Tokenizer, rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def measure_fit(tokenizer: Tokenizer, rows: Iterable[tuple[str, str]]) -> FitReport:
     """Measure a tokenizer on (text, group) pairs.
 
     >>> from textkit import tokenizers
@@ -85,7 +108,7 @@ def measure_fit(tokenizer: Tokenizer, rows: Iterable[tuple[str, str]]) -> dict[s
     }
 
 
-def render_fit(report: dict[str, Any]) -> str:
+def render_fit(report: FitReport) -> str:
     """Write a report as a table, a line a group."""
     unused = report["unused_ids"] / max(report["vocabulary"], 1)
     head = (

@@ -121,7 +121,11 @@ def _make_bpe(model: _Model, *, unknown: str, where: str) -> PipelineTokenizer:
     )
     backend = hf.Tokenizer(bpe)
     backend.normalizer = normalizers.Sequence([*_clean_steps(model), *_space_steps(model)])
-    steps: list[Any] = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    steps: list[decoders.Decoder] = [
+        decoders.Replace(SPACE, " "),
+        decoders.ByteFallback(),
+        decoders.Fuse(),
+    ]
     backend.decoder = decoders.Sequence(
         steps + ([decoders.Strip(" ", 1, 0)] if model.dummy_prefix else [])
     )
@@ -192,11 +196,13 @@ def _doubts(model: _Model) -> list[str]:
     return notes
 
 
-def _clean_steps(model: _Model) -> list[Any]:
+def _clean_steps(model: _Model) -> list[normalizers.Normalizer]:
     """Build the first steps of a model's normaliser: its character map, then white space made
     single.
     """
-    steps: list[Any] = [normalizers.Precompiled(model.charsmap)] if model.charsmap else []
+    steps: list[normalizers.Normalizer] = []
+    if model.charsmap:
+        steps.append(normalizers.Precompiled(model.charsmap))
     if model.joins_spaces:
         steps += [
             normalizers.Replace(Regex(r"\A +| +\z"), ""),
@@ -205,14 +211,14 @@ def _clean_steps(model: _Model) -> list[Any]:
     return steps
 
 
-def _space_steps(model: _Model) -> list[Any]:
+def _space_steps(model: _Model) -> list[normalizers.Normalizer]:
     """Build the steps that write '▁' for a space and put one before a text, as sentencepiece's
     normaliser does.
 
     A step runs on the names of the user-defined pieces too, which must stay as they are: hence no
     '▁' before a text that is no more than one of them, nor before an empty one.
     """
-    steps: list[Any] = []
+    steps: list[normalizers.Normalizer] = []
     if model.dummy_prefix:
         names = "|".join(re.escape(name) for name in sorted(model.names(_USER_DEFINED)))
         steps.append(normalizers.Replace(Regex(rf"\A(?!(?:{names})?\z)"), SPACE))
