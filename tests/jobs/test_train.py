@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from textkit.errors import DataError, UsageError
+from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.jobs import TrainOptions, suggest_rate, train_run
 from textkit.jobs.runs import CHECKPOINTS
 from textkit.recipe import read_recipe
@@ -110,6 +110,9 @@ def test_a_run_that_is_over_is_read_and_left_as_it_is() -> None:
     assert again.was_over and contents("run") == before
     assert again.to_dict() == first.to_dict()
     assert again.history.epochs == first.history.epochs
+    Path("run/metrics.jsonl").write_text("{}\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"^run: report of a run cannot be read: 'epoch'"):
+        train_run(options("run", overrides=[], resume=True))
     write_csv("train.csv", SIDES[::-1])
     with pytest.raises(DataError, match=r"^train\.csv: file has changed since the run began"):
         train_run(options("run", overrides=[], resume=True))

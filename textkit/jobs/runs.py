@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textkit.data.targets import Task
-from textkit.errors import DataError, UsageError
+from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.evaluation.baseline import BASELINE_SCORES
 from textkit.evaluation.task_scores import chosen_metric
 from textkit.io import files
@@ -28,6 +28,10 @@ from textkit.watch import Epoch, History
 
 RECIPE, DATA, METRICS, REPORT = "recipe.toml", "data.json", "metrics.jsonl", "run.json"
 MODEL, CHECKPOINTS, CURVES = "model", "checkpoints", "curves.png"
+
+# What run.json takes over by name.
+_OF_HISTORY = ("device", "seconds", "tokens_per_second", "ended", "notes")
+_OF_THE_RUN = ("n_rows", "n_weights", "n_truncated_rows", "temperature")
 
 
 @dataclass(frozen=True)
@@ -162,31 +166,27 @@ def finish(report: TrainReport) -> None:
 
 
 def read_report(run: Path) -> TrainReport:
-    """Read what a run that is over left in its folder."""
+    """Read what a run that is over left in its folder; ArtifactError where it was damaged."""
     recipe, facts = read_recipe(run / RECIPE), files.read_json(run / REPORT)
-    lines = (run / METRICS).read_text(encoding="utf-8").splitlines()
-    history = History(
-        epochs=[Epoch.from_dict(json.loads(line)) for line in lines],
-        best=None if facts["best"] is None else Epoch.from_dict(facts["best"]),
-        ended=facts["ended"],
-        metric=chosen_metric(recipe.head.task, recipe.training.metric),
-        seconds=facts["seconds"],
-        tokens_per_second=facts["tokens_per_second"],
-        device=facts["device"],
-        notes=facts["notes"],
-    )
-    return TrainReport(
-        run,
-        recipe,
-        history,
-        n_rows=facts["n_rows"],
-        n_weights=facts["n_weights"],
-        n_truncated_rows=facts["n_truncated_rows"],
-        temperature=facts["temperature"],
-        coverage=facts.get("coverage"),
-        baseline=facts.get(f"baseline_valid_{BASELINE_SCORES[recipe.head.task]}"),
-        was_over=True,
-    )
+    try:
+        lines = (run / METRICS).read_text(encoding="utf-8").splitlines()
+        history = History(
+            epochs=[Epoch.from_dict(json.loads(line)) for line in lines],
+            best=None if facts["best"] is None else Epoch.from_dict(facts["best"]),
+            metric=chosen_metric(recipe.head.task, recipe.training.metric),
+            **{name: facts[name] for name in _OF_HISTORY},
+        )
+        return TrainReport(
+            run,
+            recipe,
+            history,
+            coverage=facts.get("coverage"),
+            baseline=facts.get(f"baseline_valid_{BASELINE_SCORES[recipe.head.task]}"),
+            was_over=True,
+            **{name: facts[name] for name in _OF_THE_RUN},
+        )
+    except (KeyError, TypeError, ValueError, OSError) as err:
+        raise ArtifactError(f"report of a run cannot be read: {err}", where=str(run)) from err
 
 
 def _differences(then: dict[str, object], now: dict[str, object]) -> list[str]:
