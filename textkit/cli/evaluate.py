@@ -25,7 +25,7 @@ app = new_verb()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class MeasuredRows:
     """The model and the rows that it is measured on."""
 
     group: ClassVar = INPUT
@@ -50,14 +50,12 @@ class Rivals:
     ] = None
     baseline: Annotated[
         Path | None,
-        typer.Option(
-            help="Training file: also train TF-IDF + LinearSVC on it and compare.",
-        ),
+        typer.Option(help="Training file: also train TF-IDF + LinearSVC on it and compare."),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class Findings:
     """What is written, and where."""
 
     group: ClassVar = OUTPUT
@@ -76,7 +74,7 @@ class Output:
 
 
 @verb(app)
-def evaluate(rows: Rows, rivals: Rivals, output: Output) -> None:
+def evaluate(rows: MeasuredRows, rivals: Rivals, findings: Findings) -> None:
     """Measure a model on a test file.
 
     Examples:
@@ -86,20 +84,14 @@ def evaluate(rows: Rows, rivals: Rivals, output: Output) -> None:
     """
     from textkit.jobs import EvaluateOptions, evaluate_file
 
-    options = gather(
-        EvaluateOptions,
-        rows,
-        compare=rivals.compare or (),
-        baseline=rivals.baseline,
-        n_mistakes=output.errors,
-    )
+    options = gather(EvaluateOptions, rows, rivals, n_mistakes=findings.errors)
     with Display() as watch:
         report = evaluate_file(options, watch=watch)
-    write_line(to_json(report.to_dict()) if output.as_json else report.to_text())
-    pictures = report.draw(output.png)
-    if output.html is not None:
-        report.write_html(output.html)
+    write_line(to_json(report.to_dict()) if findings.as_json else report.to_text())
+    pictures = report.draw(findings.png)
+    if findings.html is not None:
+        report.write_html(findings.html)
     for picture in pictures:
         note(f"picture: {picture}")
-    if output.html is not None:
-        note(f"report: {output.html}")
+    if findings.html is not None:
+        note(f"report: {findings.html}")

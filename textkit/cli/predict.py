@@ -17,7 +17,7 @@ app = new_verb()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class PredictedRows:
     """The model, the texts, and how much is told of each."""
 
     group: ClassVar = INPUT
@@ -41,7 +41,7 @@ class Rows:
 
 @verb(app)
 def predict(
-    rows: Rows,
+    rows: PredictedRows,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write JSON lines.", rich_help_panel=OUTPUT)
     ] = False,

@@ -36,7 +36,7 @@ app = new_verb()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class TrainingRows:
     """The rows to learn from."""
 
     group: ClassVar = INPUT
@@ -161,7 +161,7 @@ class Manner:
 
 @verb(app)
 def train(
-    rows: Rows,
+    rows: TrainingRows,
     shortcuts: Shortcuts,
     manner: Manner,
     overrides: Overrides = None,

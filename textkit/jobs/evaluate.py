@@ -64,7 +64,7 @@ class EvaluateOptions:
 
     model: Path
     data: Path
-    compare: Sequence[Path] = ()
+    compare: Sequence[Path] | None = None
     baseline: Path | None = None
     n_mistakes: int = 50
     text_column: str | None = None
@@ -219,7 +219,7 @@ def _open(options: EvaluateOptions) -> RowReader:
 def _evaluate_labels(
     classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
 ) -> LabelReport:
-    rivals = [open_rival(path) for path in options.compare]
+    rivals = [open_rival(path) for path in options.compare or ()]
     if options.baseline is not None:
         columns = {
             "text_column": options.text_column,
