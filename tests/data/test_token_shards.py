@@ -125,6 +125,7 @@ def test_given_classes_keep_their_order_and_name_a_stranger() -> None:
     [
         ([("a", "x"), ("b", 1)], {}, "row 1: label 1 is a int, the first a str"),
         ([("a", "")], {}, "row 0: the label is empty"),
+        ([("a", ["x", "y"])], {}, "row 0: the row has several labels; expected one"),
         ([("a", "x")], {"task": "regression"}, "row 0: the label is 'x', expected a finite number"),
         ([("a", "nan")], {"task": "regression"}, "expected a finite number"),
         ([("a", None)], {"task": "regression"}, "expected a finite number"),

@@ -16,16 +16,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from textkit.data.targets import Task
+from textkit.data.targets import Label, Targets, Task
 from textkit.errors import DataError, UsageError
 from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
 
-Label = str | int | float
+RowLabel = Label | Sequence[Label] | None  # of a row of the caller's
 FileLabel = str | list[str] | list[float]  # of a row of a file, by the task
 
 
@@ -192,7 +190,7 @@ class LabelReader:
         for label in classes or ():
             self.known[label] = len(self.known)
 
-    def read(self, label: Any, *, listed: bool = False) -> int | list[float]:
+    def read(self, label: RowLabel, *, listed: bool = False) -> int | list[float]:
         """Give the number of a row's label, or its list of numbers for regression.
 
         A str is the cell of a file; listed: see Row.
@@ -200,24 +198,26 @@ class LabelReader:
         if self.task is None:
             return 0
         if self.task == "single-label":
+            several = "; expected one, or task = 'multi-label'"
             if isinstance(label, str):
-                label = self.cells.label(label, else_="; expected one, or task = 'multi-label'")
+                return self._class(self.cells.label(label, else_=several))
+            if isinstance(label, Sequence):
+                raise ValueError(f"the row has several labels{several}")
             return self._class(label)
         if self.task == "regression":
             return self._numbers(label, listed)
-        if isinstance(label, str):
-            items: Sequence[Any] = self.cells.labels(label, listed=listed)
-        else:
-            items = label if isinstance(label, list | tuple) else [label]
+        items: Sequence[Label | None] = (
+            self.cells.labels(label, listed=listed) if isinstance(label, str) else _items(label)
+        )
         codes = tuple(sorted({self._class(item) for item in items if item not in ("", None)}))
         return self.sets.setdefault(codes, len(self.sets))
 
-    def _class(self, label: Any) -> int:
+    def _class(self, label: Label | None) -> int:
+        if label is None or label == "":
+            raise ValueError("the label is empty")
         code = self.known.get(label)
         if code is not None:
             return code
-        if label is None or label == "":
-            raise ValueError("the label is empty")
         if self.given is not None:
             raise ValueError(f"label {label!r} is not among the {len(self.given)} known classes")
         first = next(iter(self.known), label)
@@ -227,14 +227,13 @@ class LabelReader:
             )
         return self.known.setdefault(label, len(self.known))
 
-    def _numbers(self, label: Any, listed: bool) -> list[float]:
+    def _numbers(self, label: RowLabel, listed: bool) -> list[float]:
         try:
             if isinstance(label, str):
                 numbers = self.cells.numbers(label, listed=listed)
             else:
-                items = label if isinstance(label, list | tuple) else [label]
-                numbers = [float(item) for item in items]
-        except (TypeError, ValueError):
+                numbers = [math.nan if item is None else float(item) for item in _items(label)]
+        except ValueError:
             numbers = [math.nan]
         if not all(map(math.isfinite, numbers)):
             raise ValueError(f"the label is {label!r}, expected a finite number")
@@ -253,7 +252,7 @@ class LabelReader:
             raise DataError("none of the rows has a label; is the label column the right one?")
         return sorted(self.known)
 
-    def table(self) -> NDArray[Any]:
+    def table(self) -> Targets:
         """Give the target of each number that `read` gave: (n,) int64, or (n_sets, n_classes)
         float32.
         """
@@ -265,3 +264,7 @@ class LabelReader:
         for members, row in self.sets.items():
             targets[row, codes[list(members)]] = 1
         return targets
+
+
+def _items(label: float | Sequence[Label] | None) -> Sequence[Label | None]:
+    return label if isinstance(label, Sequence) else [label]

@@ -8,8 +8,8 @@ row, or a list of them -> float32 (n, n_outputs).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from textkit.errors import DataError
 
 Task = Literal["single-label", "multi-label", "regression"]
+Label = str | int | float
+Labels = Sequence[Label | Iterable[Label]]  # one a row: a Label, or several
+Classes = NDArray[np.generic]
+Targets = NDArray[np.int64] | NDArray[np.float32]
 
 
-def find_classes(task: Task, labels: Sequence[Any]) -> NDArray[Any]:
+def find_classes(task: Task, labels: Labels) -> Classes:
     """Give the sorted classes of the training labels, (n_classes,).
 
     For regression the names of the outputs.
@@ -55,9 +59,7 @@ def find_classes(task: Task, labels: Sequence[Any]) -> NDArray[Any]:
     return classes
 
 
-def encode_labels(
-    task: Task, labels: Sequence[Any], classes: NDArray[Any], *, what: str = "label"
-) -> NDArray[Any]:
+def encode_labels(task: Task, labels: Labels, classes: Classes, *, what: str = "label") -> Targets:
     """Turn labels into targets; a label outside the classes is refused by name.
 
     >>> encode_labels("single-label", ["b", "a"], np.array(["a", "b"])).tolist()
@@ -87,7 +89,7 @@ def encode_labels(
     return targets
 
 
-def _sorted(names: set[Any]) -> NDArray[Any]:
+def _sorted(names: set[Label]) -> Classes:
     try:
         return np.array(sorted(names))
     except TypeError:
@@ -95,19 +97,18 @@ def _sorted(names: set[Any]) -> NDArray[Any]:
         raise DataError(f"labels are of several types: {kinds}; make them all str") from None
 
 
-def _label_lists(labels: Sequence[Any]) -> list[list[Any]]:
+def _label_lists(labels: Labels) -> list[list[Label]]:
+    lists = []
     for row, label in enumerate(labels):
         if isinstance(label, str | int | float):
             raise DataError(
                 f"the label of row {row} is {label!r}; multi-label wants a list of labels a row"
             )
-    return [
-        [item.item() if isinstance(item, np.generic) else item for item in label]
-        for label in labels
-    ]
+        lists.append([item.item() if isinstance(item, np.generic) else item for item in label])
+    return lists
 
 
-def _numbers(labels: Sequence[Any]) -> NDArray[np.float32]:
+def _numbers(labels: Labels) -> NDArray[np.float32]:
     try:
         numbers = np.asarray(labels, dtype=np.float64)
     except (TypeError, ValueError) as err:

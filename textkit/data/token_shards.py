@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import IntArray, TokenBatch
-from textkit.data.labels import Label, LabelReader
-from textkit.data.targets import Task
+from textkit.data.labels import LabelReader
+from textkit.data.targets import Label, Task
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
 from textkit.features.text_encoder import TextEncoder, bind
 from textkit.io import files

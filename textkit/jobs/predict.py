@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textkit.batch import cut_rows
-from textkit.data.labels import Label
+from textkit.data.targets import Label
 from textkit.io.corpus import RowReader
 from textkit.watch import Watch
 

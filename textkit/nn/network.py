@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textkit.batch import TokenBatch
-from textkit.data.labels import Label
+from textkit.data.targets import Label
 from textkit.errors import UsageError
 from textkit.nn import encoders
 from textkit.nn.characters import CharCnnEmbedding
