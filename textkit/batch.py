@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 IntArray = NDArray[np.integer]
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -238,12 +238,12 @@ def gather_positions(
 
 
 def cut_rows(
-    rows: Iterable[Row],
+    rows: Iterable[Item],
     *,
     n_rows: int | None = None,
     n_characters: int | None = None,
-    text_of: Callable[[Row], str] = str,
-) -> Iterator[list[Row]]:
+    text_of: Callable[[Item], str] = str,
+) -> Iterator[list[Item]]:
     """Cut a stream of rows into lists of `n_rows`, or fewer once their texts hold `n_characters`,
     so that the work on one list has bounded memory.
 
@@ -255,7 +255,7 @@ def cut_rows(
     >>> list(cut_rows(["long text", "b", "c"], n_characters=2))
     [['long text'], ['b', 'c']]
     """
-    held: list[Row] = []
+    held: list[Item] = []
     size = 0
     for row in rows:
         held.append(row)

@@ -51,7 +51,7 @@ def test_a_training_reports_to_its_watch_and_prints_nothing(
         inputs=["a.txt"],
         out=Path("v"),
         lowercase=True,
-        training=training.TrainOptions(dim=4, epochs=1, min_count=1),
+        training=training.VectorTraining(dim=4, epochs=1, min_count=1),
     )
     trained = training.train_word_vectors(options, watch=Watch(progress=seen.append))
     assert trained is not None and "lower" in trained

@@ -15,9 +15,10 @@ import pytest
 
 from textkit import Vectors, tokenizers
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
-from textkit.vectors.train import Progress, TrainOptions, Watch, train_vectors
+from textkit.vectors.train import VectorTraining, train_vectors
+from textkit.watch import Progress, Watch
 
-SMALL = TrainOptions(dim=12, epochs=3, min_count=2, buckets=500)
+SMALL = VectorTraining(dim=12, epochs=3, min_count=2, buckets=500)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def corpus_file(tmp_path: Path) -> Path:
     return path
 
 
-def train(path: Path, out: str, options: TrainOptions = SMALL, **more: object) -> Vectors | None:
+def train(path: Path, out: str, options: VectorTraining = SMALL, **more: object) -> Vectors | None:
     return train_vectors(
         [path], out, tokenizer=tokenizers.create("whitespace"), options=options, **more
     )  # type: ignore[arg-type]
@@ -60,7 +61,9 @@ def test_one_worker_gives_gensims_own_vectors(
         else FastText(sentences, bucket=500, **options)
     )
     ours = train(
-        corpus_file, "v", TrainOptions(**{**SMALL.__dict__, "model": model, "algorithm": algorithm})
+        corpus_file,
+        "v",
+        VectorTraining(**{**SMALL.__dict__, "model": model, "algorithm": algorithm}),
     )
     assert ours is not None
     assert list(ours.words) == theirs.wv.index_to_key
@@ -73,7 +76,7 @@ def test_one_worker_gives_gensims_own_vectors(
 
 @pytest.mark.parametrize("model", ["word2vec", "fasttext"])
 def test_stopped_and_resumed_gives_the_same_bytes(corpus_file: Path, model: str) -> None:
-    options = TrainOptions(**{**SMALL.__dict__, "model": model})
+    options = VectorTraining(**{**SMALL.__dict__, "model": model})
     train(corpus_file, "whole", options)
     for number in range(100):
         countdown = iter(range(4))
@@ -96,11 +99,10 @@ def test_a_killed_run_is_taken_up_again(corpus_file: Path) -> None:
     script = f"""
 import sys
 from textkit import tokenizers
-from textkit.vectors.train import TrainOptions, Watch, train_vectors
-options = TrainOptions(dim=12, epochs=40, min_count=2, buckets=500)
-watch = Watch(checkpoint_seconds=0.0)
+from textkit.vectors.train import VectorTraining, train_vectors
+options = VectorTraining(dim=12, epochs=40, min_count=2, buckets=500)
 words = tokenizers.create("whitespace")
-train_vectors([{str(corpus_file)!r}], "v", tokenizer=words, options=options, watch=watch)
+train_vectors([{str(corpus_file)!r}], "v", tokenizer=words, options=options, checkpoint_seconds=0)
 """
     child = subprocess.Popen([sys.executable, "-c", script])
     checkpoint = Path("v.training/checkpoint.safetensors")
@@ -108,7 +110,7 @@ train_vectors([{str(corpus_file)!r}], "v", tokenizer=words, options=options, wat
         time.sleep(0.005)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
-    options = TrainOptions(**{**SMALL.__dict__, "epochs": 40})
+    options = VectorTraining(**{**SMALL.__dict__, "epochs": 40})
     with pytest.raises(StorageError, match="pass --resume to go on"):
         train(corpus_file, "v", options)
     resumed, whole = (
@@ -123,7 +125,7 @@ train_vectors([{str(corpus_file)!r}], "v", tokenizer=words, options=options, wat
 def test_a_resumed_run_must_be_the_same(corpus_file: Path) -> None:
     assert train(corpus_file, "v", watch=Watch(should_stop=lambda: True)) is None
     with pytest.raises(ArtifactError, match="options was"):
-        train(corpus_file, "v", TrainOptions(**{**SMALL.__dict__, "seed": 2}), resume=True)
+        train(corpus_file, "v", VectorTraining(**{**SMALL.__dict__, "seed": 2}), resume=True)
     with open(corpus_file, "a", encoding="utf-8") as file:
         file.write("more\n")
     with pytest.raises(ArtifactError, match="inputs was"):
@@ -132,7 +134,7 @@ def test_a_resumed_run_must_be_the_same(corpus_file: Path) -> None:
 
 def test_the_seed_decides(corpus_file: Path) -> None:
     first, again = train(corpus_file, "a"), train(corpus_file, "b")
-    other = train(corpus_file, "c", TrainOptions(**{**SMALL.__dict__, "seed": 2}))
+    other = train(corpus_file, "c", VectorTraining(**{**SMALL.__dict__, "seed": 2}))
     assert first is not None
     assert again is not None
     assert other is not None
@@ -141,7 +143,7 @@ def test_the_seed_decides(corpus_file: Path) -> None:
 
 
 def test_several_workers_learn_the_pairs(corpus_file: Path) -> None:
-    options = TrainOptions(
+    options = VectorTraining(
         **{**SMALL.__dict__, "workers": 2, "epochs": 20, "sample": 0.0, "window": 1}
     )
     v = train(corpus_file, "v", options)
@@ -166,16 +168,14 @@ def test_progress_counts_words_and_the_loss_falls(
         "sample": 0.0,
         "alpha": 0.1,
     }
-    train(corpus_file, "v", TrainOptions(**options), watch=Watch(report=seen.append))
-    training = [p for p in seen if p.stage == "training"]
-    assert {p.stage for p in seen} == {"reading", "training"}
-    words = [p.words for p in training]
+    train(corpus_file, "v", VectorTraining(**options), watch=Watch(progress=seen.append))
+    training = [p for p in seen if p.total is not None]
+    assert {p.details for p in seen if p.total is None} == {"words read"}
+    words = [p.done for p in training]
     assert words == sorted(words)
-    assert words[-1] == training[-1].total == 10 * seen[-len(training) - 1].words
-    assert training[-1].epoch == 10
-    first, last = training[0].loss, training[-1].loss
-    assert first is not None
-    assert last is not None
+    assert words[-1] == training[-1].total == 10 * seen[-len(training) - 1].done
+    assert training[-1].details.startswith("epoch 10  loss ")
+    first, last = (float(p.details.split()[3]) for p in (training[0], training[-1]))
     assert last < first < 6.1 * np.log(2)
 
 

@@ -152,13 +152,13 @@ def train(
     from textkit.cli.errors import StopSignal
     from textkit.cli.output import Display, note
     from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
-    from textkit.vectors.train import TrainOptions
+    from textkit.vectors.train import VectorTraining
 
     options = gather(
         TrainVectorsOptions,
         corpus,
         out=out,
-        training=gather(TrainOptions, table, training),
+        training=gather(VectorTraining, table, training),
         resume=resume,
     )
     with StopSignal() as stop, Display() as watch:

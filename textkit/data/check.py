@@ -22,7 +22,7 @@ from textkit.data.checked_rows import (
     N_EXAMPLES,
     Example,
     Finding,
-    Rows,
+    RowNumbers,
     Table,
     fill_examples,
     make_finding,
@@ -112,7 +112,7 @@ def check_files(
     return Report(files, findings, notes)
 
 
-def _firsts(hashes: NDArray[np.uint64]) -> Rows:
+def _firsts(hashes: NDArray[np.uint64]) -> RowNumbers:
     """Give for each row the first row with the same hash."""
     _, index, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     return np.asarray(index[inverse], dtype=np.int64)
@@ -162,7 +162,7 @@ def _check_duplicates(table: Table) -> Iterator[Finding]:
     )
 
 
-def _places(table: Table, rows: Rows) -> list[str]:
+def _places(table: Table, rows: RowNumbers) -> list[str]:
     return [table.where(row) for row in rows[:N_EXAMPLES].tolist()]
 
 
@@ -217,7 +217,9 @@ def _check_leakage(train: Table, test: Table, likeness: float | None) -> list[Fi
     return findings
 
 
-def _find(wanted: NDArray[np.uint64], known: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], Rows]:
+def _find(
+    wanted: NDArray[np.uint64], known: NDArray[np.uint64]
+) -> tuple[NDArray[np.bool_], RowNumbers]:
     """Tell which hashes are known, and the first row where (0 where not)."""
     values, first = np.unique(known, return_index=True)
     if not len(values):

@@ -28,7 +28,7 @@ _SHOWN_CHARACTERS = 80
 _PART_ROWS, _PART_CHARACTERS = 4096, 4 << 20
 
 
-Rows = NDArray[np.int64]
+RowNumbers = NDArray[np.int64]
 
 
 @dataclass
@@ -59,11 +59,11 @@ class Table:
     """The rows of one file as columns of numbers."""
 
     name: str
-    lines: Rows
+    lines: RowNumbers
     exact: NDArray[np.uint64]
     normal: NDArray[np.uint64]
     labels: NDArray[np.int32]  # numbers of names that all files share
-    characters: Rows
+    characters: RowNumbers
     signatures: near_duplicates.Signatures
     usable: NDArray[np.bool_]
     rejects: list[str]
@@ -154,7 +154,7 @@ def hash_text(text: str) -> int:
 
 
 def make_finding(
-    check: str, table: Table, rows: Rows, message: str, others: Sequence[str] | None = None
+    check: str, table: Table, rows: RowNumbers, message: str, others: Sequence[str] | None = None
 ) -> list[Finding]:
     """Make a finding of these rows, or none.
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from textkit.errors import DataError, UsageError
 
 Codes = NDArray[np.integer]
-Rows = NDArray[np.int64]
-Split = tuple[Rows, Rows]
+RowNumbers = NDArray[np.int64]
+Split = tuple[RowNumbers, RowNumbers]
 
 # Keeps the splits' random numbers apart from those of the batches and the weights, which use the
 # same seed.
@@ -33,7 +33,7 @@ def split_stratified(codes: Codes, *, share: float, seed: int) -> Split:
     """
     _check_share(share)
     generator = np.random.default_rng([seed, _STREAM])
-    held: list[Rows] = [np.zeros(0, np.int64)]
+    held: list[RowNumbers] = [np.zeros(0, np.int64)]
     for code in np.unique(codes):
         rows = generator.permutation(np.flatnonzero(codes == code))
         held.append(rows[: min(max(1, round(share * len(rows))), len(rows) - 1)])
@@ -91,7 +91,7 @@ def fold_grouped(
 
 def _deal_groups(
     groups: Codes, codes: Codes | None, shares: NDArray[np.float64], *, seed: int
-) -> Rows:
+) -> RowNumbers:
     """Give each row the part of its group: largest groups first, each to the part that lacks most
     of its classes.
 
@@ -138,7 +138,7 @@ def _deal_groups(
     return np.asarray(part_of[group_of], dtype=np.int64)
 
 
-def _pair(n_rows: int, held: Rows) -> Split:
+def _pair(n_rows: int, held: RowNumbers) -> Split:
     chosen = np.zeros(n_rows, dtype=bool)
     chosen[held] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)

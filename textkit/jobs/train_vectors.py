@@ -17,8 +17,8 @@ from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.opening import open_tokenizer
 from textkit.vectors import train
 from textkit.vectors.table import WordTable
-from textkit.vectors.train import TrainOptions
-from textkit.watch import Progress, Watch
+from textkit.vectors.train import VectorTraining
+from textkit.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +35,12 @@ class TrainVectorsOptions:
     tokenizer: str = "word"
     lowercase: bool = False
     text_column: str | None = None
-    training: TrainOptions = field(default_factory=TrainOptions)
+    training: VectorTraining = field(default_factory=VectorTraining)
     resume: bool = False
 
 
 def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) -> WordTable | None:
     """Train word vectors, write our folder of them and open it; None where `watch` stopped it."""
-
-    def report(done: train.Progress) -> None:
-        if done.stage == "reading":
-            details = "words read"
-        else:
-            loss = "" if done.loss is None else f"  loss {done.loss:.3f}"
-            details = f"epoch {done.epoch}{loss}  {done.words_per_second:,.0f} words/s"
-        watch.progress(Progress("training", done.words, done.total, "words", details))
 
     return train.train_vectors(
         options.inputs,
@@ -57,7 +49,7 @@ def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) 
         options=options.training,
         text_column=options.text_column,
         resume=options.resume,
-        watch=train.Watch(report=report, note=watch.note, should_stop=watch.should_stop),
+        watch=watch,
     )
 
 

@@ -34,7 +34,7 @@ _SNIFF_BYTES = 1 << 16
 _PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 
 
-class Rows(Protocol):
+class RowStream(Protocol):
     """A file of vectors as a stream of batches; `ngrams` and `notes` are whole after the last."""
 
     @property
@@ -199,17 +199,17 @@ def _open_folder(path: Path) -> WordTable:
     raise ArtifactError("a folder, but not of textkit, spaCy or model2vec", where=str(path))
 
 
-def _rows(path: Path, kind: str | None, progress: Progress | None) -> Rows:
-    readers: dict[str | None, Callable[..., Rows]] = {
+def _rows(path: Path, kind: str | None, progress: Progress | None) -> RowStream:
+    readers: dict[str | None, Callable[..., RowStream]] = {
         "fasttext": FastTextRows,
         "word2vec": BinaryRows,
         "text": TextRows,
     }
-    made: Rows = readers[kind](path, progress=progress)
+    made: RowStream = readers[kind](path, progress=progress)
     return made
 
 
-def _read_whole(rows: Rows, source: str) -> WordTable:
+def _read_whole(rows: RowStream, source: str) -> WordTable:
     """Read a stream into memory."""
     words: list[bytes] = []
     parts = []
@@ -222,7 +222,7 @@ def _read_whole(rows: Rows, source: str) -> WordTable:
 def _assemble(
     words: list[bytes],
     table: Stored,
-    rows: Rows,
+    rows: RowStream,
     source: str,
     *,
     scales: Floats | None = None,

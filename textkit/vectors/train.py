@@ -1,7 +1,7 @@
 """Train word vectors: word2vec and fastText, by gensim's own loops, on any corpus, with any
 tokenizer.
 
-In: files and TrainOptions. Out: our folder of vectors. The corpus is tokenized once, to numbers on
+In: files and VectorTraining. Out: our folder of vectors. The corpus is tokenized once, to numbers on
 disk; every epoch takes its sentences from there. Jobs of 10,000 words, learning rates and random
 numbers are gensim's, one for one, so with one worker the vectors are those of gensim's Word2Vec and
 FastText over a LineSentence file of the same tokens: the same bytes for word2vec, the same up to
@@ -18,7 +18,7 @@ import itertools
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ from textkit.vectors.train_corpus import (
     write_corpus,
 )
 from textkit.vectors.train_loss import estimate_loss
+from textkit.watch import Progress, Watch
 
 CHECKPOINT = "checkpoint.safetensors"
 MODELS = ("word2vec", "fasttext")
@@ -51,7 +52,7 @@ _REPORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
+class VectorTraining:
     """What is trained.
 
     The defaults are gensim's, but for skip-gram, which serves small corpora better.
@@ -107,54 +108,29 @@ class TrainOptions:
             raise UsageError("expected 0 < min_alpha <= alpha, 0 <= sample < 1 and min_n <= max_n")
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far training is.
-
-    loss: -log P(word and not its negative samples | context), the mean of a sample of the last
-    jobs; it begins at (negative + 1) log 2. None before the first job.
-    """
-
-    stage: Literal["reading", "training"]
-    words: int
-    total: int | None
-    epoch: int = 0
-    loss: float | None = None
-    words_per_second: float = 0.0
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What the caller hears and says: `report` often, `note` once of the input, `should_stop`
-    after every job.
-    """
-
-    report: Callable[[Progress], None] = lambda progress: None
-    should_stop: Callable[[], bool] = lambda: False
-    note: Callable[[str], None] = lambda line: None
-    checkpoint_seconds: float = 60.0
-
-
 def train_vectors(
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
     tokenizer: Tokenizer,
-    options: TrainOptions,
+    options: VectorTraining,
     text_column: str | None = None,
     resume: bool = False,
-    watch: Watch | None = None,
+    watch: Watch = Watch(),
+    checkpoint_seconds: float = 60.0,
 ) -> WordTable | None:
     """Train on the rows of files, save our folder at `out`, and open it.
 
     None where `watch` stopped it early.
 
     resume: go on from `OUT.training`, which a killed or stopped run of the same files and options
-    left.
+    left. watch: hears how far the work is, and is asked after every job whether to stop. The loss
+    among its details is the mean of -log P(word and not its negative samples | context) over a
+    sample of the last jobs; it begins at (negative + 1) log 2.
     """
     require("gensim", needed_by="training vectors")
     options.check()
-    out, watch = Path(out), watch or Watch()
+    out = Path(out)
     work = out.with_name(out.name + ".training")
     rows = bulk.Inputs.of([str(name) for name in inputs], text_column=text_column)
     chosen = asdict(options)
@@ -176,7 +152,7 @@ def train_vectors(
         watch.note(line)
     if (work / CHECKPOINT).exists():
         trainer.restore(work / CHECKPOINT)
-    if not trainer.run(work / CHECKPOINT, watch):
+    if not trainer.run(work / CHECKPOINT, watch, checkpoint_seconds=checkpoint_seconds):
         return None
     facts = {"trained": chosen, "tokenizer": tokenizer.kind, "n_tokens": len(corpus.tokens)}
     trainer.vectors(facts=facts).save(out)
@@ -188,7 +164,7 @@ def _read(rows: bulk.Inputs, tokenizer: Tokenizer, work: Path, watch: Watch) -> 
     """Tokenize the corpus into the work folder; False when stopped before its end."""
 
     def advance(n_words: int) -> None:
-        watch.report(Progress("reading", n_words, None))
+        watch.progress(Progress("training", n_words, unit="words", details="words read"))
         if watch.should_stop():
             raise _StoppedError
 
@@ -206,7 +182,7 @@ class _StoppedError(Exception):
 class _Trainer:
     """gensim's model, fed job by job from a corpus of numbers."""
 
-    def __init__(self, corpus: Corpus, options: TrainOptions) -> None:
+    def __init__(self, corpus: Corpus, options: VectorTraining) -> None:
         self.corpus, self.options = corpus, options
         self.model = _make_model(corpus, options)
         table = np.full(len(corpus.words) + 1, None, object)
@@ -221,7 +197,7 @@ class _Trainer:
         self._jobs = list(_cut_jobs(corpus.lengths))
         self._next_job = 0  # counted over all epochs
 
-    def run(self, checkpoint: Path, watch: Watch) -> bool:
+    def run(self, checkpoint: Path, watch: Watch, *, checkpoint_seconds: float) -> bool:
         """Train to the end.
 
         False when stopped early, with a checkpoint written either way it needs one.
@@ -235,7 +211,7 @@ class _Trainer:
             while self._next_job < n_all or waiting:
                 stopping = watch.should_stop()
                 now = time.monotonic()
-                due = stopping or now - saved >= watch.checkpoint_seconds
+                due = stopping or now - saved >= checkpoint_seconds
                 if self._next_job < n_all and not due and len(waiting) < 2 * self.options.workers:
                     loss = (
                         self._loss_before(self._next_job)
@@ -257,18 +233,12 @@ class _Trainer:
                 if now - reported >= _REPORT_SECONDS:
                     reported = now
                     done = self._words_before(self._next_job - len(waiting))
-                    watch.report(
-                        Progress(
-                            "training",
-                            done,
-                            len(self.corpus.tokens) * self.options.epochs,
-                            epoch=min(
-                                (self._next_job - 1) // len(self._jobs) + 1, self.options.epochs
-                            ),
-                            loss=sum(losses) / len(losses) if losses else None,
-                            words_per_second=(done - first_word) / max(now - started, 1e-9),
-                        )
-                    )
+                    epoch = min((self._next_job - 1) // len(self._jobs) + 1, self.options.epochs)
+                    loss_so_far = f"  loss {sum(losses) / len(losses):.3f}" if losses else ""
+                    speed = (done - first_word) / max(now - started, 1e-9)
+                    total = len(self.corpus.tokens) * self.options.epochs
+                    details = f"epoch {epoch}{loss_so_far}  {speed:,.0f} words/s"
+                    watch.progress(Progress("training", done, total, "words", details))
         return True
 
     def _job(self, number: int) -> tuple[list[list[str]], float]:
@@ -346,7 +316,7 @@ class _Trainer:
         )
 
 
-def _make_model(corpus: Corpus, options: TrainOptions) -> Any:
+def _make_model(corpus: Corpus, options: VectorTraining) -> Any:
     """Make gensim's model with its vocabulary and first weights."""
     from gensim.models import FastText, Word2Vec
 

@@ -90,7 +90,7 @@ class Vectors(WordTable):
         `to`.
 
         tokenizer: a Tokenizer, a folder, or the name of a kind that needs no vocabulary. options:
-        those of `textkit.vectors.train.TrainOptions`, as model="fasttext", dim=100, epochs=5,
+        those of `textkit.vectors.train.VectorTraining`, as model="fasttext", dim=100, epochs=5,
         seed=1, workers=1. Needs the extra `vectors` (gensim).
 
         >>> _ = Path("corpus.txt").write_text("the king and the queen\\n" * 50, encoding="utf-8")
@@ -100,13 +100,13 @@ class Vectors(WordTable):
         """
         from textkit import tokenizers
         from textkit.registry import check_options, names
-        from textkit.vectors.train import TrainOptions, train_vectors
+        from textkit.vectors.train import VectorTraining, train_vectors
 
-        check_options(TrainOptions, options, what="training vectors")
+        check_options(VectorTraining, options, what="training vectors")
         if isinstance(tokenizer, str | Path):
             bare = str(tokenizer) in names("tokenizer") and not Path(tokenizer).exists()
             tokenizer = tokenizers.create(str(tokenizer)) if bare else tokenizers.load(tokenizer)
-        chosen = TrainOptions(**options)
+        chosen = VectorTraining(**options)
         trained = train_vectors(
             inputs, to, tokenizer=tokenizer, options=chosen, text_column=text_column, resume=resume
         )
