@@ -188,17 +188,17 @@ def fill_examples(
     for example in examples:
         text, label = wanted[example.where]
         example.text, example.label = (
-            example.text or shorten(text),
+            example.text or excerpt(text),
             spell_cell(example.label or label),
         )
         if example.other is not None:
             other_text, other_label = wanted[example.other]
             example.other_text, example.other_label = (
-                shorten(other_text),
+                excerpt(other_text),
                 spell_cell(example.other_label or other_label),
             )
 
 
-def shorten(text: str) -> str:
+def excerpt(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"

@@ -30,8 +30,8 @@ from textkit.vectors.table import Floats
 from textkit.vectors.vectors import Vectors
 from textkit.vectors.words import Int64
 
-Pooling = Literal["mean", "sif", "max"]
-POOLINGS: tuple[Pooling, ...] = ("mean", "sif", "max")
+WordPooling = Literal["mean", "sif", "max"]
+POOLINGS: tuple[WordPooling, ...] = ("mean", "sif", "max")
 # Arora et al. 2017 choose a between 1e-3 and 1e-4; their code has 1e-3.
 SIF_A = 1e-3
 # Texts that are tokenized and looked up at a time, and floats that are gathered at a time: 2 MB
@@ -58,7 +58,7 @@ class StaticTexts:
 
     vectors: Vectors
     tokenizer: Tokenizer
-    pooling: Pooling = "mean"
+    pooling: WordPooling = "mean"
     normalize: bool = False
     lowercase: bool = False
     max_length: int | None = None
@@ -285,7 +285,7 @@ def open_texts(place: str, options: EmbedderOptions) -> StaticTexts:
     )
 
 
-def _one_pooling(pooling: str | Sequence[str] | None) -> Pooling:
+def _one_pooling(pooling: str | Sequence[str] | None) -> WordPooling:
     if pooling is not None and not isinstance(pooling, str):
         raise UsageError("vectors of words take one pooling: mean, sif or max")
     for known in POOLINGS:
@@ -298,7 +298,7 @@ def open_static(
     vectors: Vectors,
     *,
     tokenizer: Tokenizer | None = None,
-    pooling: Pooling = "mean",
+    pooling: WordPooling = "mean",
     normalize: bool | None = None,
     lowercase: bool | None = None,
     max_length: int | None = None,

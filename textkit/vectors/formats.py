@@ -26,7 +26,7 @@ from textkit.vectors.text_format import Batch, TextRows, looks_like_row
 from textkit.vectors.word2vec_binary import BinaryRows
 from textkit.vectors.words import ByteWords, WordIndex
 
-Progress = Callable[[int, int | None], None]
+ReadProgress = Callable[[int, int | None], None]
 
 # Up to here a foreign file is read at each opening: half a second for text.
 CONVERT_BYTES = 32 << 20
@@ -44,7 +44,7 @@ class RowStream(Protocol):
     def __iter__(self) -> Iterator[Batch]: ...
 
 
-def open_spec(spec: str, *, cache: Path | None, progress: Progress | None) -> WordTable:
+def open_spec(spec: str, *, cache: Path | None, progress: ReadProgress | None) -> WordTable:
     """Open what a spec names; ArtifactError for what is not there or of no known format."""
     path = Path(spec)
     if not path.exists() or spec.startswith("spacy:"):
@@ -70,7 +70,7 @@ def convert(
     folder: str | Path,
     *,
     dtype: str | None = None,
-    progress: Progress | None = None,
+    progress: ReadProgress | None = None,
 ) -> None:
     """Write our folder from vectors of any format, in constant memory where the format allows it.
 
@@ -199,7 +199,7 @@ def _open_folder(path: Path) -> WordTable:
     raise ArtifactError("a folder, but not of textkit, spaCy or model2vec", where=str(path))
 
 
-def _rows(path: Path, kind: str | None, progress: Progress | None) -> RowStream:
+def _rows(path: Path, kind: str | None, progress: ReadProgress | None) -> RowStream:
     readers: dict[str | None, Callable[..., RowStream]] = {
         "fasttext": FastTextRows,
         "word2vec": BinaryRows,

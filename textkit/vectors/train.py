@@ -1,8 +1,8 @@
 """Train word vectors: word2vec and fastText, by gensim's own loops, on any corpus, with any
 tokenizer.
 
-In: files and VectorTraining. Out: our folder of vectors. The corpus is tokenized once, to numbers on
-disk; every epoch takes its sentences from there. Jobs of 10,000 words, learning rates and random
+In: files and VectorTraining. Out: our folder of vectors. The corpus is tokenized once, to numbers
+on disk; every epoch takes its sentences from there. Jobs of 10,000 words, learning rates and random
 numbers are gensim's, one for one, so with one worker the vectors are those of gensim's Word2Vec and
 FastText over a LineSentence file of the same tokens: the same bytes for word2vec, the same up to
 the rounding of the last mean for fastText.
