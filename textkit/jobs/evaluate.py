@@ -193,6 +193,16 @@ def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> Evalua
 
     `watch` hears of the rows done, and what was guessed, dropped or unknown. Raises UsageError for
     a comparison that the model's task has not, DataError for rows that cannot be used.
+
+    >>> from textkit import TextClassifier
+    >>> texts, labels = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
+    >>> small = {"encoder__dim": 4, "embedding__dim": 4, "training__epochs": 1, "seed": 1}
+    >>> TextClassifier(**small).fit(texts, labels).save("run/model")
+    >>> data = Path("test.csv")
+    >>> _ = data.write_text("text,label\\ngood film,pos\\nodd,new\\n", encoding="utf-8")
+    >>> report = evaluate_file(EvaluateOptions(model=Path("run/model"), data=data))
+    >>> report.to_dict()["n_rows"], [str(path) for path in report.draw()]
+    (2, ['run/confusion.png', 'run/reliability.png'])
     """
     from textkit import TextClassifier
 

@@ -72,6 +72,15 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
     """Predict every row of a file; the model is opened at the first prediction asked for.
 
     `watch` hears at the end what was guessed.
+
+    >>> from textkit import TextClassifier
+    >>> texts, labels = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
+    >>> small = {"encoder__dim": 4, "embedding__dim": 4, "training__epochs": 1, "seed": 1}
+    >>> TextClassifier(**small).fit(texts, labels).save("model")
+    >>> _ = Path("new.txt").write_text("a film\\na plot\\n", encoding="utf-8")
+    >>> options = PredictOptions(model=Path("model"), data="new.txt", top=2)
+    >>> [len(prediction.labels) for prediction in predict_file(options)]
+    [2, 2]
     """
     from textkit import TextClassifier
 
@@ -86,14 +95,7 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
 def predict_texts(
     classifier: TextClassifier, texts: Sequence[str], *, top: int | None = None
 ) -> Iterator[Prediction]:
-    """Predict texts at once: a prediction for each, in order; `top` is as in PredictOptions.
-
-    >>> from textkit import TextClassifier
-    >>> small = {"encoder__dim": 4, "embedding__dim": 4, "training__epochs": 1, "seed": 1}
-    >>> model = TextClassifier(**small).fit(["good film", "bad film"] * 20, ["pos", "neg"] * 20)
-    >>> [len(prediction.labels) for prediction in predict_texts(model, ["a film", ""], top=2)]
-    [2, 2]
-    """
+    """Predict texts at once: a prediction for each, in order; `top` is as in PredictOptions."""
     task = classifier.task_
     if task == "regression":
         for numbers in classifier.predict_logits(texts).tolist():
