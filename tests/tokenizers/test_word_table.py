@@ -4,6 +4,7 @@ text at a time.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import tempfile
@@ -23,12 +24,8 @@ from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.engines import word_table
 from textkit.tokenizers.engines.guard import HARD_STRINGS
 from textkit.tokenizers.engines.reference import ReferenceEngine
-from textkit.tokenizers.engines.word_table import (
-    FIRST,
-    WordTableEngine,
-    is_cut_at_spaces,
-    split_words,
-)
+from textkit.tokenizers.engines.word_cuts import FIRST, is_cut_at_spaces, split_words
+from textkit.tokenizers.engines.word_table import WordTableEngine, table_before
 from textkit.tokenizers.splitters import SPLITS
 
 TRAINING = ["Pride and vanity are different things, don't stop 3.14 naïve 🙂 THE हिन्दी 漢字"] * 3
@@ -38,6 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "bpe gpt2": {"kind": "bpe", "size": 340},
     "bpe cl100k": {"kind": "bpe", "size": 340, "split": "cl100k", "form": "nfkc"},
     "bpe o200k": {"kind": "bpe", "size": 340, "split": "o200k", "lowercase": True},
+    "bpe stripped": {"kind": "bpe", "size": 340, "form": "nfkd", "strip_accents": True},
     "bpe-char": {"kind": "bpe-char", "size": 150, "form": "nfkc"},
     "wordpiece": {"kind": "wordpiece", "size": 160},
     "wordpiece cased": {"kind": "wordpiece", "size": 160, "lowercase": False},
@@ -70,6 +68,26 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
         {"normalizer": normalizers.Sequence([normalizers.NFKC(), normalizers.Strip()])},
     ),
     "joined": ("unigram", {"normalizer": normalizers.Replace(Regex(" {2,}"), "▁")}),
+    "accents off, joined": (
+        "unigram",
+        {
+            "normalizer": normalizers.Sequence(
+                [
+                    normalizers.NFKD(),
+                    normalizers.StripAccents(),
+                    normalizers.Replace(Regex(" {2,}"), " "),
+                ]
+            )
+        },
+    ),
+    "as BERT, joined": (
+        "unigram",
+        {
+            "normalizer": normalizers.Sequence(
+                [normalizers.BertNormalizer(), normalizers.Replace(Regex(r"\s+"), " ")]
+            )
+        },
+    ),
     "one space": ("bpe gpt2", {"normalizer": normalizers.Replace(Regex(r"\s+"), " ")}),
     "sentencepiece": (
         "unigram",
@@ -105,17 +123,23 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
         {"post_processor": hf.processors.ByteLevel(trim_offsets=True, add_prefix_space=False)},
     ),
 }
-NAMES = [*OPTIONS, *CHANGES, "nmt_nfkc", "nmt_nfkc, not stripped"]
+CHARSMAPS = [
+    f"{rules}{end}" for rules in ("nmt_nfkc", "own rules") for end in ("", ", not stripped")
+]
+NAMES = [*OPTIONS, *CHANGES, *CHARSMAPS]
+# As sentencepiece reads them: X is a space, Y is nothing, Q is "q ", J with an acute is "j".
+OWN_RULES = "58\t20\n59\t\n51\t71 20\n4a 301\t6a\n"
 
 
 def table_and_backend(name: str) -> tuple[WordTableEngine, hf.Tokenizer]:
     base, parts = CHANGES.get(name, (name, {}))
-    if name.startswith("nmt_nfkc"):
-        made: Any = tokenizers.load(write_sentencepiece())
-        table, _, join = json.loads(made.json)["normalizer"]["normalizers"]
-        if name == "nmt_nfkc, not stripped":
+    if name in CHARSMAPS:
+        rules = OWN_RULES if name.startswith("own rules") else ""
+        made: Any = tokenizers.load(write_sentencepiece(rules=rules))
+        charsmap, _, join = json.loads(made.json)["normalizer"]["normalizers"]
+        if name.endswith("not stripped"):
             described = json.loads(made.json) | {
-                "normalizer": {"type": "Sequence", "normalizers": [table, join]}
+                "normalizer": {"type": "Sequence", "normalizers": [charsmap, join]}
             }
             made = PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(described)), kind="unigram")
     else:
@@ -125,17 +149,21 @@ def table_and_backend(name: str) -> tuple[WordTableEngine, hf.Tokenizer]:
     backend.encode_special_tokens = True
     for part, value in parts.items():
         setattr(backend, part, value)
-    assert is_cut_at_spaces(json.loads(backend.to_str())), name
-    return WordTableEngine(ReferenceEngine(backend)), backend
+    reference = ReferenceEngine(backend)
+    table = table_before(reference, json.loads(backend.to_str()), reference=reference)
+    assert table is not None, name
+    return table, backend
 
 
-def write_sentencepiece() -> Path:
+def write_sentencepiece(*, rules: str) -> Path:
     """Train a model with sentencepiece's own normaliser, which strips, joins spaces and has a
     table of characters.
     """
     import sentencepiece
 
     path = Path(tempfile.mkdtemp(), "spm.model")
+    path.with_name("rules.tsv").write_text(rules)
+    normalizer = {"normalization_rule_tsv": str(path.with_name("rules.tsv"))} if rules else {}
     lines = [text.replace("\n", " ") for text in TRAINING]
     with path.open("wb") as file:
         sentencepiece.SentencePieceTrainer.train(
@@ -144,6 +172,7 @@ def write_sentencepiece() -> Path:
             vocab_size=90,
             hard_vocab_limit=False,
             minloglevel=2,
+            **normalizer,
         )
     return path
 
@@ -198,12 +227,13 @@ def test_hard_strings_between_spaces_and_empty_batches(name: str) -> None:
 )
 @example(texts=["\u202f\u0301 ", "\u2003\u0301\u0308 b"])
 @example(texts=["\x1c1 ", "\x1c\x1c1 b", "\x1c", "\x01a b"])  # removed from the start of a text
+@example(texts=["a \u0301 \u0301", "a\u00b4 b", "\u0301 b", "a \u0301 b", "a 漢 b"])
 @example(texts=["a\xa0\u0897 b", "a\u2003\u1acf b"])  # marks of Unicode 16 and 17
 def test_any_text_gives_what_the_reference_gives(name: str, texts: list[str]) -> None:
     check(name, texts)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nmt_nfkc")])
+@pytest.mark.parametrize("name", CHARSMAPS[:2])
 def test_every_sign_that_a_table_of_characters_may_take_or_make_a_space_of(name: str) -> None:
     # All code points, and more kinds, are in tests/campaigns/code_points.py.
     signs = [char for char in map(chr, range(0x3001)) if not char.isalpha()] + ["\ufeff", "\ufffd"]
@@ -211,6 +241,14 @@ def test_every_sign_that_a_table_of_characters_may_take_or_make_a_space_of(name:
         name,
         [text for char in signs for text in (f"{char}1 b", f"a{char} b{char}", f"a\xa0{char} b")],
     )
+
+
+@pytest.mark.parametrize("name", CHARSMAPS[2:])
+def test_letters_that_a_table_of_characters_takes_or_makes_a_space_of(name: str) -> None:
+    texts = [
+        "".join(letters) for n in range(1, 6) for letters in itertools.product("aXYQ ", repeat=n)
+    ]
+    check(name, texts + [f"{text}J\u0301 b" for text in texts[:200]])
 
 
 @given(text=SPACED)

@@ -91,13 +91,13 @@ def _native(
     if description["model"]["type"] != "WordLevel":
         return None
     from textkit.tokenizers.engines.native import native_engine
-    from textkit.tokenizers.engines.word_table import WordTableEngine, is_cut_at_spaces
+    from textkit.tokenizers.engines.word_table import table_before
 
     native = native_engine(description, reference=reference)
     if native is None:
         return None
-    if is_cut_at_spaces(description) and not native.has_clock:
-        native = WordTableEngine(native)
+    if not native.has_clock:
+        native = table_before(native, description, reference=reference) or native
     return FastEngine(_guard(native, description, reference, specials=False), with_spans=True)
 
 
@@ -119,11 +119,11 @@ def _table(
     description: Description, vocabulary: dict[str, int], reference: ReferenceEngine
 ) -> FastEngine | None:
     """Put a table of words before the reference, where the ids of a text are those of its words."""
-    from textkit.tokenizers.engines.word_table import WordTableEngine, is_cut_at_spaces
+    from textkit.tokenizers.engines.word_table import table_before
 
-    if not is_cut_at_spaces(description):
+    table = table_before(reference, description, reference=reference)
+    if table is None:
         return None
-    table = WordTableEngine(reference)
     return FastEngine(_guard(table, description, reference, specials=False), with_spans=True)
 
 

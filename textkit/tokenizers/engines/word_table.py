@@ -8,9 +8,8 @@ between words. `certify` still has to hold it to the reference.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, repeat
 from typing import TypeVar
@@ -19,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, cut_rows, gather_positions, offsets_of
-from textkit.tokenizers import patterns
-from textkit.tokenizers.description import Description, Step, steps_of
-from textkit.tokenizers.engines.reference import Engine, encode_split
-from textkit.tokenizers.splitters import SPLITS
-from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
-from textkit.tokenizers.unicode_tables import GRAPHEME
+from textkit.tokenizers.description import Description
+from textkit.tokenizers.engines.reference import Engine, ReferenceEngine, encode_split
+from textkit.tokenizers.engines.word_cuts import (
+    ENDS_SURELY,
+    FIRST,
+    is_cut_at_spaces,
+    may_end_in_space,
+    split_words,
+)
 
 Number = TypeVar("Number", bound=np.generic)
 # A bound on the table's memory: about 150 MB.
@@ -39,61 +41,36 @@ WORDS_A_CALL = 20_000
 # use.
 TRIAL = 100_000
 
-# A word ends before a space, unless the character before that space is one of these: white space,
-# controls and format characters, and what sentencepiece's tables make a space of.
-_UNSURE = (
-    r"\s\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    r"\u2581\ufeff\ufff0-\uffff"
-)
-
-
-def _words_pattern(unsure: str) -> str:
-    inner = f"(?! )[{unsure}][{unsure}]*+"
-    return f"[{unsure}]*+[^{unsure}]++(?:{inner}[^{unsure}]++)*+(?:{inner})?|[{unsure}]++"
-
-
-_WORDS = re.compile(_words_pattern(_UNSURE)).findall
-_WORDS_ASCII = re.compile(_words_pattern(r"\x00- \x7f")).findall
-_SURE_END = re.compile(rf"[^{_UNSURE}]\Z").search
-# A table of sentencepiece may take marks with the white space before them, which then stands before
-# the next space. The reference knows marks of later years than our tables: whatever is no letter,
-# digit or common sign may be one.
-_NO_MARKS = r"\w!-~\u00a1-\u02ff\u2010-\u20cf\u2100-\u2bff\u3000-\u303f\uff01-\uffee"
-_MARKED_SPACE = re.compile(
-    rf"(?! )[{_UNSURE}](?:[{GRAPHEME['Extend']}{GRAPHEME['SpacingMark']}]|[^{_NO_MARKS}{_UNSURE}])"
-).search
-_BEYOND = re.compile(r"[^\0-\uffff]").search
-
-_SPLITTERS_AT_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit", "Metaspace"}
-_PATTERNS_AT_SPACES = {*SPLITS.values(), WORDS_ONLY, NOT_SPACE}
-_LOCAL_NORMALIZERS = {
-    "Lowercase",
-    "NFC",
-    "NFD",
-    "NFKC",
-    "NFKD",
-    "StripAccents",
-    "BertNormalizer",
-    "Precompiled",
-}
-_LOCAL_NORMALIZERS |= {"Strip", "Prepend"}  # at the ends of a text, for which CONTEXT makes up
-_SPACE_PATTERNS = {" {2,}", r"\s+", r"\A +| +\z"}
 # A word that follows another is encoded behind this, so that nothing takes it for the start of a
 # text.
 CONTEXT = "."
-# Marks a first word that starts with a space, to tell it from one that follows; texts here hold no
-# lone surrogates.
-FIRST = "\udfff"
+
+
+def table_before(
+    inner: Engine, description: Description, *, reference: ReferenceEngine
+) -> WordTableEngine | None:
+    """Put a table before an engine; None where the ids of a text are not those of its words."""
+    if not is_cut_at_spaces(description):
+        return None
+    normalize = reference.normalize if may_end_in_space(description) else None
+    return WordTableEngine(inner, normalize=normalize)
 
 
 class WordTableEngine:
-    """Cut at spaces, look up, gather."""
+    """Cut at spaces, look up, gather.
+
+    normalize: what the splitter sees of a text, where a word may end in a space there.
+    """
 
     name = "table"
     has_clock = False
 
-    def __init__(self, inner: Engine) -> None:
+    def __init__(self, inner: Engine, *, normalize: Callable[[str], str] | None) -> None:
         self._inner = inner
+        self._normalize = normalize
+        self._ascii_ends_apart = False
+        if normalize is not None:  # saves 8 % of the time of text that is new, where it is English
+            self._ascii_ends_apart = all(self._ends_apart(f" {chr(c)}") for c in range(33, 127))
         self._table = _Table()
         self._learning = threading.Lock()
         self._n_seen = self._n_new = 0
@@ -144,8 +121,8 @@ class WordTableEngine:
                 self._n_seen = self._n_new = 0
             self._n_new += len(words)
             groups: tuple[list[str], ...] = ([], [], [], [])
-            for word in words:
-                groups[2 * word.startswith(" ") + bool(_SURE_END(word))].append(word)
+            for word in words if self._normalize is None else filter(self._ends_apart, words):
+                groups[2 * word.startswith(" ") + bool(ENDS_SURELY(word))].append(word)
             texts, first, last, following = groups
             for group, encode in (
                 (texts, partial(self._encode_apart, before="", after="")),
@@ -157,6 +134,18 @@ class WordTableEngine:
                     self._table.add(*encode(group[start : start + WORDS_A_CALL]))
         finally:
             self._learning.release()
+
+    def _ends_apart(self, word: str) -> bool:
+        """Tell whether the sure end of a word is no space when it is normalised.
+
+        Without its accents, a word of accents alone is the space before it. A later step may join
+        that space to the next word's, or strip it where the text ends.
+        """
+        assert self._normalize is not None
+        if (self._ascii_ends_apart and word.isascii()) or not ENDS_SURELY(word):
+            return True
+        shown = self._normalize(CONTEXT + word.removeprefix(FIRST) + CONTEXT)
+        return shown[-2:-1] not in " \u2581"
 
     def _encode_following(self, words: list[str]) -> tuple[list[str], TokenBatch]:
         """Encode words that stand between others as one text, which costs the engine a third of
@@ -267,72 +256,3 @@ def _grown(column: NDArray[Number], size: int) -> NDArray[Number]:
     wider = np.zeros((max(size, 2 * len(column)), *column.shape[1:]), dtype=column.dtype)
     wider[: len(column)] = column
     return wider
-
-
-def split_words(text: str) -> list[str] | None:
-    """Cut a text before the spaces where every splitter cuts; None where that is not sure.
-
-    Every word but the first starts with a space; the first does not: it is marked with FIRST where
-    the text does.
-
-    >>> split_words("To be,  or not")
-    ['To', ' be,', '  or', ' not']
-    >>> split_words("To be,\\n or not")
-    ['To', ' be,\\n or', ' not']
-    """
-    if text.startswith(" "):
-        words = split_words(text[1:].lstrip(" "))
-        if words is not None:
-            spaces = " " * (len(text) - sum(map(len, words)))
-            words[:1] = [FIRST + spaces + "".join(words[:1])]
-        return words
-    if text.isprintable() and "  " not in text and "\u2581" not in text and "\ufffd" not in text:
-        # No character but the space is white or unsure here.
-        return text.replace(" ", "\n ").split("\n")
-    if text.isascii():
-        return _WORDS_ASCII(text)
-    return None if _BEYOND(text) or _MARKED_SPACE(text) else _WORDS(text)
-
-
-def is_cut_at_spaces(description: Description) -> bool:
-    """Tell whether the ids of a text are those of its words, by what stands in the tokenizer.json.
-
-    >>> splitter = {"type": "WhitespaceSplit"}
-    >>> is_cut_at_spaces({"normalizer": None, "pre_tokenizer": splitter, "model": {}})
-    True
-    """
-    if description["model"].get("dropout"):
-        return False
-    normalizers = steps_of(description["normalizer"])
-    if not all(step["type"] in _LOCAL_NORMALIZERS or _joins_spaces(step) for step in normalizers):
-        return False
-    splitters = steps_of(description["pre_tokenizer"])
-    return bool(splitters) and _splits_at_spaces(splitters[0])
-
-
-def _joins_spaces(step: Step) -> bool:
-    """Tell whether a normaliser replaces nothing but white space, which stands in one word."""
-    pattern = step.get("pattern", {})
-    return step["type"] == "Replace" and (
-        pattern.get("Regex") in _SPACE_PATTERNS or not pattern.get("String", "x").strip(" ")
-    )
-
-
-def _splits_at_spaces(step: Step) -> bool:
-    if step["type"] == "ByteLevel":
-        return bool(step.get("use_regex", True))
-    if step["type"] == "Metaspace":
-        return bool(step.get("split", True))
-    if step["type"] == "Split":
-        behavior, pattern = step.get("behavior"), step.get("pattern", {}).get("Regex")
-        tiles = (behavior, step.get("invert")) == ("Isolated", False)
-        if (behavior, step.get("invert")) != ("Removed", True) and not tiles:
-            return False
-        return pattern in _PATTERNS_AT_SPACES or (not tiles and _is_within_words(pattern))
-    return step["type"] in _SPLITTERS_AT_SPACES
-
-
-def _is_within_words(pattern: str | None) -> bool:
-    return (
-        pattern is not None and patterns.is_portable(pattern) and not patterns.reads_spaces(pattern)
-    )
