@@ -31,7 +31,7 @@ from textkit.io.bulk import (
 from textkit.io.columns import open_column
 from textkit.jobs.parts import CorpusOptions, PartsReport, write_parts
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.opening import open_tokenizer
+from textkit.tokenizers.formats import open_tokenizer
 from textkit.vectors.table import Floats, Unknown
 from textkit.watch import Watch
 

@@ -31,7 +31,7 @@ from textkit.jobs.parts import (
 )
 from textkit.jobs.token_output import TABLE_OUTPUTS, TEXT_OUTPUTS, Columns, render, write_file
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.opening import open_tokenizer
+from textkit.tokenizers.formats import open_tokenizer
 from textkit.watch import Progress, Watch
 
 STREAM_ROWS, SHOWN_ROWS = 1024, 200

@@ -14,7 +14,7 @@ from textkit import tokenizers
 from textkit.errors import UsageError
 from textkit.registry import names
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.opening import open_tokenizer
+from textkit.tokenizers.formats import open_tokenizer
 from textkit.vectors import train
 from textkit.vectors.table import WordTable
 from textkit.vectors.train import VectorTraining

@@ -1,4 +1,4 @@
-"""Open tokenizer files.
+"""Open tokenizers: files of any known format, and what a person names.
 
 In: a tokenizer folder, or a vocabulary file of any known format, told by its content. Out: a
 Tokenizer. A folder that we write holds `tokenizer.json` (Hugging Face's format, all that decides
@@ -13,12 +13,14 @@ from pathlib import Path
 
 import tokenizers as hf
 
-from textkit.errors import ArtifactError
+from textkit.errors import ArtifactError, UsageError
 from textkit.io import files, hub
+from textkit.registry import names
 from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON, Description
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import FORMAT, MANIFEST_KIND, Tokenizer
+from textkit.tokenizers.train import create
 
 _HUB_FILES = (
     TOKENIZER_JSON,
@@ -61,6 +63,26 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> Tokenizer:
             where=str(path),
         )
     return _read_file(path, engine=engine)
+
+
+def open_tokenizer(spec: str) -> Tokenizer:
+    """Load a tokenizer by path or `hf:NAME`; the kinds that split without a vocabulary are known
+    by their names.
+
+    A file or folder of such a name goes first. Raises UsageError for a kind that must be trained
+    first, ArtifactError for what is no tokenizer.
+
+    >>> open_tokenizer("word").kind
+    'word'
+    """
+    if Path(spec).exists() or spec.startswith(hub.PREFIX) or spec not in names("tokenizer"):
+        return load(spec)
+    if spec in ("bpe", "bpe-char", "regex", "unigram", "wordpiece"):
+        raise UsageError(
+            f"a '{spec}' tokenizer must be trained first: textkit tokenizer train FILES -k {spec}"
+            f" -o tok/"
+        )
+    return create(spec)
 
 
 def read_files(folder: Path) -> Tokenizer:

@@ -1,9 +1,9 @@
-"""Tokenizers that cut a text by a pattern and look each piece up: words, graphemes and characters
-share this.
+"""Tokenizers that cut a text by a pattern and look each piece up: `word` (also called `unicode`:
+UAX 29), `whitespace`, `grapheme` (UAX 29 clusters: an emoji family is one token) and `char` (code
+points); and `byte`, which needs no pattern.
 
-In: a pattern whose matches are the tokens, and texts to count or a vocabulary. Out: a
-PipelineTokenizer whose vocabulary is [PAD], [UNK] and then the pieces by falling frequency, ties in
-code point order: the same on every run.
+In: texts to count, or a vocabulary. Out: a PipelineTokenizer whose vocabulary is [PAD], [UNK] and
+then the pieces by falling frequency, ties in code point order: the same on every run.
 """
 
 from __future__ import annotations
@@ -18,11 +18,18 @@ from tokenizers import Regex, decoders, models, pre_tokenizers
 
 from textkit.errors import UsageError
 from textkit.tokenizers.counting import count_texts
-from textkit.tokenizers.patterns import cutter
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size
-from textkit.tokenizers.splitters import AS_IT_STANDS, Normalization
-from textkit.tokenizers.unicode_breaks import CHARACTERS, SPACE, TILINGS, WORDS, WORDS_ONLY
+from textkit.tokenizers.splitters import AS_IT_STANDS, Normalization, byte_names
+from textkit.tokenizers.unicode_breaks import (
+    CHARACTERS,
+    GRAPHEMES,
+    NOT_SPACE,
+    SPACE,
+    TILINGS,
+    WORDS,
+    WORDS_ONLY,
+)
 
 # WORDS_ONLY tries every alternative at each space; WORDS takes the space and goes on, ten times
 # faster.
@@ -112,5 +119,37 @@ def _finder(pattern: str) -> Callable[[str], list[str]]:
     """
     if pattern in TILINGS or pattern == CHARACTERS:
         return re.compile(_COUNTED.get(pattern, pattern)).findall
+    from textkit.tokenizers.patterns import cutter  # which our own patterns do not need
+
     cut = cutter(pattern).cut
     return lambda text: cut(text)[1::2]
+
+
+def create_byte() -> PipelineTokenizer:
+    """Make the tokenizer of UTF-8 bytes: [PAD] is 0 and byte b is b + 1.
+
+    Nothing is unknown, nothing is lost.
+
+    >>> create_byte().encode(["aé"]).ids.tolist()
+    [98, 196, 170]
+    """
+    names = byte_names()
+    vocabulary = {PAD: 0, **{names[byte]: byte + 1 for byte in range(256)}}
+    backend = hf.Tokenizer(models.BPE(vocabulary, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens([PAD])
+    return PipelineTokenizer(backend, kind="byte")
+
+
+def train_byte(texts: Iterable[str], *, size: int = 257) -> PipelineTokenizer:
+    """Make the byte tokenizer; there is nothing to learn, and `size` is always 257."""
+    del texts, size
+    return create_byte()
+
+
+CHAR = pattern_kind("char", CHARACTERS, decoder=decoders.Fuse())
+GRAPHEME = pattern_kind("grapheme", GRAPHEMES, decoder=decoders.Fuse())
+WORD = pattern_kind("word", WORDS_ONLY)
+WHITESPACE = pattern_kind("whitespace", NOT_SPACE)
+BYTE = Kind(train=train_byte, create=create_byte)

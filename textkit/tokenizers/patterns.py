@@ -4,7 +4,8 @@ linear time.
 In: a pattern as Python's `re` reads it, with \\p{L} and the other general categories as well. Out:
 the same pattern with every class, case and anchor spelled out. Python and Oniguruma (tokenizers'
 engine) differ on \\w, ^, $, (?m) and more; on what is written here they agree, so ids, spans and a
-saved tokenizer.json are the same everywhere.
+saved tokenizer.json are the same everywhere. One file, although a long one: reading, rewriting and
+running a pattern share one notion of what a node of it matches.
 """
 
 from __future__ import annotations

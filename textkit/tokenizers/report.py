@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import cut_rows
+from textkit.tokenizers.lookup import WORD
 from textkit.tokenizers.protocol import Tokenizer
-from textkit.tokenizers.word import WORD
 
 _CHUNK_ROWS = 2048
 

@@ -146,11 +146,7 @@ class SpacyTokenizer(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         """Join words with spaces."""
-        names = list(self.vocabulary)
-        bad = [int(i) for i in ids if not 0 <= i < len(names)]
-        if bad:
-            raise UsageError(f"id {bad[0]} is not in the vocabulary (0 to {len(names) - 1})")
-        return " ".join(names[int(i)] for i in ids)
+        return " ".join(self.tokens(ids))
 
     def write(self, folder: Path) -> None:
         """Write the one file into a folder that the caller seals."""

@@ -8,7 +8,6 @@ frequency fall as gensim's own scan lets them fall.
 
 from __future__ import annotations
 
-import itertools
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from textkit.batch import cut_rows
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
@@ -58,8 +58,7 @@ def write_corpus(
     lengths = array("q")
     n_tokens = 0
     with files.atomic_file(folder / TOKENS) as file:
-        rows = iter(texts)
-        while chunk := list(itertools.islice(rows, _CHUNK_ROWS)):
+        for chunk in cut_rows(texts, n_rows=_CHUNK_ROWS):
             tokens, row_lengths = numbered.encode(chunk)
             file.write(tokens.astype("<i4").data)
             n_tokens += len(tokens)

@@ -1,20 +1,17 @@
-"""Word tokenizers: `word` (also called `unicode`: UAX 29), `whitespace`, and `regex` with the
-user's own pattern.
+"""The `regex` kind: tokens are the matches of the user's own pattern.
 
-In: texts to learn from, or a word list. Out: a PipelineTokenizer. The first two are
-no more than a pattern.
+In: a pattern, and texts to learn from or a list of matches. Out: a PipelineTokenizer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from textkit.tokenizers.lookup import Lookup, pattern_kind
+from textkit.tokenizers.lookup import Lookup
 from textkit.tokenizers.patterns import cutter, portable
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import Kind
 from textkit.tokenizers.splitters import AS_IT_STANDS, Normalization
-from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
 
 
 def train_regex(
@@ -88,6 +85,4 @@ def check_pattern(pattern: str) -> str:
     return written
 
 
-WORD = pattern_kind("word", WORDS_ONLY)
-WHITESPACE = pattern_kind("whitespace", NOT_SPACE)
 REGEX = Kind(train=train_regex, create=create_regex, pieces=find_regex, learn=learn_regex)
