@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +15,6 @@ import typer
 
 from textkit.cli import app
 from textkit.cli.command import GROUPS, OTHER, examples, group_of
-from textkit.cli.options import complete_encoder, complete_recipe, complete_tokenizer
 
 ROOT = typer.main.get_command(app)
 
@@ -74,7 +77,105 @@ def test_options_stand_in_groups_and_no_text_is_cut(name: str) -> None:
             ), parameter.name
 
 
-def test_values_are_completed() -> None:
-    assert complete_encoder("ls") == ["lstm"]
-    assert "word" in complete_tokenizer("wo")
-    assert complete_recipe("no/such/") == []
+def groups(command: Any = ROOT, name: str = "textkit") -> Iterator[tuple[str, Any]]:
+    if hasattr(command, "list_commands"):
+        yield name, command
+        for word in command.list_commands(None):
+            yield from groups(command.get_command(None, word), f"{name} {word}")
+
+
+@pytest.mark.parametrize("name", dict(groups()))
+def test_a_group_gives_the_whole_line_of_each_of_its_verbs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    command = dict(groups())[name]
+    page = " ".join(command.get_help(command.make_context(name, ["x"])).split())
+    for verb, line in command.verb_lines(None):
+        assert f"{verb} {line}" in page
+        assert line.endswith(".") and "\n" not in line
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+@pytest.mark.parametrize("name", ["textkit", "textkit vectors", *VERBS])
+def test_a_page_fills_the_terminal_and_no_more(
+    name: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    command = dict(groups()).get(name) or VERBS[name]
+    page = command.get_help(command.make_context(name, [], resilient_parsing=True))
+    widths = [len(line) for line in page.splitlines()]
+    assert max(widths) <= columns
+    if name == "textkit embed" and columns < 200:
+        assert max(widths) > columns - 12
+    assert "[[" not in page
+
+
+def complete(words: str, *, shell: str = "bash") -> list[str]:
+    """Ask as the script of a shell asks, with the cursor behind the last word."""
+    program = "import sys; from textkit.cli import main\ntry: main()\n"
+    program += "finally: print(sorted({'torch', 'pyarrow', 'rich'} & set(sys.modules)))"
+    asked = {
+        "_TEXTKIT_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    *found, heavy = done.stdout.splitlines()
+    assert (heavy, done.stderr) == ("[]", "")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("textkit ve", ["vectors"]),
+        ("textkit vectors n", ["nearest"]),
+        ("textkit train --encoder l", ["lstm"]),
+        ("textkit train -t word", ["word", "wordpiece"]),
+        ("textkit train --task m", ["multi-label"]),
+        ("textkit tokenizer train -k uni", ["unicode", "unigram"]),
+        ("textkit train -r ", ["pipelines/a.toml", "pipelines/more/"]),
+        ("textkit recipe show mi", ["mine.toml"]),
+        ("textkit tokenize --to j", ["jsonl"]),
+        ("textkit embed --pooling s", ["sif"]),
+        ("textkit vectors nearest g", ["glove"]),
+        ("textkit predict --format ts", ["tsv"]),
+    ],
+)
+def test_the_shell_completes_verbs_and_values(words: str, wanted: list[str]) -> None:
+    Path("pipelines/more").mkdir(parents=True)
+    for name in ("pipelines/a.toml", "pipelines/README.md", "mine.toml", "mi.csv"):
+        Path(name).touch()
+    assert complete(words) == wanted
+
+
+@pytest.mark.parametrize(
+    ("shell", "said"), [("zsh", "_arguments '*: :((\"lstm\"))'"), ("fish", "lstm")]
+)
+def test_other_shells_complete_too(shell: str, said: str) -> None:
+    assert complete("textkit train --encoder l", shell=shell) == [said]
+
+
+KNOWN = {"device", "encoder", "format", "kind", "model", "pooling", "precision", "recipe", "task"}
+KNOWN |= {"dtype", "split", "tokenizer"}
+
+
+def test_every_option_whose_values_are_known_is_completed() -> None:
+    Path("a.toml").touch()
+    n_found = 0
+    for name, command in VERBS.items():
+        context = command.make_context(name, [], resilient_parsing=True)
+        for parameter in command.params:
+            if parameter.name in KNOWN and parameter.param_type_name == "option":
+                assert parameter.shell_complete(context, ""), f"{name} --{parameter.name}"
+                n_found += 1
+    assert n_found > len(KNOWN)

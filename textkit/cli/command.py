@@ -63,6 +63,11 @@ class Verb(TyperCommand):
         ctx.max_content_width = ANY_WIDTH
         return super().get_help(ctx)
 
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        # Of a metavar that has brackets of its own, typer makes [[FILE]].
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.replace("[[", "[").replace("]]", "]") for piece in pieces]
+
     def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
         _write_text(self, formatter)
 
@@ -158,9 +163,7 @@ def spread(function: Callable[..., None]) -> Callable[..., None]:
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__module__ = function.__module__
     command.__annotations__ = {entry.name: entry.annotation for entry in parameters}
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # inspect reads it
-        parameters, return_annotation=None
-    )
+    command.__dict__["__signature__"] = inspect.Signature(parameters, return_annotation=None)
     return command
 
 

@@ -19,7 +19,7 @@ app = new_group("Make, split and check data sets.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
+class LabelledColumns:
     """Where a file has its texts and labels."""
 
     text_column: TextColumn = None
@@ -98,7 +98,7 @@ def split(
         ),
     ],
     cut: Cut,
-    columns: Columns,
+    columns: LabelledColumns,
     group: Annotated[
         str | None,
         typer.Option(
@@ -138,7 +138,7 @@ def check(
         Path,
         typer.Argument(metavar="TRAIN", help="txt csv tsv jsonl (.gz .zst), parquet or arrow."),
     ],
-    columns: Columns,
+    columns: LabelledColumns,
     checks: Checks,
     test: Annotated[
         Path | None, typer.Argument(metavar="TEST", help="Also look for its rows in TRAIN.")

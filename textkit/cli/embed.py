@@ -18,6 +18,7 @@ from textkit.cli.options import (
     PartRows,
     Resume,
     Shard,
+    among,
     complete_device,
     complete_tokenizer,
     complete_vectors,
@@ -78,7 +79,8 @@ class Embedding:
         list[str] | None,
         typer.Option(
             help="Vectors: mean, sif, max. Models: mean, cls, last, max; may be repeated to join"
-            " several."
+            " several.",
+            autocompletion=among("cls", "last", "max", "mean", "sif"),
         ),
     ] = None
     normalize: Annotated[
@@ -132,9 +134,13 @@ class Running:
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, mps.", autocompletion=complete_device)
     ] = "auto"
-    precision: Annotated[str, typer.Option(help="auto (bfloat16 on a GPU), float32, bfloat16.")] = (
-        "auto"
-    )
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="auto (bfloat16 on a GPU), float32, bfloat16.",
+            autocompletion=among("auto", "float32", "bfloat16"),
+        ),
+    ] = "auto"
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="Padded tokens of a batch.")] = (
         None
     )

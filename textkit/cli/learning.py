@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from types import FrameType
 
 from textkit.cli import errors, output
 from textkit.jobs.tokenizer import LEARNING, SAVING
@@ -50,7 +50,7 @@ class LearningClock:
         self._hears, self._tells = socket.socketpair()
         self._tells.setblocking(False)
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._handler: Any = signal.signal(signal.SIGINT, self._answer)
+        self._handler = signal.signal(signal.SIGINT, self._answer)
         # The number of a signal is written here the moment that it comes, whatever the main thread
         # does.
         self._wakeup = signal.set_wakeup_fd(self._tells.fileno(), warn_on_full_buffer=False)
@@ -75,7 +75,7 @@ class LearningClock:
         else:
             self._show(progress)
 
-    def _answer(self, number: int, frame: Any) -> None:
+    def _answer(self, number: int, frame: FrameType | None) -> None:
         self._answered.set()
         raise KeyboardInterrupt
 

@@ -56,11 +56,6 @@ def complete_encoder(incomplete: str) -> list[str]:
     return complete_names("encoder", incomplete)
 
 
-def complete_pooling(incomplete: str) -> list[str]:
-    """Give the poolings that begin so."""
-    return complete_names("pooling", incomplete)
-
-
 def complete_kind(incomplete: str) -> list[str]:
     """Give the kinds of tokenizers that begin so."""
     return complete_names("tokenizer", incomplete)

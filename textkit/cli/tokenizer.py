@@ -70,7 +70,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
+class Learnt:
     """What is learnt of the pieces."""
 
     group: ClassVar = TOKENIZER
@@ -97,7 +97,7 @@ def train(
         ),
     ],
     pieces: Pieces,
-    learning: Learning,
+    learnt: Learnt,
     text_column: TextKey = None,
     counts: Annotated[
         bool,
@@ -131,8 +131,8 @@ def train(
         inputs=inputs,
         out=out,
         pieces=gather(PieceOptions, pieces),
-        sizes=_parse_sizes(learning.size),
-        min_frequency=learning.min_frequency,
+        sizes=_parse_sizes(learnt.size),
+        min_frequency=learnt.min_frequency,
         text_column=text_column,
         memory=memory,
         counts=counts,

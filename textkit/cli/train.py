@@ -20,6 +20,7 @@ from textkit.cli.options import (
     LabelSeparator,
     Overrides,
     TextColumn,
+    among,
     complete_device,
     complete_encoder,
     complete_recipe,
@@ -69,7 +70,11 @@ class Shortcuts:
     group: ClassVar = TRAINING
     task: Annotated[
         str | None,
-        typer.Option(help="single-label, multi-label or regression.", rich_help_panel=MODEL),
+        typer.Option(
+            help="single-label, multi-label or regression.",
+            autocompletion=among("single-label", "multi-label", "regression"),
+            rich_help_panel=MODEL,
+        ),
     ] = None
     tokenizer: Annotated[
         str | None,

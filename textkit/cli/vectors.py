@@ -63,7 +63,7 @@ class Method(StrEnum):
     umap = "umap"
 
 
-class Dtype(StrEnum):
+class StoredDtype(StrEnum):
     """How a table is stored."""
 
     float32 = "float32"
@@ -72,7 +72,7 @@ class Dtype(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus:
+class Texts:
     """The texts that words are learnt from, and what cuts them."""
 
     group: ClassVar = INPUT
@@ -95,7 +95,7 @@ class Corpus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class Words:
     """What is trained: which words have a vector, and of what it is made."""
 
     group: ClassVar = VECTORS
@@ -109,7 +109,7 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Fitting:
     """How it is trained."""
 
     group: ClassVar = TRAINING
@@ -129,10 +129,10 @@ class Training:
 
 @verb(app)
 def train(
-    corpus: Corpus,
+    texts: Texts,
     out: OutFolder,
-    table: Table,
-    training: Training,
+    words: Words,
+    fitting: Fitting,
     resume: Annotated[
         bool,
         typer.Option(
@@ -156,9 +156,9 @@ def train(
 
     options = gather(
         TrainVectorsOptions,
-        corpus,
+        texts,
         out=out,
-        training=gather(VectorTraining, table, training),
+        training=gather(VectorTraining, words, fitting),
         resume=resume,
     )
     with StopSignal() as stop, Display() as watch:
@@ -198,7 +198,7 @@ def convert(
     vectors: Spec,
     out: OutFolder,
     dtype: Annotated[
-        Dtype | None,
+        StoredDtype | None,
         typer.Option(
             help="Storage; float32 unless VECTORS says otherwise.", rich_help_panel=OUTPUT
         ),
