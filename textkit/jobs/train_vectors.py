@@ -41,7 +41,6 @@ class TrainVectorsOptions:
 
 def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) -> WordTable | None:
     """Train word vectors, write our folder of them and open it; None where `watch` stopped it."""
-
     return train.train_vectors(
         options.inputs,
         options.out,
