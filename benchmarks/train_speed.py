@@ -28,7 +28,8 @@ from textkit.data.batching import plan_batches
 from textkit.nn.collate import collate
 from textkit.nn.network import TextNetwork
 from textkit.recipe import Recipe, complete_recipe, make_recipe
-from textkit.training.loop import Examples, train_network
+from textkit.training.examples import Examples
+from textkit.training.loop import train_network
 from textkit.watch import Watch
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "train_dev"

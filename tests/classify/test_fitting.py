@@ -12,7 +12,7 @@ import numpy as np
 from textkit import TextClassifier, Vectors, tokenizers
 from textkit.batch import TokenBatch
 from textkit.data.rows import RowView
-from textkit.training.loop import Examples
+from textkit.training.examples import Examples
 
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
 TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]

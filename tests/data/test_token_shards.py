@@ -371,8 +371,9 @@ def test_a_classifiers_input_gives_its_own_ids() -> None:
 
 def test_training_on_shards_gives_the_same_weights_as_in_memory() -> None:
     torch = pytest.importorskip("torch")
-    from textkit.classify.classifier import make_network
-    from textkit.training.loop import Examples, train_network
+    from textkit.classify.fitted import make_network
+    from textkit.training.examples import Examples
+    from textkit.training.loop import train_network
     from textkit.watch import Watch
 
     recipe = complete_recipe(

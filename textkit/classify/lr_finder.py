@@ -12,11 +12,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.classify.fitting import fit_texts
+from textkit.data.targets import Labels
 from textkit.errors import DataError, LimitError
 from textkit.evaluation.figures import new_figure
 from textkit.io import files
@@ -60,13 +61,11 @@ class RateSweep:
         files.write_bytes(path, buffer.getvalue())
 
 
-def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> RateSweep:
+def find_rate(texts: Sequence[str], labels: Labels, recipe: Recipe) -> RateSweep:
     """Train for about STEPS steps with a rising rate, until the loss is four times its best.
 
     Raises DataError when the data are too few for a curve.
     """
-    from textkit.classify.classifier import TextClassifier
-
     # Rows for STEPS steps, as many passes as that takes.
     rows = np.random.default_rng([recipe.seed, 0xF1]).permutation(len(texts))[
         : STEPS * recipe.training.batch_size * 2
@@ -74,7 +73,7 @@ def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> Ra
     n_batches = max(
         1, int(len(rows) * (1 - recipe.training.validation)) // recipe.training.batch_size
     )
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "lr": HIGHEST,
         "encoder_lr": None,
         "layer_decay": 1.0,
@@ -101,7 +100,7 @@ def find_rate(texts: Sequence[str], labels: Sequence[Any], recipe: Recipe) -> Ra
 
     chosen = [texts[i] for i in rows], [labels[i] for i in rows]
     with contextlib.suppress(LimitError):  # a loss beyond all bounds ends the curve too
-        TextClassifier(sweep).fit(*chosen, watch=Watch(step=record, should_stop=is_over))
+        fit_texts(sweep, *chosen, watch=Watch(step=record, should_stop=is_over))
     if len(losses) < 20:
         raise DataError(f"the loss left all bounds after {len(losses)} steps; a curve needs 20")
     smooth = _smooth(np.array(losses))

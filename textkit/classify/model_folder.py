@@ -1,4 +1,4 @@
-"""The model folder: save and load a TextClassifier as JSON and safetensors, nothing that can run
+"""The model folder: save and load a Fitted as JSON and safetensors, nothing that can run
 code.
 
 `config.json` holds the labels and the whole recipe, `model.safetensors` the weights,
@@ -9,7 +9,7 @@ the SHA-256 of every file. The layout is Hugging Face's.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
+from textkit.classify.fitted import Fitted, make_network
 from textkit.classify.model_config import CONFIG, FORMAT, KIND, check
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
@@ -24,9 +25,6 @@ from textkit.io import files
 from textkit.recipe import check_recipe
 from textkit.tokenizers import formats
 from textkit.version import __version__
-
-if TYPE_CHECKING:
-    from textkit.classify.classifier import TextClassifier
 
 WEIGHTS = "model.safetensors"
 # Beside the weights: the buckets of hashed n-grams that the model numbers.
@@ -39,56 +37,50 @@ PROBLEM_TYPES = {
 }
 
 
-def save(classifier: TextClassifier, folder: str | Path) -> None:
+def save(fitted: Fitted, folder: str | Path) -> None:
     """Write the whole folder under a temporary name, seal it, and give it its name."""
     weights = {
-        name: value.contiguous() for name, value in sorted(classifier.network_.state_dict().items())
+        name: value.contiguous() for name, value in sorted(fitted.network.state_dict().items())
     }
-    ngrams = classifier.input_.ngrams
+    ngrams = fitted.text_input.ngrams
     if ngrams is not None and ngrams.kept is not None:
         weights[KEPT] = torch.from_numpy(ngrams.kept)
     with files.atomic_folder(folder) as temporary:
-        files.write_json(temporary / CONFIG, _config(classifier))
+        files.write_json(temporary / CONFIG, _config(fitted))
         files.write_bytes(temporary / WEIGHTS, save_tensors(weights))
-        classifier.tokenizer_.write(temporary)
+        fitted.text_input.tokenizer.write(temporary)
         files.write_manifest(temporary, kind=KIND, format=FORMAT)
 
 
-def load(folder: str | Path) -> TextClassifier:
+def load(folder: str | Path) -> Fitted:
     """Check a model folder against its manifest and open it.
 
     Raises ArtifactError that names the file which is missing, changed, of a newer format or not
     textkit's.
     """
-    from textkit.classify.classifier import TextClassifier, make_network
-
     folder = Path(folder)
     config = check(folder)
     try:
         recipe = check_recipe(config["recipe"], where=str(folder / CONFIG))
     except UsageError as err:
         raise ArtifactError(str(err)) from err
-    classifier = TextClassifier(recipe)
-    classifier.recipe_ = recipe
-    classifier.classes_ = np.array(config["labels"])
-    classifier.tokenizer_ = formats.read_files(folder)
-    classifier.temperature_ = float(config.get("temperature", 1.0))
-    classifier.thresholds_ = np.array(config.get("thresholds", []), dtype=np.float64)
+    classes = np.array(config["labels"])
+    tokenizer = formats.read_files(folder)
     try:
         weights = {
             _present_name(name): value for name, value in load_file(folder / WEIGHTS).items()
         }
         kept = weights.pop(KEPT, None)
-        classifier.input_ = TextInput.make(
+        text_input = TextInput.make(
             recipe,
-            classifier.tokenizer_,
+            tokenizer,
             kept=None if kept is None else kept.numpy(),
             n_fixed=len(weights.get("embedding.fixed", ())),
         )
         network = make_network(
             recipe,
-            classifier.input_,
-            n_outputs=len(classifier.classes_),
+            text_input,
+            n_outputs=len(classes),
             encoder_options=config.get("encoder_options"),
         )
         network.load_state_dict(weights)
@@ -97,8 +89,14 @@ def load(folder: str | Path) -> TextClassifier:
         raise ArtifactError(
             f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)
         ) from err
-    classifier.network_ = network.eval()
-    return classifier
+    return Fitted(
+        recipe,
+        text_input,
+        classes,
+        network.eval(),
+        temperature=float(config.get("temperature", 1.0)),
+        thresholds=np.array(config.get("thresholds", []), dtype=np.float64),
+    )
 
 
 def _present_name(name: str) -> str:
@@ -110,14 +108,15 @@ def _present_name(name: str) -> str:
     return f"members.0.{name}" if name.split(".")[0] in ("encoder", "poolings", "head") else name
 
 
-def _config(classifier: TextClassifier) -> dict[str, Any]:
-    labels = classifier.classes_.tolist()
-    network = classifier.network_
+def _config(fitted: Fitted) -> dict[str, Any]:
+    labels = fitted.classes.tolist()
+    tokenizer = fitted.text_input.tokenizer
     extra: dict[str, Any] = {}
-    if classifier.task_ == "multi-label":
-        extra["thresholds"] = classifier.thresholds_.tolist()
-    if network.encoder_options is not None:  # a pretrained encoder is rebuilt without its folder
-        extra["encoder_options"] = network.encoder_options
+    if fitted.task == "multi-label":
+        extra["thresholds"] = fitted.thresholds.tolist()
+    options = fitted.network.encoder_options
+    if options is not None:  # a pretrained encoder is rebuilt without its own folder
+        extra["encoder_options"] = options
     return {
         "model_type": "textkit",
         "architectures": ["TextkitForSequenceClassification"],
@@ -125,10 +124,10 @@ def _config(classifier: TextClassifier) -> dict[str, Any]:
         "labels": labels,
         "id2label": {str(i): str(label) for i, label in enumerate(labels)},
         "label2id": {str(label): i for i, label in enumerate(labels)},
-        "problem_type": PROBLEM_TYPES[classifier.task_],
-        "temperature": classifier.temperature_,
+        "problem_type": PROBLEM_TYPES[fitted.task],
+        "temperature": fitted.temperature,
         **extra,
-        "vocab_size": len(classifier.tokenizer_),
-        "tokenizer_fingerprint": classifier.tokenizer_.fingerprint,
-        "recipe": classifier.recipe_.model_dump(mode="json"),
+        "vocab_size": len(tokenizer),
+        "tokenizer_fingerprint": tokenizer.fingerprint,
+        "recipe": fitted.recipe.model_dump(mode="json"),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from textkit.classify.classifier import TextClassifier
+from textkit.classify import model_folder
 from textkit.embedders.backend import EmbedderOptions
 from textkit.embedders.contextual import BATCH_TOKENS, WEIGHTS, ContextualTexts, measure_width
 from textkit.io import files
@@ -24,9 +24,9 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         spec=place,
         what="a model that textkit trained, which has its own",
     )
-    classifier = TextClassifier.load(place)
+    fitted = model_folder.load(place)
     where = choose_device(options.device)
-    network = classifier.network_.to(where).eval()
+    network = fitted.network.to(where).eval()
 
     def pool(batch: PaddedBatch | RaggedBatch) -> Tensor:
         pooled = network.pooled(batch).float()
@@ -34,13 +34,13 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
 
     facts = {
         "weights": [files.sha256(Path(place) / WEIGHTS)],
-        "tokenizer": classifier.tokenizer_.fingerprint,
+        "tokenizer": fitted.text_input.tokenizer.fingerprint,
         "normalize": bool(options.normalize),
         "device": where.type,
     }
     made = ContextualTexts(
         0,
-        classifier.encode,
+        fitted.encode,
         network.make_batch,
         pool,
         where,

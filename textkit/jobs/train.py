@@ -234,7 +234,7 @@ def _report(run: Path, classifier: TextClassifier) -> TrainReport:
 
 def _score_baseline(rows: LabelledRows, valid: LabelledRows | None, recipe: Recipe) -> float:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
-    from textkit.classify.classifier import split_validation
+    from textkit.classify.fitting import split_validation
     from textkit.evaluation.baseline import score_baseline
 
     task = recipe.head.task

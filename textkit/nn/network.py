@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textkit.batch import TokenBatch
+from textkit.data.batching import plan_sorted
+from textkit.data.rows import Rows
 from textkit.data.targets import Label
 from textkit.errors import UsageError
 from textkit.nn import encoders
@@ -29,6 +32,9 @@ from textkit.nn.encoders import (
 )
 from textkit.nn.layers import Mlp
 from textkit.recipe import Recipe
+
+# Padded positions a batch: a batch of short texts holds many, one of long texts few.
+BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True)
@@ -299,3 +305,21 @@ def _make_embedding(
             n_tokens=n_tokens, n_fixed=n_fixed, dim=section.dim, dropout=section.dropout
         )
     return CharCnnEmbedding(vocabulary=vocabulary or {}, dim=section.dim, dropout=section.dropout)
+
+
+def predict_outputs(
+    network: TextNetwork, tokens: Rows, *, part: tuple[int, int] = (0, 1)
+) -> Tensor:
+    """Compute the outputs of every row in order: (n_rows, n_outputs) float32 on the CPU.
+
+    part: (i, n) computes every n-th batch from the i-th on and leaves the rows of the others zero.
+    """
+    device = next(network.parameters()).device
+    network.eval()
+    outputs = torch.zeros((len(tokens), network.n_outputs))
+    index, count = part
+    with torch.inference_mode():
+        for rows in plan_sorted(tokens.lengths, batch_tokens=BATCH_TOKENS)[index::count]:
+            batch = network.make_batch(tokens.take(rows)).to(device)
+            outputs.index_copy_(0, torch.from_numpy(np.asarray(rows)), network(batch).float().cpu())
+    return outputs

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,47 +21,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from textkit.batch import TokenBatch
-from textkit.data.batching import WINDOW_BATCHES, padding_share, plan_batches, plan_token_budget
-from textkit.data.imbalance import balanced_rows
-from textkit.data.rows import Rows, in_blocks
+from textkit.data.batching import padding_share
 from textkit.errors import LimitError, UsageError
 from textkit.evaluation.task_scores import FALLING, chosen_metric, score
 from textkit.nn.devices import make_accelerator
-from textkit.nn.network import Mix, TextNetwork
-from textkit.nn.prediction import predict_outputs
+from textkit.nn.network import Mix, TextNetwork, predict_outputs
 from textkit.recipe import Recipe, TrainingSection
 from textkit.training import checkpoints
+from textkit.training.examples import Examples, plan_epoch
 from textkit.training.losses import disagreements, row_losses, row_weights
 from textkit.training.optimization import make_optimizer, rate_factor, set_rates
 from textkit.training.processes import any_rank, sum_over_ranks
 from textkit.watch import Epoch, History, Step, Watch
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Encoded rows with their targets, (n_rows, ...) as textkit.data.targets makes them.
-
-    change: gives the tokens of rows as the augmentation of an epoch leaves them; None for rows as
-    they are.
-    """
-
-    tokens: Rows
-    targets: NDArray[Any]
-    change: Callable[[NDArray[np.int64], int], TokenBatch] | None = None
-
-    def take(self, rows: NDArray[np.int64], *, epoch: int) -> TokenBatch:
-        """Give the tokens of some rows in an epoch."""
-        return self.tokens.take(rows) if self.change is None else self.change(rows, epoch)
-
-    def fingerprint(self) -> str:
-        """Hash the ids of these rows, their lengths and their targets."""
-        digest = hashlib.sha256()
-        for batch in in_blocks(self.tokens):
-            digest.update(batch.ids.data)
-        for part in (self.tokens.lengths, self.targets):
-            digest.update(np.ascontiguousarray(part).data)
-        return digest.hexdigest()
 
 
 def train_network(
@@ -157,7 +126,13 @@ class _Loop:
         """Go through the epochs from where the newest checkpoint stands."""
         self._resume()
         while self.history.ended == "epochs" and self.epoch <= self.section.epochs:
-            plan = self._plan()
+            plan = plan_epoch(
+                self.lengths,
+                self.train.targets,
+                self.recipe,
+                epoch=self.epoch,
+                is_ragged=self.network.is_ragged,
+            )
             began = time.perf_counter()
             finished = self._run_batches(plan)
             self.train_seconds += time.perf_counter() - began
@@ -181,30 +156,6 @@ class _Loop:
 
     def _is_stopped(self) -> bool:
         return self.history.ended == "stopped"
-
-    def _plan(self) -> list[NDArray[np.int64]]:
-        """Deal the epoch's rows into batches, the same on every rank."""
-        lengths, seed, epoch = self.lengths, self.recipe.seed, self.epoch
-        drawn = None
-        if self.section.sampler == "balanced":
-            codes = self.train.targets
-            drawn = balanced_rows(codes, n_classes=int(codes.max()) + 1, seed=seed, epoch=epoch)
-            lengths = lengths[drawn]
-        if self.section.batch_tokens is not None:
-            plan = plan_token_budget(
-                lengths, batch_tokens=self.section.batch_tokens, seed=seed, epoch=epoch
-            )
-        else:
-            # Without padding to spare, batches of any lengths do.
-            window = 1 if self.network.is_ragged else WINDOW_BATCHES
-            plan = plan_batches(
-                lengths,
-                batch_size=self.section.batch_size,
-                seed=seed,
-                epoch=epoch,
-                window_batches=window,
-            )
-        return plan if drawn is None else [drawn[rows] for rows in plan]
 
     def _run_batches(self, plan: list[NDArray[np.int64]]) -> bool:
         """Train on the rest of an epoch's batches.

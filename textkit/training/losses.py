@@ -6,8 +6,6 @@ step, so that batches, accumulated batches and batches spread over processes giv
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from textkit.data.imbalance import class_weights
-from textkit.data.targets import Task
+from textkit.data.targets import Targets, Task
 from textkit.recipe import TrainingSection
 
 
@@ -65,7 +63,7 @@ def disagreements(task: Task, first: Tensor, second: Tensor) -> Tensor:
     return ((p.exp() - q.exp()) * (p - q)).sum(dim=1) / 2
 
 
-def row_weights(task: Task, targets: NDArray[Any], section: TrainingSection) -> NDArray[np.float32]:
+def row_weights(task: Task, targets: Targets, section: TrainingSection) -> NDArray[np.float32]:
     """Give the weight of every training row: (n_rows,) float32, 1 unless class_weights =
     "balanced".
 
@@ -75,8 +73,9 @@ def row_weights(task: Task, targets: NDArray[Any], section: TrainingSection) -> 
     if section.class_weights == "none" or task == "regression":
         return np.ones(len(targets), dtype=np.float32)
     if task == "single-label":
-        weights = class_weights(targets, n_classes=int(targets.max()) + 1)
-        return np.asarray(weights[targets], dtype=np.float32)
+        codes = targets.astype(np.int64)
+        weights = class_weights(codes, n_classes=int(codes.max()) + 1)
+        return np.asarray(weights[codes], dtype=np.float32)
     weights = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
     n_labels = targets.sum(axis=1)
     mean = np.where(n_labels > 0, targets @ weights / np.maximum(n_labels, 1), 1.0)

@@ -1,0 +1,288 @@
+"""Fitting: texts and labels, or a file that need not fit into memory -> a Fitted.
+
+Both ways are the same steps, and end in one assembly, `fit_examples`:
+
+1. labels -> the classes and each row's target;
+2. rows -> those that are trained on, and those held out for validation;
+3. texts -> the text input: a tokenizer, loaded or trained, and what the recipe puts around it;
+4. the text input turns rows into Examples, in memory or in mapped files;
+5. a network with first weights, drawn, of another model or of word vectors, is trained on them;
+6. temperature and thresholds are chosen on the validation rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from textkit.batch import TokenBatch
+from textkit.classify.fitted import FitFacts, Fitted, make_network, sigmoid
+from textkit.data.augment import augment_texts, augment_tokens
+from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
+from textkit.data.splits import split_stratified
+from textkit.data.targets import Classes, Label, Labels, Targets, encode_labels, find_classes
+from textkit.data.token_shards import TokenShards
+from textkit.errors import DataError, UsageError
+from textkit.evaluation.calibration import fit_temperature
+from textkit.evaluation.task_scores import fit_thresholds
+from textkit.features.text_input import TextInput, make_tokenizer
+from textkit.io.corpus import read_rows
+from textkit.nn.devices import cpu_threads
+from textkit.nn.network import TextNetwork, check_parts, predict_outputs
+from textkit.recipe import Recipe, complete_recipe
+from textkit.tokenizers.protocol import check_texts
+from textkit.training.examples import Change, Examples
+from textkit.training.loop import train_network
+from textkit.vectors.coverage import Coverage
+from textkit.vectors.vectors import Vectors
+from textkit.watch import Watch
+
+
+def fit_texts(
+    recipe: Recipe,
+    texts: Sequence[str],
+    labels: Labels,
+    *,
+    validation: tuple[Sequence[str], Labels] | None = None,
+    init_from: Fitted | None = None,
+    checkpoints: Path | None = None,
+    watch: Watch = Watch(),
+) -> Fitted:
+    """Fit on texts (n,) and labels (n,) in memory; the options are those of TextClassifier.fit."""
+    recipe = _complete(recipe)
+    task = recipe.head.task
+    if init_from is not None and init_from.task != task:
+        raise UsageError(f"init_from was trained for {init_from.task}, not {task}")
+    texts = check_texts(texts)
+    if len(texts) != len(labels):
+        raise DataError(f"{len(texts):,} texts but {len(labels):,} labels")
+    classes = find_classes(task, labels)
+    targets = encode_labels(task, labels, classes)
+    if validation is None:
+        rows, held = split_validation(targets, recipe)
+        valid_texts, valid_targets = [texts[row] for row in held], targets[held]
+        texts, targets = [texts[row] for row in rows], targets[rows]
+    else:
+        valid_texts = check_texts(validation[0])
+        valid_targets = encode_labels(task, validation[1], classes, what="validation label")
+        if len(valid_texts) != len(valid_targets) or not valid_texts:
+            raise DataError(
+                f"{len(valid_texts):,} validation texts and {len(valid_targets):,} labels;"
+                " expected the same number, not 0"
+            )
+    if init_from is None:
+        text_input = TextInput.make(recipe, make_tokenizer(recipe, texts)).extend(recipe)
+        text_input, tokens = text_input.learn(recipe, texts)
+    else:
+        text_input = init_from.text_input
+        tokens = text_input.encode(texts)
+    train = Examples(tokens, targets, make_change(recipe, text_input, texts, tokens))
+    valid = Examples(text_input.encode(valid_texts), valid_targets)
+    return fit_examples(
+        recipe,
+        text_input,
+        classes,
+        train,
+        valid,
+        init_from=init_from,
+        checkpoints=checkpoints,
+        watch=watch,
+    )
+
+
+def fit_file(
+    recipe: Recipe,
+    path: str | Path,
+    *,
+    validation: str | Path | None = None,
+    cache: str | Path | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    delimiter: str | None = None,
+    separator: str | None = None,
+    checkpoints: Path | None = None,
+    watch: Watch = Watch(),
+) -> Fitted:
+    """Fit on a file whose rows lie in mapped files; as TextClassifier.fit_file says."""
+    recipe = _complete(recipe)
+    task = recipe.head.task
+    if recipe.augment.char_noise:
+        raise UsageError("augment.char_noise needs the texts in memory; use fit, or set it to 0")
+    rows_of_file = read_rows(path, text_column=text_column, delimiter=delimiter)
+    tokenizer = make_tokenizer(recipe, (row.text for row in rows_of_file))
+    text_input = TextInput.make(recipe, tokenizer).extend(recipe)
+
+    def encode_file(name: str | Path, classes: Sequence[Label] | None = None) -> TokenShards:
+        return TokenShards.build(
+            name,
+            text_input,
+            cache=cache,
+            task=task,
+            classes=classes,
+            text_column=text_column,
+            label_column=label_column,
+            delimiter=delimiter,
+            separator=separator,
+        )
+
+    shards = encode_file(path)
+    for line in shards.notes:
+        watch.note(line)
+    if task == "single-label" and len(shards.classes) < 2:
+        raise DataError(
+            f"all {len(shards):,} rows have the same label; expected two classes or more",
+            where=str(path),
+        )
+    assert shards.labels is not None
+    targets = shards.labels
+    if validation is None:
+        train, valid = (
+            Examples(RowView(shards, rows), targets[rows])
+            for rows in split_validation(targets, recipe)
+        )
+    else:
+        known = encode_file(validation, shards.classes.tolist())
+        assert known.labels is not None
+        train, valid = Examples(shards, targets), Examples(known, known.labels)
+    if text_input.ngrams is not None and recipe.ngrams is not None:
+        counts = count_ids(train.tokens, n_ids=text_input.n_ids)
+        least = recipe.ngrams.min_frequency
+        ngrams = text_input.ngrams.keep_counted(counts, min_frequency=least)
+        text_input = replace(text_input, ngrams=ngrams)
+        train, valid = (
+            replace(part, tokens=RenumberedRows.of(part.tokens, ngrams)) for part in (train, valid)
+        )
+    train = replace(train, change=make_change(recipe, text_input, (), train.tokens))
+    return fit_examples(
+        recipe, text_input, shards.classes, train, valid, checkpoints=checkpoints, watch=watch
+    )
+
+
+def fit_examples(
+    recipe: Recipe,
+    text_input: TextInput,
+    classes: Classes,
+    train: Examples,
+    valid: Examples,
+    *,
+    init_from: Fitted | None = None,
+    checkpoints: Path | None = None,
+    watch: Watch = Watch(),
+) -> Fitted:
+    """Train a network on encoded rows, and choose temperature and thresholds on the validation
+    rows: the one assembly of a Fitted.
+    """
+    coverage = None
+    # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays
+    # as it was.
+    with torch.random.fork_rng(), cpu_threads(recipe.training.threads):
+        torch.manual_seed(recipe.seed)
+        network = make_network(recipe, text_input, n_outputs=len(classes))
+        network.learn_scale(train.targets)
+        if init_from is not None:
+            network.copy_weights(
+                init_from.network,
+                labels=classes.tolist(),
+                source_labels=init_from.classes.tolist(),
+            )
+        elif recipe.embedding.vectors is not None:
+            coverage = load_vectors(recipe, text_input, network, train.tokens)
+            watch.note(f"vectors {recipe.embedding.vectors}: {coverage}")
+        history = train_network(network, train, valid, recipe, watch=watch, folder=checkpoints)
+        temperature, thresholds = calibrate(recipe, network, valid)
+    n_truncated = sum(int((part.tokens.truncated > 0).sum()) for part in (train, valid))
+    facts = FitFacts(history, len(train.targets) + len(valid.targets), n_truncated, coverage)
+    return Fitted(recipe, text_input, classes, network, temperature, thresholds, facts)
+
+
+def split_validation(
+    targets: Targets, recipe: Recipe
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out the recipe's share of rows for validation: (train rows, held-out rows),
+    stratified where it can be.
+    """
+    single = recipe.head.task == "single-label"
+    codes = targets.astype(np.int64) if single else np.zeros(len(targets), dtype=np.int64)
+    return split_stratified(codes, share=recipe.training.validation, seed=recipe.seed)
+
+
+def load_vectors(
+    recipe: Recipe, text_input: TextInput, network: TextNetwork, tokens: Rows
+) -> Coverage:
+    """Start the embedding table from the recipe's vectors.
+
+    Says what they cover of the training texts, whose rows `tokens` are.
+    """
+    section, tokenizer = recipe.embedding, text_input.tokenizer
+    assert network.table is not None  # check_parts has seen to it
+    counts = count_ids(tokens, n_ids=text_input.n_ids)
+    return network.table.load_vectors(
+        Vectors.open(str(section.vectors)),
+        tokenizer,
+        freeze=section.freeze,
+        missing=section.missing,
+        counts=counts[: max(tokenizer.vocabulary.values()) + 1],
+        seed=recipe.seed,
+    )
+
+
+def make_change(
+    recipe: Recipe, text_input: TextInput, texts: Sequence[str], tokens: Rows
+) -> Change | None:
+    """Make the function that augments training rows as the recipe says.
+
+    None when it says nothing. texts: of the rows, for noise in their characters.
+    """
+    section, seed = recipe.augment, recipe.seed
+    if not (section.word_dropout or section.swap or section.char_noise):
+        return None
+
+    def change(rows: NDArray[np.int64], epoch: int) -> TokenBatch:
+        if section.char_noise:
+            chosen = [texts[row] for row in rows]
+            batch = text_input.encode(
+                augment_texts(chosen, rows, seed=seed, epoch=epoch, noise=section.char_noise)
+            )
+        else:
+            batch = tokens.take(rows)
+        return augment_tokens(
+            batch,
+            rows,
+            seed=seed,
+            epoch=epoch,
+            dropout=section.word_dropout,
+            swap=section.swap,
+            unknown_id=text_input.tokenizer.unknown_id,
+        )
+
+    return change
+
+
+def calibrate(
+    recipe: Recipe, network: TextNetwork, valid: Examples
+) -> tuple[float, NDArray[np.float64]]:
+    """Fit what the task has on the validation rows: the temperature, and the thresholds of a
+    multi-label task, one a label.
+    """
+    section, none = recipe.head, np.zeros(0)
+    if section.task == "regression":
+        return 1.0, none
+    logits = predict_outputs(network, valid.tokens).numpy().astype(np.float64)
+    if section.task == "single-label":
+        targets = valid.targets.astype(np.int64)
+        return (fit_temperature(logits, targets) if recipe.training.calibrate else 1.0), none
+    if section.thresholds == "fit":
+        return 1.0, fit_thresholds(sigmoid(logits), valid.targets.astype(np.float32))
+    return 1.0, np.full(logits.shape[1], float(section.thresholds))
+
+
+def _complete(recipe: Recipe) -> Recipe:
+    """Write out all choices and refuse those that do not go together, before a text is read."""
+    recipe = complete_recipe(recipe)
+    check_parts(recipe)
+    return recipe

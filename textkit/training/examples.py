@@ -1,0 +1,80 @@
+"""Examples: encoded rows with their targets, as a training takes them.
+
+In: rows in memory or in mapped files, and what a loss wants of each. Out: the rows of an epoch as
+its augmentation leaves them, dealt into batches, and a fingerprint by which a checkpoint knows
+them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.batch import TokenBatch
+from textkit.data.batching import WINDOW_BATCHES, plan_batches, plan_token_budget
+from textkit.data.imbalance import balanced_rows
+from textkit.data.rows import Rows, in_blocks
+from textkit.data.targets import Targets
+from textkit.recipe import Recipe
+
+# Rows (n,) and an epoch -> the rows' tokens as they are augmented in it.
+Change = Callable[[NDArray[np.int64], int], TokenBatch]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Encoded rows with their targets, (n_rows, ...) as textkit.data.targets makes them.
+
+    change: gives the tokens of rows as the augmentation of an epoch leaves them; None for rows as
+    they are.
+    """
+
+    tokens: Rows
+    targets: Targets
+    change: Change | None = None
+
+    def take(self, rows: NDArray[np.int64], *, epoch: int) -> TokenBatch:
+        """Give the tokens of some rows in an epoch."""
+        return self.tokens.take(rows) if self.change is None else self.change(rows, epoch)
+
+    def fingerprint(self) -> str:
+        """Hash the ids of these rows, their lengths and their targets."""
+        digest = hashlib.sha256()
+        for batch in in_blocks(self.tokens):
+            digest.update(batch.ids.data)
+        for part in (self.tokens.lengths, self.targets):
+            digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
+
+
+def plan_epoch(
+    lengths: NDArray[np.int64], targets: Targets, recipe: Recipe, *, epoch: int, is_ragged: bool
+) -> list[NDArray[np.int64]]:
+    """Deal an epoch's rows into batches as the recipe says; a pure function of its arguments, and
+    so the same on every rank.
+
+    lengths: (n_rows,) tokens a row. is_ragged: the network pads nothing, so that batches of any
+    lengths do.
+    """
+    section, seed = recipe.training, recipe.seed
+    drawn = None
+    if section.sampler == "balanced":
+        codes = targets.astype(np.int64)
+        drawn = balanced_rows(codes, n_classes=int(codes.max()) + 1, seed=seed, epoch=epoch)
+        lengths = lengths[drawn]
+    if section.batch_tokens is not None:
+        plan = plan_token_budget(lengths, batch_tokens=section.batch_tokens, seed=seed, epoch=epoch)
+    else:
+        window = 1 if is_ragged else WINDOW_BATCHES
+        plan = plan_batches(
+            lengths,
+            batch_size=section.batch_size,
+            seed=seed,
+            epoch=epoch,
+            window_batches=window,
+        )
+    return plan if drawn is None else [drawn[rows] for rows in plan]
