@@ -5,13 +5,17 @@ READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 READY_DOCS := .venv/.ready-docs
 
-.PHONY: demo test lint docs check-wheel format bench fuzz clean
+.PHONY: demo test test-fast lint docs check-wheel format bench fuzz clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(READY_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# For every change of the day, within a minute on two cores: all but what is marked slow. It shows what should be.
+test-fast: $(READY_DEV)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --durations 5 --durations-min 2
 
 lint: $(READY_DEV)
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMING_FROM = sorted((ROOT / "docs" / "coming-from").glob("*.md"))
 OTHERS = [page for page in PAGES if page not in COMING_FROM]
+# Their blocks train on all the quick-start data: 5 s of processor time each.
+TRAINING = ("README.md", "classify.md", "tutorial.md")
 
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
@@ -52,7 +54,14 @@ def run_console(block: str) -> None:
             )
 
 
-@pytest.mark.parametrize("page", OTHERS, ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.name in TRAINING else [])
+        for page in OTHERS
+    ],
+    ids=name,
+)
 def test_every_python_block_runs(page: Path) -> None:
     names: dict[str, object] = {"__name__": page.stem}
     for number, (language, block) in enumerate(
@@ -62,6 +71,7 @@ def test_every_python_block_runs(page: Path) -> None:
             run_python(block, title=f"{page.name}, block {number}", names=names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", COMING_FROM, ids=name)
 def test_every_block_of_coming_from_runs(page: Path) -> None:
     names: dict[str, object] = {"__name__": page.stem}

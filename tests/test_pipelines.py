@@ -41,6 +41,7 @@ def test_every_recipe_is_there() -> None:
     assert set(RECIPES) >= EXPECTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains_two_steps(name: str) -> None:
     options: dict[str, Any] = {

@@ -69,6 +69,7 @@ def test_reload_gives_bit_equal_logits(model: TextClassifier) -> None:
     assert loaded.recipe_ == model.recipe_
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
     model: TextClassifier,
 ) -> None:
@@ -82,6 +83,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
     assert Path("a/manifest.json").read_bytes() == Path("b/manifest.json").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_number_of_threads_does_not_change_the_bytes(threads: int) -> None:
     """60 wide rows make matrix products that torch does split: without the recipe's own number
@@ -114,6 +116,7 @@ def test_the_callers_generator_stays_as_it_was() -> None:
     assert torch.rand(1) == expected
 
 
+@pytest.mark.slow
 def test_integer_labels_stay_integers() -> None:
     model = fit(labels=[3] * 20 + [-1] * 20)
     assert model.classes_.tolist() == [-1, 3]
@@ -121,6 +124,7 @@ def test_integer_labels_stay_integers() -> None:
     assert TextClassifier.load("model").predict(["good film"]).tolist() == [3]
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_restored() -> None:
     seen: list[Any] = []
     model = TextClassifier(**SMALL, seed=3, training__lr=0.05).fit(
@@ -166,6 +170,7 @@ def test_validation_rows_can_be_given() -> None:
         TextClassifier(**SMALL).fit(TEXTS, LABELS, validation=(["x"], ["new"]))
 
 
+@pytest.mark.slow
 def test_truncated_rows_are_counted() -> None:
     assert fit(tokenizer__max_length=1).n_truncated_ == len(TEXTS)
     assert fit(training__epochs=1).n_truncated_ == 0
@@ -209,6 +214,7 @@ def test_params_are_scikit_learns() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_saved_tokenizer_is_used() -> None:
     from textkit import tokenizers
 

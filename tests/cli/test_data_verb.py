@@ -65,6 +65,7 @@ def test_split_without_labels_and_with_wrong_options(data: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_check_as_text_as_json_and_strict(data: str) -> None:
     test = write("t.csv", [("Text 3!", "x", "a"), ("new text", "w", "a")])
     found = json.loads(check("data", "check", data, test, "--json"))

@@ -36,6 +36,7 @@ def read_vectors(folder: str) -> Any:
     return np.array(parquet.read_table(folder)["vector"].to_pylist(), np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["a.txt", "a.csv", "a.jsonl", "a.parquet", "a.txt.gz", "a.jsonl.zst"]
 )
@@ -58,6 +59,7 @@ def test_a_row_out_for_each_row_in(vectors: str, name: str) -> None:
     assert "folded to lower case" in done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_npy_and_float16(vectors: str) -> None:
     write_corpus("a.txt", TEXTS)
     check(
@@ -86,6 +88,7 @@ def test_npy_and_float16(vectors: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_words_are_looked_up_whole(vectors: str) -> None:
     write_corpus("w.txt", ["king", "the king", "tree", "King"])
     check("embed", "w.txt", "-m", vectors, "--words", "--to", "zero")
@@ -107,6 +110,7 @@ def test_words_are_looked_up_whole(vectors: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_workers_and_shards_give_the_same_bytes(vectors: str) -> None:
     write_corpus("a.csv", TEXTS * 5)
     arguments = [
@@ -133,6 +137,7 @@ def test_workers_and_shards_give_the_same_bytes(vectors: str) -> None:
     assert parts == folder_bytes("one", but=("_job.json", "_manifest.json"))
 
 
+@pytest.mark.slow
 def test_sif_is_fitted_to_the_first_rows(vectors: str) -> None:
     write_corpus("a.txt", TEXTS * 3)
     done = run(
@@ -149,6 +154,7 @@ def test_sif_is_fitted_to_the_first_rows(vectors: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_job_resumes_to_the_same_bytes(vectors: str) -> None:
     write_corpus("a.txt", [f"{text} {WORDS[i % 5]}" for i in range(3000) for text in TEXTS])
     arguments = ["embed", "a.txt", "-m", vectors, "--part-rows", "150"]
@@ -179,6 +185,7 @@ def test_a_killed_job_resumes_to_the_same_bytes(vectors: str) -> None:
     assert folder_bytes("killed") == folder_bytes("whole")
 
 
+@pytest.mark.slow
 def test_a_job_is_resumed_only_as_it_was(vectors: str) -> None:
     write_corpus("a.txt", TEXTS)
     check("embed", "a.txt", "-m", vectors, "--to", "out")
@@ -197,6 +204,7 @@ def test_a_job_is_resumed_only_as_it_was(vectors: str) -> None:
     assert "model was" in fails(4, "embed", "a.txt", "-m", "other", "--to", "out", "--resume")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_no_half_part(vectors: str) -> None:
     write_corpus("a.txt", TEXTS * 1600)
 
@@ -217,6 +225,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_part(vectors: str) -> None:
         assert [path.name for path in Path(output).iterdir()] == ["_job.json"]
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_one_line(vectors: str) -> None:
     write_corpus("a.txt", TEXTS)
     assert "no such file or folder" in fails(4, "embed", "a.txt", "-m", "nosuch", "--to", "x")
@@ -245,6 +254,7 @@ def test_what_goes_wrong_is_one_line(vectors: str) -> None:
     assert said == "error: row 0 holds 1e+06, more than float16 can; take float32 (--dtype)"
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus(vectors: str) -> None:
     measure = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True,"

@@ -57,6 +57,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_model_is_measured_compared_and_reported(model: str) -> None:
     write_rows("train.csv", ROWS * 3)
     write_rows("test.csv", [*ROWS, ("odd", "new <b>")])
@@ -99,6 +100,7 @@ def test_a_model_is_measured_compared_and_reported(model: str) -> None:
     assert "new &lt;b&gt; (1)" in page and "odd" in page and "new <b>" not in page
 
 
+@pytest.mark.slow
 def test_pictures_go_beside_the_model_and_the_text_says_it_all(model: str) -> None:
     write_rows("test.csv", ROWS)
     done = run("evaluate", model, "test.csv", "--compare", model)
@@ -119,6 +121,7 @@ def test_pictures_go_beside_the_model_and_the_text_says_it_all(model: str) -> No
         assert (Path(model).parent / name).exists()
 
 
+@pytest.mark.slow
 def test_failures_are_one_line(model: str) -> None:
     write_rows("test.csv", ROWS)
     Path("short.tsv").write_text("neg\n", encoding="utf-8")

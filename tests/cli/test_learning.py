@@ -24,6 +24,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 TRAIN = [sys.executable, "-m", "textkit", "tokenizer", "train"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [["-k", "bpe"], ["-k", "wordpiece"], ["-k", "bpe", "--memory", "1M"]], ids=" ".join
 )

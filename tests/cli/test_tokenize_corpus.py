@@ -72,6 +72,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_input_format_gives_the_same_rows(name: str) -> None:
     keep = [] if ".txt" in name else ["--keep", "id"]
@@ -88,6 +89,7 @@ def test_every_input_format_gives_the_same_rows(name: str) -> None:
         assert [row["id"] for row in rows] == [str(i) for i in range(len(TEXTS))]
 
 
+@pytest.mark.slow
 def test_folders_globs_and_stdin_are_read_in_order() -> None:
     Path("in").mkdir()
     write_corpus("in/b.txt", ["second"])
@@ -103,6 +105,7 @@ def test_folders_globs_and_stdin_are_read_in_order() -> None:
     assert fails(5, "tokenize", "empty").startswith("error: empty: no files to read in this folder")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["parquet", "arrow", "jsonl", "tsv", "text"])
 def test_parts_hold_every_row_once_whatever_the_workers(output: str) -> None:
     write_corpus("a.csv", TEXTS * 5)
@@ -125,6 +128,7 @@ def test_parts_hold_every_row_once_whatever_the_workers(output: str) -> None:
     assert len(list(Path("one").glob(f"part-*.{output}"))) == 5
 
 
+@pytest.mark.slow
 def test_spacys_words_come_from_workers_too() -> None:
     write_corpus("a.csv", TEXTS * 2)
     for workers, folder in (("1", "one"), ("2", "two")):
@@ -143,6 +147,7 @@ def test_spacys_words_come_from_workers_too() -> None:
     assert folder_bytes("one") == folder_bytes("two")
 
 
+@pytest.mark.slow
 def test_a_table_holds_ids_spans_tokens_and_kept_columns() -> None:
     write_corpus("a.txt", ["low lower lowest"] * 20)
     check("tokenizer", "train", "a.txt", "-k", "bpe", "--size", "270", "-o", "tok")
@@ -163,6 +168,7 @@ def test_a_table_holds_ids_spans_tokens_and_kept_columns() -> None:
     assert json.loads(Path("bare/_manifest.json").read_text())["n_rows"] == len(TEXTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["row", "ids", "spans", "tokens"])
 def test_a_kept_column_never_replaces_one_of_ours(name: str) -> None:
     Path("a.csv").write_text(f"text,{name}\nlow,7\n")
@@ -171,6 +177,7 @@ def test_a_kept_column_never_replaces_one_of_ours(name: str) -> None:
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 def test_shards_together_are_the_whole() -> None:
     write_corpus("a.jsonl", TEXTS * 5)
     check("tokenize", "a.jsonl", "-o", "whole", "--part-rows", "4")
@@ -193,6 +200,7 @@ def test_shards_together_are_the_whole() -> None:
     assert "expected --shard i/n" in fails(2, "tokenize", "a.jsonl", "-o", "x", "--shard", "4/3")
 
 
+@pytest.mark.slow
 def test_a_killed_job_resumes_to_the_same_bytes() -> None:
     write_corpus("a.txt", [f"{text} {i}" for i in range(3000) for text in TEXTS])
     arguments = ["tokenize", "a.txt", "--part-rows", "200", "--to", "jsonl"]
@@ -225,6 +233,7 @@ def test_a_killed_job_resumes_to_the_same_bytes() -> None:
     assert folder_bytes("killed") == folder_bytes("whole", but=())
 
 
+@pytest.mark.slow
 def test_a_job_is_resumed_only_as_it_was() -> None:
     write_corpus("a.txt")
     check("tokenize", "a.txt", "-o", "out")
@@ -240,6 +249,7 @@ def test_a_job_is_resumed_only_as_it_was() -> None:
     assert "holds no job" in fails(5, "tokenize", "a.txt", "-o", "mine")
 
 
+@pytest.mark.slow
 def test_bad_rows_stop_or_are_skipped_and_written_down() -> None:
     Path("a.csv").write_bytes(b"id,text\n1,ok\n2,too,many\n3,caf\xe9\n4,fine\n")
     assert fails(3, "tokenize", "a.csv", "-o", "out").startswith(
@@ -256,6 +266,7 @@ def test_bad_rows_stop_or_are_skipped_and_written_down() -> None:
     assert "2 bad rows were left out, the first: b.jsonl:2: not valid JSON" in done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_count_says_what_there_is() -> None:
     write_corpus("a.txt")
     counts = json.loads(check("tokenize", "a.txt", "--count", "--json", "--max-length", "3"))
@@ -269,6 +280,7 @@ def test_count_says_what_there_is() -> None:
     assert done.stdout == b""
 
 
+@pytest.mark.slow
 def test_check_passes_good_tokenizers_and_catches_a_lossy_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -298,6 +310,7 @@ def test_show_writes_a_page_that_needs_nothing_else() -> None:
     assert "http" not in page.lower().replace("http-equiv", "")
 
 
+@pytest.mark.slow
 def test_a_very_long_line_and_an_empty_file_stream_through() -> None:
     Path("long.txt").write_text("word " * 400_000 + "\n", encoding="utf-8")
     assert json.loads(check("tokenize", "long.txt", "--count", "--json"))["n_tokens"] == 400_000

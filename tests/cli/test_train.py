@@ -54,6 +54,7 @@ def write_csv(name: str, labels: list[str]) -> None:
     Path(name).write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_several_labels_from_jsonl_to_predictions() -> None:
     several = [
         [side, "film"] if "film" in text else [side]
@@ -99,6 +100,7 @@ def test_several_labels_from_jsonl_to_predictions() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train.csv", "train.txt"])
 def test_labels_of_one_row_in_csv_and_txt(name: str) -> None:
     several = [
@@ -117,6 +119,7 @@ def test_labels_of_one_row_in_csv_and_txt(name: str) -> None:
     assert config["labels"] == ["film", "neg", "pos"]
 
 
+@pytest.mark.slow
 def test_numbers_from_a_file_to_predictions() -> None:
     write_csv("train.csv", [("5.5" if side == "pos" else "-1e1") for side in SIDES])
     _, said = run("train", "train.csv", "-o", "run", "--task", "regression", *SMALL)
@@ -141,6 +144,7 @@ def test_numbers_from_a_file_to_predictions() -> None:
     assert "line 41: the label is 'much'; regression wants a number" in message
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_run() -> None:
     write_csv("train.csv", SIDES)
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")
@@ -151,6 +155,7 @@ def test_two_processes_write_one_run() -> None:
     assert [line.split("\t")[0] for line in out.splitlines()] == ["pos", "neg"]
 
 
+@pytest.mark.slow
 def test_a_streamed_file_and_a_validation_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path("cache").absolute()))
     write_csv("train.csv", SIDES)
@@ -163,6 +168,7 @@ def test_a_streamed_file_and_a_validation_file(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+@pytest.mark.slow
 def test_a_rate_is_suggested_and_nothing_is_trained() -> None:
     write_csv("train.csv", SIDES)
     _, said = run("train", "train.csv", "-o", "run", "--find-lr", *SMALL)
@@ -170,6 +176,7 @@ def test_a_rate_is_suggested_and_nothing_is_trained() -> None:
     assert {path.name for path in Path("run").iterdir()} == {"lr.png"}
 
 
+@pytest.mark.slow
 def test_logs_for_tensorboard_are_readable() -> None:
     pytest.importorskip("tensorboard")
     write_csv("train.csv", SIDES)
@@ -181,6 +188,7 @@ def test_logs_for_tensorboard_are_readable() -> None:
     assert len(events.Scalars("valid/accuracy")) == 8
 
 
+@pytest.mark.slow
 def test_more_data_for_a_model_that_exists() -> None:
     write_csv("train.csv", SIDES)
     run("train", "train.csv", "-o", "run", "--no-baseline", *SMALL)
@@ -190,6 +198,7 @@ def test_more_data_for_a_model_that_exists() -> None:
     assert config["labels"] == ["neg", "odd", "pos"]
 
 
+@pytest.mark.slow
 def test_the_coverage_of_vectors_is_said_and_kept() -> None:
     write_csv("train.csv", SIDES)
     lines = ["3 4", "good 1 0 0 0", "bad -1 0 0 0", "film 0 1 0 0"]
@@ -205,6 +214,7 @@ def test_the_coverage_of_vectors_is_said_and_kept() -> None:
     assert "vectors have 4 columns but embedding.dim = 100" in wrong
 
 
+@pytest.mark.slow
 def test_a_recipe_is_shown_whole() -> None:
     out, _ = run("recipe", "show", "--set", "encoder.name=gru")
     Path("r.toml").write_text(out, encoding="utf-8")

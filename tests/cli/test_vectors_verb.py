@@ -53,6 +53,7 @@ def vectors() -> str:
     return "v.txt"
 
 
+@pytest.mark.slow
 def test_nearest_and_analogy_write_lines_and_json(vectors: str) -> None:
     assert check("nearest", vectors, "king", "-k", "1") == "king\tqueen\t0.9950\n"
     found = json.loads(check("nearest", vectors, "king", "-k", "2", "--json"))
@@ -73,6 +74,7 @@ def test_nearest_imports_nothing_heavy(vectors: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_an_index_answers_as_the_exact_search_does(vectors: str) -> None:
     pytest.importorskip("usearch")
     check("index", vectors, "-o", "i")
@@ -99,6 +101,7 @@ def test_nearest_is_a_table_on_a_terminal(vectors: str) -> None:
     assert "█" in shown
 
 
+@pytest.mark.slow
 def test_convert_info_and_evaluate(vectors: str) -> None:
     check("convert", vectors, "-o", "own", "--dtype", "float16")
     facts = json.loads(check("info", "own", "--json"))
@@ -128,6 +131,7 @@ def test_plot_writes_a_page_and_a_picture(vectors: str) -> None:
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line_and_a_code(vectors: str) -> None:
     assert fails(3, "nearest", vectors, "King").endswith("did you mean 'king'?")
     assert "no such file or folder" in fails(4, "info", "missing.bin")
@@ -138,6 +142,7 @@ def test_bad_input_is_one_line_and_a_code(vectors: str) -> None:
     assert sorted(os.listdir()) == ["bad.txt", "v.txt"]  # noqa: PTH208
 
 
+@pytest.mark.slow
 def test_training_stops_at_a_signal_and_is_resumed_with_the_same_bytes() -> None:
     rng = random.Random(0)
     words = [f"w{i}" for i in range(200)]

@@ -137,6 +137,7 @@ def test_tokenize_streams_json_lines() -> None:
     assert [row["row"] for row in rows] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_tokenize_with_a_trained_tokenizer_gives_ids() -> None:
     Path("a.txt").write_text("low lower lowest\n" * 9, encoding="utf-8")
     check("tokenizer", "train", "a.txt", "-k", "bpe", "--size", "270", "-o", "tok")
@@ -186,6 +187,7 @@ def test_train_leaves_a_whole_run_folder(model: str) -> None:
     assert json.loads((run_folder / "run.json").read_text())["n_rows"] == len(ROWS)
 
 
+@pytest.mark.slow
 def test_the_written_recipe_repeats_the_run(model: str) -> None:
     write_rows("train.csv")
     check("train", "train.csv", "--recipe", f"{model}/recipe.toml", "-o", "again", "--no-baseline")
@@ -196,6 +198,7 @@ def test_the_written_recipe_repeats_the_run(model: str) -> None:
     assert Path("again/metrics.jsonl").read_bytes() == Path(model, "metrics.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_train_says_the_guess_and_the_baseline() -> None:
     write_rows("train.csv")
     done = run("train", "train.csv", "-o", "run", *SMALL[:-1])
@@ -205,6 +208,7 @@ def test_train_says_the_guess_and_the_baseline() -> None:
     assert "best: epoch" in said
 
 
+@pytest.mark.slow
 def test_evaluate_prints_numbers_and_draws(model: str) -> None:
     write_rows("test.csv")
     write_rows("train.csv")
@@ -220,12 +224,14 @@ def test_evaluate_prints_numbers_and_draws(model: str) -> None:
     assert sum(map(sum, report["confusion"]["counts"])) == len(ROWS)
 
 
+@pytest.mark.slow
 def test_evaluate_names_labels_that_the_model_lacks(model: str) -> None:
     write_rows("test.csv", [("good film", "pos x"), ("odd", "new")])
     done = run("evaluate", f"{model}/model", "test.csv", "--png", "c.png")
     assert "1 labels are unknown to the model and count as wrong: new" in done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_predict_gives_one_line_for_each_row(model: str) -> None:
     lines = check(
         "predict", f"{model}/model", "--top", "2", input=b"good film\n\n\xf0\x9f\x99\x82\n"
@@ -240,6 +246,7 @@ def test_predict_gives_one_line_for_each_row(model: str) -> None:
     assert check("predict", f"{model}/model", input=b"") == ""
 
 
+@pytest.mark.slow
 def test_info_verifies_and_names_a_changed_file(model: str) -> None:
     assert "all files verified" in check("info", f"{model}/model")
     assert json.loads(check("info", f"{model}/model", "--json"))["manifest"]["format"] == 2
@@ -252,6 +259,7 @@ def test_info_verifies_and_names_a_changed_file(model: str) -> None:
         assert fails(4, *verb).startswith("error: copy/model.safetensors: file was changed")
 
 
+@pytest.mark.slow
 def test_data_docstrings_writes_both_files() -> None:
     check("data", "docstrings", "-o", "data")
     assert {path.name for path in Path("data").iterdir()} == {"train.csv", "test.csv"}
@@ -281,6 +289,7 @@ BAD: list[tuple[int, str, bytes | None, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "name", "data", "message"), BAD)
 def test_bad_input_is_one_line_and_its_exit_code(
     code: int, name: str, data: bytes | None, message: str
@@ -291,6 +300,7 @@ def test_bad_input_is_one_line_and_its_exit_code(
     assert not Path("run/model").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_a_missing_column_and_a_strange_run_folder() -> None:
     Path("folder").mkdir()
     assert fails(5, "train", "folder").startswith("error: folder: is a folder, expected a file")
@@ -316,6 +326,7 @@ def test_a_folder_a_missing_column_and_a_strange_run_folder() -> None:
     )
 
 
+@pytest.mark.slow
 def test_odd_but_good_input_trains() -> None:
     """An empty text, a label with spaces, a lone surrogate and a text of 1 MB are data, not
     errors.
@@ -331,6 +342,7 @@ def test_odd_but_good_input_trains() -> None:
     assert len(check("predict", "run/model", "a.jsonl").splitlines()) == len(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_during_training_leaves_a_usable_run(number: signal.Signals, code: int) -> None:
     write_rows("train.csv", ROWS * 20)
@@ -364,6 +376,7 @@ def test_a_signal_during_training_leaves_a_usable_run(number: signal.Signals, co
     assert check("predict", "run/model", input=b"good film\n").startswith("pos x\t")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     import errno
 

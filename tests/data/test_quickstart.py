@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from textkit.data import quickstart
 
 
+@pytest.mark.slow
 def test_docstrings_are_many_and_the_parts_share_no_text() -> None:
     rows = quickstart.docstring_rows()
     train, test = quickstart.split_rows(rows)
@@ -18,11 +21,13 @@ def test_docstrings_are_many_and_the_parts_share_no_text() -> None:
     assert len({text for text, _ in rows}) == len(rows)
 
 
+@pytest.mark.slow
 def test_a_text_lands_in_the_same_part_whatever_stands_beside_it() -> None:
     rows = quickstart.docstring_rows()
     assert set(quickstart.split_rows(rows[::2])[1]) <= set(quickstart.split_rows(rows)[1])
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes() -> None:
     counts = quickstart.write_docstrings("a")
     quickstart.write_docstrings("b")

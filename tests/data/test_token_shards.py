@@ -219,6 +219,7 @@ def test_ngrams_are_those_of_memory() -> None:
     assert shards.n_truncated == int((expected.truncated > 0).sum()) > 0
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.text("ab ", max_size=9), st.sampled_from("xyz")), max_size=12),
@@ -254,6 +255,7 @@ def run(code: str, *arguments: str) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 def test_memory_is_flat_whatever_the_size_of_the_data() -> None:
     WORDS.save("tok")
@@ -293,6 +295,7 @@ def test_killed_build_leaves_no_cache_and_its_rest_is_cleared() -> None:
     assert not list(Path("cache").glob(".*.part"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 def test_two_processes_build_once() -> None:
     WORDS.save("tok")
@@ -369,6 +372,7 @@ def test_a_classifiers_input_gives_its_own_ids() -> None:
         TokenShards.build(ROWS, TextInput(WORDS, 2), cache="cache", max_length=3)
 
 
+@pytest.mark.slow
 def test_training_on_shards_gives_the_same_weights_as_in_memory() -> None:
     torch = pytest.importorskip("torch")
     from textkit.classify.fitted import make_network

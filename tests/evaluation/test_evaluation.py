@@ -260,6 +260,7 @@ def test_what_are_no_probabilities_is_refused() -> None:
         Stream(["a", "a"])
 
 
+@pytest.mark.slow
 def test_the_bootstrap_of_counts_is_the_bootstrap_of_rows() -> None:
     truth = np.array(random_labels(17, 400, CLASSES[:3]))
     probabilities = random_probabilities(18, truth.tolist(), CLASSES)
@@ -307,6 +308,7 @@ def test_the_bootstrap_in_pieces_is_the_whole(monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_array_equal(values, pieces[name])
 
 
+@pytest.mark.slow
 def test_standard_errors_are_those_of_a_bootstrap_of_rows() -> None:
     truth = random_labels(19, 400, CLASSES[:3])
     probabilities = random_probabilities(20, truth, CLASSES[:3])

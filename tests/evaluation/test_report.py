@@ -250,6 +250,7 @@ def test_labels_are_drawn_whole_or_the_most_frequent(
     assert drawn[0].get_size_inches()[1] < 30
 
 
+@pytest.mark.slow
 def test_pictures_of_every_task_are_png() -> None:
     labels = make_label_stream(NASTY).result()
     draw_labels(labels, "labels.png")
@@ -271,6 +272,7 @@ def test_pictures_of_every_task_are_png() -> None:
         draw_reliability(evaluate_multilabel([("a",)], [()], classes=["a"]), "c.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 42])
 def test_the_picture_is_a_png(n_classes: int) -> None:
     classes = [*NASTY, *(f"class {i} $\\frac{{" for i in range(n_classes))][:n_classes]

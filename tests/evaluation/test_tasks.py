@@ -235,6 +235,7 @@ def test_regression_of_constants_has_no_correlation() -> None:
     assert evaluate_regression([1.0, 2.0], [5.0, 5.0]).to_dict()["pearson"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [300, 5000])
 def test_regression_intervals_are_those_of_resampled_rows(n: int) -> None:
     generator = np.random.default_rng(11)

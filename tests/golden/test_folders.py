@@ -63,6 +63,7 @@ def test_token_shards_hold_the_rows_that_they_did(name: str) -> None:
     seen.check(seen.see_shards(seen.GOLDEN / name), seen.read_record(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", folders("run"))
 def test_a_stopped_run_goes_on_to_the_end_of_one_left_in_peace(name: str) -> None:
     shutil.copytree(seen.GOLDEN / name, "stopped")

@@ -49,6 +49,7 @@ def test_a_call_makes_the_folder_that_the_shell_makes(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["parquet", "npy"])
 def test_two_workers_give_the_same_bytes(options: EmbedOptions, output: str) -> None:
     options = replace(options, output=output, keep=())

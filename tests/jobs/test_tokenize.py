@@ -55,6 +55,7 @@ def test_two_workers_give_the_same_bytes_with_an_open_tokenizer(options: Tokeniz
     assert one.counts == two.counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stopped_job_is_gone_on_with(options: TokenizeOptions, workers: int) -> None:
     tokenize_corpus(replace(options, out=Path("whole")))

@@ -46,6 +46,7 @@ def contents(run: str) -> dict[str, bytes]:
     return bytes_of
 
 
+@pytest.mark.slow
 def test_the_call_makes_the_folder_of_the_shell_and_prints_nothing(capfd: Any) -> None:
     write_csv("train.csv", SIDES)
     sets = [word for value in SMALL for word in ("--set", value)]
@@ -83,6 +84,7 @@ def test_a_watch_hears_every_step_and_epoch() -> None:
     assert [json.loads(line) for line in lines] == [epoch.to_dict() for epoch in epochs]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_bytes() -> None:
     write_csv("train.csv", SIDES)
     whole = train_run(options("whole"))
@@ -118,6 +120,7 @@ def test_a_run_that_is_over_is_read_and_left_as_it_is() -> None:
         train_run(options("run", overrides=[], resume=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_long_label_separator_is_obeyed(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(Path("cache").absolute()))
@@ -152,6 +155,7 @@ def test_rows_are_refused_before_the_run_begins(labels: list[str]) -> None:
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_a_rate_is_suggested_and_drawn() -> None:
     write_csv("train.csv", SIDES)
     rate = suggest_rate(options("run"))

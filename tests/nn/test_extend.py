@@ -50,6 +50,7 @@ def options(vectors: str, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_unseen_words_are_judged_by_their_vectors_and_the_model_keeps_them(
     vectors: str, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_an_encoder_of_layers_learns_more_slowly_below() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_encoder_pools_ragged_rows_and_takes_ngrams() -> None:
     encoder = {"name": f"{__name__}:DoubledBag"}
     for more in ({}, {"ngrams": {"word_ngrams": 2}}, {"encoder__members": 2}):

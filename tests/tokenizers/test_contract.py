@@ -91,6 +91,7 @@ def test_every_engine_gives_the_references_ids_and_spans(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_real_texts_of_many_scripts_agree_with_the_reference(kind: str, shared: Path) -> None:
     texts = json.loads((shared / "conformance/blns.json").read_text(encoding="utf-8"))

@@ -26,6 +26,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "options"), VARIANTS)
 def test_known_differences_go_to_the_reference(kind: str, options: dict[str, Any]) -> None:
     made: Any = tokenizers.train(kind, TRAINING, **options)

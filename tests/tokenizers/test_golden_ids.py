@@ -20,6 +20,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["auto", "reference"])
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_ids_are_the_golden_ones(name: str, engine: Any, shared: Path) -> None:
@@ -38,6 +39,7 @@ def test_ids_are_the_golden_ones(name: str, engine: Any, shared: Path) -> None:
         assert not tokenizer.engine_notes
 
 
+@pytest.mark.slow
 def test_gpt2_in_two_files_is_the_same_tokenizer(shared: Path) -> None:
     data = json.loads(
         gzip.decompress((shared / "conformance/tokenizers/gpt2_tokenizer.json.gz").read_bytes())

@@ -105,6 +105,7 @@ def random_pattern(generator: random.Random, depth: int = 0) -> str:
     return f"(?:{inner()}){generator.choice(COUNTS)}"
 
 
+@pytest.mark.slow
 def test_four_engines_find_the_same_matches_of_random_patterns() -> None:
     generator = random.Random(3)
     n_checked = 0

@@ -61,6 +61,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [FORK, LOADER, SPAWN], ids=["fork", "loader", "spawn"])
 def test_other_processes_encode_alike_and_quietly(program: str) -> None:
     Path("program.py").write_text(PROLOGUE + program, encoding="utf-8")

@@ -137,6 +137,7 @@ def is_known_to_differ(name: str, text: str) -> bool:
     return any(unicodedata.category(character).startswith("M") for character in text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_ids_are_sentencepieces_on_hard_strings_and_repeated_characters(name: str) -> None:
     texts = [
@@ -153,6 +154,7 @@ def test_ids_are_sentencepieces_on_hard_strings_and_repeated_characters(name: st
 LETTERS = "  aab<>sepowrlx()▁\n\t\x00\xad\u200b.,3नि์ไع中é\u0301ﬁＡ①🙂\u200d\ufe0f"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 @given(text=st.lists(st.sampled_from([*LETTERS, *WORDS.split(), "  "]), max_size=20).map("".join))
 def test_ids_are_sentencepieces_on_made_strings(name: str, text: str) -> None:
@@ -180,6 +182,7 @@ def test_ties_within_a_run_are_broken_as_sentencepiece_breaks_them(seed: int) ->
     assert not ours.engine_notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["as Llama-2", "identity", "nmt_nfkc"])
 def test_ids_are_sentencepieces_on_real_texts(name: str, shared: Path) -> None:
     """For nmt_nfkc without the lines on which tokenizers' own `Precompiled` is known to differ:

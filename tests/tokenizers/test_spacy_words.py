@@ -30,6 +30,7 @@ def test_tokens_are_spacys_own(language: str) -> None:
     assert made.unknown_id not in batch.ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["_", "1"])
 def test_a_long_run_is_cut(mark: str) -> None:
     """spaCy makes a token of each underscore, and one of all digits: then a token ends at each

@@ -60,6 +60,7 @@ def train(kind: str, texts: list[str], **options: Any) -> Any:
     return tokenizers.train(kind, texts, **{**OPTIONS.get(kind, {}), **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_the_texts_does_not_matter(kind: str) -> None:
     shuffled = TEXTS[:]
@@ -67,6 +68,7 @@ def test_the_order_of_the_texts_does_not_matter(kind: str) -> None:
     assert train(kind, shuffled).fingerprint == train(kind, TEXTS).fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "unigram"])
 def test_another_process_with_another_number_of_threads_gives_the_same_bytes(kind: str) -> None:
     """tokenizers' own WordPiece and Unigram trainers fail this: their results follow a hash
@@ -169,12 +171,14 @@ def test_unigram_sizes_do_not_nest_and_a_size_beyond_is_refused() -> None:
         train("word", TEXTS).shrink(10_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", COUNTED)
 @pytest.mark.parametrize("memory", [1, 5 * counting.PIECE_BYTES, 1 << 30])
 def test_bounded_memory_gives_the_same_tokenizer(kind: str, memory: int) -> None:
     assert train(kind, TEXTS, memory_bytes=memory).fingerprint == train(kind, TEXTS).fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
 @pytest.mark.parametrize("options", [{}, {"lowercase": False}, {"lowercase": True}], ids=str)
 def test_pieces_are_cut_as_the_reference_cuts_them(kind: str, options: dict[str, Any]) -> None:

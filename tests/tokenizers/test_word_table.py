@@ -4,6 +4,7 @@ text at a time.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -177,11 +178,12 @@ def write_sentencepiece(*, rules: str) -> Path:
     return path
 
 
-MADE = {name: table_and_backend(name) for name in NAMES}
+# Engines that several tests ask the same of.
+shared = functools.cache(table_and_backend)
 
 
 def check(name: str, texts: list[str]) -> None:
-    table, backend = MADE[name]
+    table, backend = shared(name)
     plain, spanned = table.encode(texts, spans=False), table.encode(texts, spans=True)
     for row, text in enumerate(texts):
         expected = backend.encode(text, add_special_tokens=False)
@@ -205,7 +207,7 @@ def test_hard_strings_between_spaces_and_empty_batches(name: str) -> None:
         ],
     )
     for spans in (False, True):
-        assert len(MADE[name][0].encode([], spans=spans)) == 0
+        assert len(shared(name)[0].encode([], spans=spans)) == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -233,6 +235,7 @@ def test_any_text_gives_what_the_reference_gives(name: str, texts: list[str]) ->
     check(name, texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHARSMAPS[:2])
 def test_every_sign_that_a_table_of_characters_may_take_or_make_a_space_of(name: str) -> None:
     # All code points, and more kinds, are in tests/campaigns/code_points.py.

@@ -72,6 +72,7 @@ FULL: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, FULL, {"training__optimizer": "sgd", "training__batch_tokens": 12}]
 )
@@ -89,6 +90,7 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(
     assert resumed.history_.best == whole.history_.best
 
 
+@pytest.mark.slow
 def test_a_training_that_is_over_ends_again_with_the_same_bytes() -> None:
     whole = fit(folder="c", training__checkpoint_seconds=0.0)
     seen: list[Any] = []
@@ -114,6 +116,7 @@ def test_resuming_repeats_no_step() -> None:
     assert steps == [*range(1, 14), *range(13, 37)]
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_falls_back_and_says_so() -> None:
     whole = fit()
     calls = iter(range(10_000))
@@ -133,6 +136,7 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so() -> None:
     assert resumed.history_.notes == said[:1]
 
 
+@pytest.mark.slow
 def test_another_recipe_or_other_rows_are_refused_by_name() -> None:
     calls = iter(range(10_000))
     fit(folder="c", watch=Watch(should_stop=lambda: next(calls) >= 3))
@@ -165,6 +169,7 @@ CLI = [
 CLI += ["-s", "encoder.dim=16", "-s", "training.checkpoint_seconds=0"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_files() -> None:
     """SIGKILL at random times until the run is through.
 
@@ -214,6 +219,7 @@ def test_a_killed_run_resumes_to_the_same_files() -> None:
     assert not Path("killed/checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_only_resumed_on_its_own_file() -> None:
     rows = "".join(f"{text},{label}\n" for text, label in zip(TEXTS, LABELS, strict=True))
     Path("train.csv").write_text("text,label\n" + rows, encoding="utf-8")
@@ -255,6 +261,7 @@ if PartialState().is_main_process:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_end_where_one_does() -> None:
     """Without dropout the gradients are equal but for the order of sums."""
     import json
@@ -281,6 +288,7 @@ def test_two_processes_end_where_one_does() -> None:
     assert two.predict(TEXTS).tolist() == one.predict(TEXTS).tolist()
 
 
+@pytest.mark.slow
 def test_several_labels_a_text() -> None:
     labels = [
         [side, noun] if noun in ("film", "plot") else [side]
@@ -307,6 +315,7 @@ def test_several_labels_a_text() -> None:
         fit(labels=labels)
 
 
+@pytest.mark.slow
 def test_numbers_as_labels() -> None:
     values = [100.0 + (5.0 if label == "pos" else -5.0) for label in LABELS]
     model = fit(labels=values, head__task="regression", training__epochs=12, training__patience=12)
@@ -321,6 +330,7 @@ def test_numbers_as_labels() -> None:
         fit(labels=[1.0, float("nan"), *values[2:]], head__task="regression")
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_model_with_more_labels() -> None:
     first = fit(training__epochs=8)
     texts, labels = (
@@ -351,6 +361,7 @@ def test_a_diverging_loss_names_its_last_good_checkpoint() -> None:
         fit(folder="c", training__lr=1e30, training__epochs=9, training__checkpoint_seconds=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["macro_f1", "loss"])
 def test_the_best_epoch_is_by_the_chosen_metric(metric: str) -> None:
     history = fit(training__metric=metric, training__epochs=5, training__patience=5).history_
@@ -439,6 +450,7 @@ ONE_STEP: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["single-label", "multi-label", "regression"])
 def test_each_member_of_an_ensemble_learns_as_if_alone(task: str) -> None:
     labels = {
@@ -458,6 +470,7 @@ def test_each_member_of_an_ensemble_learns_as_if_alone(task: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_saved_and_gone_on_with() -> None:
     model = fit(encoder__members=3, training__r_drop=1.0)
     assert model.score(TEXTS, LABELS) == 1.0
@@ -481,6 +494,7 @@ def test_init_from_a_head_with_other_layers_is_refused() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["single-label", "multi-label", "regression"])
 def test_r_drop_without_dropout_is_the_plain_loss_and_with_it_a_penalty(task: str) -> None:
     labels = {
@@ -505,6 +519,7 @@ def test_r_drop_without_dropout_is_the_plain_loss_and_with_it_a_penalty(task: st
         fit(training__r_drop=1.0, augment__mixup=0.2)
 
 
+@pytest.mark.slow
 def test_imbalance_options_change_what_is_learnt() -> None:
     """One class in eight rows: balanced weights and a balanced sampler find it more often."""
     labels = ["rare" if i % 8 == 0 else "common" for i in range(40)]
@@ -536,6 +551,7 @@ def test_accumulated_batches_are_one_large_batch() -> None:
     assert seen[0].valid_loss == pytest.approx(seen[1].valid_loss, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_l1_makes_weights_small() -> None:
     def size(model: TextClassifier) -> float:
         return float(sum(w.detach().abs().sum() for w in model.network_.parameters() if w.ndim > 1))
@@ -543,6 +559,7 @@ def test_l1_makes_weights_small() -> None:
     assert size(fit(training__l1=1e-2)) < 0.8 * size(fit())
 
 
+@pytest.mark.slow
 def test_scikit_learns_searches_work() -> None:
     from sklearn.base import clone, is_classifier
     from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -557,6 +574,7 @@ def test_scikit_learns_searches_work() -> None:
     assert search.best_params_["training__epochs"] in (1, 2)
 
 
+@pytest.mark.slow
 def test_a_rate_sweep_draws_a_curve() -> None:
     from textkit.classify.lr_finder import find_rate
 
@@ -566,6 +584,7 @@ def test_a_rate_sweep_draws_a_curve() -> None:
     assert Path("lr.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_training_learns() -> None:
     if shutil.which("g++") is None:
@@ -574,6 +593,7 @@ def test_compiled_training_learns() -> None:
     assert model.predict_proba(["good"]).shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_a_file_larger_than_memory_trains_as_one_in_memory() -> None:
     """Tokens from mapped files give the weights of tokens in memory, when the tokenizer is the
     same.
@@ -601,6 +621,7 @@ def test_a_file_larger_than_memory_trains_as_one_in_memory() -> None:
         TextClassifier(**options).fit_file("train.csv", cache="cache")
 
 
+@pytest.mark.slow
 def test_a_streamed_bag_keeps_the_buckets_that_its_training_rows_fill() -> None:
     from textkit import tokenizers
 
@@ -626,6 +647,7 @@ def test_a_streamed_bag_keeps_the_buckets_that_its_training_rows_fill() -> None:
         assert np.array_equal(whole.predict_logits(texts), streamed.predict_logits(texts))
 
 
+@pytest.mark.slow
 def test_training_imports_no_compiler() -> None:
     """torch's compiler and distributed tensors cost 2 s of start-up that a training does not
     need.
@@ -642,6 +664,7 @@ def test_training_imports_no_compiler() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="the system does not tell a process its memory"
 )

@@ -151,6 +151,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_the_command_shown_for_a_pickle_converts_it() -> None:
     from gensim.models import KeyedVectors, Word2Vec
 

@@ -91,6 +91,7 @@ def test_stopped_and_resumed_gives_the_same_bytes(corpus_file: Path, model: str)
     assert not Path("parts.training").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up_again(corpus_file: Path) -> None:
     """SIGKILL after the first checkpoint.
 
@@ -152,6 +153,7 @@ def test_several_workers_learn_the_pairs(corpus_file: Path) -> None:
     assert len(v) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["skipgram", "cbow"])
 @pytest.mark.parametrize("model", ["word2vec", "fasttext"])
 def test_progress_counts_words_and_the_loss_falls(

@@ -151,6 +151,7 @@ def test_a_changed_byte_is_found_by_verify() -> None:
         Vectors.load("v", verify=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc"
 )
