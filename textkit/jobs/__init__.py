@@ -15,7 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from textkit.jobs.data import SplitOptions, split_file
+    from textkit.jobs.data import (
+        SplitOptions,
+        split_file,
+    )
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
     from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
@@ -28,18 +31,50 @@ if TYPE_CHECKING:
         stream_corpus,
         tokenize_corpus,
     )
-    from textkit.jobs.tokenizer import TrainTokenizerOptions, train_tokenizer
+    from textkit.jobs.tokenizer import (
+        CountPiecesOptions,
+        MeasureFitOptions,
+        PieceOptions,
+        TrainTokenizerOptions,
+        convert_tokenizer,
+        count_pieces,
+        measure_tokenizer,
+        train_tokenizer,
+    )
     from textkit.jobs.train import RateReport, TrainOptions, suggest_rate, train_run
     from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
+    from textkit.jobs.vectors import (
+        ConvertVectorsOptions,
+        EvaluateVectorsOptions,
+        IndexVectorsOptions,
+        PlotVectorsOptions,
+        SearchOptions,
+        convert_vectors,
+        describe_vectors,
+        evaluate_vectors,
+        find_nearest,
+        index_vectors,
+        open_vectors,
+        plot_vectors,
+        solve_analogy,
+    )
 
 __all__ = [
+    "ConvertVectorsOptions",
+    "CountPiecesOptions",
     "EmbedOptions",
     "EmbedReport",
     "EvaluateOptions",
     "EvaluateReport",
+    "EvaluateVectorsOptions",
+    "IndexVectorsOptions",
+    "MeasureFitOptions",
+    "PieceOptions",
+    "PlotVectorsOptions",
     "PredictOptions",
     "Prediction",
     "RateReport",
+    "SearchOptions",
     "SplitOptions",
     "TokenizeOptions",
     "TokenizeReport",
@@ -47,12 +82,23 @@ __all__ = [
     "TrainReport",
     "TrainTokenizerOptions",
     "TrainVectorsOptions",
+    "convert_tokenizer",
+    "convert_vectors",
     "count_corpus",
+    "count_pieces",
+    "describe_vectors",
     "embed_corpus",
     "evaluate_file",
+    "evaluate_vectors",
+    "find_nearest",
+    "index_vectors",
+    "measure_tokenizer",
+    "open_vectors",
+    "plot_vectors",
     "predict_file",
     "predict_texts",
     "show_corpus",
+    "solve_analogy",
     "split_file",
     "stream_corpus",
     "suggest_rate",
@@ -63,7 +109,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "data": ("SplitOptions", "split_file"),
+    "data": (
+        "SplitOptions",
+        "split_file",
+    ),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
     "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),
@@ -76,9 +125,33 @@ _HOMES = {
         "stream_corpus",
         "tokenize_corpus",
     ),
-    "tokenizer": ("TrainTokenizerOptions", "train_tokenizer"),
+    "tokenizer": (
+        "CountPiecesOptions",
+        "MeasureFitOptions",
+        "PieceOptions",
+        "TrainTokenizerOptions",
+        "convert_tokenizer",
+        "count_pieces",
+        "measure_tokenizer",
+        "train_tokenizer",
+    ),
     "train": ("RateReport", "TrainOptions", "suggest_rate", "train_run"),
     "train_vectors": ("TrainVectorsOptions", "train_word_vectors"),
+    "vectors": (
+        "ConvertVectorsOptions",
+        "EvaluateVectorsOptions",
+        "IndexVectorsOptions",
+        "PlotVectorsOptions",
+        "SearchOptions",
+        "convert_vectors",
+        "describe_vectors",
+        "evaluate_vectors",
+        "find_nearest",
+        "index_vectors",
+        "open_vectors",
+        "plot_vectors",
+        "solve_analogy",
+    ),
 }
 
 
