@@ -49,7 +49,7 @@ def test_a_call_makes_the_folder_that_the_shell_makes(
 
 def test_two_workers_give_the_same_bytes_with_an_open_tokenizer(options: TokenizeOptions) -> None:
     tokenizer = tokenizers.train("bpe", TEXTS, size=280)
-    one = tokenize_corpus(replace(options, tokenizer=tokenizer))
+    one = tokenize_corpus(replace(options, tokenizer=tokenizer, inputs=[Path("a.csv")]))
     two = tokenize_corpus(replace(options, tokenizer=tokenizer, out=Path("two"), workers=2))
     assert folder_bytes("out") == folder_bytes("two")
     assert one.counts == two.counts
@@ -139,4 +139,14 @@ def test_what_cannot_be_written_is_refused_before_a_folder_is_made(
         tokenize_corpus(replace(options, out=None))
     with pytest.raises(UsageError, match="column 'ids' of its own"):
         replace(options, keep=("ids",))
+    with pytest.raises(
+        UsageError, match=r"inputs is one name, expected a list: inputs=\['a.csv'\]"
+    ):
+        replace(options, inputs="a.csv")
+    with pytest.raises(UsageError, match="keep is one name"):
+        replace(options, keep="id")
+    with pytest.raises(UsageError, match="workers is 0, expected at least 1"):
+        replace(options, workers=0)
+    with pytest.raises(UsageError, match="part_rows is 0, expected at least 1"):
+        replace(options, part_rows=0)
     assert not Path("out").exists()

@@ -13,7 +13,7 @@ import typer
 
 from textkit.cli.command import MODEL, OUTPUT, RUNNING, gather, new_verb, verb
 from textkit.cli.options import (
-    Corpus,
+    CorpusRows,
     Keep,
     PartRows,
     Resume,
@@ -27,21 +27,21 @@ from textkit.cli.options import (
 app = new_verb()
 
 
-class Output(StrEnum):
+class VectorFormat(StrEnum):
     """What a part is written as."""
 
     parquet = "parquet"
     npy = "npy"
 
 
-class Dtype(StrEnum):
+class VectorDtype(StrEnum):
     """How numbers are stored."""
 
     float32 = "float32"
     float16 = "float16"
 
 
-class Unknown(StrEnum):
+class UnknownWord(StrEnum):
     """What an unknown word becomes."""
 
     error = "error"
@@ -52,7 +52,7 @@ class Unknown(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embedding:
+class VectorSource:
     """What makes the vectors."""
 
     group: ClassVar = MODEL
@@ -69,7 +69,7 @@ class Embedding:
         bool, typer.Option("--words", help="Each row is a word, looked up whole in vectors.")
     ] = False
     unknown: Annotated[
-        Unknown | None,
+        UnknownWord | None,
         typer.Option(
             help="With --words, an unknown word: by default ngram with fastText, else zero.",
             show_default=False,
@@ -113,21 +113,23 @@ class Embedding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class VectorFiles:
     """How the vectors are written, and where."""
 
     group: ClassVar = OUTPUT
     out: Annotated[Path, typer.Option("--to", "-o", help="Folder for the parts.")]
-    output: Annotated[Output, typer.Option("--as", help="What a part is written as.")] = (
-        Output.parquet
+    output: Annotated[VectorFormat, typer.Option("--as", help="What a part is written as.")] = (
+        VectorFormat.parquet
     )
-    dtype: Annotated[Dtype, typer.Option(help="How numbers are stored.")] = Dtype.float32
+    dtype: Annotated[VectorDtype, typer.Option(help="How numbers are stored.")] = (
+        VectorDtype.float32
+    )
     keep: Keep = None
     part_rows: PartRows = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
+class Hardware:
     """Where the work is done, and how it is shared out."""
 
     group: ClassVar = RUNNING
@@ -152,7 +154,9 @@ class Running:
 
 
 @verb(app)
-def embed(corpus: Corpus, embedding: Embedding, written: Written, running: Running) -> None:
+def embed(
+    corpus: CorpusRows, embedding: VectorSource, written: VectorFiles, running: Hardware
+) -> None:
     """Turn each row of text files into a vector, one row out for each row in.
 
     Examples:

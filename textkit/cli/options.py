@@ -209,7 +209,7 @@ Resume = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus:
+class CorpusRows:
     """The rows of a corpus, and how they are read."""
 
     inputs: RowFiles

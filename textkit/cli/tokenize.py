@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from textkit.cli.command import OUTPUT, RUNNING, TOKENIZER, gather, new_verb, verb
-from textkit.cli.options import Corpus, Keep, MaxLength, PartRows, Resume, Shard, complete_tokenizer
+from textkit.cli.options import (
+    CorpusRows,
+    Keep,
+    MaxLength,
+    PartRows,
+    Resume,
+    Shard,
+    complete_tokenizer,
+)
 
 if TYPE_CHECKING:
     from textkit.jobs.tokenize import TokenCounts, TokenizeOptions
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 app = new_verb()
 
 
-class Output(StrEnum):
+class TokenFormat(StrEnum):
     """How tokens are written."""
 
     text = "text"
@@ -60,7 +68,7 @@ class Tokenizing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class TokenFiles:
     """What is written of the tokens, and where."""
 
     group: ClassVar = OUTPUT
@@ -68,7 +76,7 @@ class Written:
         Path | None, typer.Option("--out", "-o", help="Folder for the parts; else standard output.")
     ] = None
     output: Annotated[
-        Output | None,
+        TokenFormat | None,
         typer.Option(
             "--to",
             help="By default colour on a terminal, jsonl in a pipe, parquet with -o.",
@@ -100,7 +108,7 @@ class Instead:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
+class Processes:
     """How the work is shared out."""
 
     group: ClassVar = RUNNING
@@ -111,7 +119,11 @@ class Running:
 
 @verb(app)
 def tokenize(
-    corpus: Corpus, tokenizing: Tokenizing, written: Written, instead: Instead, running: Running
+    corpus: CorpusRows,
+    tokenizing: Tokenizing,
+    written: TokenFiles,
+    instead: Instead,
+    running: Processes,
 ) -> None:
     """Turn text files into tokens, one row out for each row in.
 

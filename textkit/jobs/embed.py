@@ -83,6 +83,7 @@ class EmbedOptions(CorpusOptions):
     part_rows: int = 10_000
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for kind, value, known in (("output", self.output, OUTPUTS), ("dtype", self.dtype, DTYPES)):
             if value not in known:
                 raise UsageError(unknown_name(kind, value, known))

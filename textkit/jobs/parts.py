@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
+from textkit.errors import UsageError
 from textkit.io.bulk import Inputs, Job, Part
 from textkit.watch import Progress, Watch
 
@@ -75,7 +76,7 @@ class CorpusOptions:
     - resume: go on with a job in its folder, skipping finished parts.
     """
 
-    inputs: Sequence[str]
+    inputs: Sequence[str | Path]
     text_column: str | None = None
     format: str | None = None
     keep: tuple[str, ...] = ()
@@ -85,10 +86,18 @@ class CorpusOptions:
     part_rows: int = 50_000
     resume: bool = False
 
+    def __post_init__(self) -> None:
+        for name, names in (("inputs", self.inputs), ("keep", self.keep)):
+            if isinstance(names, str | Path):
+                raise UsageError(f"{name} is one name, expected a list: {name}=['{names}']")
+        for name, number in (("workers", self.workers), ("part_rows", self.part_rows)):
+            if number < 1:
+                raise UsageError(f"{name} is {number}, expected at least 1")
+
     def open_inputs(self) -> Inputs:
         """Find the files; they are read when they are iterated."""
         return Inputs.of(
-            self.inputs,
+            [str(name) for name in self.inputs],
             text_column=self.text_column,
             format=self.format,
             keep=self.keep,

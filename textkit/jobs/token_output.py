@@ -33,7 +33,7 @@ _IDS_PATH, _SPANS_PATH, _TOKENS_PATH = (
 
 
 @dataclass(frozen=True)
-class Columns:
+class TokenColumns:
     """What an output row has beside its number: kept columns, ids, spans, the tokens' texts."""
 
     keep: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Columns:
     tokens: bool = True
 
 
-def write_file(path: Path, part: Part, batch: TokenBatch, columns: Columns) -> None:
+def write_file(path: Path, part: Part, batch: TokenBatch, columns: TokenColumns) -> None:
     """Write the file of a part in the format that its ending names."""
     output = path.suffix[1:]
     if output in TEXT_OUTPUTS:
@@ -51,13 +51,13 @@ def write_file(path: Path, part: Part, batch: TokenBatch, columns: Columns) -> N
         _write_table(path, part, batch, columns)
 
 
-def render(output: str, part: Part, batch: TokenBatch, columns: Columns) -> bytes:
+def render(output: str, part: Part, batch: TokenBatch, columns: TokenColumns) -> bytes:
     """Spell the rows of a part in one of TEXT_OUTPUTS, in UTF-8.
 
     >>> from textkit import tokenizers
     >>> from textkit.io.corpus import Row
     >>> batch = tokenizers.create("word").encode(["a b"], spans=True)
-    >>> render("tsv", Part(0, 7, [Row("a b", None, 1)]), batch, Columns(ids=False))
+    >>> render("tsv", Part(0, 7, [Row("a b", None, 1)]), batch, TokenColumns(ids=False))
     b'7\\ta\\t0\\t1\\t\\n7\\tb\\t2\\t3\\t\\n'
     """
     return "".join(_LINES[output](part, batch, columns)).encode("utf-8", "backslashreplace")
@@ -68,7 +68,7 @@ def _rows(part: Part, batch: TokenBatch) -> Iterator[tuple[str, list[list[int]],
         yield text, batch.row_spans(row).tolist(), batch[row].tolist()
 
 
-def _jsonl(part: Part, batch: TokenBatch, columns: Columns) -> Iterator[str]:
+def _jsonl(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
     for offset, (text, spans, ids) in enumerate(_rows(part, batch)):
         row: dict[str, object] = {"row": part.first_row + offset}
         row |= dict(zip(columns.keep, part.rows[offset].kept, strict=True))
@@ -81,7 +81,7 @@ def _jsonl(part: Part, batch: TokenBatch, columns: Columns) -> Iterator[str]:
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _tsv(part: Part, batch: TokenBatch, columns: Columns) -> Iterator[str]:
+def _tsv(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
     """Write row, token, start, end, id.
 
     A tab or line end inside a token is escaped as in Python.
@@ -99,7 +99,7 @@ def _tsv(part: Part, batch: TokenBatch, columns: Columns) -> Iterator[str]:
             yield f"{part.first_row + offset}\t{token}\t{start}\t{end}\t{shown}\n"
 
 
-def _text(part: Part, batch: TokenBatch, columns: Columns) -> Iterator[str]:
+def _text(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
     """Write the tokens of a row on one line, a space between.
 
     White space inside a token becomes '▁'.
@@ -112,11 +112,11 @@ def _text(part: Part, batch: TokenBatch, columns: Columns) -> Iterator[str]:
         yield " ".join(tokens) + "\n"
 
 
-def _colour(part: Part, batch: TokenBatch, columns: Columns) -> Iterator[str]:
+def _colour(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
     return colour_rows(part.texts, batch)
 
 
-_LINES: dict[str, Callable[[Part, TokenBatch, Columns], Iterator[str]]] = {
+_LINES: dict[str, Callable[[Part, TokenBatch, TokenColumns], Iterator[str]]] = {
     "jsonl": _jsonl,
     "tsv": _tsv,
     "text": _text,
@@ -124,7 +124,7 @@ _LINES: dict[str, Callable[[Part, TokenBatch, Columns], Iterator[str]]] = {
 }
 
 
-def _write_table(path: Path, part: Part, batch: TokenBatch, columns: Columns) -> None:
+def _write_table(path: Path, part: Part, batch: TokenBatch, columns: TokenColumns) -> None:
     """Write row, the kept columns, ids, and where asked for spans and tokens."""
     import pyarrow
 

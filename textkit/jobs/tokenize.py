@@ -29,7 +29,7 @@ from textkit.jobs.parts import (
     map_parts,
     write_parts,
 )
-from textkit.jobs.token_output import TABLE_OUTPUTS, TEXT_OUTPUTS, Columns, render, write_file
+from textkit.jobs.token_output import TABLE_OUTPUTS, TEXT_OUTPUTS, TokenColumns, render, write_file
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.formats import open_tokenizer
 from textkit.watch import Progress, Watch
@@ -59,6 +59,7 @@ class TokenizeOptions(CorpusOptions):
     check: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_kept(self.keep, own=("row", "ids", "spans", "tokens"))
 
     def open_tokenizer(self) -> Tokenizer:
@@ -126,10 +127,12 @@ class TokenizeParts:
     ending: str
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> TokenColumns:
         """What an output row has."""
         options = self.options
-        return Columns(options.keep, self.tokenizer.has_vocabulary, options.spans, options.tokens)
+        return TokenColumns(
+            options.keep, self.tokenizer.has_vocabulary, options.spans, options.tokens
+        )
 
     def describe(self) -> Mapping[str, object]:
         """Say all that decides the bytes beside the rows."""
