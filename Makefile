@@ -21,6 +21,7 @@ lint: $(READY_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # The site in build/docs/site, links checked; it needs no network, neither to build nor to read.
 docs: $(READY_DOCS)
