@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from textkit.cli.output import note
 from textkit.errors import TextkitError
 
 INTERRUPTED, TERMINATED, BROKEN_PIPE, BUG = 130, 143, 141, 70
@@ -56,6 +55,8 @@ class StopSignal:
         if self.number is not None:
             raise KeyboardInterrupt
         self.number = number
+        from textkit.cli.output import note  # not at the top: `textkit --help` needs none of it
+
         note("stopping after this step; once more to stop at once")
 
     def is_set(self) -> bool:
