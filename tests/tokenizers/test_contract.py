@@ -18,6 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from textkit import registry, tokenizers
+from textkit.errors import UsageError
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.engines.guard import HARD_STRINGS
 
@@ -235,3 +236,42 @@ def test_the_fast_engines_are_the_ones_in_use() -> None:
         "unigram": "table",
     }.items():
         assert make(kind).engine_for(["a"], spans=True) == name, make(kind).engine_notes
+
+
+@pytest.mark.parametrize("kind", registry.names("tokenizer"))
+def test_every_kind_is_and_does_what_a_tokenizer_promises(kind: str) -> None:
+    tokenizer = tokenizers.train(kind, TRAINING) if kind == "spacy" else make(kind)
+    names = sorted(tokenizer.vocabulary, key=tokenizer.vocabulary.__getitem__)
+    assert len(tokenizer) == len(names) > 2 and tokenizer.has_vocabulary
+    assert {tokenizer.pad_id, tokenizer.unknown_id} - {None} <= tokenizer.special_ids
+    assert tokenizer.tokens(range(len(names))) == names
+    assert tokenizer.around == ((), ())
+    assert tokenizer.engine_for(["a"]) in ("native", "reference", "spacy", "splintr", "table")
+    Path("tok").mkdir()
+    tokenizer.write(Path("tok"))
+    assert tokenizers.load("tok").fingerprint == tokenizer.fingerprint
+    try:
+        smaller = tokenizer.shrink(len(names) - 5)
+    except UsageError:
+        assert kind == "unigram"
+    else:
+        assert sorted(smaller.vocabulary, key=smaller.vocabulary.__getitem__) == names[:-5]
+    try:
+        larger = tokenizer.extend(["zebra"])
+    except UsageError as err:
+        assert f"a '{tokenizer.kind}' tokenizer is no list of words" in str(err)
+    else:
+        assert larger.vocabulary.items() >= tokenizer.vocabulary.items()
+
+
+@pytest.mark.parametrize("kind", ["word", "whitespace", "grapheme", "char", "regex"])
+def test_a_splitter_finds_the_tokens(kind: str) -> None:
+    tokenizer = make(kind)
+    splitter = tokenizer.splitter()
+    assert splitter is not None
+    for text in HARD_STRINGS:
+        spans = tokenizer.encode([text], spans=True).row_spans(0).tolist()
+        pieces = splitter.find(text)
+        if splitter.drops_space:
+            pieces = [piece.lstrip(" ") for piece in pieces if not piece.isspace()]
+        assert pieces == [text[start:end] for start, end in spans]
