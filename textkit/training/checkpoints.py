@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -20,7 +20,8 @@ from torch import Tensor
 
 from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
-from textkit.recipe import flatten
+from textkit.recipe import Recipe, flatten
+from textkit.watch import Ended
 
 FORMAT = 1
 KIND = "checkpoint"
@@ -30,15 +31,38 @@ _KEPT = 2
 _FREE_KEYS = ("time_limit", "checkpoint_seconds")
 
 
+# What a checkpoint belongs to: the recipe, and the fingerprints of the encoded rows.
+Identity = TypedDict(
+    "Identity", {"recipe": dict[str, object], "training rows": str, "validation rows": str}
+)
+
+
+class SavedState(TypedDict):
+    """The numbers of a training between two steps, as JSON; see TrainingState."""
+
+    epoch: int
+    batches_done: int
+    steps: int
+    loss_sum: float
+    tokens_seen: int
+    seconds: float
+    train_seconds: float
+    ended: Ended
+    best: int | None
+    epochs: list[dict[str, float]]
+    scaler: dict[str, object] | None
+    identity: Identity
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """parts: tensors of the network, the optimiser's slots and so on, by part and name.
 
-    state: all else, as JSON.
+    state: all else.
     """
 
     parts: dict[str, dict[str, Tensor]]
-    state: dict[str, Any]
+    state: SavedState
 
 
 def save(folder: Path, checkpoint: Checkpoint, *, step: int) -> Path:
@@ -89,17 +113,18 @@ def newest(folder: Path) -> Path | None:
     return next(iter(_folders(folder)), None)
 
 
-def identity(recipe: dict[str, Any], *, rows: str, valid_rows: str) -> dict[str, Any]:
-    """Name what a checkpoint belongs to: the recipe, and the fingerprints of the encoded rows."""
-    training = {key: value for key, value in recipe["training"].items() if key not in _FREE_KEYS}
+def identity(recipe: Recipe, *, rows: str, valid_rows: str) -> Identity:
+    """Name what a checkpoint belongs to."""
+    values = recipe.model_dump(mode="json")
+    training = {key: value for key, value in values["training"].items() if key not in _FREE_KEYS}
     return {
-        "recipe": {**recipe, "training": training},
+        "recipe": {**values, "training": training},
         "training rows": rows,
         "validation rows": valid_rows,
     }
 
 
-def check_identity(found: dict[str, Any], expected: dict[str, Any]) -> None:
+def check_identity(found: Identity, expected: Identity) -> None:
     """Refuse to go on with other rows or another recipe, and name what differs."""
     then, now = flatten(found["recipe"]), flatten(expected["recipe"])
     changed = [
@@ -107,7 +132,10 @@ def check_identity(found: dict[str, Any], expected: dict[str, Any]) -> None:
         for key in now
         if then.get(key) != now[key]
     ]
-    rows = ("training rows", "validation rows")
+    rows: tuple[Literal["training rows", "validation rows"], ...] = (
+        "training rows",
+        "validation rows",
+    )
     changed += [f"the {name} have changed" for name in rows if found[name] != expected[name]]
     if changed:
         raise UsageError(

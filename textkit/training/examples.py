@@ -19,6 +19,7 @@ from textkit.data.batching import WINDOW_BATCHES, plan_batches, plan_token_budge
 from textkit.data.imbalance import balanced_rows
 from textkit.data.rows import Rows, in_blocks
 from textkit.data.targets import Targets
+from textkit.errors import UsageError
 from textkit.recipe import Recipe
 
 # Rows (n,) and an epoch -> the rows' tokens as they are augmented in it.
@@ -49,6 +50,17 @@ class Examples:
         for part in (self.tokens.lengths, self.targets):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
+
+
+def check_training(recipe: Recipe) -> None:
+    """Refuse choices of a training that exclude each other."""
+    section, task = recipe.training, recipe.head.task
+    if section.sampler == "balanced" and task != "single-label":
+        raise UsageError(f"training.sampler = 'balanced' needs one label a row, not {task}")
+    if section.r_drop and recipe.augment.mixup:
+        raise UsageError(
+            "training.r_drop and augment.mixup exclude each other; set one of them to 0"
+        )
 
 
 def plan_epoch(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from textkit.data.imbalance import class_weights
 from textkit.data.targets import Targets, Task
-from textkit.recipe import TrainingSection
+from textkit.nn.network import Mix
+from textkit.recipe import Recipe, TrainingSection
 
 
 def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSection) -> Tensor:
@@ -61,6 +62,48 @@ def disagreements(task: Task, first: Tensor, second: Tensor) -> Tensor:
         return ((first.sigmoid() - second.sigmoid()) * (first - second)).mean(dim=1) / 2
     p, q = first.log_softmax(dim=1), second.log_softmax(dim=1)
     return ((p.exp() - q.exp()) * (p - q)).sum(dim=1) / 2
+
+
+def member_losses(
+    task: Task, outputs: Tensor, targets: Tensor, mix: Mix | None, section: TrainingSection
+) -> Tensor:
+    """Compute one member's loss a row from outputs (batch, n_outputs), under mixup to both
+    partners' targets.
+
+    Under R-Drop, where every row stands in the batch twice, from both passes: (batch / 2,).
+    """
+    losses = row_losses(task, outputs, targets, section)
+    if mix is not None:
+        partners = row_losses(task, outputs, targets[mix.partners], section)
+        losses = mix.share * losses + (1 - mix.share) * partners
+    if not section.r_drop:
+        return losses
+    first, second = losses.chunk(2)
+    apart = disagreements(task, *outputs.chunk(2))
+    return (first + second + section.r_drop * apart) / 2
+
+
+def draw_mix(
+    recipe: Recipe, rows: NDArray[np.int64], luck: tuple[int, int], *, device: torch.device
+) -> Mix | None:
+    """Draw mixup's share and partners for a batch's rows (Zhang et al. 2018); None where the recipe
+    asks for no mixup.
+
+    luck: the step and the rank, from which they are drawn. The embeddings are mixed, as Guo et al.
+    2019 do.
+    """
+    alpha = recipe.augment.mixup
+    if not alpha:
+        return None
+    generator = np.random.default_rng([recipe.seed, *luck, int(rows[0])])
+    partners = torch.from_numpy(generator.permutation(len(rows)))
+    return Mix(float(generator.beta(alpha, alpha)), partners.to(device))
+
+
+def sum_of_sizes(network: nn.Module) -> Tensor:
+    """Add up the sizes of all trained weights but biases and norms, for the l1 penalty."""
+    trained = (value for value in network.parameters() if value.requires_grad and value.ndim > 1)
+    return torch.stack([value.abs().sum() for value in trained]).sum()
 
 
 def row_weights(task: Task, targets: Targets, section: TrainingSection) -> NDArray[np.float32]:

@@ -7,12 +7,13 @@ The rate is a function of the progress alone, so a resumed training needs no sch
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from textkit.nn.network import TextNetwork
 from textkit.recipe import TrainingSection
@@ -58,9 +59,53 @@ def _without_wrappers(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.
     torch 2.13).
     """
     names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
-    methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    methods: dict[str, object] = {name: inspect.unwrap(getattr(kind, name)) for name in names}
     methods["step"] = torch.no_grad()(inspect.unwrap(kind.step))
     return type(kind.__name__, (kind,), methods)
+
+
+class WeightAverage:
+    """A running average of the weights that are trained, which validates and is kept.
+
+    decay: of the average at each step; 0 keeps none, and all methods do nothing.
+
+    >>> from textkit.recipe import Recipe
+    >>> network = TextNetwork(Recipe(), n_tokens=3, n_outputs=2)
+    >>> len(WeightAverage(network, decay=0.0).values)
+    0
+    """
+
+    def __init__(self, network: TextNetwork, *, decay: float) -> None:
+        self.network, self.decay = network, decay
+        self.values = {name: value.clone() for name, value in self._present()} if decay else {}
+
+    def update(self, steps: int) -> None:
+        """Take the weights after a step, when there were `steps` before it."""
+        if self.values:
+            # The first averages are short: the weights of the first steps are not worth keeping.
+            decay = min(self.decay, (1 + steps) / (10 + steps))
+            present = [value for _, value in self._present()]
+            torch._foreach_lerp_(list(self.values.values()), present, 1 - decay)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the average in the weights' place for a while."""
+        present = self._present() if self.values else []
+        own = [value.clone() for _, value in present]
+        for name, value in present:
+            value.copy_(self.values[name])
+        yield
+        for (_, value), before in zip(present, own, strict=True):
+            value.copy_(before)
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Go on from another average of the same weights."""
+        self.values = {name: values[name].to(value) for name, value in self.values.items()}
+
+    def _present(self) -> list[tuple[str, Tensor]]:
+        """Give the weights as they are now, in the memory that they have."""
+        named = self.network.named_parameters()
+        return [(name, value.detach()) for name, value in named if value.requires_grad]
 
 
 def rate_factor(section: TrainingSection, progress: float, scores: Sequence[float] = ()) -> float:
