@@ -81,14 +81,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["tokenize", "--help"], ["tokenize", "-"], ["data", "docstrings"]]
+    "arguments",
+    [
+        ["--help"],
+        ["tokenize", "--help"],
+        ["train", "--help"],
+        ["vectors", "--help"],
+        ["tokenize", "-"],
+        ["data", "docstrings"],
+    ],
 )
 def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\nfrom textkit.cli import main\nsys.argv[1:] = " + repr(arguments) + "\n"
         "try: main()\nexcept SystemExit as err: assert not err.code, err.code\n"
         "heavy = {'torch', 'transformers', 'spacy', 'sklearn', 'gensim', 'matplotlib',"
-        " 'accelerate', 'pyarrow'}\n"
+        " 'accelerate', 'pyarrow', 'rich'}\n"
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
