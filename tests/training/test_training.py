@@ -251,7 +251,7 @@ def test_a_run_is_only_resumed_on_its_own_file() -> None:
 PARALLEL = """
 import json, sys
 from textkit import TextClassifier
-from textkit.training.processes import is_several
+from textkit.nn.devices import is_several
 texts, labels, options = json.load(open("rows.json"))
 model = TextClassifier(**options).fit(texts, labels)
 from accelerate import PartialState

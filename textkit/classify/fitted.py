@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def make_network(
     text_input: TextInput,
     *,
     n_outputs: int,
-    encoder_options: dict[str, Any] | None = None,
+    encoder_options: dict[str, object] | None = None,
 ) -> TextNetwork:
     """Make the network that reads what `text_input` gives, with its first weights."""
     return TextNetwork(

@@ -9,7 +9,6 @@ the SHA-256 of every file. The layout is Hugging Face's.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -108,10 +107,10 @@ def _present_name(name: str) -> str:
     return f"members.0.{name}" if name.split(".")[0] in ("encoder", "poolings", "head") else name
 
 
-def _config(fitted: Fitted) -> dict[str, Any]:
+def _config(fitted: Fitted) -> dict[str, object]:
     labels = fitted.classes.tolist()
     tokenizer = fitted.text_input.tokenizer
-    extra: dict[str, Any] = {}
+    extra: dict[str, object] = {}
     if fitted.task == "multi-label":
         extra["thresholds"] = fitted.thresholds.tolist()
     options = fitted.network.encoder_options

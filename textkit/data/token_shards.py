@@ -22,25 +22,24 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import IntArray, TokenBatch
-from textkit.data.labels import LabelReader
-from textkit.data.targets import Label, Task
+from textkit.batch import IntArray, TokenBatch, cut_rows
+from textkit.data.labels import LabelReader, RowLabel
+from textkit.data.targets import Classes, Label, Targets, Task
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
 from textkit.features.text_encoder import TextEncoder, bind
 from textkit.io import files
-from textkit.io.bulk import cut_parts
 from textkit.io.columns import map_column, open_column
-from textkit.io.corpus import Row, RowReader
+from textkit.io.corpus import ReadOptions, RowReader
 from textkit.io.inputs import expand_inputs
 from textkit.tokenizers import Tokenizer
 from textkit.version import __version__
 
-Rows = Iterable[str] | Iterable[tuple[str, Any]]
+Rows = Iterable[str] | Iterable[tuple[str, RowLabel]]
 Numbered = tuple[str, int | list[float]]  # a text, and what LabelReader makes of its label
 
 MANIFEST_KIND, FORMAT = "token-shards", 1
@@ -79,8 +78,8 @@ class TokenShards:
 
     folder: Path
     tokens: TokenBatch
-    labels: NDArray[Any] | None
-    classes: NDArray[Any]
+    labels: Targets | None
+    classes: Classes
     n_truncated: int
     n_replaced: int
     from_cache: bool
@@ -118,7 +117,7 @@ class TokenShards:
         Raises DataError with file:line for a row that cannot be used, StorageError when the data
         changes meanwhile.
         """
-        options = {
+        options: ReadOptions = {
             "text_column": text_column,
             "label_column": label_column,
             "format": format,
@@ -232,7 +231,7 @@ class TokenShards:
 class _Files:
     """Rows of files, one after the other, and the SHA-256 of each file's bytes."""
 
-    def __init__(self, names: list[str], options: dict[str, Any]) -> None:
+    def __init__(self, names: list[str], options: ReadOptions) -> None:
         if "-" in names:
             raise UsageError("standard input cannot be read a second time: name files")
         self.names, self.options = names, options
@@ -244,7 +243,8 @@ class _Files:
 
     def rows(self, labels: LabelReader) -> Iterator[Numbered]:
         for name in self.names:
-            reader = RowReader(name, labelled=labels.task is not None, **self.options)
+            options: ReadOptions = {**self.options, "labelled": labels.task is not None}
+            reader = RowReader(name, **options)
             for row in reader:
                 try:
                     number = labels.read(row.label, listed=row.listed)
@@ -283,7 +283,7 @@ class _Memory:
             yield text, number
 
 
-def _pair(row: Any) -> tuple[str, Any]:
+def _pair(row: object) -> tuple[str, RowLabel]:
     """Take a row of the caller's apart: a text, or a text and its label, numpy values turned
     into Python's own.
     """
@@ -306,7 +306,7 @@ def _write(
     encoder: TextEncoder,
     labels: LabelReader,
     progress: Callable[[int], None] | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write the columns, part after part; give the counts."""
     n_truncated = n_replaced = 0
     with contextlib.ExitStack() as stack:
@@ -317,14 +317,15 @@ def _write(
             open_column(folder / LABELS, "<f4" if labels.task == "regression" else "<i8")
         )
         offsets.write(np.zeros(1))
-        held: list[int | list[float]] = []
-        for part in cut_parts(_hold(rows, held), n_rows=_PART_ROWS, n_characters=_PART_CHARACTERS):
-            batch = encoder.encode([row.text for row in part.rows])
+        parts = cut_rows(
+            rows, n_rows=_PART_ROWS, n_characters=_PART_CHARACTERS, text_of=lambda row: row[0]
+        )
+        for part in parts:
+            batch = encoder.encode([text for text, _ in part])
             offsets.write(batch.offsets[1:] + ids.n)
             ids.write(batch.ids)
             truncated.write(batch.truncated)
-            numbers.write(np.array(held[: len(part.rows)]))
-            del held[: len(part.rows)]
+            numbers.write(np.array([number for _, number in part]))
             n_truncated += int((batch.truncated > 0).sum())
             n_replaced += batch.n_replaced
             if progress is not None:
@@ -343,14 +344,7 @@ def _write(
     }
 
 
-def _hold(rows: Iterator[Numbered], held: list[int | list[float]]) -> Iterator[Row]:
-    """Pass the texts on as rows and keep their labels' numbers."""
-    for number, (text, label) in enumerate(rows):
-        held.append(label)
-        yield Row(text, None, number)
-
-
-def _translate(path: Path, table: NDArray[Any]) -> None:
+def _translate(path: Path, table: NDArray[np.generic]) -> None:
     """Put the targets in the place of the numbers that labels had while the classes were not
     known.
     """

@@ -94,7 +94,7 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
     """
     needed = ["torch", "accelerate", "matplotlib", *(["sklearn"] if options.baseline else [])]
     require(*needed, needed_by="training")
-    from textkit.training import processes
+    from textkit.nn.devices import leave_processes
 
     run, recipe = _open_run(options)
     if options.resume and runs.is_over(run):
@@ -105,7 +105,7 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
     if runs.is_main() and not options.resume:
         runs.begin(run, options.data, recipe)
     classifier = _fit(options, recipe, run, rows, watch)
-    processes.leave()
+    leave_processes()
     report = _report(run, classifier)
     if not runs.is_main():
         return report
@@ -198,7 +198,7 @@ def _keep_metrics(run: Path, watch: Watch, *, tensorboard: bool) -> Watch:
     """Make a watch that also writes every epoch into the run folder."""
     if not runs.is_main():
         return watch
-    from textkit.training.board import Board
+    from textkit.training.curves import Board
 
     board = Board(run / "tensorboard") if tensorboard else None
     epochs: list[Epoch] = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from textkit.batch import TokenBatch
+from textkit.data.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class RaggedBatch:
         )
 
 
-def collate(batch: TokenBatch, *, pad_id: int, targets: NDArray[Any] | None = None) -> PaddedBatch:
+def collate(batch: TokenBatch, *, pad_id: int, targets: Targets | None = None) -> PaddedBatch:
     """Pad the rows of a TokenBatch.
 
     >>> collate(TokenBatch.from_rows([[5, 6], []]), pad_id=0).attention_mask.tolist()
@@ -85,7 +84,7 @@ def collate(batch: TokenBatch, *, pad_id: int, targets: NDArray[Any] | None = No
     )
 
 
-def collate_ragged(batch: TokenBatch, *, targets: NDArray[Any] | None = None) -> RaggedBatch:
+def collate_ragged(batch: TokenBatch, *, targets: Targets | None = None) -> RaggedBatch:
     """Turn the rows of a TokenBatch into tensors; nothing is padded.
 
     >>> collate_ragged(TokenBatch.from_rows([[5, 6], []])).offsets.tolist()

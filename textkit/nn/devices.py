@@ -1,5 +1,5 @@
-"""Where the arithmetic runs: accelerate's device, precision and processes, and the number of CPU
-threads.
+"""Where the arithmetic runs: the device, accelerate's precision and processes, the number of CPU
+threads, and what the processes of one training ask each other.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from torch import distributed
 
 from textkit.errors import UsageError, unknown_name
 
@@ -67,3 +68,41 @@ def cpu_threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def is_several() -> bool:
+    """Tell whether this is one of several processes, as torchrun starts them."""
+    return (
+        distributed.is_available()
+        and distributed.is_initialized()
+        and distributed.get_world_size() > 1
+    )
+
+
+def any_rank(flag: bool) -> bool:
+    """Tell on every rank whether some rank says so.
+
+    >>> any_rank(True)
+    True
+    """
+    return flag if not is_several() else sum_over_ranks(float(flag)) > 0
+
+
+def sum_over_ranks(value: float) -> float:
+    """Add up a number over the ranks, in float64 where the device has it."""
+    if not is_several():
+        return value
+    device = (
+        torch.device("cuda", torch.cuda.current_device())
+        if distributed.get_backend() == "nccl"
+        else "cpu"
+    )
+    total = torch.tensor(value, dtype=torch.float64, device=device)
+    distributed.all_reduce(total)
+    return float(total.item())
+
+
+def leave_processes() -> None:
+    """End this process's part in the group, when there is one."""
+    if is_several():
+        distributed.destroy_process_group()

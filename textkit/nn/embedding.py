@@ -6,7 +6,7 @@ it keeps the Coverage, which says how much of the vocabulary they knew.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -202,7 +202,7 @@ def _spell(tokenizer: Tokenizer, id_: int, name: str) -> str:
 
 def _average_pieces(
     vectors: Vectors, tokenizer: Tokenizer, *, n_ids: int
-) -> tuple[Floats, npt.NDArray[Any]]:
+) -> tuple[Floats, npt.NDArray[np.float32]]:
     """Average, for each id, the words that are written with it: (n_ids, dim), and how many they
     are (n_ids,).
     """

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from textkit.batch import TokenBatch
 from textkit.data.batching import plan_sorted
 from textkit.data.rows import Rows
-from textkit.data.targets import Label
+from textkit.data.targets import Label, Targets
 from textkit.errors import UsageError
 from textkit.nn import encoders
 from textkit.nn.characters import CharCnnEmbedding
@@ -113,7 +112,7 @@ class TextNetwork(nn.Module):
         n_fixed: int = 0,
         pad_id: int = 0,
         vocabulary: dict[str, int] | None = None,
-        encoder_options: dict[str, Any] | None = None,
+        encoder_options: dict[str, object] | None = None,
     ) -> None:
         super().__init__()
         check_parts(recipe)
@@ -149,13 +148,13 @@ class TextNetwork(nn.Module):
         return self.embedding if isinstance(self.embedding, Embedding) else None
 
     @property
-    def encoder_options(self) -> dict[str, Any] | None:
+    def encoder_options(self) -> dict[str, object] | None:
         """What rebuilds the encoder in the place of the recipe's options; None for those."""
         encoder = self.members[0].encoder
         return encoder.saved_options if isinstance(encoder, Rebuilt) else None
 
     def make_batch(
-        self, tokens: TokenBatch, *, targets: NDArray[Any] | None = None
+        self, tokens: TokenBatch, *, targets: Targets | None = None
     ) -> PaddedBatch | RaggedBatch:
         """Turn encoded rows into the batch that this network takes."""
         if self.is_ragged:
@@ -269,7 +268,7 @@ class TextNetwork(nn.Module):
             return outputs
         return outputs * self.target_deviation.to(outputs) + self.target_mean.to(outputs)
 
-    def learn_scale(self, targets: NDArray[Any]) -> None:
+    def learn_scale(self, targets: Targets) -> None:
         """Take mean and deviation from the training targets of a regression, (n_rows,
         n_outputs).
         """

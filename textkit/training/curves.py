@@ -10,11 +10,15 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard
 
-from textkit.errors import DataError
+from textkit.errors import DataError, require
 from textkit.evaluation.figures import BLUE, GREY, ORANGE, new_figure, plain, save_figure
 from textkit.io.inputs import open_bytes
+from textkit.watch import Epoch, Step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
@@ -75,7 +79,7 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
             if not line.strip():
                 continue
             try:
-                values: Any = json.loads(line)
+                values: object = json.loads(line)
             except (ValueError, RecursionError) as err:
                 raise DataError(f"not valid JSON: {err}", where=f"{path}:{number}") from err
             if not isinstance(values, dict) or not _is_number(values.get("epoch")):
@@ -86,7 +90,7 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
     return rows
 
 
-def _draw(axes: Any, rows: list[dict[str, float]], name: str, colour: str) -> None:
+def _draw(axes: Axes, rows: list[dict[str, float]], name: str, colour: str) -> None:
     epochs = [row["epoch"] for row in rows]
     values = [row.get(name, math.nan) for row in rows]
     style = "--" if name == "train_loss" else "-"
@@ -116,5 +120,38 @@ def _cycle(n: int) -> list[str]:
     return [_COLOURS[i % len(_COLOURS)] for i in range(n)]
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+class Board:
+    """Writes events into a folder; give `step` and `epoch` to a Watch."""
+
+    def __init__(self, folder: Path) -> None:
+        require("tensorboard", needed_by="--tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+
+    def step(self, step: Step) -> None:
+        """Log one step."""
+        for name, value in (
+            ("loss", step.loss),
+            ("lr", step.lr),
+            ("tokens_per_second", step.tokens_per_second),
+        ):
+            self._writer.add_scalar(f"train/{name}", value, step.done)
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Log one epoch, and flush."""
+        for name, value in {
+            "train_loss": epoch.train_loss,
+            "loss": epoch.valid_loss,
+            **epoch.scores,
+        }.items():
+            self._writer.add_scalar(f"valid/{name}", value, epoch.epoch)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._writer.close()

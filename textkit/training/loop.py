@@ -23,7 +23,7 @@ from torch import Tensor
 from textkit.data.batching import padding_share
 from textkit.errors import LimitError
 from textkit.evaluation.task_scores import chosen_metric, score
-from textkit.nn.devices import make_accelerator
+from textkit.nn.devices import any_rank, make_accelerator, sum_over_ranks
 from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe, TrainingSection
 from textkit.training import checkpoints
@@ -36,7 +36,6 @@ from textkit.training.losses import (
     sum_of_sizes,
 )
 from textkit.training.optimization import WeightAverage, make_optimizer, rate_factor, set_rates
-from textkit.training.processes import any_rank, sum_over_ranks
 from textkit.training.state import TrainingState
 from textkit.watch import Epoch, History, Step, Watch
 

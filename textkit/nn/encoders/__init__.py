@@ -76,7 +76,7 @@ class LayeredEncoder(Protocol):
 class Rebuilt(Protocol):
     """An encoder that a saved model rebuilds from other options than those it was made with."""
 
-    saved_options: dict[str, Any]
+    saved_options: dict[str, object]
 
 
 def kind_of(name: str) -> type:

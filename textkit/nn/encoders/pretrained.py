@@ -10,14 +10,19 @@ run.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from textkit.errors import ArtifactError, DataError, UsageError, require
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
 
 # What a config says of other heads, and of nothing that an encoder is built from.
 _NOT_KEPT = {
@@ -51,7 +56,7 @@ class PretrainedEncoder(nn.Module):
         *,
         in_dim: int | None = None,
         path: str | None = None,
-        config: dict[str, Any] | None = None,
+        config: dict[str, object] | None = None,
         train: str | int = "all",
     ) -> None:
         super().__init__()
@@ -72,7 +77,10 @@ class PretrainedEncoder(nn.Module):
             )
         self.max_length = _longest_row(model)
         self.train_part = train
-        self.saved_options: dict[str, Any] = {"config": _plain_config(model.config), "train": train}
+        self.saved_options: dict[str, object] = {
+            "config": _plain_config(model.config),
+            "train": train,
+        }
         # In a tuple, so that the table is no submodule: it belongs to the network that asks for it.
         self._embedding = (PretrainedEmbedding(table),)
         self._freeze()
@@ -157,7 +165,7 @@ class PretrainedEmbedding(nn.Module):
         return states.masked_fill(~mask.unsqueeze(-1), 0.0)
 
 
-def load(path: str) -> Any:
+def load(path: str) -> PreTrainedModel:
     """Load a model from a folder or `hf:NAME`, in float32.
 
     Raises ArtifactError where there is none, where its weights are no safetensors, or where it is
@@ -193,7 +201,7 @@ def load(path: str) -> Any:
     return _check(model.float(), where=path)
 
 
-def build(config: dict[str, Any]) -> Any:
+def build(config: dict[str, object]) -> PreTrainedModel:
     """Build the architecture that a transformers config describes, with fresh weights."""
     transformers = _transformers()
     values = dict(config)
@@ -210,15 +218,13 @@ def build(config: dict[str, Any]) -> Any:
     return _check(model.float(), where="encoder.config")
 
 
-def _transformers() -> Any:
+def _transformers() -> ModuleType:
     require("transformers", needed_by="encoder 'pretrained'")
-    import transformers
-
-    return transformers
+    return importlib.import_module("transformers")
 
 
 @contextlib.contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def _quiet(transformers: ModuleType) -> Iterator[None]:
     """Hold back the progress bar and the report on the pooler, which is expected to be left
     over.
     """
@@ -234,7 +240,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check(model: Any, *, where: str) -> Any:
+def _check(model: PreTrainedModel, *, where: str) -> PreTrainedModel:
     """Refuse what is no encoder, and leave the pooler out."""
     if model.config.is_encoder_decoder:
         raise ArtifactError(
@@ -246,7 +252,7 @@ def _check(model: Any, *, where: str) -> Any:
     return model
 
 
-def _take_table(model: Any) -> nn.Embedding:
+def _take_table(model: PreTrainedModel) -> nn.Embedding:
     """Take the table of token vectors out of a model: from here on it takes `inputs_embeds`
     alone.
     """
@@ -269,7 +275,7 @@ def _layers(model: nn.Module) -> list[nn.Module]:
     )
 
 
-def _longest_row(model: Any) -> int | None:
+def _longest_row(model: PreTrainedModel) -> int | None:
     """Give the number of positions of a model, None where it has no table of them."""
     table = next(
         (m for name, m in model.named_modules() if name.endswith("position_embeddings")), None
@@ -280,7 +286,7 @@ def _longest_row(model: Any) -> int | None:
     return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
 
 
-def _plain_config(config: Any) -> dict[str, Any]:
+def _plain_config(config: PretrainedConfig) -> dict[str, object]:
     """Give what rebuilds the architecture as plain values, which JSON and TOML can hold."""
     values = {
         key: value
