@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from textkit import TextEmbedder, Vectors, tokenizers
-from textkit.embedders.static import content_hash, open_static
+from textkit.embedders.static import open_static
 from textkit.errors import TextkitError, UsageError
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.neighbours import unit
+from textkit.vectors.table import content_hash
 from textkit.vectors.words import ByteWords, WordIndex
 
 TEXTS = [
@@ -67,13 +68,14 @@ def test_pooling_equals_a_naive_loop(how: Any, dtype: Any) -> None:
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    from textkit.embedders import pooled_rows
     from textkit.embedders import static as texts
 
     embedder = open_static(make_vectors())
     whole = embedder.embed(TEXTS * 9).vectors
     monkeypatch.setattr(texts, "BLOCK_ROWS", 2)
     monkeypatch.setattr(texts, "BLOCK_CHARACTERS", 20)
-    monkeypatch.setattr(texts, "_GATHER_FLOATS", 7)
+    monkeypatch.setattr(pooled_rows, "_GATHER_FLOATS", 7)
     np.testing.assert_array_equal(embedder.embed(TEXTS * 9).vectors, whole)
     assert embedder.embed([]).vectors.shape == (0, 5)
 

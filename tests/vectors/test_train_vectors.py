@@ -15,7 +15,8 @@ import pytest
 
 from textkit import Vectors, tokenizers
 from textkit.errors import ArtifactError, DataError, StorageError, UsageError
-from textkit.vectors.train import VectorTraining, train_vectors
+from textkit.vectors.gensim_model import VectorTraining
+from textkit.vectors.train import train_vectors
 from textkit.watch import Progress, Watch
 
 SMALL = VectorTraining(dim=12, epochs=3, min_count=2, buckets=500)
@@ -100,7 +101,8 @@ def test_a_killed_run_is_taken_up_again(corpus_file: Path) -> None:
     script = f"""
 import sys
 from textkit import tokenizers
-from textkit.vectors.train import VectorTraining, train_vectors
+from textkit.vectors.gensim_model import VectorTraining
+from textkit.vectors.train import train_vectors
 options = VectorTraining(dim=12, epochs=40, min_count=2, buckets=500)
 words = tokenizers.create("whitespace")
 train_vectors([{str(corpus_file)!r}], "v", tokenizer=words, options=options, checkpoint_seconds=0)

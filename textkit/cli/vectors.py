@@ -152,7 +152,7 @@ def train(
     from textkit.cli.errors import StopSignal
     from textkit.cli.output import Display, note
     from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
-    from textkit.vectors.train import VectorTraining
+    from textkit.vectors.gensim_model import VectorTraining
 
     options = gather(
         TrainVectorsOptions,

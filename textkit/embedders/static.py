@@ -10,23 +10,22 @@ left gives zeros. Memory is that of one block of texts.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from textkit.batch import TokenBatch, cut_rows, offsets_of
+from textkit.batch import cut_rows
 from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks
+from textkit.embedders.pooled_rows import Found, leave_out_unknown, pool_rows
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.protocol import check_texts
 from textkit.vectors.neighbours import unit
-from textkit.vectors.table import Floats
+from textkit.vectors.table import Floats, content_hash
 from textkit.vectors.vectors import Vectors
 from textkit.vectors.words import Int64
 
@@ -37,11 +36,8 @@ SIF_A = 1e-3
 # Texts that are tokenized and looked up at a time, and floats that are gathered at a time: 2 MB
 # stay in the cache.
 BLOCK_ROWS, BLOCK_CHARACTERS = 4096, 4 << 20
-_GATHER_FLOATS = 1 << 19
 # Words looked at to tell whether a table knows upper case.
 _CASE_WORDS = 5000
-
-Reader = Callable[[Int64], Floats]
 
 
 @dataclass(frozen=True)
@@ -168,7 +164,7 @@ class StaticTexts:
             return self._look_up_words(texts)
         batch = self.tokenizer.encode(texts, max_length=self.max_length)
         rows = self.id_rows[batch.ids]
-        return _known(rows, batch, self.vectors.read_rows, self.weights, None)
+        return leave_out_unknown(rows, batch, self.vectors.read_rows, self.weights, None)
 
     def _look_up_words(self, texts: Sequence[str]) -> Found:
         """Cut words, and read each different one's vector once.
@@ -193,72 +189,11 @@ class StaticTexts:
         weights = None
         if self.weights is not None:
             weights = np.where(table_rows >= 0, self.weights[table_rows], 1.0).astype(np.float32)
-        return _known(rows, batch, table.__getitem__, weights, table_rows)
+        return leave_out_unknown(rows, batch, table.__getitem__, weights, table_rows)
 
 
 def _rebuild(vectors: str | Vectors, *rest: Any) -> StaticTexts:
     return StaticTexts(Vectors.open(vectors) if isinstance(vectors, str) else vectors, *rest)
-
-
-@dataclass(frozen=True)
-class Found:
-    """The rows of texts' tokens that have vectors.
-
-    rows: (n,) int64, none negative, as `read` understands them; offsets: (n_texts + 1,); truncated:
-    (n_texts,); weights: by row, or None; table_rows: by row, the row in the whole table or -1, or
-    None where they are the same.
-    """
-
-    rows: Int64
-    offsets: Int64
-    truncated: npt.NDArray[np.int32]
-    read: Reader
-    weights: Floats | None
-    table_rows: Int64 | None
-
-
-def _known(
-    rows: Int64, batch: TokenBatch, read: Reader, weights: Floats | None, table_rows: Int64 | None
-) -> Found:
-    """Leave out the tokens without a row."""
-    known = rows >= 0
-    offsets = batch.offsets
-    if not known.all():
-        offsets = offsets_of(known.astype(np.int64))[offsets]
-        rows = rows[known]
-    return Found(rows, offsets, batch.truncated, read, weights, table_rows)
-
-
-def pool_rows(found: Found, how: Literal["mean", "max"], *, dim: int) -> Floats:
-    """Pool the vectors of each text's rows: (n_texts, dim) float32, zeros for a text without rows.
-
-    Texts of one length are a rectangle (texts, length) of rows, gathered and reduced at once, some
-    megabytes at a time.
-    """
-    lengths = np.diff(found.offsets)
-    pooled = np.zeros((len(lengths), dim), np.float32)
-    order = np.argsort(lengths, kind="stable")
-    sizes = lengths[order]
-    starts = np.flatnonzero(np.diff(sizes, prepend=0)).tolist()  # the first of each length but 0
-    for first, last in itertools.pairwise([*starts, len(order)]):
-        length = int(sizes[first])
-        step = max(1, _GATHER_FLOATS // (length * dim))
-        for at in range(first, last, step):
-            texts = order[at : min(at + step, last)]
-            rows = found.rows[found.offsets[texts][:, None] + np.arange(length)]
-            pooled[texts] = _reduce(rows, found, how)
-    return pooled
-
-
-def _reduce(rows: Int64, found: Found, how: Literal["mean", "max"]) -> Floats:
-    """Reduce rectangles of rows (texts, length) to (texts, dim)."""
-    gathered = found.read(rows.reshape(-1)).reshape(*rows.shape, -1)
-    if how == "max":
-        return np.asarray(gathered.max(axis=1))
-    if found.weights is None:
-        return np.asarray(gathered.mean(axis=1))
-    weights = found.weights[rows][:, None, :]
-    return np.asarray((weights @ gathered)[:, 0] / np.float32(rows.shape[1]))
 
 
 _ZIPF_NOTE = (
@@ -398,24 +333,3 @@ def _says_normalize(vectors: Vectors) -> bool:
         return False
     config = files.read_json(path)
     return isinstance(config, dict) and config.get("normalize") is True
-
-
-def content_hash(vectors: Vectors) -> str:
-    """Hash every byte that decides the vectors of words: hex digits."""
-    import hashlib
-
-    digest = hashlib.sha256(f"{vectors.dtype} {vectors.table.shape}".encode())
-    step = max(1, (8 << 20) // max(vectors.table[:1].nbytes, 1))
-    for at in range(0, len(vectors.table), step):
-        digest.update(np.ascontiguousarray(vectors.table[at : at + step]).tobytes())
-    extra = (
-        vectors.scales,
-        vectors.word_rows,
-        vectors.words.words.offsets,
-        vectors.words.words.data,
-    )
-    for array in extra:
-        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-    if vectors.ngrams is not None:
-        digest.update(np.ascontiguousarray(vectors.ngrams.table).tobytes())
-    return digest.hexdigest()

@@ -13,9 +13,8 @@ import numpy as np
 
 from textkit.embedders.backend import TextVectors, not_fitted
 from textkit.embedders.embedder import TextEmbedder, find_kind
-from textkit.embedders.static import content_hash
 from textkit.errors import UsageError
-from textkit.vectors.table import Unknown
+from textkit.vectors.table import Unknown, content_hash
 from textkit.vectors.vectors import Vectors
 
 

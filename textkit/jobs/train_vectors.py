@@ -16,8 +16,8 @@ from textkit.registry import names
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.formats import open_tokenizer
 from textkit.vectors import train
+from textkit.vectors.gensim_model import VectorTraining
 from textkit.vectors.table import WordTable
-from textkit.vectors.train import VectorTraining
 from textkit.watch import Watch
 
 

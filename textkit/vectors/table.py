@@ -7,6 +7,7 @@ folder. Words and rows need not be one to one: a pruned table gives several word
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -302,3 +303,22 @@ def find_folded(table: WordTable, words: list[str]) -> Int64:
     """Give the row of each word as it stands, else in lower case, else -1: (n,) int64."""
     rows = table.rows(words)
     return np.where(rows >= 0, rows, table.rows([word.lower() for word in words]))
+
+
+def content_hash(table: WordTable) -> str:
+    """Hash every byte that decides the vectors of words: hex digits."""
+    digest = hashlib.sha256(f"{table.dtype} {table.table.shape}".encode())
+    step = max(1, (8 << 20) // max(table.table[:1].nbytes, 1))
+    for at in range(0, len(table.table), step):
+        digest.update(np.ascontiguousarray(table.table[at : at + step]).tobytes())
+    extra = (
+        table.scales,
+        table.word_rows,
+        table.words.words.offsets,
+        table.words.words.data,
+    )
+    for array in extra:
+        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    if table.ngrams is not None:
+        digest.update(np.ascontiguousarray(table.ngrams.table).tobytes())
+    return digest.hexdigest()

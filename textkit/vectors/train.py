@@ -20,18 +20,18 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from textkit.errors import ArtifactError, DataError, TextkitError, UsageError, require, unknown_name
+from textkit.errors import ArtifactError, TextkitError, require
 from textkit.io import bulk
 from textkit.tokenizers import Tokenizer
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.folder import map_safetensors, write_arrays
+from textkit.vectors.gensim_model import VectorTraining, estimate_loss, make_model
 from textkit.vectors.table import WordTable
 from textkit.vectors.train_corpus import (
     SENTENCE_WORDS,
@@ -41,71 +41,12 @@ from textkit.vectors.train_corpus import (
     read_corpus,
     write_corpus,
 )
-from textkit.vectors.train_loss import estimate_loss
 from textkit.watch import Progress, Watch
 
 CHECKPOINT = "checkpoint.safetensors"
-MODELS = ("word2vec", "fasttext")
 # The loss is estimated before one job of this many.
 _LOSS_EVERY = 16
 _REPORT_SECONDS = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class VectorTraining:
-    """What is trained.
-
-    The defaults are gensim's, but for skip-gram, which serves small corpora better.
-
-    min_n, max_n, buckets: fastText's character n-grams; 200,000 buckets instead of its 2 million
-    make 80 MB, not 800. workers: with one the result is the same bytes on every run.
-    """
-
-    model: Literal["word2vec", "fasttext"] = "word2vec"
-    algorithm: Literal["skipgram", "cbow"] = "skipgram"
-    dim: int = 100
-    window: int = 5
-    min_count: int = 5
-    max_words: int | None = None
-    negative: int = 5
-    sample: float = 1e-3
-    epochs: int = 5
-    alpha: float = 0.025
-    min_alpha: float = 1e-4
-    min_n: int = 3
-    max_n: int = 6
-    buckets: int = 200_000
-    seed: int = 1
-    workers: int = 1
-
-    def check(self) -> None:
-        """Refuse what cannot be trained."""
-        for name, value, known in (
-            ("model", self.model, MODELS),
-            ("algorithm", self.algorithm, ("skipgram", "cbow")),
-        ):
-            if value not in known:
-                raise UsageError(unknown_name(name, value, known))
-        for name in (
-            "dim",
-            "window",
-            "min_count",
-            "negative",
-            "epochs",
-            "min_n",
-            "buckets",
-            "workers",
-        ):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected at least 1")
-        if self.max_words is not None and self.max_words < 1:
-            raise UsageError(f"max_words is {self.max_words}, expected at least 1")
-        if (
-            not 0 < self.min_alpha <= self.alpha
-            or not 0 <= self.sample < 1
-            or self.max_n < self.min_n
-        ):
-            raise UsageError("expected 0 < min_alpha <= alpha, 0 <= sample < 1 and min_n <= max_n")
 
 
 def train_vectors(
@@ -184,7 +125,7 @@ class _Trainer:
 
     def __init__(self, corpus: Corpus, options: VectorTraining) -> None:
         self.corpus, self.options = corpus, options
-        self.model = _make_model(corpus, options)
+        self.model = make_model(corpus, options)
         table = np.full(len(corpus.words) + 1, None, object)
         table[:-1] = [word if word in self.model.wv.key_to_index else None for word in corpus.words]
         self._words = table
@@ -314,44 +255,6 @@ class _Trainer:
         return WordTable(
             wv.index_to_key, table, ngrams=ngrams, source="trained by textkit", facts=facts
         )
-
-
-def _make_model(corpus: Corpus, options: VectorTraining) -> Any:
-    """Make gensim's model with its vocabulary and first weights."""
-    from gensim.models import FastText, Word2Vec
-
-    counts = dict(zip(corpus.words, corpus.counts.tolist(), strict=True))
-    n_known = sum(count >= options.min_count for count in counts.values())
-    if not n_known:
-        raise DataError(
-            f"none of the {len(counts):,} different words occurs {options.min_count} times; lower"
-            f" --min-count"
-        )
-    settings: dict[str, Any] = {
-        "vector_size": options.dim,
-        "window": options.window,
-        "min_count": options.min_count,
-        "max_final_vocab": options.max_words,
-        "negative": options.negative,
-        "sample": options.sample,
-        "epochs": options.epochs,
-        "alpha": options.alpha,
-        "min_alpha": options.min_alpha,
-        "seed": options.seed,
-        "sg": int(options.algorithm == "skipgram"),
-        "workers": options.workers,
-        "batch_words": SENTENCE_WORDS,
-    }
-    if options.model == "fasttext":
-        model = FastText(
-            **settings, min_n=options.min_n, max_n=options.max_n, bucket=options.buckets
-        )
-    else:
-        model = Word2Vec(**settings)
-    model.build_vocab_from_freq(counts, corpus_count=len(corpus.lengths))
-    if not len(model.wv):
-        raise DataError(f"no words are left under max_words = {options.max_words}; raise it")
-    return model
 
 
 def _cut_jobs(lengths: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -90,8 +90,8 @@ class Vectors(WordTable):
         `to`.
 
         tokenizer: a Tokenizer, a folder, or the name of a kind that needs no vocabulary. options:
-        those of `textkit.vectors.train.VectorTraining`, as model="fasttext", dim=100, epochs=5,
-        seed=1, workers=1. Needs the extra `vectors` (gensim).
+        those of `textkit.vectors.gensim_model.VectorTraining`, as model="fasttext", dim=100,
+        epochs=5, seed=1, workers=1. Needs the extra `vectors` (gensim).
 
         >>> _ = Path("corpus.txt").write_text("the king and the queen\\n" * 50, encoding="utf-8")
         >>> v = Vectors.train(["corpus.txt"], "trained", dim=8, epochs=1)
@@ -100,7 +100,8 @@ class Vectors(WordTable):
         """
         from textkit import tokenizers
         from textkit.registry import check_options, names
-        from textkit.vectors.train import VectorTraining, train_vectors
+        from textkit.vectors.gensim_model import VectorTraining
+        from textkit.vectors.train import train_vectors
 
         check_options(VectorTraining, options, what="training vectors")
         if isinstance(tokenizer, str | Path):
