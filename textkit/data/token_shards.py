@@ -17,9 +17,8 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,19 +27,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import IntArray, TokenBatch, cut_rows
-from textkit.data.labels import LabelReader, RowLabel
+from textkit.data.labels import LabelReader
+from textkit.data.shard_sources import CallersRows, FileRows, HeldRows, Numbered
 from textkit.data.targets import Classes, Label, Targets, Task
-from textkit.errors import ArtifactError, DataError, StorageError, UsageError
+from textkit.errors import ArtifactError, StorageError
 from textkit.features.text_encoder import TextEncoder, bind
 from textkit.io import files
 from textkit.io.columns import map_column, open_column
-from textkit.io.corpus import ReadOptions, RowReader
+from textkit.io.corpus import ReadOptions
 from textkit.io.inputs import expand_inputs
 from textkit.tokenizers import Tokenizer
 from textkit.version import __version__
-
-Rows = Iterable[str] | Iterable[tuple[str, RowLabel]]
-Numbered = tuple[str, int | list[float]]  # a text, and what LabelReader makes of its label
 
 MANIFEST_KIND, FORMAT = "token-shards", 1
 IDS, OFFSETS, TRUNCATED, LABELS, CLASSES = (
@@ -88,7 +85,7 @@ class TokenShards:
     @classmethod
     def build(
         cls,
-        data: str | Path | Rows,
+        data: str | Path | CallersRows,
         encoder: Tokenizer | TextEncoder,
         *,
         cache: str | Path | None = None,
@@ -125,9 +122,9 @@ class TokenShards:
             "on_bad": on_bad,
         }
         source = (
-            _Files(expand_inputs([str(data)]), options)
+            FileRows(expand_inputs([str(data)]), options)
             if isinstance(data, str | Path)
-            else _Memory(data)
+            else HeldRows(data)
         )
         encoder = bind(encoder, max_length=max_length)
         digest = source.digest()
@@ -226,78 +223,6 @@ class TokenShards:
         An index may repeat.
         """
         return self.tokens.take(rows)
-
-
-class _Files:
-    """Rows of files, one after the other, and the SHA-256 of each file's bytes."""
-
-    def __init__(self, names: list[str], options: ReadOptions) -> None:
-        if "-" in names:
-            raise UsageError("standard input cannot be read a second time: name files")
-        self.names, self.options = names, options
-        self.name = re.sub(r"[^\w.-]", "_", Path(names[0]).name)[:60]
-        self.notes: list[str] = []
-
-    def digest(self) -> list[list[str]]:
-        return [[Path(name).name, files.sha256(name)] for name in self.names]
-
-    def rows(self, labels: LabelReader) -> Iterator[Numbered]:
-        for name in self.names:
-            options: ReadOptions = {**self.options, "labelled": labels.task is not None}
-            reader = RowReader(name, **options)
-            for row in reader:
-                try:
-                    number = labels.read(row.label, listed=row.listed)
-                except ValueError as err:
-                    raise reader.error(str(err), line=row.line) from err
-                yield row.text, number
-            self.notes += reader.notes() + labels.cells.notes(reader.name)
-
-
-class _Memory:
-    """Rows that the caller holds, and the SHA-256 of what they say."""
-
-    def __init__(self, data: Rows) -> None:
-        if iter(data) is data:
-            raise UsageError(
-                "expected rows that can be gone through twice, as a list; found an iterator"
-            )
-        self.data = data
-        self.name = "rows"
-        self.notes: list[str] = []
-
-    def digest(self) -> str:
-        found = hashlib.sha256()
-        for row in self.data:
-            text, label = _pair(row)
-            found.update(json.dumps([text, label]).encode() + b"\n")
-        return found.hexdigest()
-
-    def rows(self, labels: LabelReader) -> Iterator[Numbered]:
-        for index, row in enumerate(self.data):
-            text, label = _pair(row)
-            try:
-                number = labels.read(label)
-            except ValueError as err:
-                raise DataError(str(err), where=f"row {index}") from err
-            yield text, number
-
-
-def _pair(row: object) -> tuple[str, RowLabel]:
-    """Take a row of the caller's apart: a text, or a text and its label, numpy values turned
-    into Python's own.
-    """
-    text, label = row if isinstance(row, tuple | list) and len(row) == 2 else (row, None)
-    label = label.tolist() if isinstance(label, np.generic | np.ndarray) else label
-    plain = label if isinstance(label, list | tuple) else [label]
-    if not isinstance(text, str) or not all(
-        item is None or isinstance(item, str | int | float) for item in plain
-    ):
-        raise DataError(
-            f"a row is {str(row)[:60]!r}, expected a text, or (text, label) with str or number"
-            f" labels"
-        )
-    return text, label
 
 
 def _write(
