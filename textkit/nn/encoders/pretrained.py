@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from textkit.errors import ArtifactError, DataError, UsageError, require
+from textkit.io import hub
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -172,7 +173,7 @@ def load(path: str) -> PreTrainedModel:
     no encoder.
     """
     transformers = _transformers()
-    name = path.removeprefix("hf:")
+    name = path.removeprefix(hub.PREFIX)
     local = name == path
     if local and not (Path(path) / "config.json").is_file():
         raise ArtifactError(
