@@ -167,9 +167,11 @@ class TextNetwork(nn.Module):
         While several members train, each for itself, (n_members, batch, n_outputs).
         """
         pooled = self._pool(batch, mix)
-        outputs = [member.head(part) for member, part in zip(self.members, pooled, strict=True)]
+        outputs: list[Tensor] = [
+            member.head(part) for member, part in zip(self.members, pooled, strict=True)
+        ]
         if len(outputs) == 1:
-            return outputs[0]  # type: ignore[no-any-return]
+            return outputs[0]
         # The mean of logits is, but for one number a row, that of log-probabilities.
         return torch.stack(outputs) if self.training else torch.stack(outputs).mean(dim=0)
 
