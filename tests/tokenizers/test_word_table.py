@@ -335,6 +335,19 @@ def test_threads_share_a_table() -> None:
     assert not wrong
 
 
+def test_words_that_another_thread_has_just_learnt_keep_their_numbers() -> None:
+    """Two threads look for the same new words before either has the lock: the second finds them
+    there, and must not number them again.
+    """
+    table, backend = table_and_backend("wordpiece")
+    table.encode(["pride and"], spans=False)
+    table._learn([FIRST + "pride", " and"])  # what the second thread had found to be new
+    text = "pride and vanity are different things"
+    for _ in range(2):
+        expected = backend.encode(text, add_special_tokens=False)
+        assert table.encode([text], spans=True)[0].tolist() == expected.ids
+
+
 def test_a_lock_held_in_another_process_only_costs_speed() -> None:
     table, backend = table_and_backend("bpe gpt2")
     table._learning.acquire()  # as a fork leaves it when another thread was learning

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import TypeVar
 
 import numpy as np
@@ -119,6 +119,9 @@ class WordTableEngine:
             if len(self._table) + len(words) > CAPACITY:
                 self._table = _Table()  # another thread may still read the old one
                 self._n_seen = self._n_new = 0
+            # Another thread may have learnt some since they were looked for: a word that came twice
+            # would shift the numbers of all that come after it.
+            words = list(compress(words, self._table.find(words) < 0))
             self._n_new += len(words)
             groups: tuple[list[str], ...] = ([], [], [], [])
             for word in words if self._normalize is None else filter(self._ends_apart, words):
