@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from textkit import TextClassifier, Vectors, tokenizers
 from textkit.batch import TokenBatch
+from textkit.classify import model_folder
 from textkit.data.rows import RowView
+from textkit.errors import UsageError
 from textkit.training.examples import Examples
 
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
@@ -54,3 +57,29 @@ def test_a_fingerprint_is_of_the_rows_that_are_trained_on() -> None:
     chosen = np.array([3, 0])
     alone = Examples(rows.take(chosen), targets[chosen]).fingerprint()
     assert Examples(RowView(rows, chosen), targets[chosen]).fingerprint() == alone != whole
+
+
+def test_a_fitted_is_saved_and_loaded_without_what_it_knew_of_its_rows() -> None:
+    tokenizers.train("whitespace", TEXTS).save("tok")
+    model = TextClassifier(**SMALL).fit(TEXTS, LABELS)
+    facts = model.fitted_.facts
+    assert facts is not None
+    assert (facts.n_rows, facts.n_truncated, facts.coverage) == (40, 0, None)
+    assert facts.history is model.history_
+    model_folder.save(model.fitted_, "model")
+    loaded = model_folder.load("model")
+    assert loaded.facts is None
+    assert loaded.recipe == model.recipe_ and loaded.temperature == model.temperature_
+    assert np.array_equal(loaded.logits(TEXTS), model.predict_logits(TEXTS))
+    assert loaded.labels(TEXTS).tolist() == model.predict(TEXTS).tolist()
+    again = TextClassifier.load("model")
+    assert again.coverage_ is None and not hasattr(again, "history_")
+    assert not hasattr(TextClassifier(), "classes_")
+
+
+def test_a_fit_starts_from_a_model_of_the_same_task_alone() -> None:
+    tokenizers.train("whitespace", TEXTS).save("tok")
+    first = TextClassifier(**SMALL).fit(TEXTS, LABELS)
+    numbers = TextClassifier(**SMALL, head__task="regression")
+    with pytest.raises(UsageError, match="init_from was trained for single-label, not regression"):
+        numbers.fit(TEXTS, [1.0, 2.0] * 20, init_from=first)
