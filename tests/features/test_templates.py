@@ -11,7 +11,7 @@ import pytest
 
 from textkit import tokenizers
 from textkit.errors import UsageError
-from textkit.features.ngrams import HashedNgrams, character_ngrams, hash_bytes
+from textkit.features.ngrams import HashedNgrams, hash_bytes
 from textkit.features.templates import Template, for_cnn, for_rnn, for_transformer, preset
 
 FIRST = ["low lower", "", "new new new new new new", "a"]
@@ -76,6 +76,21 @@ def test_presets_and_their_refusals() -> None:
         for_transformer(made).encode(made, ["a"], ["a"], max_length=2)
     with pytest.raises(UsageError, match="1 texts but 2 pairs"):
         for_transformer(made).encode(made, ["a"], ["a", "a"])
+
+
+def character_ngrams(word: str, minn: int, maxn: int) -> list[bytes]:
+    """Give the UTF-8 of the n-grams of `<word>`, by start and then by length.
+
+    Single `<` and `>` are left out.
+    """
+    marked = f"<{word}>"
+    n = len(marked)
+    return [
+        marked[start : start + size].encode("utf-8")
+        for start in range(n)
+        for size in range(max(minn, 1), min(maxn, n - start) + 1)
+        if not (size == 1 and (start == 0 or start + size == n))
+    ]
 
 
 def naive_ids(source: HashedNgrams, text: str) -> list[int]:

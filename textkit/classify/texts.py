@@ -9,11 +9,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.embedders.backend import EmbedderOptions
 from textkit.embedders.contextual import BATCH_TOKENS, WEIGHTS, ContextualTexts, measure_width
 from textkit.io import files
-from textkit.nn.collate import PaddedBatch, RaggedBatch
 from textkit.nn.devices import choose_device
 
 
@@ -28,8 +28,8 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
     where = choose_device(options.device)
     network = fitted.network.to(where).eval()
 
-    def pool(batch: PaddedBatch | RaggedBatch) -> Tensor:
-        pooled = network.pooled(batch).float()
+    def pool(tokens: TokenBatch) -> Tensor:
+        pooled = network.pooled(network.make_batch(tokens).to(where)).float()
         return nn.functional.normalize(pooled, dim=-1) if options.normalize else pooled
 
     facts = {
@@ -41,7 +41,6 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
     made = ContextualTexts(
         0,
         fitted.encode,
-        network.make_batch,
         pool,
         where,
         options.batch_tokens or BATCH_TOKENS[where.type],

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +159,7 @@ def _keep_one(
     return kept
 
 
-def _is_space(codes: NDArray[Any]) -> NDArray[np.bool_]:
+def _is_space(codes: NDArray[np.integer]) -> NDArray[np.bool_]:
     table = _spaces()
     found: NDArray[np.bool_] = table[np.minimum(codes, len(table) - 1)]
     return found

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -28,12 +27,15 @@ from textkit.embedders.sentence_folder import POOLINGS, SentenceConfig, read_sen
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
 from textkit.features.templates import Template
 from textkit.io import files
-from textkit.nn.collate import PaddedBatch, collate
+from textkit.nn.collate import collate
 from textkit.nn.devices import choose_device
 from textkit.nn.encoders import pretrained
 from textkit.nn.pooling import first_pool, last_pool, max_pool, mean_pool
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.protocol import check_texts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # Texts that are tokenized and sorted by length at a time.
 _BLOCK_ROWS, _BLOCK_CHARACTERS = 16384, 16 << 20
@@ -52,16 +54,14 @@ _POOL = {"cls": first_pool, "last": last_pool, "max": max_pool, "mean": mean_poo
 class ContextualTexts:
     """Texts to vectors by a network; made by `open_texts`, here and in classify/texts.py.
 
-    encode: texts -> TokenBatch with special tokens, cut to the model's length. make_batch:
-    TokenBatch -> what the network takes. pool: that, on the device -> (batch, dim) float32. facts:
-    all that decides the vectors.
+    encode: texts -> TokenBatch with special tokens, cut to the model's length. pool:
+    TokenBatch -> (batch, dim) float32, on the device. facts: all that decides the vectors.
     """
 
     parallel: ClassVar[bool] = False
     dim: int
     encode: Callable[[Sequence[str]], TokenBatch]
-    make_batch: Callable[[TokenBatch], Any]
-    pool: Callable[[Any], Tensor]
+    pool: Callable[[TokenBatch], Tensor]
     device: torch.device
     batch_tokens: int
     facts: dict[str, object]
@@ -100,7 +100,7 @@ class ContextualTexts:
         with torch.inference_mode():
             for rows in plan:
                 try:
-                    parts.append(self.pool(self.make_batch(tokens.take(rows)).to(self.device)))
+                    parts.append(self.pool(tokens.take(rows)))
                 except torch.OutOfMemoryError as err:
                     shape = f"{len(rows)} x {tokens.lengths[rows].max()}"
                     raise LimitError(
@@ -153,7 +153,8 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         cased = [text.lower() for text in texts] if config.lowercase else texts
         return template.encode(tokenizer, cased, max_length=length).tokens
 
-    def pool(batch: PaddedBatch) -> Tensor:
+    def pool(tokens: TokenBatch) -> Tensor:
+        batch = collate(tokens, pad_id=tokenizer.pad_id or 0).to(where)
         mask = batch.attention_mask
         # Without a mask attention takes its faster way.
         whole = int(batch.lengths.min()) == mask.shape[1]
@@ -175,17 +176,15 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         "precision": str(dtype).removeprefix("torch."),
         "device": where.type,
     }
-    make_batch = partial(collate, pad_id=tokenizer.pad_id or 0)
     budget = options.batch_tokens or BATCH_TOKENS[where.type]
-    made = ContextualTexts(0, encode, make_batch, pool, where, budget, facts, prompt=text)
+    made = ContextualTexts(0, encode, pool, where, budget, facts, prompt=text)
     return measure_width(made)
 
 
 def measure_width(made: ContextualTexts) -> ContextualTexts:
     """Fill in the width of the vectors, found by embedding one text."""
-    batch = made.make_batch(made.encode(["a"])).to(made.device)
     with torch.inference_mode():
-        return replace(made, dim=int(made.pool(batch).shape[-1]))
+        return replace(made, dim=int(made.pool(made.encode(["a"])).shape[-1]))
 
 
 def template_of(tokenizer: Tokenizer) -> Template:
@@ -280,7 +279,7 @@ def _load_dense(folder: Path) -> nn.Module:
     return nn.Sequential(layer, known[named]()).eval().requires_grad_(requires_grad=False)
 
 
-def _check_vocabulary(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
+def _check_vocabulary(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     """Refuse a tokenizer whose ids the model's table does not have."""
     n_rows = model.get_input_embeddings().num_embeddings
     highest = max(tokenizer.vocabulary.values(), default=-1)

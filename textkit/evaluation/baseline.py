@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.data.targets import Task
+from textkit.data.targets import Targets, Task
 from textkit.errors import DataError, require
 from textkit.evaluation.task_scores import score
 
@@ -59,9 +59,9 @@ def predict_baseline(
 def score_baseline(
     task: Task,
     train: Sequence[str],
-    targets: NDArray[Any],
+    targets: Targets,
     texts: Sequence[str],
-    test_targets: NDArray[Any],
+    test_targets: Targets,
 ) -> float:
     """Train the baseline on targets, as textkit.data.targets makes them, and give the task's score
     on test rows.
@@ -78,7 +78,7 @@ def score_baseline(
     return score(task, outputs, test_targets)[BASELINE_SCORES[task]]
 
 
-def _outputs(task: Task, features: Any, targets: NDArray[Any], wanted: Any) -> NDArray[np.float32]:
+def _outputs(task: Task, features: Any, targets: Targets, wanted: Any) -> NDArray[np.float32]:
     """Give what a network would: logits by class, or numbers."""
     from sklearn.linear_model import Ridge
     from sklearn.svm import LinearSVC

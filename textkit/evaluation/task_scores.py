@@ -7,12 +7,10 @@ task.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.data.targets import Task
+from textkit.data.targets import Targets, Task
 from textkit.errors import UsageError, unknown_name
 
 KNOWN: dict[Task, tuple[str, ...]] = {
@@ -37,7 +35,7 @@ def chosen_metric(task: Task, metric: str) -> str:
     return metric
 
 
-def score(task: Task, logits: NDArray[np.float32], targets: NDArray[Any]) -> dict[str, float]:
+def score(task: Task, logits: NDArray[np.float32], targets: Targets) -> dict[str, float]:
     """Compute the scores of a task but the loss. logits (n, n_classes).
 
     Targets as textkit.data.targets makes them.

@@ -272,24 +272,6 @@ class _WordTable(dict[str, int]):
         self.offsets = np.concatenate([self.offsets, self.offsets[-1] + ends[1:]])
 
 
-def character_ngrams(word: str, minn: int, maxn: int) -> list[bytes]:
-    """Give the UTF-8 of the n-grams of `<word>`, by start and then by length.
-
-    Single `<` and `>` are left out.
-
-    >>> character_ngrams("low", 3, 3)
-    [b'<lo', b'low', b'ow>']
-    """
-    marked = f"<{word}>"
-    n = len(marked)
-    return [
-        marked[start : start + size].encode("utf-8")
-        for start in range(n)
-        for size in range(max(minn, 1), min(maxn, n - start) + 1)
-        if not (size == 1 and (start == 0 or start + size == n))
-    ]
-
-
 def hash_bytes(data: bytes) -> int:
     """Hash bytes as fastText does: FNV-1a with each byte as a signed char, 32 bits unsigned.
 

@@ -12,7 +12,7 @@ import json
 import pickletools
 import shlex
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -263,10 +263,10 @@ def scan_pickled_words(path: Path) -> list[str] | None:
             for opcode, argument, _ in pickletools.genops(file):
                 name = opcode.name
                 if name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
-                    memo[len(memo) if name == "MEMOIZE" else cast(int, argument)] = top
+                    memo[argument if isinstance(argument, int) else len(memo)] = top
                     continue
-                if name in ("BINGET", "LONG_BINGET"):
-                    top = memo.get(cast(int, argument))
+                if name in ("BINGET", "LONG_BINGET") and isinstance(argument, int):
+                    top = memo.get(argument)
                     pushed = top
                 elif name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"):
                     top = pushed = str(argument)

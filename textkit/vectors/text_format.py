@@ -111,14 +111,14 @@ class TextRows:
             raise self._error("file holds no vectors" if not block.strip() else "line is empty", 0)
         n_values = _count_values(row.split(self.delimiter))
         if self.n_words is not None and n_values != self.dim:
-            word = _shown(row.split(self.delimiter)[0])
+            word = shown(row.split(self.delimiter)[0])
             raise self._error(
                 f"the header says {self.dim} values a row, {word} has {n_values}; the header or"
                 f" this row is wrong",
                 0,
             )
         if not 0 < n_values <= DIM_LIMIT:
-            raise self._error(f"expected a word and numbers, found {_shown(row)}", 0)
+            raise self._error(f"expected a word and numbers, found {shown(row)}", 0)
         self.dim = n_values
         return block
 
@@ -185,9 +185,9 @@ class TextRows:
                     if n_values < self.dim
                     else b""
                 )
-                hint = f" ({_shown(bad)} is no number)" if bad else ""
+                hint = f" ({shown(bad)} is no number)" if bad else ""
                 raise self._error(
-                    f"{_shown(parts[0])} has {n_values} values, expected {self.dim}{hint}", number
+                    f"{shown(parts[0])} has {n_values} values, expected {self.dim}{hint}", number
                 )
             numbers = [float(value) for value in values]
             if not all(math.isfinite(value) and abs(value) < 3.4e38 for value in numbers):
@@ -197,7 +197,7 @@ class TextRows:
                     if not math.isfinite(n) or abs(n) >= 3.4e38
                 )
                 raise self._error(
-                    f"{_shown(word)} has the value {_shown(bad)}, expected finite numbers", number
+                    f"{shown(word)} has the value {shown(bad)}, expected finite numbers", number
                 )
             words.append(word)
             rows.append(numbers)
@@ -230,7 +230,7 @@ def _number(text: bytes) -> float | None:
         return None
 
 
-def _shown(text: bytes) -> str:
+def shown(text: bytes) -> str:
     """Quote a piece of a file for a message."""
     cut = text[:40].decode("utf-8", "replace")
     return (

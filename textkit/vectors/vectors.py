@@ -142,7 +142,7 @@ class Vectors(WordTable):
         k: int = 10,
         *,
         index: NeighbourIndex | None = None,
-    ) -> Any:
+    ) -> list[Neighbour] | list[list[Neighbour]]:
         """Give the k nearest words by cosine, the nearest first, as (word, cosine).
 
         query: a word, several words, or vectors (n, dim); a list for each of several. A word is no

@@ -14,7 +14,7 @@ import numpy as np
 
 from textkit.errors import ArtifactError, StorageError
 from textkit.io.inputs import READ_ERRORS, open_bytes
-from textkit.vectors.text_format import DIM_LIMIT, Batch, _shown
+from textkit.vectors.text_format import DIM_LIMIT, Batch, shown
 
 _BLOCK_BYTES = 8 << 20
 _WORD_BYTES = (
@@ -94,7 +94,7 @@ class BinaryRows:
             position = space + 1 + size
         if last and len(words) < limit:
             at = n_before + len(words)
-            after = f", after {_shown(words[-1])}" if words else ""
+            after = f", after {shown(words[-1])}" if words else ""
             raise self._error(
                 f"file ends inside word {at + 1:,} of {at + limit - len(words):,}{after}; it is"
                 f" cut short"
@@ -103,7 +103,7 @@ class BinaryRows:
         wrong = ~np.isfinite(rows).all(axis=1)
         if wrong.any():
             raise self._error(
-                f"{_shown(words[int(wrong.argmax())])} has a value that is not finite; the width"
+                f"{shown(words[int(wrong.argmax())])} has a value that is not finite; the width"
                 f" or data is wrong"
             )
         return words, rows, data[position:]
