@@ -161,6 +161,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step() -> None:
         fit(training__lr=1e30, training__epochs=9)
 
 
+@pytest.mark.slow
 def test_validation_rows_can_be_given() -> None:
     model = TextClassifier(**SMALL, seed=1).fit(
         TEXTS, LABELS, validation=(["good film", "bad film"], [LABELS[0], "neg"])
@@ -223,6 +224,7 @@ def test_a_saved_tokenizer_is_used() -> None:
     assert fit(tokenizer__path="tok").tokenizer_.fingerprint == tokenizer.fingerprint
 
 
+@pytest.mark.slow
 def test_spacys_words_live_in_a_model_folder() -> None:
     pytest.importorskip("spacy")
     model = fit(tokenizer="spacy", training__epochs=2)

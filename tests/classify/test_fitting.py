@@ -34,6 +34,7 @@ def write_file() -> None:
     Path("train.csv").write_text("text,label\n" + "".join(lines), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_vectors_cover_the_training_rows_alone_in_memory_and_from_a_file() -> None:
     tokenizers.train("whitespace", TEXTS).save("tok")
     Vectors(["good", "bad", *NOUNS[:4]], np.eye(6, 5, dtype=np.float32)).save("vectors")

@@ -50,6 +50,7 @@ def test_split_by_group_in_folds(data: str) -> None:
         assert not {row[2] for row in train} & {row[2] for row in test}
 
 
+@pytest.mark.slow
 def test_split_without_labels_and_with_wrong_options(data: str) -> None:
     Path("a.txt").write_text("one\ntwo\nthree\nfour\n", encoding="utf-8")
     check("data", "split", "a.txt", "--no-stratify", "--share", "0.5", "-o", "out")

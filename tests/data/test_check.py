@@ -219,6 +219,7 @@ def test_near_names_against_all_pairs() -> None:
                 assert distance(names[a], names[b]) == 2  # a letter has moved
 
 
+@pytest.mark.slow
 def test_real_data_has_the_leaks_that_a_set_of_its_texts_has(shared: Path) -> None:
     files = [shared / f"train_dev/banking77_{part}.csv" for part in ("train", "test")]
     report = check_files(*files)

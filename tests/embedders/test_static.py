@@ -238,6 +238,7 @@ def test_static_texts_leave_torch_alone() -> None:
     )
 
 
+@pytest.mark.slow
 def test_another_process_maps_the_table_again() -> None:
     table = np.random.default_rng(0).standard_normal((2000, 600)).astype(np.float32)
     words = [f"w{i}" for i in range(2000)]

@@ -116,6 +116,7 @@ def label_scores(truth: Any, predicted: Any) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [300, 5000])
 def test_multilabel_intervals_are_those_of_resampled_rows(n: int) -> None:
     truth, predicted, _ = random_label_sets(7, n)

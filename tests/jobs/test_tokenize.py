@@ -100,6 +100,7 @@ def test_colours_show_each_token(options: TokenizeOptions) -> None:
     assert sink.getvalue() == b"\x1b[48;5;24ma\x1b[0m \x1b[48;5;58mb\\x1b\x1b[0m\n"
 
 
+@pytest.mark.slow
 def test_counting_gives_what_the_shell_counts(options: TokenizeOptions) -> None:
     counted = count_corpus(replace(options, max_length=3, workers=2)).counts
     said = check("tokenize", "a.csv", "--count", "--json", "--max-length", "3")

@@ -104,6 +104,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes() -> None:
     assert contents("run") == contents("whole")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_over_is_read_and_left_as_it_is() -> None:
     write_csv("train.csv", SIDES)
     first = train_run(options("run", baseline=True))
@@ -139,6 +140,7 @@ def test_a_long_label_separator_is_obeyed(stream: bool, monkeypatch: pytest.Monk
     assert "train.csv: white space round labels was dropped in 4 rows" in notes
 
 
+@pytest.mark.slow
 def test_a_recipe_may_be_an_object_and_overridden() -> None:
     write_csv("train.csv", SIDES)
     recipe = read_recipe(None, SMALL)

@@ -99,6 +99,7 @@ def test_a_training_that_is_over_ends_again_with_the_same_bytes() -> None:
     assert not seen
 
 
+@pytest.mark.slow
 def test_resuming_repeats_no_step() -> None:
     """Checkpoints at every step: of 36 steps the second run does those that the first did not."""
     steps: list[int] = []
@@ -531,6 +532,7 @@ def test_imbalance_options_change_what_is_learnt() -> None:
         )
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_one_large_batch() -> None:
     """Two batches of rows of equal length, accumulated, give the step of their union."""
     quiet = {
