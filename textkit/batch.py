@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -255,13 +256,17 @@ def cut_rows(
     >>> list(cut_rows(["long text", "b", "c"], n_characters=2))
     [['long text'], ['b', 'c']]
     """
+    if n_characters is None:  # a twentieth of the time of a bag that predicts goes into the loop
+        stream = iter(rows)
+        while block := list(islice(stream, n_rows)):
+            yield block
+        return
     held: list[Item] = []
     size = 0
     for row in rows:
         held.append(row)
-        if n_characters is not None:
-            size += len(text_of(row))
-        if len(held) == n_rows or (n_characters is not None and size >= n_characters):
+        size += len(text_of(row))
+        if len(held) == n_rows or size >= n_characters:
             yield held
             held, size = [], 0
     if held:
