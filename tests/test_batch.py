@@ -91,9 +91,11 @@ def test_cut_rows_closes_a_list_with_the_row_that_fills_it(
     n_rows: int | None, n_characters: int | None
 ) -> None:
     rows = [(i, "x" * (i * 3 % 7)) for i in range(12)]
-    lists = list(
-        cut_rows(rows, n_rows=n_rows, n_characters=n_characters, text_of=lambda row: row[1])
+    lists, streamed = (
+        list(cut_rows(source, n_rows=n_rows, n_characters=n_characters, text_of=lambda row: row[1]))
+        for source in (rows, iter(rows))
     )
+    assert lists == streamed
     assert [row for part in lists for row in part] == rows
 
     def is_full(part: list[tuple[int, str]]) -> bool:

@@ -263,6 +263,15 @@ def cut_rows(
         return
     held: list[Item] = []
     size = 0
+    if isinstance(rows, list):  # in memory the sizes are looked at in one go: half the time
+        sizes = np.fromiter(map(len, map(text_of, rows)), dtype=np.int64, count=len(rows))
+        ends, start = offsets_of(sizes), 0
+        while start < len(rows):
+            full = int(np.searchsorted(ends, ends[start] + n_characters))
+            stop = min(max(full, start + 1), start + (n_rows or len(rows)))
+            yield rows[start:stop]
+            start = stop
+        return
     for row in rows:
         held.append(row)
         size += len(text_of(row))
