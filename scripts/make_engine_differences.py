@@ -81,7 +81,8 @@ def main() -> None:
         f'"""\n\nDIFFERENCES = (\n{lines}\n)\n',
         encoding="utf-8",
     )
-    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(TARGET)], check=True)  # noqa: S603
+    formatted = [sys.executable, "-m", "ruff", "format", "--quiet", str(TARGET)]
+    subprocess.run(formatted, check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def split(text: str) -> list[str]:
     """Cut between escapes into pieces that fit a line."""
     parts = [""]
     for item in re.findall(r"\\(?:\\x..|u.{4}|U.{8})-?", text):
-        if len(parts[-1]) + len(item) > 100:
+        if len(parts[-1]) + len(item) > 88:
             parts.append("")
         parts[-1] += item
     return parts
@@ -106,7 +106,8 @@ def main(folder: Path) -> None:
         parts = "\n".join(f'    "{part}"' for part in split(to_class(ranges)))
         text += f"{name} = (\n{parts}\n)\n"
     TARGET.write_text(text, encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(TARGET)], check=True)  # noqa: S603
+    formatted = [sys.executable, "-m", "ruff", "format", "--quiet", str(TARGET)]
+    subprocess.run(formatted, check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ def main() -> None:
     (BUILD / "zensical.toml").write_text(tomli_w.dumps(configuration), encoding="utf-8")
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    done = subprocess.run(command, cwd=BUILD, env=environment, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, cwd=BUILD, env=environment, capture_output=True, text=True
+    )
     # It colours every letter, and its traceback says no more; what mkdocstrings warns of does not
     # end it.
     said = (

@@ -35,7 +35,7 @@ def test_a_row_gives_the_same_however_rows_are_batched(
     }
     whole = augment_tokens(batch, numbers, **options)  # type: ignore[arg-type]
     order = np.arange(len(rows))[::-1]
-    shuffled = augment_tokens(batch.take(order), numbers[order], **options)  # type: ignore[arg-type]
+    shuffled = augment_tokens(batch.take(order), numbers[order], **options)
     for row, source in enumerate(order):
         assert shuffled[row].tolist() == whole[source].tolist()
         assert shuffled.row_spans(row).tolist() == whole.row_spans(source).tolist()
@@ -121,7 +121,7 @@ def test_noise_does_all_four_things_at_its_rate() -> None:
 )
 def test_rates_that_make_no_sense_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        augment_tokens(TokenBatch.from_rows([[1]]), [0], seed=0, epoch=0, **options)  # type: ignore[arg-type]
+        augment_tokens(TokenBatch.from_rows([[1]]), [0], seed=0, epoch=0, **options)
     with pytest.raises(UsageError, match="one number a row"):
         augment_tokens(TokenBatch.from_rows([[1]]), [0, 1], seed=0, epoch=0)
     with pytest.raises(UsageError, match="wrap it in a list"):

@@ -32,7 +32,7 @@ CLASSES = ["a", "b b", "c", "never"]
 
 
 def random_labels(seed: int, n: int, classes: list[str]) -> list[str]:
-    return np.random.default_rng(seed).choice(classes, size=n).tolist()  # type: ignore[no-any-return]
+    return np.random.default_rng(seed).choice(classes, size=n).tolist()
 
 
 def random_probabilities(

@@ -114,6 +114,6 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(
         UsageError, match="unknown policy for missing words 'radnom'; did you mean 'random'"
     ):
-        Embedding(n_tokens=3, dim=4).load_vectors(make_vectors(), tok, missing="radnom")  # type: ignore[arg-type]
+        Embedding(n_tokens=3, dim=4).load_vectors(make_vectors(), tok, missing="radnom")
     with pytest.raises(UsageError, match="these vectors have no n-grams"):
         Embedding(n_tokens=3, dim=4).load_vectors(make_vectors(), tok, missing="ngram")

@@ -74,7 +74,7 @@ def test_mutated_files_raise_only_textkit_errors(
 
 def test_an_id_that_would_fill_the_memory_is_refused() -> None:
     for kind in ("word", "bpe"):
-        description = json.loads(tokenizers.train(kind, ["pride and vanity"]).json)  # type: ignore[attr-defined]
+        description = json.loads(tokenizers.train(kind, ["pride and vanity"]).json)
         description["model"]["vocab"]["zz"] = 4_000_000_000
         Path("tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
         with pytest.raises(

@@ -41,7 +41,7 @@ BYTE_LEVEL = {
 
 def described(kind: str) -> dict[str, Any]:
     options = {"size": SIZES[kind]} if kind in SIZES else {}
-    return dict(json.loads(tokenizers.train(kind, TRAINING, **options).json))  # type: ignore[attr-defined]
+    return dict(json.loads(tokenizers.train(kind, TRAINING, **options).json))
 
 
 def load(description: dict[str, Any]) -> PipelineTokenizer:

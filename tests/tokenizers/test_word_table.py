@@ -268,14 +268,14 @@ def test_words_are_encoded_once_and_rows_with_long_ones_not_at_all() -> None:
     table, _ = table_and_backend("wordpiece")
     asked: list[str] = []
     inner = table._inner.encode
-    table._inner.encode = lambda texts, *, spans: asked.extend(texts) or inner(texts, spans=spans)  # type: ignore
+    table._inner.encode = lambda texts, *, spans: asked.extend(texts) or inner(texts, spans=spans)
     texts = ["pride and vanity", "vanity and pride", "x" * 65 + " and"]
     first = table.encode(texts, spans=True)
     assert asked == [".", ". .", "pride .", "vanity .", ".", ". and vanity pride", texts[2]]
     asked.clear()
     again = table.encode(texts, spans=True)
     assert asked == [texts[2]]
-    assert again.ids.tolist() == first.ids.tolist() and again.spans.tolist() == first.spans.tolist()  # type: ignore
+    assert again.ids.tolist() == first.ids.tolist() and again.spans.tolist() == first.spans.tolist()
 
 
 def test_a_full_table_starts_anew_and_a_useless_one_is_left(

@@ -81,7 +81,7 @@ def test_stopped_and_resumed_gives_the_same_bytes(corpus_file: Path, model: str)
     train(corpus_file, "whole", options)
     for number in range(100):
         countdown = iter(range(4))
-        stop = Watch(should_stop=lambda left=countdown: next(left, None) is None)  # type: ignore[misc]
+        stop = Watch(should_stop=lambda left=countdown: next(left, None) is None)
         done = train(corpus_file, "parts", options, watch=stop, resume=number > 0)
         if done is not None:
             break

@@ -89,7 +89,8 @@ def run_guarded(work: Callable[[], object], *, debug: bool) -> int:
         # worth a word.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except Exception as err:  # noqa: BLE001 - the last line of defence: a bug becomes one line and exit code 70
+    # The last line of defence: a bug becomes one line and exit code 70.
+    except Exception as err:  # noqa: BLE001
         message = (
             f"a bug in textkit: {type(err).__name__}: {err}; run again with --debug and report it"
         )

@@ -90,7 +90,8 @@ def expand_inputs(patterns: Sequence[str]) -> list[str]:
                 )
             found += inside
         elif any(mark in pattern for mark in "*?["):
-            matched = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - pathlib globs no absolute pattern
+            # pathlib globs no absolute pattern.
+            matched = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
             if not matched:
                 raise StorageError("no file matches", where=pattern)
             found += [name for name in matched if Path(name).is_file()]

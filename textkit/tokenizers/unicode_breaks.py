@@ -50,7 +50,8 @@ def _words(*, with_space: bool) -> str:
     joined = f"(?:[{WORD['ExtendNumLet']}]{e})"
     joinable = f"(?:{run}|{katakana}(?![{hebrew}]))"
     going_on = (
-        f"(?:{joinable}(?:{joined}++{joinable})*+(?:{joined}++{katakana}|{joined}*+(?:{hebrew_end})?)"
+        f"(?:{joinable}(?:{joined}++{joinable})*+"
+        f"(?:{joined}++{katakana}|{joined}*+(?:{hebrew_end})?)"
         f"|{katakana}|{hebrew_end})"
     )
     word = f"{joined}*+{going_on}"
@@ -97,7 +98,8 @@ WORDS_ONLY = _words(with_space=False)
 GRAPHEMES = _graphemes()
 # What WORDS says of ASCII text, in a form that runs twice as fast.
 ASCII_WORDS = (
-    r"[A-Za-z0-9_]++(?:(?:(?<=[A-Za-z])[:.'](?=[A-Za-z])|(?<=[0-9])[,;.'](?=[0-9]))[A-Za-z0-9_]++)*+"
+    r"[A-Za-z0-9_]++(?:(?:(?<=[A-Za-z])[:.'](?=[A-Za-z])|(?<=[0-9])[,;.'](?=[0-9]))"
+    r"[A-Za-z0-9_]++)*+"
     r"| ++|\r\n|[\x00-\x7f]"
 )
 SPACE = f"[{WHITE_SPACE}]"

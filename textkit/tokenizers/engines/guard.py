@@ -34,8 +34,7 @@ HARD_STRINGS = [
     "[PAD][UNK][CLS] [SEP] [MASK] <s></s><unk><pad> <|endoftext|> ##ing ▁Ġ",
     "\u0300\u0301 x\u0308\u0308 \u202fy\u202f \u00a0z",
     "①② ½ Ⅳ ７ ٣ ㎏ ℡ ™ … “quotes” – — ¿¡",
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    * 3,
+    "a" * 300,
     "!!!??? ... --- ((())) \"'`´ \\ / | ~",
     "𝐀𝒃𝔠 𐐀𐐨 𠀀 \U0010ffff \ufffd",
     "x\ue000y \uf8ff \ue001\ue002 \U000f0000a \u0378",  # in nobody's vocabulary

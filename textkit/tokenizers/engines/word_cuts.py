@@ -17,7 +17,8 @@ from textkit.tokenizers.unicode_tables import GRAPHEME
 # A word ends before a space, unless the character before that space is one of these: white space,
 # controls and format characters, and what sentencepiece's tables make a space of.
 _UNSURE = (
-    r"\s\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\s\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180e"
+    r"\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\u2581\ufeff\ufff0-\uffff"
 )
 
