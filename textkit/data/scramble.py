@@ -16,7 +16,6 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 def scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix the bits of each number: the finaliser of SplitMix64 (Steele et al.
-
     2014), which maps 0 to 0.
 
     >>> scramble(np.array([0, 1], dtype=np.uint64)).tolist()

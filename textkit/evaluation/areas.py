@@ -26,8 +26,6 @@ _LOGIT_LIMIT = 30.0
 class Areas:
     """ROC-AUC of each class (n_classes,), NaN where a class has no positives or no negatives.
 
-    Mean and its error.
-
     mean: of the defined ones; of two classes the second's alone, the usual binary area. error:
     standard error of the mean, NaN once the histogram is in use. bound: how far the mean may be
     from the exact one.
@@ -119,9 +117,8 @@ class AreaStream:
 
 
 def _area(negatives: NDArray[np.int64], positives: NDArray[np.int64]) -> tuple[float, float]:
-    """Give the area of counts a score, in rising order, ties as halves.
-
-    And half the share of tied pairs.
+    """Give the area of counts a score, in rising order, ties as halves, and half the share of
+    tied pairs.
     """
     pairs = float(negatives.sum()) * float(positives.sum())
     if not pairs:

@@ -1,5 +1,4 @@
 """Temperature scaling: one number that makes a model's probabilities mean what they say (Guo et al.
-
 2017).
 
 In: the logits of validation rows and their labels. Out: the temperature T by which logits are to be
@@ -19,9 +18,8 @@ _STEPS = 60  # halvings of the interval: 4.6 / 2^60 is below the last digit of a
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Find the temperature of the least log loss: logits (n, n_classes), labels (n,) codes.
-
-    0.1 to 10.
+    """Find the temperature, 0.1 to 10, of the least log loss: logits (n, n_classes), labels (n,)
+    codes.
 
     The log loss is convex in 1/T, so the sign of its derivative says on which side of a T the best
     one lies: bisection on log T, which no size of logits can mislead. Logits that are all equal

@@ -178,7 +178,6 @@ class ScoreStream:
 
 class _Mean:
     """A running mean and its standard error, merged chunk by chunk (Chan et al.
-
     1979), so that no digits are lost.
     """
 

@@ -1,5 +1,4 @@
 """Word embeddings built from characters, after Kim et al.
-
 2016, "Character-Aware Neural Language Models".
 
 In: the vocabulary of a word tokenizer. Out: a layer with the same call as Embedding. A word's

@@ -34,7 +34,6 @@ class Pooling(nn.Module):
 
 class AttentionPooling(nn.Module):
     """Weigh the real positions by a learned query (Yang et al.
-
     2016, "Hierarchical Attention Networks", word level).
 
     >>> states, mask = torch.ones(1, 2, 4), torch.tensor([[True, False]])

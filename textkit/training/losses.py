@@ -44,7 +44,6 @@ def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSec
 
 def disagreements(task: Task, first: Tensor, second: Tensor) -> Tensor:
     """Compute (batch,) how far apart two passes over the same rows are, for R-Drop (Liang et al.
-
     2021).
 
     The mean of both Kullback-Leibler divergences, of a label each in multi-label; of numbers their

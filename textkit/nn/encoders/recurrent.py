@@ -1,5 +1,4 @@
 """Recurrent encoders: Elman RNN, GRU (Cho et al.
-
 2014) and LSTM (Hochreiter & Schmidhuber 1997), masked.
 """
 

@@ -1,5 +1,4 @@
 """The transformer encoder (Vaswani et al. 2017), pre-norm (Xiong et al.
-
 2020), over scaled_dot_product_attention.
 """
 
