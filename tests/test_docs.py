@@ -30,8 +30,16 @@ def name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def run_python(block: str, *, title: str, names: dict[str, object]) -> None:
-    exec(compile(block, title, "exec"), names)
+def run_page(page: Path, *, console: bool) -> None:
+    """Run the blocks of a page in its order: python, all in one namespace, and the shell's."""
+    names: dict[str, object] = {"__name__": page.stem}
+    for number, (language, block) in enumerate(
+        BLOCK.findall(page.read_text(encoding="utf-8")), start=1
+    ):
+        if language == "python":
+            exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+        elif console:
+            run_console(block)
 
 
 def run_console(block: str) -> None:
@@ -63,25 +71,13 @@ def run_console(block: str) -> None:
     ids=name,
 )
 def test_every_python_block_runs(page: Path) -> None:
-    names: dict[str, object] = {"__name__": page.stem}
-    for number, (language, block) in enumerate(
-        BLOCK.findall(page.read_text(encoding="utf-8")), start=1
-    ):
-        if language == "python":
-            run_python(block, title=f"{page.name}, block {number}", names=names)
+    run_page(page, console=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", COMING_FROM, ids=name)
 def test_every_block_of_coming_from_runs(page: Path) -> None:
-    names: dict[str, object] = {"__name__": page.stem}
-    for number, (language, block) in enumerate(
-        BLOCK.findall(page.read_text(encoding="utf-8")), start=1
-    ):
-        if language == "python":
-            run_python(block, title=f"{page.name}, block {number}", names=names)
-        else:
-            run_console(block)
+    run_page(page, console=True)
 
 
 def promises(text: str) -> Iterator[str]:

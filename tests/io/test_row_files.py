@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow
@@ -13,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from textkit.errors import UsageError
+from textkit.errors import StorageError, UsageError
+from textkit.io import row_files
 from textkit.io.corpus import RowReader, read_rows
 from textkit.io.inputs import open_bytes
 from textkit.io.row_files import copy_rows
@@ -119,3 +121,19 @@ def test_the_input_is_never_overwritten() -> None:
     with pytest.raises(UsageError, match="is the input itself"):
         copy_rows("a.txt", [1], [(Path("in/../a.txt"), np.array([0]))])
     assert read("a.txt") == b"one\n"
+
+
+def test_a_source_that_is_written_to_meanwhile_leaves_no_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("a.csv").write_text("text\none\n", encoding="utf-8")
+
+    def open_and_append(path: Path) -> IO[bytes]:
+        with Path(path).open("ab") as file:
+            file.write(b"two\n")
+        return open_bytes(path)
+
+    monkeypatch.setattr(row_files, "open_bytes", open_and_append)
+    with pytest.raises(StorageError, match=r"^a.csv: file was changed while it was read; run aga"):
+        copy_rows("a.csv", [2], [(Path("b.csv"), np.array([0]))])
+    assert not Path("b.csv").exists()

@@ -11,6 +11,7 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -51,6 +52,27 @@ def open_bytes(path: Path | None) -> IO[bytes]:
         return open(path, "rb", buffering=1 << 20)
     except OSError as err:
         raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
+
+
+def plain_size(path: Path) -> int | None:
+    """Give the bytes that `open_bytes` will read from a file, None where it has to unpack them.
+
+    >>> _ = Path("a.txt").write_bytes(b"king\\n")
+    >>> _ = Path("a.txt.GZ").write_bytes(gzip.compress(b"king\\n"))
+    >>> plain_size(Path("a.txt")), plain_size(Path("a.txt.GZ"))
+    (5, None)
+    """
+    return None if path.suffix.lower() in (".gz", ".zst") else path.stat().st_size
+
+
+@contextmanager
+def unchanged(path: Path, *, advice: str) -> Iterator[None]:
+    """Raise StorageError after the block where the file was written to while it ran."""
+    before = path.stat()
+    yield
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise StorageError(f"file was changed while it was read; {advice}", where=str(path))
 
 
 def _open_zstd(path: Path) -> IO[bytes]:

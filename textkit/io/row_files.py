@@ -18,9 +18,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.errors import StorageError, UsageError
+from textkit.errors import UsageError
 from textkit.io import files
-from textkit.io.inputs import guess_format, open_bytes
+from textkit.io.inputs import guess_format, open_bytes, unchanged
 
 _BATCH_ROWS = 16_384
 _FRAME_BYTES = 4 << 20
@@ -49,15 +49,11 @@ def copy_rows(
     for path, _ in destinations:
         if path.resolve() == source.resolve():
             raise UsageError(f"{path} is the input itself; choose another -o")
-    before = source.stat()
-    with ExitStack() as stack:
+    with ExitStack() as stack, unchanged(source, advice="run again"):
         if guess_format(source) in ("parquet", "arrow"):
             _copy_columnar(source, destinations, stack)
         else:
             _copy_lines(source, np.asarray(lines, dtype=np.int64), destinations, stack)
-        after = source.stat()
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise StorageError("file was changed while it was read; run again", where=str(source))
 
 
 def _copy_lines(

@@ -18,7 +18,7 @@ import numpy as np
 
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
-from textkit.io.inputs import READ_ERRORS, open_bytes
+from textkit.io.inputs import READ_ERRORS, open_bytes, unchanged
 from textkit.vectors import folder as folders
 from textkit.vectors.fasttext import MAGIC, FastTextRows, Ngrams
 from textkit.vectors.table import Floats, Stored, WordTable
@@ -88,19 +88,14 @@ def convert(
     if kind in (None, "gensim"):
         open_spec(str(spec), cache=None, progress=progress).save(folder, dtype=dtype)
         return
-    before = path.stat()
     with files.atomic_folder(folder) as temporary:
-        rows = _rows(path, kind, progress)
         words: list[bytes] = []
-        with folders.open_table(temporary, dtype=dtype or "float32") as writer:
-            for batch_words, batch in rows:
-                words += batch_words
-                writer.write(batch)
-        after = path.stat()
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise StorageError(
-                "file was changed while it was read; convert it again", where=str(path)
-            )
+        with unchanged(path, advice="convert it again"):
+            rows = _rows(path, kind, progress)
+            with folders.open_table(temporary, dtype=dtype or "float32") as writer:
+                for batch_words, batch in rows:
+                    words += batch_words
+                    writer.write(batch)
         tensors = folders.map_safetensors(temporary / folders.TABLE)
         made = _assemble(words, tensors["vectors"], rows, str(path), scales=tensors.get("scales"))
         made.write_rest(temporary, dtype=made.dtype)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import ArtifactError, StorageError
-from textkit.io.inputs import READ_ERRORS, open_bytes
+from textkit.io.inputs import READ_ERRORS, open_bytes, plain_size
 
 Floats = npt.NDArray[np.float32]
 Batch = tuple[list[bytes], Floats]
@@ -48,7 +48,7 @@ class TextRows:
     def __iter__(self) -> Iterator[Batch]:
         n_read = 0
         with open_bytes(self.path) as file:
-            total = self.path.stat().st_size if self.path.suffix not in (".gz", ".zst") else None
+            total = plain_size(self.path)
             done = 0
             for block in self._blocks(file):
                 done += len(block)

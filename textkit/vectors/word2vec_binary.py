@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from textkit.errors import ArtifactError, StorageError
-from textkit.io.inputs import READ_ERRORS, open_bytes
+from textkit.io.inputs import READ_ERRORS, open_bytes, plain_size
 from textkit.vectors.text_format import DIM_LIMIT, Batch, shown
 
 _BLOCK_BYTES = 8 << 20
@@ -36,7 +36,7 @@ class BinaryRows:
     def __iter__(self) -> Iterator[Batch]:
         with open_bytes(self.path) as file:
             n_words, dim = self._header(file)
-            total = self.path.stat().st_size if self.path.suffix not in (".gz", ".zst") else None
+            total = plain_size(self.path)
             held, n_read, done = b"", 0, 0
             while n_read < n_words:
                 read = self._read(file, n_read)
