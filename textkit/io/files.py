@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from textkit.errors import ArtifactError, StorageError
+from textkit.io.stand_ins import refuse_stand_in
 
 MANIFEST = "manifest.json"
 JSON_LIMIT_BYTES = 512 << 20  # a tokenizer.json of a million tokens is about 60 MB
@@ -218,6 +219,7 @@ def read_json(path: str | Path, *, limit_bytes: int = JSON_LIMIT_BYTES) -> Any:
 
 def parse_json(data: bytes, path: Path) -> Any:
     """Parse the JSON of a file; what is none is an ArtifactError that names it."""
+    refuse_stand_in(data, path)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as err:

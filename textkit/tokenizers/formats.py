@@ -15,6 +15,7 @@ import tokenizers as hf
 
 from textkit.errors import ArtifactError, UsageError
 from textkit.io import files, hub
+from textkit.io.stand_ins import refuse_stand_in
 from textkit.registry import names
 from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON, Description
 from textkit.tokenizers.engines.choice import EngineChoice
@@ -122,18 +123,20 @@ def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
         if isinstance(value.get("model"), dict) or not (path.parent / "merges.txt").is_file():
             return _from_json(value, path, engine=engine)
     # Which a tokenizer.json does not need.
-    from textkit.tokenizers import conversion, sentencepiece_files
+    from textkit.tokenizers import conversion, sentencepiece_files, tiktoken_files
 
     if is_json:
         return conversion.from_vocab_and_merges(
             data, read_bytes(path.parent / "merges.txt"), where=str(path)
         )
+    if ".tiktoken" in path.suffixes:
+        return tiktoken_files.from_tiktoken(data, where=str(path))
     # The key of a protobuf's first field; no text format begins with an empty line.
     if data[:1] == b"\n":
         return sentencepiece_files.from_sentencepiece(data, where=str(path))
     first, _, rest = data.partition(b"\n")[0].partition(b" ")
     if rest.strip().isdigit() and first:
-        return conversion.from_tiktoken(data, where=str(path))
+        return tiktoken_files.from_tiktoken(data, where=str(path))
     return conversion.from_vocab_txt(data, where=str(path))
 
 
@@ -152,6 +155,7 @@ def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> byte
             )
     except (OSError, EOFError, zlib.error) as err:
         raise ArtifactError(f"cannot be read: {err}", where=str(path)) from err
+    refuse_stand_in(data, path)
     if len(data) > limit_bytes:
         raise ArtifactError(
             f"more than {limit_bytes:,} bytes: no tokenizer is that large", where=str(path)

@@ -19,6 +19,7 @@ import numpy as np
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.inputs import READ_ERRORS, open_bytes, unchanged
+from textkit.io.stand_ins import refuse_stand_in
 from textkit.vectors import folder as folders
 from textkit.vectors.fasttext import MAGIC, FastTextRows, Ngrams
 from textkit.vectors.table import Floats, Stored, WordTable
@@ -119,10 +120,10 @@ def sniff(path: Path) -> str:
     """Tell a file's format by its first bytes: fasttext, gensim, word2vec (binary) or text."""
     try:
         with open(path, "rb") as file:
-            head = file.read(4)
+            start = file.read(512)
     except OSError as err:
         raise files.storage_error(path, err, action="read") from err
-    where = str(path)
+    where, head = str(path), start[:4]
     if not head:
         raise ArtifactError("file is empty", where=where)
     packed = next((ending for magic, ending in _PACKED.items() if head.startswith(magic)), None)
@@ -134,6 +135,8 @@ def sniff(path: Path) -> str:
         return "gensim"
     if head.startswith(b"PK"):
         raise ArtifactError("a zip archive; unpack it and open the file inside: unzip", where=where)
+    if not packed:
+        refuse_stand_in(start, path)
     return _sniff_rows(path)
 
 

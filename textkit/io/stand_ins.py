@@ -1,0 +1,50 @@
+"""Files that stand where another was meant: pointers of Git LFS and git-annex, saved web pages,
+archives that nobody unpacked, empty files.
+
+In: the first bytes of a file. Out: an ArtifactError that says what the file is and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textkit.errors import ArtifactError
+
+_EXPLAINED = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull`"),
+    (b"version https://hawser", "a Git LFS pointer, not the file itself: run `git lfs pull`"),
+    (b"/annex/objects/", "a git-annex pointer, not the file itself: run `git annex get`"),
+    (b"<!doctype html", "a web page, not the file itself: download the raw file"),
+    (b"<html", "a web page, not the file itself: download the raw file"),
+    (b"PK\x03\x04", "a zip archive: unpack it and name the file within"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"\xfd7zXZ\x00", "packed by xz: unpack it first"),
+    (b"BZh91AY&SY", "packed by bzip2: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd: unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it and name the file within"),
+)
+
+
+def describe_stand_in(start: bytes) -> str | None:
+    """Say what a file is that begins so and is no data itself, and what to do; None for any other.
+
+    >>> describe_stand_in(b"version https://git-lfs.github.com/spec/v1")
+    'a Git LFS pointer, not the file itself: run `git lfs pull`'
+    >>> describe_stand_in(b"[UNK]")
+    """
+    if not start:
+        return "empty: download or copy it again"
+    bare = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:64]
+    folded = bare.lower()
+    for mark, what in _EXPLAINED:
+        if bare.startswith(mark) or (mark.islower() and folded.startswith(mark)):
+            return what
+    is_link = bare.startswith((b".git/annex", b"../")) and b".git/annex/objects/" in start[:512]
+    return _EXPLAINED[2][1] if is_link else None
+
+
+def refuse_stand_in(start: bytes, path: str | Path) -> None:
+    """Raise ArtifactError where the first bytes of a file show that it only stands for another."""
+    what = describe_stand_in(start[:512])
+    if what is not None:
+        raise ArtifactError(f"the file is {what}", where=str(path))

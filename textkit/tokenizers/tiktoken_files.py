@@ -1,0 +1,133 @@
+""".tiktoken files -> an exact tokenizer: the ids of `tiktoken.Encoding` over the same ranks.
+
+In: the bytes of a file of base64 tokens and ranks. Out: a PipelineTokenizer. The file says nothing
+of how a text is split before the merges: known files are told by their SHA-256, others by how many
+tokens they hold, and then `engine_notes` of the result says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import itertools
+
+from tokenizers import models
+
+from textkit.errors import ArtifactError
+from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.splitters import byte_level_backend, byte_names
+
+HIGHEST_RANK = (1 << 24) - 1
+# SHA-256 of a published file -> the split that its authors use with it.
+_SPLIT_OF_FILE = {
+    "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930": "gpt2",  # r50k_base
+    "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069": "gpt2",  # p50k_base
+    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7": "cl100k",
+    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d": "o200k",
+}
+# Number of tokens -> the split of the published files of that size.
+_SPLIT_OF_SIZE = {
+    50_256: "gpt2",
+    50_257: "gpt2",
+    50_280: "gpt2",
+    100_256: "cl100k",
+    199_998: "o200k",
+}
+# Bytes that no UTF-8 text holds need no token.
+_BYTES_OF_TEXT = [*range(0xC0), *range(0xC2, 0xF5)]
+
+
+def from_tiktoken(data: bytes, *, where: str) -> PipelineTokenizer:
+    """Read a .tiktoken file: base64 of a token's bytes and its rank, a line each.
+
+    Ranks may have gaps, a token may be empty, and a token that no merge makes is taken where a
+    whole piece equals it. Raises ArtifactError with the line of what is no token, and for a byte
+    that has none.
+    """
+    ranks = _read_ranks(data, where=where)
+    missing = [byte for byte in _BYTES_OF_TEXT if bytes([byte]) not in ranks]
+    if missing:
+        raise ArtifactError(
+            f"no token for the byte 0x{missing[0]:02X}, nor for {len(missing) - 1} others: texts"
+            " that hold it would have no ids; the file is cut short or no .tiktoken file",
+            where=where,
+        )
+    names = byte_names()
+    spelt = {token: "".join(names[byte] for byte in token) for token in ranks}
+    vocabulary = {spelt[token]: rank for token, rank in ranks.items()}
+    merges = []
+    for token in sorted(ranks, key=ranks.__getitem__):
+        pair = _last_pair(token, ranks)
+        if pair is not None:
+            merges.append((spelt[pair[0]], spelt[pair[1]]))
+    # tiktoken takes a piece that is a token whole, before any merge.
+    model = models.BPE(vocabulary, merges, ignore_merges=True)
+    split, notes = _choose_split(data, n_tokens=len(ranks))
+    return PipelineTokenizer(byte_level_backend(model, split=split), kind="bpe", notes=notes)
+
+
+def _read_ranks(data: bytes, *, where: str) -> dict[bytes, int]:
+    ranks: dict[bytes, int] = {}
+    lines: dict[bytes | int, int] = {}
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        place = f"{where}:{number}"
+        token, rank = _read_line(line, where=place)
+        for key, what in ((token, f"the token {token!r}"), (rank, f"the rank {rank}")):
+            if key in lines:
+                raise ArtifactError(f"{what} stands on line {lines[key]} already", where=place)
+            lines[key] = number
+        ranks[token] = rank
+    return ranks
+
+
+def _read_line(line: bytes, *, where: str) -> tuple[bytes, int]:
+    try:
+        encoded, rank_text = line.split()
+        # Whisper's files write an empty token as a lone '='.
+        token = b"" if encoded == b"=" else base64.b64decode(encoded, validate=True)
+    except (ValueError, binascii.Error) as err:
+        raise ArtifactError(
+            f"expected base64 and a rank, found {line[:40]!r}", where=where
+        ) from err
+    if not rank_text.isdigit() or len(rank_text) > 8 or int(rank_text) > HIGHEST_RANK:
+        shown = rank_text[:20].decode("utf-8", "replace")
+        raise ArtifactError(
+            f"the rank is {shown!r}, expected a number from 0 to {HIGHEST_RANK:,}", where=where
+        )
+    return token, int(rank_text)
+
+
+def _last_pair(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes] | None:
+    """Merge a token's bytes by rank, and give the two parts that the last merge joins; None where
+    merging ends in more.
+
+    Within any text the bytes of the token come together in the very same order until something
+    merges across its edge, so this pair is the only one that ever makes the token.
+    """
+    parts = [token[i : i + 1] for i in range(len(token))]
+    while len(parts) > 2:
+        known = [
+            (rank, at)
+            for at, (left, right) in enumerate(itertools.pairwise(parts))
+            if (rank := ranks.get(left + right)) is not None
+        ]
+        if not known:
+            return None
+        _, at = min(known)
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return (parts[0], parts[1]) if len(parts) == 2 else None
+
+
+def _choose_split(data: bytes, *, n_tokens: int) -> tuple[str, list[str]]:
+    """Give the split of a file and, where it had to be guessed, the note that says so."""
+    known = _SPLIT_OF_FILE.get(hashlib.sha256(data).hexdigest())
+    if known is not None:
+        return known, []
+    guessed = _SPLIT_OF_SIZE.get(n_tokens, "cl100k")
+    return guessed, [
+        f"the file is none of OpenAI's and does not say how texts are split: the split pattern is"
+        f" taken to be {guessed}'s, and ids differ where its authors use another"
+    ]
