@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import gzip
-import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from tests.vectors.samples import TABLE, WORDS
 from textkit import Vectors
 from textkit.errors import ArtifactError
 from textkit.vectors import formats
-from textkit.vectors.packaged import scan_pickled_words
 
 
 @pytest.mark.parametrize("name", samples.EXACT)
@@ -122,18 +119,57 @@ def test_glove_opens_and_scores_as_known(shared: Path) -> None:
     )
 
 
-def test_pickled_words_are_read_without_running_the_pickle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sep_limit", [0, 10**9])
+def test_gensims_words_and_table_are_read_wherever_they_lie(sep_limit: int, tmp_path: Path) -> None:
     """A word list of more than one pickle batch, with strings that stand in the memo already."""
     from gensim.models import KeyedVectors
 
     words = [f"w{i}" for i in range(2001)] + ["vectors", "index_to_key", "key_to_index"]
+    table = np.random.default_rng(1).standard_normal((len(words), 2)).astype(np.float32)
     made = KeyedVectors(2)
-    made.add_vectors(words, np.ones((len(words), 2), np.float32))
-    made.save(str(tmp_path / "v.kv"), sep_limit=0)
-    assert scan_pickled_words(tmp_path / "v.kv") == words
+    made.add_vectors(words, table)
+    made.save(str(tmp_path / "v.kv"), sep_limit=sep_limit)
+    v = Vectors.open(tmp_path / "v.kv")
+    assert list(v.words) == words
+    assert np.array_equal(v.lookup(words), table)
 
 
-def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_every_protocol_of_a_pickle_is_read(protocol: int) -> None:
+    import pickle
+
+    from gensim.models import KeyedVectors
+
+    made = KeyedVectors(5)
+    made.add_vectors(WORDS, TABLE)
+    Path("v.kv").write_bytes(pickle.dumps(made, protocol=protocol))
+    assert np.array_equal(Vectors.open("v.kv").lookup(WORDS), TABLE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", [False, True], ids=["vectors", "model"])
+def test_gensims_fasttext_keeps_its_ngrams(whole: bool) -> None:
+    from gensim.models import FastText
+
+    model = FastText([WORDS] * 5, vector_size=5, min_count=1, bucket=40, workers=1, seed=1)
+    (model if whole else model.wv).save("saved")
+    asked = ["king", "kings", "naïveté"]
+    v = Vectors.open("saved")
+    assert np.abs(v[asked] - model.wv[asked]).max() < 1e-6
+    expected = [word for word, _ in model.wv.most_similar("kings", topn=3)]
+    assert [word for word, _ in v.nearest("kings", k=3)] == expected
+
+
+@pytest.mark.slow
+def test_a_saved_word2vec_model_gives_its_words() -> None:
+    from gensim.models import Word2Vec
+
+    model = Word2Vec([WORDS] * 5, vector_size=5, min_count=1, workers=1)
+    model.save("w2v.model")
+    assert np.array_equal(Vectors.open("w2v.model").lookup(WORDS), model.wv[WORDS])
+
+
+def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     import pickle
 
     class Bomb:
@@ -144,31 +180,35 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "bad.kv.vectors.npy", np.ones((1, 2), np.float32))
     assert list(Vectors.open(tmp_path / "bad.kv").words) == ["a"]
     (tmp_path / "bad.kv.vectors.npy").unlink()
-    with pytest.raises(
-        ArtifactError, match="never loaded; if you trust it, convert it once: python -c"
-    ):
+    with pytest.raises(ArtifactError, match="copy all files that gensim saved"):
         Vectors.open(tmp_path / "bad.kv")
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.slow
-def test_the_command_shown_for_a_pickle_converts_it() -> None:
-    from gensim.models import KeyedVectors, Word2Vec
+def test_a_damaged_pickle_is_refused_wherever_it_is_cut() -> None:
+    from gensim.models import KeyedVectors
 
-    Path("it's").mkdir()
     made = KeyedVectors(5)
     made.add_vectors(WORDS, TABLE)
-    made.save("it's/v.kv")
-    model = Word2Vec([WORDS] * 5, vector_size=5, min_count=1, workers=1)
-    model.save("w2v.model")
-    for path in ("it's/v.kv", "w2v.model"):
-        with pytest.raises(ArtifactError, match="never loaded") as caught:
-            Vectors.open(path)
-        command = str(caught.value).partition("convert it once: ")[2]
-        arguments = shlex.split(command)
-        subprocess.run([sys.executable, *arguments[1:]], check=True, capture_output=True)
-    assert np.array_equal(Vectors.open("it's/v.bin").lookup(WORDS), TABLE)
-    assert np.array_equal(Vectors.open("w2v.bin").lookup(WORDS), model.wv[WORDS])
+    made.save("v.kv")
+    whole = Path("v.kv").read_bytes()
+    for size in range(2, len(whole), 7):
+        Path("cut.kv").write_bytes(whole[:size])
+        with pytest.raises(ArtifactError, match=r"cut\.kv"):
+            Vectors.open("cut.kv")
+
+
+@pytest.mark.parametrize("header", [b"", b"8 5\n"])
+def test_a_byte_order_mark_is_no_part_of_a_word_or_header(header: bytes, tmp_path: Path) -> None:
+    rows = samples.write_glove(tmp_path).read_bytes()
+    Path("marked.txt").write_bytes(b"\xef\xbb\xbf" + header + rows)
+    assert list(Vectors.open("marked.txt").words) == WORDS
+
+
+def test_a_floret_table_is_named() -> None:
+    Path("v.floret").write_text("2 2 2 3 1 0 < >\n0 .5 1\n1 .5 1\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="floret print-word-vectors"):
+        Vectors.open("v.floret")
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": np.arange(1, 9, dtype=np.float32)}])

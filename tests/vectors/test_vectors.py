@@ -136,7 +136,7 @@ def test_what_does_not_fit_is_refused() -> None:
         Vectors(["a"], np.ones(3, np.float32))
     with pytest.raises(UsageError, match="k is 0"):
         VECTORS.nearest("king", k=0)
-    with pytest.raises(UsageError, match=r"expected queries \(n, 5\)"):
+    with pytest.raises(UsageError, match=r"expected queries \(5,\) or \(n, 5\)"):
         VECTORS.nearest(np.ones((2, 3)))
 
 
@@ -174,3 +174,14 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 90
+
+
+def test_several_words_and_one_vector_are_taken_at_once() -> None:
+    v = Vectors(["king", "queen", "tree"], np.array([[1, 0.1], [1, 0.2], [0, 1]], np.float32))
+    assert np.array_equal(v[["queen", "king"]], v.table[[1, 0]])
+    assert v.nearest(v["queen"], k=2) == v.nearest(v["queen"][None], k=2)[0]
+    assert [word for word, _ in v.nearest(v["queen"], k=2)] == ["queen", "king"]
+    with pytest.raises(DataError, match="'emperor' is not among"):
+        v[["king", "emperor"]]
+    with pytest.raises(UsageError, match=r"\(2,\) or \(n, 2\), found shape \(3,\)"):
+        v.nearest(np.ones(3, np.float32))

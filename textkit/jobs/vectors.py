@@ -156,13 +156,7 @@ def find_nearest(
     error.
     """
     v, index = _open_both(options, watch)
-    queries = v.lookup(words, "error" if v.ngrams is None else "ngram")
-    return [
-        v.nearest(word, options.top, index=index)
-        if word in v
-        else v.nearest(queries[i : i + 1], options.top, index=index)[0]
-        for i, word in enumerate(words)
-    ]
+    return v.nearest(list(words), options.top, index=index)
 
 
 def solve_analogy(

@@ -7,6 +7,7 @@ that folder is mapped.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
@@ -54,7 +55,7 @@ def open_spec(spec: str, *, cache: Path | None, progress: ReadProgress | None) -
         return _open_folder(path)
     kind = sniff(path)
     if kind == "gensim":
-        from textkit.vectors.packaged import open_gensim
+        from textkit.vectors.gensim_files import open_gensim
 
         return open_gensim(path)
     size = path.stat().st_size
@@ -144,11 +145,18 @@ def _sniff_rows(path: Path) -> str:
     """Tell text from binary by the first row after the header, if there is one."""
     try:
         with open_bytes(path) as file:
-            head = file.read(_SNIFF_BYTES)
+            head = file.read(_SNIFF_BYTES).removeprefix(codecs.BOM_UTF8)
     except READ_ERRORS as err:
         raise StorageError(f"cannot read: {err}", where=str(path)) from err
     first, _, rest = head.partition(b"\n")
     header = first.split()
+    if _is_floret(header):
+        raise ArtifactError(
+            "a floret table, hashed n-grams without words, which textkit does not read; save"
+            " the vectors of the words that you need: floret print-word-vectors MODEL.bin"
+            " < WORDS > vectors.vec",
+            where=f"{path}:1",
+        )
     if len(header) == 2 and all(part.isdigit() for part in header):
         row, ended, _ = rest.partition(b"\n")
         # A row of text may be longer than what was read here: what there is of it must be numbers.
@@ -164,6 +172,17 @@ def _sniff_rows(path: Path) -> str:
         " known are word2vec,"
         " GloVe, fastText, gensim, spaCy and model2vec",
         where=f"{path}:1",
+    )
+
+
+def _is_floret(header: list[bytes]) -> bool:
+    """Tell floret's header: rows, dim, shortest, longest, hash count, hash seed, two marks."""
+    numbers, marks = header[:6], header[6:]
+    return (
+        len(numbers) == 6
+        and len(marks) == 2
+        and all(part.isdigit() for part in numbers)
+        and not any(looks_like_row(b"x " + mark) for mark in marks)
     )
 
 

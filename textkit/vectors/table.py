@@ -106,10 +106,18 @@ class WordTable:
     def __contains__(self, word: object) -> bool:
         return word in self.words
 
-    def __getitem__(self, word: str) -> Floats:
+    def __getitem__(self, word: str | Sequence[str]) -> Floats:
+        """Give the vector of a word, (dim,), or of several, (n, dim), as float32.
+
+        A word that the table lacks is made of its n-grams where there are some, else it raises
+        DataError.
+        """
+        if not isinstance(word, str):
+            return self.lookup(word, self._strictest)
         number = self.words.find_one(word)
         if number < 0:
-            raise self._unknown([word])
+            made: Floats = self.lookup([word], self._strictest)[0]
+            return made
         row = number if self.word_rows is None else int(self.word_rows[number])
         vector: Floats = self.read_rows(np.array([row]))[0]
         return vector
@@ -152,6 +160,11 @@ class WordTable:
         if unknown != "zero":
             found[missing] = self._substitute([words[i] for i in missing], unknown, seed)
         return found
+
+    @property
+    def _strictest(self) -> Unknown:
+        """The policy that makes nothing up: an unknown word is its n-grams, or an error."""
+        return "error" if self.ngrams is None else "ngram"
 
     def _substitute(self, words: list[str], unknown: Unknown, seed: int) -> Floats:
         """Make vectors (n, dim) for words that the table lacks."""

@@ -11,6 +11,7 @@ line, which finds the fault and names its line and word.
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +96,7 @@ class TextRows:
 
     def _begin(self, block: bytes) -> bytes:
         """Take the header, if there is one, and the width from the first row."""
+        block = block.removeprefix(codecs.BOM_UTF8)
         first, _, rest = block.partition(b"\n")
         header = first.split()
         self.n_words = None

@@ -145,10 +145,12 @@ class Vectors(WordTable):
     ) -> list[Neighbour] | list[list[Neighbour]]:
         """Give the k nearest words by cosine, the nearest first, as (word, cosine).
 
-        query: a word, several words, or vectors (n, dim); a list for each of several. A word is no
-        neighbour of itself. In a pruned table the words of one row count as one, the first of them.
-        Raises DataError for an unknown word. The search is exact and goes through the whole table;
-        with an `index` (`textkit.vectors.index.build_index`) it is approximate and does not.
+        query: a word or a vector (dim,), or several words or vectors (n, dim), which give a list
+        each. A word is no neighbour of itself; one that the table lacks is sought by its n-grams
+        where there are some (fastText's vectors), else it raises DataError. In a pruned table the
+        words of one row count as one, the first of them. The search is exact and goes through the
+        whole table; with an `index` (`textkit.vectors.index.build_index`) it is approximate and
+        does not.
 
         >>> rows = np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32)
         >>> v = Vectors(["king", "queen", "tree"], rows)
@@ -158,10 +160,14 @@ class Vectors(WordTable):
         if isinstance(query, str):
             return self.nearest([query], k, index=index)[0]
         if not isinstance(query, np.ndarray):
-            vectors = self.lookup(query, "error")
+            vectors = self.lookup(query, self._strictest)
             return self._neighbours(vectors, k, exclude=self.rows(query)[:, None], index=index)
+        if query.shape == (self.dim,):
+            return self.nearest(query[None], k, index=index)[0]
         if query.ndim != 2 or query.shape[1] != self.dim:
-            raise UsageError(f"expected queries (n, {self.dim}), found shape {query.shape}")
+            raise UsageError(
+                f"expected queries ({self.dim},) or (n, {self.dim}), found shape {query.shape}"
+            )
         nothing = np.empty((len(query), 0), np.int64)
         return self._neighbours(query.astype(np.float32), k, exclude=nothing, index=index)
 
@@ -177,7 +183,7 @@ class Vectors(WordTable):
         'queen'
         """
         words = [a, b, c]
-        parts = neighbours.unit(self.lookup(words, "error"))
+        parts = neighbours.unit(self.lookup(words, self._strictest))
         query = (parts[1] - parts[0] + parts[2])[None]
         return self._neighbours(query, k, exclude=self.rows(words)[None], index=index)[0]
 
@@ -212,7 +218,7 @@ class Vectors(WordTable):
         >>> Vectors(["a", "b"], np.array([[1.0, 0.0], [1.0, 0.0]], np.float32)).similarity("a", "b")
         1.0
         """
-        first, second = neighbours.unit(self.lookup([a, b], "error"))
+        first, second = neighbours.unit(self.lookup([a, b], self._strictest))
         return float(first @ second)
 
     def coverage(self, tokenizer: Tokenizer, *, counts: npt.ArrayLike | None = None) -> Coverage:
