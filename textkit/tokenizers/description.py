@@ -5,7 +5,6 @@ In: the parsed JSON. Out: what of it decides the ids beyond a vocabulary.
 
 from __future__ import annotations
 
-import json
 from typing import Literal, Required, TypedDict
 
 TOKENIZER_JSON = "tokenizer.json"
@@ -13,11 +12,14 @@ CONFIG_JSON = "tokenizer_config.json"
 
 
 class Step(TypedDict, total=False):
-    """A normaliser, a splitter or a post-processor, or several of them (type "Sequence")."""
+    """A normaliser, a splitter, a decoder or a post-processor, or several of them (type
+    "Sequence").
+    """
 
     type: Required[str]
     normalizers: list[Step]
     pretokenizers: list[Step]
+    decoders: list[Step]
     pattern: dict[str, str]
     behavior: str
     invert: bool
@@ -35,6 +37,10 @@ class TableModel(TypedDict, total=False):
     merges: list[str | list[str]]
     unk_token: str | None
     dropout: float | None
+    continuing_subword_prefix: str | None
+    end_of_word_suffix: str | None
+    byte_fallback: bool
+    ignore_merges: bool
 
 
 class UnigramModel(TypedDict, total=False):
@@ -46,12 +52,17 @@ class UnigramModel(TypedDict, total=False):
 
 
 class AddedToken(TypedDict):
-    """A token that is looked for before anything else."""
+    """A token that is looked for before anything else.
+
+    lstrip, rstrip: it takes the spaces before or after it in.
+    """
 
     id: int
     content: str
     special: bool
     normalized: bool
+    lstrip: bool
+    rstrip: bool
 
 
 class Description(TypedDict):
@@ -61,18 +72,19 @@ class Description(TypedDict):
     normalizer: Step | None
     pre_tokenizer: Step | None
     post_processor: Step | None
+    decoder: Step | None
     model: TableModel | UnigramModel
     truncation: None
     padding: None
 
 
 def steps_of(step: Step | None) -> list[Step]:
-    """Give the steps of a normaliser or splitter one by one."""
+    """Give the steps of a normaliser, splitter or decoder one by one."""
     if step is None:
         return []
     if step["type"] != "Sequence":
         return [step]
-    return step.get("normalizers") or step.get("pretokenizers") or []
+    return step.get("normalizers") or step.get("pretokenizers") or step.get("decoders") or []
 
 
 def unknown_token(description: Description) -> str | None:
@@ -82,10 +94,3 @@ def unknown_token(description: Description) -> str | None:
         unknown = model.get("unk_id")
         return None if unknown is None else model["vocab"][unknown][0]
     return model.get("unk_token")
-
-
-def is_lossless(description: Description) -> bool:
-    """Tell whether the ids of every text give that text back."""
-    byte_level = '"ByteLevel"' in json.dumps(description["pre_tokenizer"])
-    is_bytes = description["model"]["type"] == "BPE" and byte_level
-    return is_bytes and description["normalizer"] is None and unknown_token(description) is None

@@ -27,11 +27,11 @@ from textkit.tokenizers.description import (
     CONFIG_JSON,
     TOKENIZER_JSON,
     Description,
-    is_lossless,
     unknown_token,
 )
 from textkit.tokenizers.engines.choice import EngineChoice, Engines
 from textkit.tokenizers.engines.reference import Engine, ReferenceEngine, native_errors
+from textkit.tokenizers.lossless import is_lossless
 from textkit.tokenizers.protocol import (
     PAD,
     OnLong,
@@ -89,7 +89,7 @@ class PipelineTokenizer(Tokenizer):
         )
         unknown = unknown_token(self._description)
         self.unknown_id = None if unknown is None else self.vocabulary.get(unknown)
-        self.lossless = is_lossless(self._description)
+        self.lossless = is_lossless(self._description, self.vocabulary)
         self.fingerprint = hashlib.sha256(self.json.encode()).hexdigest()
         self._choice = engine
         self._reference = ReferenceEngine(backend)

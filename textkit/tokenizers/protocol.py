@@ -45,7 +45,8 @@ class Tokenizer(Protocol):
     kind: the name that `train` and `create` know it by. vocabulary: token -> id. pad_id: id of the
     padding token, or None. unknown_id: id that stands for what the vocabulary lacks, or None where
     nothing can be unknown (bytes). fingerprint: a hash of all that decides the ids. lossless:
-    whether decode(encode(text)) gives the text back for every text.
+    whether decode(encode(text)) is proven to give the text back, for every text without lone
+    surrogates.
     """
 
     kind: str
