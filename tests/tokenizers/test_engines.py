@@ -169,3 +169,51 @@ def test_special_tokens_are_made_only_when_allowed() -> None:
     for _ in range(2):
         assert made.encode(["a [CLS]"], allow_special=True).ids.tolist() == [3, 2]
         assert 2 not in made.encode(["a [CLS]"]).ids.tolist()
+
+
+QUOTES = {"type": "Replace", "pattern": {"String": "``"}, "content": '"'}
+ACCENTS = {"type": "Sequence", "normalizers": [QUOTES, {"type": "NFKD"}, {"type": "StripAccents"}]}
+
+
+@pytest.mark.parametrize(
+    "behavior", ["Isolated", "Removed", "Contiguous", "MergedWithPrevious", "MergedWithNext"]
+)
+def test_marks_of_every_script_are_the_references(behavior: str) -> None:
+    """splintr knows fewer marks than the reference where a splitter asks for them."""
+    description = described("bpe")
+    vocabulary, model = description["model"]["vocab"], description["model"]
+    for mark in ("\u061d", "\u2e52", "\u09fd", "\u00a1"):
+        start = hf.pre_tokenizers.ByteLevel(False).pre_tokenize_str(mark)[0][0][0]
+        for before in "!Ġ":
+            vocabulary.setdefault(before + start, len(vocabulary))
+            if [before, start] not in model["merges"]:
+                model["merges"].append([before, start])
+    splitters = [{"type": "Punctuation", "behavior": behavior}, BYTE_LEVEL]
+    made = load({**description, "pre_tokenizer": {"type": "Sequence", "pretokenizers": splitters}})
+    made.encode(["plain words first"])
+    check(made, ["a \u061d b", "!\u061d", "a \u2e52 b", "a \u09fd! b", "!\u00a1! a", "a.b, c!"])
+
+
+@pytest.mark.parametrize("scheme", ["first", "always", "never"])
+@pytest.mark.parametrize("kind", ["unigram", "bpe-char"])
+@pytest.mark.parametrize("normalizer", [None, QUOTES, ACCENTS], ids=["none", "quotes", "accents"])
+def test_the_start_of_a_text_is_the_references(
+    kind: str, scheme: str, normalizer: dict[str, Any] | None
+) -> None:
+    description = described(kind)
+    splitter = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": True}
+    made = load({**description, "normalizer": normalizer, "pre_tokenizer": splitter})
+    made.encode(["pride and vanity"])
+    check(made, ["``''", "`` a", "\u0301a", " a", "  pride", "\u0301 a", "▁a", "pride `` a"])
+
+
+def test_many_added_tokens_are_found_where_they_stand() -> None:
+    description = described("bpe")
+    backend = hf.Tokenizer.from_str(json.dumps(description))
+    names = [f"<tok_{i}>" for i in range(3000)] + ["aab", "ab", "<tok_1", "xyzxyzxyzq"]
+    backend.add_tokens([hf.AddedToken(name, normalized=False) for name in names])
+    backend.add_tokens([chr(0x4E00 + i) for i in range(50)])
+    made = load(json.loads(backend.to_str()))
+    made.encode(["plain"])
+    texts = ["a <tok_29> b", "a <tok_ b", "<tok_2", "<tok_12", "caab", "xyzxyzxyzxyzq", "x\u4e05y"]
+    check(made, [*texts, "a < b", "xyzxyzxyz q"])

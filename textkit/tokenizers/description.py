@@ -27,6 +27,7 @@ class Step(TypedDict, total=False):
     trim_offsets: bool
     use_regex: bool
     split: bool
+    prepend_scheme: str
 
 
 class TableModel(TypedDict, total=False):

@@ -107,8 +107,10 @@ def _splintr(
     """Make splintr's engine of a subword tokenizer."""
     if description["model"]["type"] == "WordLevel":
         return None
-    from textkit.tokenizers.engines.splintr import SplintrEngine, piece_bytes
+    from textkit.tokenizers.engines.splintr import SplintrEngine, cuts_alike, piece_bytes
 
+    if not cuts_alike(description):
+        return None
     n_bytes = piece_bytes(description, vocabulary)
     splintr = SplintrEngine(description, piece_bytes=n_bytes, reference=reference)
     # Not every backend of splintr takes the text of a special token for plain text.

@@ -4,7 +4,6 @@ and it is compared with the reference before it is used.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ from textkit.tokenizers.engines.reference import (
     encode_split,
     native_errors,
 )
+from textkit.tokenizers.engines.text_search import TextSearch
 
 # What engines are known to differ on: spaces, line ends, marks, joiners, scripts without spaces,
 # case, digits, controls, spelt-out special tokens, long runs.
@@ -68,10 +68,8 @@ class GuardedEngine:
         self.has_clock = fast.has_clock
         self.notes: list[str] = []
         self._fast, self._reference = fast, reference
-        contents = [token["content"] for token in added if token["content"]]
-        self._first_marks = sorted({content[0] for content in contents})
-        self._find = _any_of(contents).search
-        self._find_normalized = _any_of(normalized).search if normalized else None
+        self._added = TextSearch([token["content"] for token in added])
+        self._normalized = TextSearch(normalized) if normalized else None
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         plain = self._plain_rows(texts)
@@ -81,19 +79,17 @@ class GuardedEngine:
 
     def _plain_rows(self, texts: Sequence[str]) -> list[bool] | None:
         """Tell for each row whether it holds no added token; None when no row does."""
-        find, find_normalized = self._find, self._find_normalized
-        if find_normalized is not None:
+        added, normalized = self._added, self._normalized
+        if normalized is not None:
             return [
-                not (find(text) or find_normalized(self._reference.normalize(text)))
+                not (added.found_in(text) or normalized.found_in(self._reference.normalize(text)))
                 for text in texts
             ]
         # Most texts hold no character that an added token begins with.
-        together = "".join(texts)
-        if not any(mark in together for mark in self._first_marks):
+        if not added.may_be_in("".join(texts)):
             return None
-        held = {row for mark in self._first_marks for row, text in enumerate(texts) if mark in text}
-        hard = {row for row in held if find(texts[row])}
-        return [row not in hard for row in range(len(texts))] if hard else None
+        plain = [not added.found_in(text) for text in texts]
+        return None if all(plain) else plain
 
     def _encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         try:
@@ -103,10 +99,6 @@ class GuardedEngine:
             if len(self.notes) < _NOTES:
                 self.notes.append(f"{err.message}; the reference encoded {len(texts):,} texts")
             return self._reference.encode(texts, spans=spans)
-
-
-def _any_of(texts: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(text) for text in texts if text) or "(?!)")
 
 
 def certify(

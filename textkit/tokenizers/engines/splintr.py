@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.tokenizers.description import Description, steps_of
+from textkit.tokenizers.description import Description, Step, steps_of
 from textkit.tokenizers.engines.differences import DIFFERENCES
 from textkit.tokenizers.engines.forking import is_forked, native_calls
 from textkit.tokenizers.engines.reference import Engine, encode_split
@@ -47,15 +47,18 @@ class SplintrEngine:
         self._backend = splintr.from_json_bytes(json.dumps(plain).encode())
         self._piece_bytes = piece_bytes
         self._reference = reference
-        self._normalises = (
-            description["normalizer"] is not None or description["model"]["type"] == "WordPiece"
+        splitters = [step["type"] for step in steps_of(description["pre_tokenizer"])]
+        self._reads_tables = (
+            description["normalizer"] is not None
+            or description["model"]["type"] == "WordPiece"
+            or "Punctuation" in splitters
         )
         self._differs = _finder(DIFFERENCES)
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         # splintr's Unicode tables are not the reference's: rows with such characters are the
         # reference's.
-        if self._normalises and self._differs(_beyond_ascii(texts)):
+        if self._reads_tables and self._differs(_beyond_ascii(texts)):
             plain = [text.isascii() or self._differs(text) is None for text in texts]
             return encode_split(
                 texts, plain, self.encode_plain, self._reference.encode, spans=spans
@@ -160,6 +163,44 @@ def piece_bytes(description: Description, vocabulary: dict[str, int]) -> NDArray
     ids = np.fromiter(vocabulary.values(), dtype=np.int64, count=len(vocabulary))
     lengths[ids] = np.fromiter(map(len, vocabulary), dtype=np.int64, count=len(vocabulary))
     return lengths
+
+
+# Classes of a pattern that hold the same code points in both engines: all were compared.
+_SAME_CLASSES = re.compile(r"\\p\{(?:L|Lu|Ll|Lt|Lm|Lo|M|N)\}|\\[sSrn]")
+_SAME_BEHAVIORS = {
+    "Punctuation": {"Isolated", "Removed", "Contiguous"},
+    "Split": {"Isolated", "Removed"},
+}
+_SAME_SPLITTERS = {"BertPreTokenizer", "ByteLevel", "Digits", "Metaspace", "WhitespaceSplit"}
+
+
+def cuts_alike(description: Description) -> bool:
+    """Tell whether splintr is known to cut every text as the reference does.
+
+    Not the splitters that were found to differ, nor those that nobody has compared. A Metaspace
+    that minds where a text begins ("first") is read otherwise behind a normaliser that takes
+    characters from there.
+
+    >>> model = {"type": "BPE", "vocab": {}}
+    >>> cuts_alike({"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "model": model})
+    False
+    """
+    splitters = steps_of(description["pre_tokenizer"])
+    first = any(step.get("prepend_scheme") == "first" for step in splitters)
+    if first and description["normalizer"] is not None:
+        return False
+    return all(_step_cuts_alike(step) for step in splitters)
+
+
+def _step_cuts_alike(step: Step) -> bool:
+    kind = step["type"]
+    if kind not in _SAME_BEHAVIORS:
+        return kind in _SAME_SPLITTERS
+    if step.get("behavior") not in _SAME_BEHAVIORS[kind]:
+        return False
+    pattern = step.get("pattern", {}).get("Regex", "")
+    left = _SAME_CLASSES.sub("", pattern)
+    return left.isascii() and not re.search(r"\\[A-Za-z0-9]|\[:|&&", left)
 
 
 def _row_sums(values: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
