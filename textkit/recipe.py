@@ -299,6 +299,27 @@ def check_recipe(values: Mapping[str, object], *, where: str | None) -> Recipe:
         raise UsageError(problems, where=where) from err
 
 
+def list_code(recipe: Recipe) -> list[tuple[str, str]]:
+    """List what a recipe names as `package.module:Name`: (kind, name) of each.
+
+    >>> list_code(make_recipe(encoder="mine.net:Net"))
+    [('encoder', 'mine.net:Net')]
+    """
+    named = [("encoder", recipe.encoder.name), ("tokenizer", recipe.tokenizer.name)]
+    named += [("pooling", name) for name in recipe.head.pooling]
+    return [(kind, name) for kind, name in named if ":" in name]
+
+
+def check_code(recipe: Recipe, *, allow: Sequence[str], where: str) -> None:
+    """Refuse, as an ArtifactError, code that a recipe names and the person who opens it has not
+    allowed.
+
+    >>> check_code(Recipe(), allow=(), where="model/config.json")
+    """
+    for kind, name in list_code(recipe):
+        registry.check_trusted(kind, name, allow=allow, where=where)
+
+
 def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Give the values of a dumped recipe by their dotted keys, to compare two of them.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textkit.errors import UsageError, require, unknown_name
+from textkit.errors import ArtifactError, UsageError, require, unknown_name
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -135,6 +135,27 @@ def gather_options(
             names = {f.name for f in dataclasses.fields(p.default)} & rest.keys()
             rest[p.name] = dataclasses.replace(p.default, **{n: rest.pop(n) for n in names})
     return rest
+
+
+def check_trusted(kind: str, name: str, *, allow: Sequence[str], where: str) -> None:
+    """Refuse a `package.module:Name` that a file names, unless the person who opens it allows it.
+
+    Built-in names and those of installed plug-ins are trusted. Nothing is imported.
+
+    >>> check_trusted("encoder", "mine.net:Net", allow=["mine.net:Net"], where="m/config.json")
+    >>> check_trusted("encoder", "mine.net:Net", allow=[], where="m/config.json")
+    Traceback (most recent call last):
+    textkit.errors.ArtifactError: m/config.json: encoder 'mine.net:Net' is code of package 'mine'...
+    """
+    if isinstance(allow, str):
+        raise UsageError(f"allow is the text '{allow}', expected a list of names: ['{allow}']")
+    if ":" in name and name not in allow:
+        raise ArtifactError(
+            f"{kind} '{name}' is code of package '{name.split(':')[0].split('.')[0]}', which a"
+            f" model does not import by itself; where you trust it: --allow {name}, in Python"
+            f" allow=['{name}']",
+            where=where,
+        )
 
 
 def resolve(kind: str, name: str) -> Any:

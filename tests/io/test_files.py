@@ -95,6 +95,25 @@ def test_manifest_names_a_missing_file() -> None:
         check(folder)
 
 
+def test_manifest_names_a_size_that_is_not_the_files() -> None:
+    folder = make_sealed(Path("thing"))
+    path = folder / "manifest.json"
+    manifest = files.read_json(path)
+    manifest["files"]["a.txt"]["bytes"] += 1
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"^thing/a.txt: file was changed: it has [\d,]+ bytes"):
+        check(folder)
+
+
+def test_manifest_names_a_file_that_is_read_and_not_listed() -> None:
+    folder = make_sealed(Path("thing"))
+    (folder / "README").write_text("a note beside it", encoding="utf-8")
+    files.check_manifest(folder, kind="thing", format=2, reads=("*.json",))
+    (folder / "extra.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"^thing/extra.json: file is not listed"):
+        files.check_manifest(folder, kind="thing", format=2, reads=("*.json",))
+
+
 def test_manifest_refuses_a_newer_format() -> None:
     folder = make_sealed(Path("thing"))
     with pytest.raises(
@@ -109,8 +128,10 @@ def test_manifest_refuses_a_newer_format() -> None:
     [
         ("[]", "no table of files"),
         ("{", "not valid JSON"),
-        ('{"kind": "other", "format": 1, "files": {}}', "kind is 'other', expected 'thing'"),
-        ('{"kind": "thing", "format": "x", "files": {}}', "format is 'x'"),
+        ('{"kind": "thing", "format": 1, "files": {}}', "the table of files is empty"),
+        ('{"kind": "thing", "format": true, "files": {"a": {}}}', "format is True"),
+        ('{"kind": "other", "format": 1, "files": {"a": {}}}', "kind is 'other', expected 'thing'"),
+        ('{"kind": "thing", "format": "x", "files": {"a": {}}}', "format is 'x'"),
         ('{"kind": "thing", "format": 1, "files": {"../a": {}}}', "bad entry"),
         ('{"kind": "thing", "format": 1, "files": {"a.txt": 3}}', "bad entry"),
     ],

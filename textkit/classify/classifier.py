@@ -191,12 +191,14 @@ class TextClassifier:
         model_folder.save(self._check_fitted(), folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> TextClassifier:
+    def load(cls, folder: str | Path, *, allow: Sequence[str] = ()) -> TextClassifier:
         """Open a model folder.
 
-        What is changed, missing, newer or foreign raises ArtifactError naming the file.
+        allow: each `package.module:Name` of the model that may be imported; without it a model
+        runs nothing but textkit and installed plug-ins. What is changed, missing, newer or foreign
+        raises ArtifactError naming the file.
         """
-        fitted = model_folder.load(folder)
+        fitted = model_folder.load(folder, allow=allow)
         classifier = cls(fitted.recipe)
         classifier.fitted_ = fitted
         return classifier

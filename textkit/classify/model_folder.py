@@ -8,7 +8,9 @@ the SHA-256 of every file. The layout is Hugging Face's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +19,14 @@ from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
 from textkit.classify.fitted import Fitted, make_network
-from textkit.classify.model_config import CONFIG, FORMAT, KIND, check
+from textkit.classify.model_config import CONFIG, FORMAT, KIND, WEIGHTS, check, read_calibration
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
 from textkit.io import files
-from textkit.recipe import check_recipe
+from textkit.recipe import Recipe, check_code, check_recipe
 from textkit.tokenizers import formats
 from textkit.version import __version__
 
-WEIGHTS = "model.safetensors"
 # Beside the weights: the buckets of hashed n-grams that the model numbers.
 KEPT = "ngrams.kept"
 # Hugging Face's names of the tasks.
@@ -51,20 +52,27 @@ def save(fitted: Fitted, folder: str | Path) -> None:
         files.write_manifest(temporary, kind=KIND, format=FORMAT)
 
 
-def load(folder: str | Path) -> Fitted:
+def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
     """Check a model folder against its manifest and open it.
 
+    allow: each `package.module:Name` of the model that may be imported.
+
     Raises ArtifactError that names the file which is missing, changed, of a newer format or not
-    textkit's.
+    textkit's, and code that the model names and `allow` does not.
     """
     folder = Path(folder)
     config = check(folder)
-    try:
-        recipe = check_recipe(config["recipe"], where=str(folder / CONFIG))
-    except UsageError as err:
-        raise ArtifactError(str(err)) from err
+    recipe = _read_recipe(config, folder, allow=allow)
     classes = np.array(config["labels"])
+    temperature, thresholds = read_calibration(config, folder)
     tokenizer = formats.read_files(folder)
+    if tokenizer.fingerprint != config.get("tokenizer_fingerprint", tokenizer.fingerprint):
+        raise ArtifactError(
+            f"the tokenizer's fingerprint is {tokenizer.fingerprint[:12]}, {CONFIG} says"
+            f" {str(config['tokenizer_fingerprint'])[:12]}; it is not the one that the model"
+            " learnt with",
+            where=str(folder),
+        )
     try:
         weights = {
             _present_name(name): value for name, value in load_file(folder / WEIGHTS).items()
@@ -83,19 +91,36 @@ def load(folder: str | Path) -> Fitted:
             encoder_options=config.get("encoder_options"),
         )
         network.load_state_dict(weights)
-    except (SafetensorError, RuntimeError) as err:
+    except (SafetensorError, RuntimeError, UsageError) as err:
         reason = " ".join(str(err).split())
         raise ArtifactError(
             f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)
         ) from err
+    for name, value in weights.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ArtifactError(
+                f"weight {name} holds NaN or infinity; train the model anew",
+                where=str(folder / WEIGHTS),
+            )
     return Fitted(
         recipe,
         text_input,
         classes,
         network.eval(),
-        temperature=float(config.get("temperature", 1.0)),
-        thresholds=np.array(config.get("thresholds", []), dtype=np.float64),
+        temperature=temperature,
+        thresholds=np.array(thresholds, dtype=np.float64),
     )
+
+
+def _read_recipe(config: dict[str, Any], folder: Path, *, allow: Sequence[str]) -> Recipe:
+    """Give the recipe in a model's config, once what it would import is allowed."""
+    where = str(folder / CONFIG)
+    try:
+        recipe = check_recipe(config["recipe"], where=where)
+    except UsageError as err:
+        raise ArtifactError(str(err)) from err
+    check_code(recipe, allow=allow, where=where)
+    return recipe
 
 
 def _present_name(name: str) -> str:

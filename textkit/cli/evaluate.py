@@ -12,6 +12,7 @@ import typer
 
 from textkit.cli.command import INPUT, MODEL, OUTPUT, gather, new_verb, verb
 from textkit.cli.options import (
+    Allow,
     AsJsonLine,
     Delimiter,
     LabelColumn,
@@ -48,6 +49,7 @@ class Rivals:
         list[Path] | None,
         typer.Option(help="Another model folder, or a file of predictions; may be repeated."),
     ] = None
+    allow: Allow = None
     baseline: Annotated[
         Path | None,
         typer.Option(help="Training file: also train TF-IDF + LinearSVC on it and compare."),

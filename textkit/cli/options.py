@@ -153,6 +153,14 @@ ModelFolder = Annotated[
     Path,
     typer.Argument(metavar="MODEL", help="Model folder, as RUN/model.", rich_help_panel=MODEL),
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PACKAGE.MODULE:NAME",
+        help="Import this when a model names it; may be repeated.",
+        rich_help_panel=MODEL,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

@@ -15,6 +15,7 @@ import typer
 from textkit.cli.command import INPUT, MODEL, OUTPUT, RUNNING, TRAINING, gather, new_verb, verb
 from textkit.cli.errors import StopSignal
 from textkit.cli.options import (
+    Allow,
     Delimiter,
     LabelColumn,
     LabelSeparator,
@@ -141,6 +142,7 @@ class Manner:
             help="Model folder whose tokenizer and weights to start from.", rich_help_panel=MODEL
         ),
     ] = None
+    allow: Allow = None
     out: Annotated[
         Path | None,
         typer.Option(

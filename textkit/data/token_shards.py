@@ -174,7 +174,9 @@ class TokenShards:
         ArtifactError names the file that is missing or changed.
         """
         folder = Path(folder)
-        manifest = files.check_manifest(folder, kind=MANIFEST_KIND, format=FORMAT)
+        manifest = files.check_manifest(
+            folder, kind=MANIFEST_KIND, format=FORMAT, reads=("*.npy", "classes.json")
+        )
         try:
             columns = {name: map_column(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
             labels = (

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -246,15 +246,18 @@ def write_manifest(
 
 
 def check_manifest(
-    folder: str | Path, *, kind: str, format: int, hashes: bool = True
+    folder: str | Path, *, kind: str, format: int, hashes: bool = True, reads: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Check that a folder is whole and of a kind and format that this version reads.
 
     Return the manifest.
 
-    hashes=False compares sizes only, for files too large to read at every opening.
+    hashes=False compares sizes only, for files too large to read at every opening. reads: patterns
+    of the names that the caller reads; a file of such a name which the manifest does not list is
+    refused, while any other, a README say, may lie there.
 
-    Raises ArtifactError that names the first file which is missing, changed, or of a newer format.
+    Raises ArtifactError that names the first file which is missing, changed, unlisted, or of a
+    newer format.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -272,10 +275,10 @@ def check_manifest(
             raise ArtifactError(f"bad entry for '{name}'", where=str(folder / MANIFEST))
         if not file.is_file():
             raise ArtifactError(f"file is missing (listed in {MANIFEST})", where=str(file))
-        if file.stat().st_size != entry.get("bytes") and not hashes:
+        if file.stat().st_size != entry.get("bytes"):
             raise ArtifactError(
-                f"file has {file.stat().st_size:,} bytes, the manifest says {entry.get('bytes')};"
-                f" copy it again",
+                f"file was changed: it has {file.stat().st_size:,} bytes, the manifest says"
+                f" {entry.get('bytes')}; copy the folder again or save it anew",
                 where=str(file),
             )
         if hashes and sha256(file) != entry.get("sha256"):
@@ -284,16 +287,31 @@ def check_manifest(
                 " save it anew",
                 where=str(file),
             )
+    _refuse_unlisted(folder, manifest["files"], reads)
     return dict(manifest)
+
+
+def _refuse_unlisted(folder: Path, listed: Mapping[str, object], reads: Sequence[str]) -> None:
+    """Refuse a file that would be read although nothing vouches for its bytes."""
+    for pattern in reads:
+        for file in sorted(folder.glob(pattern)):
+            if file.name not in listed and file.name != MANIFEST:
+                raise ArtifactError(
+                    f"file is not listed in {MANIFEST}, so nothing says whose it is; remove it, or"
+                    " save the folder anew",
+                    where=str(file),
+                )
 
 
 def _check_header(manifest: object, path: Path, *, kind: str, format: int) -> None:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise ArtifactError("not a textkit manifest: no table of files", where=str(path))
+    if not manifest["files"]:
+        raise ArtifactError("the table of files is empty; copy the folder again", where=str(path))
     if manifest.get("kind") != kind:
         raise ArtifactError(f"kind is {manifest.get('kind')!r}, expected '{kind}'", where=str(path))
     found = manifest.get("format")
-    if not isinstance(found, int) or found < 1:
+    if type(found) is not int or found < 1:
         raise ArtifactError(
             f"format is {found!r}, expected a number from 1 to {format}", where=str(path)
         )

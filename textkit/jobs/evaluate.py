@@ -59,6 +59,7 @@ class EvaluateOptions:
       texts and labels stand; guessed where not given. label_separator: as in TrainOptions.
     - compare: other model folders, or files of predictions, for one label a text. baseline: a
       training file; TF-IDF + LinearSVC is trained on it and compared too.
+    - allow: each `package.module:Name` of the models that may be imported.
     - n_mistakes: how many of the worst errors the report keeps.
     """
 
@@ -71,6 +72,7 @@ class EvaluateOptions:
     label_column: str | None = None
     label_separator: str = "|"
     delimiter: str | None = None
+    allow: Sequence[str] | None = None
 
     @property
     def title(self) -> str:
@@ -207,7 +209,7 @@ def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> Evalua
     from textkit import TextClassifier
 
     require("matplotlib", needed_by="an evaluation")
-    classifier = TextClassifier.load(options.model)
+    classifier = TextClassifier.load(options.model, allow=options.allow or ())
     task = classifier.task_
     if task != "single-label" and (options.compare or options.baseline):
         raise UsageError(
@@ -229,7 +231,7 @@ def _open(options: EvaluateOptions) -> RowReader:
 def _evaluate_labels(
     classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
 ) -> LabelReport:
-    rivals = [open_rival(path) for path in options.compare or ()]
+    rivals = [open_rival(path, allow=options.allow or ()) for path in options.compare or ()]
     if options.baseline is not None:
         columns = {
             "text_column": options.text_column,

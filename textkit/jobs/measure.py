@@ -128,14 +128,14 @@ def measure_numbers(
     return streams
 
 
-def open_rival(path: Path) -> Rival:
+def open_rival(path: Path, *, allow: Sequence[str] = ()) -> Rival:
     """Open another model's folder, or a file of its predictions."""
     if not path.is_dir():
         file = PredictionFile(path)
         return Rival(str(path), lambda texts: file.take(len(texts)), file.finish)
     from textkit import TextClassifier
 
-    other = TextClassifier.load(path)
+    other = TextClassifier.load(path, allow=allow)
     if other.task_ != "single-label":
         raise UsageError(
             f"{path} is a {other.task_} model; only models of one label a text can be compared"

@@ -28,6 +28,7 @@ class PredictOptions:
       how it is read; guessed where not given.
     - top: labels a row, the most probable first. Without it one; of a multi-label model those
       above their thresholds.
+    - allow: each `package.module:Name` of the model that may be imported.
     - chunk_rows: rows that are read before the first prediction.
     """
 
@@ -36,6 +37,7 @@ class PredictOptions:
     top: int | None = None
     text_column: str | None = None
     format: str | None = None
+    allow: Sequence[str] | None = None
     chunk_rows: int = 1024
 
 
@@ -84,7 +86,7 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
     """
     from textkit import TextClassifier
 
-    classifier = TextClassifier.load(options.model)
+    classifier = TextClassifier.load(options.model, allow=options.allow or ())
     reader = RowReader(options.data, text_column=options.text_column, format=options.format)
     for rows in cut_rows(reader, n_rows=options.chunk_rows):
         yield from predict_texts(classifier, [row.text for row in rows], top=options.top)

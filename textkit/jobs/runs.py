@@ -22,7 +22,7 @@ from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.evaluation.baseline import BASELINE_SCORES
 from textkit.evaluation.task_scores import chosen_metric
 from textkit.io import files
-from textkit.recipe import Recipe, flatten, read_recipe
+from textkit.recipe import Recipe, check_code, flatten, read_recipe
 from textkit.version import __version__
 from textkit.watch import Epoch, History
 
@@ -116,15 +116,20 @@ def check_new(run: Path) -> None:
         )
 
 
-def open_again(run: Path, data: Path, chosen: Recipe | None) -> Recipe:
+def open_again(
+    run: Path, data: Path, chosen: Recipe | None, *, allow: Sequence[str] = ()
+) -> Recipe:
     """Give the recipe of a run to go on with.
 
-    Refuse another file or another recipe by name.
+    Refuse another file or another recipe by name, and code that only the run names and `allow` does
+    not.
     """
     if not (run / RECIPE).is_file():
         raise UsageError(f"{run} holds no run to go on with; leave --resume out to start one")
     recipe = read_recipe(run / RECIPE)
-    if chosen is not None and chosen != recipe:
+    if chosen is None:  # what the user's own recipe names, the user trusts
+        check_code(recipe, allow=allow, where=str(run / RECIPE))
+    elif chosen != recipe:
         differences = _differences(recipe.model_dump(mode="json"), chosen.model_dump(mode="json"))
         raise UsageError(
             f"the run has another recipe: {'; '.join(differences)}; leave these options out, or"

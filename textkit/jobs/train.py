@@ -18,7 +18,7 @@ from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import UsageError, require
 from textkit.jobs import runs
 from textkit.jobs.runs import TrainReport
-from textkit.recipe import Recipe, complete_recipe, read_recipe
+from textkit.recipe import Recipe, complete_recipe, list_code, read_recipe
 from textkit.watch import Epoch, Progress, Step, Watch
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class TrainOptions:
     - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order.
     - resume: go on with the run in `out`; a recipe that is given must be the run's.
     - init_from: a model folder whose tokenizer and weights to start from.
+    - allow: each `package.module:Name` that may be imported because the run in `out` or the
+      model of `init_from` names it; those of the recipe given here need none.
     - baseline: train TF-IDF + a linear machine on the same rows, for comparison.
     - stream: the rows do not fit into memory: tokenize them once into mapped files.
     - tensorboard: also write TensorBoard's logs.
@@ -49,6 +51,7 @@ class TrainOptions:
     overrides: Sequence[str] = ()
     resume: bool = False
     init_from: Path | None = None
+    allow: Sequence[str] | None = None
     valid: Path | None = None
     text_column: str | None = None
     label_column: str | None = None
@@ -142,7 +145,10 @@ def _open_run(options: TrainOptions, *, sweeps: bool = False) -> tuple[Path, Rec
     if options.resume:
         if options.out is None:
             raise UsageError("--resume goes on with a run; name its folder with -o")
-        run, recipe = options.out, runs.open_again(options.out, options.data, given)
+        run, recipe = (
+            options.out,
+            runs.open_again(options.out, options.data, given, allow=options.allow or ()),
+        )
     else:
         name = f"{options.data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
         run, recipe = options.out or Path("runs") / name, given or complete_recipe(Recipe())
@@ -188,10 +194,20 @@ def _fit(
         train.texts,
         train.labels,
         validation=None if valid is None else (valid.texts, valid.labels),
-        init_from=None if options.init_from is None else TextClassifier.load(options.init_from),
+        init_from=_open_start(options, recipe),
         checkpoints=checkpoints,
         watch=watch,
     )
+
+
+def _open_start(options: TrainOptions, recipe: Recipe) -> TextClassifier | None:
+    """Open the model to start from; what the user's own recipe names may be imported."""
+    from textkit import TextClassifier
+
+    if options.init_from is None:
+        return None
+    trusted = [*(options.allow or ()), *(name for _, name in list_code(recipe))]
+    return TextClassifier.load(options.init_from, allow=trusted)
 
 
 def _keep_metrics(run: Path, watch: Watch, *, tensorboard: bool) -> Watch:

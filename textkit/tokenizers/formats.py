@@ -20,7 +20,14 @@ from textkit.registry import names
 from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON, Description
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.pipeline import PipelineTokenizer
-from textkit.tokenizers.protocol import FORMAT, MANIFEST_KIND, Tokenizer
+from textkit.tokenizers.protocol import (
+    FORMAT,
+    MANIFEST_KIND,
+    MODEL_FORMAT,
+    MODEL_KIND,
+    TOKENIZER_FILES,
+    Tokenizer,
+)
 from textkit.tokenizers.train import create
 
 _HUB_FILES = (
@@ -54,8 +61,7 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> Tokenizer:
         return _read_folder(hub.fetch(str(source), patterns=_HUB_FILES), engine=engine)
     path = Path(source)
     if path.is_dir():
-        if (path / files.MANIFEST).exists() and not (path / "config.json").exists():
-            files.check_manifest(path, kind=MANIFEST_KIND, format=FORMAT)
+        _check_sealed(path)
         return _read_folder(path, engine=engine)
     if not path.exists():
         raise ArtifactError(
@@ -64,6 +70,22 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> Tokenizer:
             where=str(path),
         )
     return _read_file(path, engine=engine)
+
+
+def _check_sealed(folder: Path) -> None:
+    """Check a folder with a manifest against it, whatever else lies there; a folder of transformers
+    has none, or one of another program, with neither kind nor files.
+    """
+    if not (folder / files.MANIFEST).exists():
+        return
+    manifest = files.read_json(folder / files.MANIFEST)
+    is_ours = not isinstance(manifest, dict) or manifest.keys() & {"kind", "format", "files"}
+    if not is_ours and (folder / "config.json").exists():
+        return
+    kind, format = MANIFEST_KIND, FORMAT
+    if isinstance(manifest, dict) and manifest.get("kind") == MODEL_KIND:
+        kind, format = MODEL_KIND, MODEL_FORMAT
+    files.check_manifest(folder, kind=kind, format=format, reads=TOKENIZER_FILES)
 
 
 def open_tokenizer(spec: str) -> Tokenizer:

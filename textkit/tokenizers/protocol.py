@@ -21,6 +21,19 @@ OnLong = Literal["truncate", "window", "error"]
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 FORMAT = 1
 MANIFEST_KIND = "tokenizer"
+# A model folder holds its tokenizer, and opens as one.
+MODEL_KIND, MODEL_FORMAT = "model", 2
+# Every file that is read of a folder with a tokenizer in it.
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "*.model",
+    "*.tiktoken",
+    "spacy_words.json",
+)
 
 
 @dataclass(frozen=True)

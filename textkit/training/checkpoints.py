@@ -92,7 +92,7 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     problems: list[str] = []
     for path in _folders(folder):
         try:
-            files.check_manifest(path, kind=KIND, format=FORMAT)
+            files.check_manifest(path, kind=KIND, format=FORMAT, reads=(_TENSORS, _STATE))
             tensors = load_tensors((path / _TENSORS).read_bytes())
             parts: dict[str, dict[str, Tensor]] = {}
             for name, value in tensors.items():

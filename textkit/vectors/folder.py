@@ -222,7 +222,9 @@ def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
 
 def read_config(folder: Path, *, hashes: bool) -> dict[str, Any]:
     """Check a folder against its manifest and give its config."""
-    manifest = files.check_manifest(folder, kind=KIND, format=FORMAT, hashes=hashes)
+    manifest = files.check_manifest(
+        folder, kind=KIND, format=FORMAT, hashes=hashes, reads=(CONFIG, TABLE, WORDS, NGRAMS)
+    )
     missing = next((name for name in (CONFIG, TABLE, WORDS) if name not in manifest["files"]), None)
     if missing:
         raise ArtifactError(f"manifest lists no {missing}", where=str(folder / files.MANIFEST))
