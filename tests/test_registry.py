@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from textkit import registry
 from textkit.errors import UsageError
+from textkit.recipe import complete_recipe, make_recipe
 
 
 @pytest.mark.parametrize("kind", sorted(registry.BUILT_IN))
@@ -38,3 +41,22 @@ def test_an_entry_point_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert registry.resolve("encoder", "mine").__name__ == "Counter"
     assert "mine" in registry.names("encoder")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"encoder": {"name": "lstm", "dropout": 1.0}}, "dropout = 1.0; expected a number of 0 or"),
+        ({"encoder": {"name": "lstm", "dropout": -0.1}}, "dropout = -0.1; expected a number of 0"),
+        ({"encoder": {"name": "lstm", "dropout": "x"}}, "dropout = 'x'; expected a number of 0 or"),
+        ({"encoder": {"name": "lstm", "norm": 3}}, "norm = 3; expected text"),
+        ({"encoder": {"name": "lstm", "bidirectional": 1}}, "bidirectional = 1; expected true or"),
+        ({"encoder": {"name": "mixer", "ffn": "wide"}}, "ffn = 'wide'; expected a number"),
+        ({"tokenizer": {"name": "word", "size": "a"}}, "size = 'a'; expected a whole number of 1"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_before_training(
+    options: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(UsageError, match=expected):
+        complete_recipe(make_recipe(**options))

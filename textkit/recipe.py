@@ -255,9 +255,9 @@ def complete_recipe(recipe: Recipe) -> Recipe:
     """
     values = recipe.model_dump()
     encoder = registry.resolve("encoder", recipe.encoder.name)
-    registry.check_options(
-        encoder, {"in_dim": 1, **recipe.encoder.options}, what=f"encoder '{recipe.encoder.name}'"
-    )
+    what = f"encoder '{recipe.encoder.name}'"
+    registry.check_options(encoder, {"in_dim": 1, **recipe.encoder.options}, what=what)
+    registry.check_values(encoder, recipe.encoder.options, what=what)
     values["encoder"] = {
         "name": recipe.encoder.name,
         **registry.default_options(encoder),
@@ -265,9 +265,9 @@ def complete_recipe(recipe: Recipe) -> Recipe:
     }
     if recipe.tokenizer.path is None:
         train = registry.resolve("tokenizer", recipe.tokenizer.name).train
-        registry.check_options(
-            train, recipe.tokenizer.options, what=f"tokenizer '{recipe.tokenizer.name}'"
-        )
+        what = f"tokenizer '{recipe.tokenizer.name}'"
+        registry.check_options(train, recipe.tokenizer.options, what=what)
+        registry.check_values(train, recipe.tokenizer.options, what=what)
         # For a classifier's own words: fold case, and learn no vector from a single occurrence.
         preset = {"lowercase": True, "min_frequency": 2} if recipe.tokenizer.name == "word" else {}
         values["tokenizer"] = {

@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from textkit.errors import ArtifactError, UsageError, require, unknown_name
 
@@ -91,6 +92,55 @@ def check_options(
     missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
     if missing:
         raise UsageError(f"{what} needs {' and '.join(missing)}")
+
+
+def check_values(
+    function: Callable[..., object], options: Mapping[str, object], *, what: str
+) -> None:
+    """Refuse the value of an option that is not of its declared type, or is no size.
+
+    An `int` is a width, a number of layers or another size: 1 or more, and 0 where that is its
+    default. A `float` is finite, and a dropout at least 0 and below 1. What is declared otherwise
+    is the function's own to check.
+
+    >>> def cnn(*, dim: int = 8, widths: Sequence[int] = (2, 3)) -> None: ...
+    >>> check_values(cnn, {"widths": (3, 0)}, what="encoder 'cnn'")
+    Traceback (most recent call last):
+    textkit.errors.UsageError: encoder 'cnn': widths = (3, 0); expected whole numbers of 1 or more
+    """
+    for p in keyword_parameters(function):
+        if p.name not in options:
+            continue
+        value, declared = options[p.name], p.annotation
+        kind = declared if isinstance(declared, str) else inspect.formatannotation(declared)
+        expected = None
+        if kind == "int":
+            least = 0 if p.default == 0 else 1
+            fits = _is_whole(value) and value >= least
+            expected = None if fits else f"a whole number of {least} or more"
+        elif kind.endswith("Sequence[int]"):
+            fits = isinstance(value, Sequence) and all(_is_whole(v) and v >= 1 for v in value)
+            expected = None if fits else "whole numbers of 1 or more"
+        elif kind == "float":
+            expected = _expected_number(p.name, value)
+        elif kind in ("bool", "str") and type(value).__name__ != kind:
+            expected = {"bool": "true or false", "str": "text"}[kind]
+        if expected is not None:
+            raise UsageError(f"{what}: {p.name} = {value!r}; expected {expected}")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _expected_number(name: str, value: object) -> str | None:
+    """Say what was expected in the place of a value that is no number, or no share; else None."""
+    number = value if isinstance(value, float) or _is_whole(value) else math.nan
+    if name == "dropout":
+        fits, expected = 0 <= number < 1, "a number of 0 or more and below 1"
+    else:
+        fits, expected = math.isfinite(number), "a number"
+    return None if fits else expected
 
 
 def default_options(function: Callable[..., object]) -> dict[str, object]:

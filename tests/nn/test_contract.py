@@ -283,3 +283,37 @@ def test_attention_pooling_equals_a_loop() -> None:
 def test_a_misspelt_pooling_is_refused_with_its_neighbour() -> None:
     with pytest.raises(UsageError, match="unknown pooling 'men'; did you mean 'mean'"):
         encoders.create_pooling("men", dim=4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_module_of_another_dtype_gives_that_dtype(name: str, dtype: torch.dtype) -> None:
+    encoder = make(name).to(dtype).eval()
+    states, mask, lengths = batch_of(LENGTHS)
+    found = encoder(states.to(dtype), mask, lengths)
+    assert found.dtype == dtype and found.isfinite().all()
+
+
+SIZES = [
+    (name, parameter.name)
+    for name in registry.names("encoder")
+    for parameter in registry.keyword_parameters(registry.resolve("encoder", name))
+    if parameter.annotation in ("int", "Sequence[int]") and parameter.name != "in_dim"
+]
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, True, "8", None])
+@pytest.mark.parametrize(("name", "option"), SIZES)
+def test_a_size_that_is_none_is_refused_by_name(name: str, option: str, value: Any) -> None:
+    given = [3, value] if option == "widths" else value
+    with pytest.raises(UsageError, match=rf"encoder '{name}': {option} = .*; expected"):
+        encoders.create(name, **{"in_dim": 8, option: given})
+    with pytest.raises(UsageError, match=rf"encoder '{name}': {option} = .*; expected"):
+        complete_recipe(make_recipe(encoder={"name": name, option: given}))
+
+
+@pytest.mark.parametrize("ffn", [0.0, -1.0, 0.01, float("nan")])
+@pytest.mark.parametrize("name", ["mixer", "transformer"])
+def test_a_feed_forward_layer_without_a_width_is_refused(name: str, ffn: float) -> None:
+    with pytest.raises(UsageError, match=r"ffn = .*; expected a number| of dim = 8 is no width"):
+        encoders.create(name, in_dim=8, dim=8, ffn=ffn)

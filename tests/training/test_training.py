@@ -703,3 +703,46 @@ def test_memory_stays_flat_over_epochs() -> None:
     assert len(sizes) == 12 and max(sizes[6:]) - max(sizes[3:6]) < 16 << 20, [
         size >> 20 for size in sizes
     ]
+
+
+def test_an_epoch_that_is_no_number_names_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its steps may have been finite: the last one broke the weights."""
+    from textkit.training import loop
+
+    monkeypatch.setattr(loop, "score", lambda *_: {"accuracy": 0.5, "macro_f1": float("nan")})
+    with pytest.raises(LimitError, match=r"valid macro f1 is nan after epoch 1, step 9; lower"):
+        fit()
+
+
+def test_weights_that_left_all_bounds_end_as_a_limit() -> None:
+    with pytest.raises(LimitError, match=r" is (nan|inf) (at|after) epoch \d+, step \d+; lower"):
+        fit(training__lr=1e9, training__clip=1e30, training__epochs=8)
+
+
+def test_a_time_limit_before_the_first_epoch_is_said() -> None:
+    notes: list[str] = []
+    model = fit(watch=Watch(note=notes.append), training__time_limit=1e-9)
+    assert (model.history_.ended, model.history_.best) == ("time", None)
+    assert notes == model.history_.notes
+    assert "was over after 0 of 9 batches, before the first epoch ended" in notes[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"ngrams": {"minn": 2, "maxn": 3}, "encoder": "bag"}])
+def test_texts_without_any_token_are_refused(options: dict[str, Any]) -> None:
+    model = TextClassifier(**{"seed": 1, **options})
+    with pytest.raises(DataError, match="all 36 training texts are empty: the tokenizer finds no"):
+        model.fit(["", " \n"] * 20, LABELS)
+
+
+def test_empty_texts_among_others_are_counted() -> None:
+    notes: list[str] = []
+    texts = ["", *TEXTS[1:]]
+    rows = (texts, LABELS)
+    TextClassifier(**SMALL).fit(*rows, validation=rows, watch=Watch(note=notes.append))
+    assert notes == ["1 of 40 training texts are empty: they have no token"]
+
+
+def test_numbers_that_are_all_the_same_train_with_an_r2_of_zero() -> None:
+    model = fit(labels=[2.0] * 40, head__task="regression")
+    assert model.history_.epochs[-1].scores["r2"] in (0.0, 1.0)
+    assert model.score(TEXTS, [2.0] * 40) in (0.0, 1.0)

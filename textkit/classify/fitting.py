@@ -177,6 +177,7 @@ def fit_examples(
     """Train a network on encoded rows, and choose temperature and thresholds on the validation
     rows: the one assembly of a Fitted.
     """
+    check_tokens(text_input, train, watch=watch)
     coverage = None
     # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays
     # as it was.
@@ -198,6 +199,19 @@ def fit_examples(
     n_truncated = sum(int((part.tokens.truncated > 0).sum()) for part in (train, valid))
     facts = FitFacts(history, len(train.targets) + len(valid.targets), n_truncated, coverage)
     return Fitted(recipe, text_input, classes, network, temperature, thresholds, facts)
+
+
+def check_tokens(text_input: TextInput, train: Examples, *, watch: Watch) -> None:
+    """Refuse training texts of which none has a token of its own, and say how many have none."""
+    n_around = int(text_input.encode([""]).lengths[0])  # [CLS] and [SEP], say
+    n, n_empty = len(train.tokens), int((train.tokens.lengths <= n_around).sum())
+    if n_empty == n:
+        raise DataError(
+            f"all {n:,} training texts are empty: the tokenizer finds no token in any; is the text"
+            " column the right one?"
+        )
+    if n_empty:
+        watch.note(f"{n_empty:,} of {n:,} training texts are empty: they have no token")
 
 
 def split_validation(

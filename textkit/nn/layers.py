@@ -35,6 +35,18 @@ def make_activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+def feed_forward_width(ffn: float, dim: int) -> int:
+    """Give the width of a feed-forward layer, `ffn` times `dim`; UsageError where none is left.
+
+    >>> feed_forward_width(0.5, 8)
+    4
+    """
+    width = round(ffn * dim)
+    if width < 1:
+        raise UsageError(f"ffn = {ffn} of dim = {dim} is no width; expected one of 1 or more")
+    return width
+
+
 class Norm(nn.Module):
     """Normalise the features of every position: `none`, `batch`, `layer`, or `rms` (Zhang &
     Sennrich 2019).

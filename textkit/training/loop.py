@@ -1,6 +1,6 @@
 """The training loop over accelerate: any task, device and number of processes.
 
-Resumed to the same bytes.
+Resumed to the same bytes. Longer than other modules by a few lines: it is one class.
 
 In: a network, encoded training and validation rows, the recipe. Out: the history of epochs; the
 network holds the best weights. A step is a pure function of the weights before it, of (seed, step)
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textkit.data.batching import padding_share
-from textkit.errors import LimitError
 from textkit.evaluation.task_scores import chosen_metric, score
 from textkit.nn.devices import any_rank, make_accelerator, sum_over_ranks
 from textkit.nn.network import TextNetwork, predict_outputs
@@ -153,6 +152,12 @@ class _Loop:
                 return False
             if limit is not None and any_rank(state.seconds > limit):
                 state.history.ended = "time"
+                if state.history.best is None:
+                    self._note(
+                        f"training.time_limit = {limit:g} s was over after {state.batches_done} of"
+                        f" {len(plan)} batches, before the first epoch ended: the model is hardly"
+                        " trained and was never validated; give it more time"
+                    )
                 return False
             group = plan[state.batches_done : state.batches_done + self.section.accumulate]
             progress = (state.epoch - 1 + state.batches_done / len(plan)) / self.section.epochs
@@ -174,6 +179,11 @@ class _Loop:
             if self.folder is not None and any_rank(due):
                 self._save()
         return True
+
+    def _note(self, line: str) -> None:
+        """Say a line now, and keep it in the history."""
+        self.state.history.notes.append(line)
+        self.watch.note(line)
 
     def _tell(self, loss: float, rate: float, *, n_batches: int, speed: float) -> None:
         state = self.state
@@ -259,6 +269,7 @@ class _Loop:
                 padding,
                 group["lr"] / group["share"],
             )
+            state.check_finite(result, self.folder)
             state.end_epoch(result, self.network, patience=self.section.patience)
         self.watch.epoch(result)
 
@@ -289,12 +300,7 @@ class _Loop:
             state.loss_sum += value
         if not np.isfinite(state.loss_sum):
             found = next(value for value in values if not np.isfinite(value))
-            kept = None if self.folder is None else checkpoints.newest(self.folder)
-            last = "" if kept is None else f"; the last good checkpoint is {kept}"
-            raise LimitError(
-                f"loss is {found} at epoch {state.epoch}, step {state.steps}; lower training.lr or"
-                f" training.clip{last}"
-            )
+            raise state.diverged(f"loss is {found} at", self.folder)
 
     def _save(self) -> None:
         """Write a checkpoint of this moment, on one rank for all."""

@@ -8,14 +8,18 @@ it is a pure function of the recipe, the rows and the number of the step.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from textkit.errors import LimitError
 from textkit.evaluation.task_scores import FALLING
 from textkit.nn.network import TextNetwork
+from textkit.training import checkpoints
 from textkit.training.checkpoints import Checkpoint, Identity, SavedState
 from textkit.training.optimization import WeightAverage
 from textkit.watch import Epoch, History
@@ -67,6 +71,23 @@ class TrainingState:
         if epoch.epoch - self.history.best.epoch >= patience:
             self.history.ended = "early"
         self.epoch, self.batches_done, self.loss_sum = epoch.epoch + 1, 0, 0.0
+
+    def check_finite(self, epoch: Epoch, folder: Path | None) -> None:
+        """Refuse an epoch that has a loss or a score which is no number; `folder` is as in
+        `diverged`.
+        """
+        for name, value in epoch.to_dict().items():
+            if not math.isfinite(value):
+                raise self.diverged(f"{name.replace('_', ' ')} is {value} after", folder)
+
+    def diverged(self, what: str, folder: Path | None) -> LimitError:
+        """Make the error of a training that left all bounds. folder: where its checkpoints lie."""
+        kept = None if folder is None else checkpoints.newest(folder)
+        last = "" if kept is None else f"; the last good checkpoint is {kept}"
+        return LimitError(
+            f"{what} epoch {self.epoch}, step {self.steps}; lower training.lr or"
+            f" training.clip{last}"
+        )
 
     def pack(
         self,

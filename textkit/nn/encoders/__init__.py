@@ -101,6 +101,7 @@ def create(name: str, *, in_dim: int | None = None, **options: Any) -> Encoder:
     encoder = registry.resolve("encoder", name)
     given = options if in_dim is None else {"in_dim": in_dim, **options}
     registry.check_options(encoder, given, what=f"encoder '{name}'")
+    registry.check_values(encoder, given, what=f"encoder '{name}'")
     made: Encoder = encoder(**given)
     return made
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from textkit.nn.encoders.transformer import sinusoids
-from textkit.nn.layers import Dropout, Mlp, Norm, make_activation
+from textkit.nn.layers import Dropout, Mlp, Norm, feed_forward_width, make_activation
 
 _NORMS = ("layer", "rms")
 
@@ -47,9 +47,9 @@ class MixerEncoder(nn.Module):
         super().__init__()
         self.in_dim, self.out_dim = in_dim, dim
         self.project = nn.Linear(in_dim, dim)
+        width = feed_forward_width(ffn, dim)
         blocks = [
-            Block(dim, mixing, round(ffn * dim), activation, norm=norm, dropout=dropout)
-            for _ in range(layers)
+            Block(dim, mixing, width, activation, norm=norm, dropout=dropout) for _ in range(layers)
         ]
         self.blocks = nn.ModuleList(blocks)
         self.norm = Norm(norm, dim=dim, known=_NORMS)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from textkit.errors import DataError, UsageError, unknown_name
-from textkit.nn.layers import Dropout, Norm, make_activation
+from textkit.nn.layers import Dropout, Norm, feed_forward_width, make_activation
 
 Positions = Literal["learned", "sinusoidal", "rotary", "none"]
 POSITIONS = ("learned", "sinusoidal", "rotary", "none")
@@ -63,7 +63,7 @@ class TransformerEncoder(nn.Module):
             # Sinusoids are 1 high, embeddings start at dim ** -0.5: words must be heard beside
             # them.
             self.scale = nn.Parameter(torch.tensor(dim**-0.5))
-        width = round(ffn * dim)
+        width = feed_forward_width(ffn, dim)
         blocks = [
             Block(dim, heads, width, activation=activation, norm=norm, dropout=dropout)
             for _ in range(layers)
@@ -163,14 +163,14 @@ class Block(nn.Module):
 
 
 def sinusoids(time: int, dim: int, *, like: Tensor) -> Tensor:
-    """Compute sine and cosine positions: (time, dim), sines in the first half, cosines in the
-    second.
+    """Compute sine and cosine positions: (time, dim) in the dtype of `like`, sines in the first
+    half, cosines in the second.
 
     >>> sinusoids(2, 4, like=torch.zeros(1))[0].tolist()
     [0.0, 0.0, 1.0, 1.0]
     """
     angles = _angles(time, (dim + 1) // 2, like=like)
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :dim]
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :dim].to(like.dtype)
 
 
 def rotary_angles(time: int, head_dim: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
