@@ -234,7 +234,7 @@ def test_transformer_options_that_do_not_fit_are_refused(
 
 @pytest.mark.parametrize("widths", [(), (0, 3)])
 def test_cnn_without_a_window_is_refused(widths: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match="expected at least one, each 1 or more"):
+    with pytest.raises(UsageError, match="1 or more"):
         make("cnn", in_dim=3, widths=widths)
 
 
