@@ -232,9 +232,15 @@ def test_transformer_options_that_do_not_fit_are_refused(
         make("transformer", in_dim=3, **options)
 
 
-@pytest.mark.parametrize("widths", [(), (0, 3)])
-def test_cnn_without_a_window_is_refused(widths: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match="1 or more"):
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ((), "expected at least one, each 1 or more"),
+        ((0, 3), r"widths = \(0, 3\); expected whole numbers of 1 or more"),
+    ],
+)
+def test_cnn_without_a_window_is_refused(widths: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         make("cnn", in_dim=3, widths=widths)
 
 
