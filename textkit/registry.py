@@ -133,14 +133,26 @@ def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Tell a finite number from what is none; True and False are none.
+
+    >>> [is_number(value) for value in (1, 0.5, True, "1", math.nan, 10**400)]
+    [True, True, False, False, False, False]
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int with more digits than a float holds
+        return False
+
+
 def _expected_number(name: str, value: object) -> str | None:
     """Say what was expected in the place of a value that is no number, or no share; else None."""
-    number = value if isinstance(value, float) or _is_whole(value) else math.nan
     if name == "dropout":
-        fits, expected = 0 <= number < 1, "a number of 0 or more and below 1"
-    else:
-        fits, expected = math.isfinite(number), "a number"
-    return None if fits else expected
+        fits = is_number(value) and 0 <= value < 1
+        return None if fits else "a number of 0 or more and below 1"
+    return None if is_number(value) else "a number"
 
 
 def default_options(function: Callable[..., object]) -> dict[str, object]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 from textkit.errors import ArtifactError
 from textkit.io import files
+from textkit.registry import is_number
 from textkit.tokenizers.protocol import MODEL_FORMAT, MODEL_KIND, TOKENIZER_FILES
 
 KIND, FORMAT = MODEL_KIND, MODEL_FORMAT
@@ -50,25 +50,15 @@ def read_calibration(config: dict[str, Any], folder: Path) -> tuple[float, list[
     """
     where = str(folder / CONFIG)
     temperature, thresholds = config.get("temperature", 1.0), config.get("thresholds", [])
-    if not _is_number(temperature) or temperature <= 0:
+    if not is_number(temperature) or temperature <= 0:
         raise ArtifactError(
             f"temperature is {temperature!r}, expected a number above 0", where=where
         )
     n_labels = len(config["labels"])
     is_whole = isinstance(thresholds, list) and len(thresholds) in (0, n_labels)
-    if not is_whole or not all(_is_number(share) and 0 <= share <= 1 for share in thresholds):
+    if not is_whole or not all(is_number(share) and 0 <= share <= 1 for share in thresholds):
         raise ArtifactError(
             f"thresholds are {str(thresholds)[:80]}, expected {n_labels} numbers from 0 to 1",
             where=where,
         )
     return float(temperature), [float(share) for share in thresholds]
-
-
-def _is_number(value: object) -> bool:
-    """Tell a finite number from what is none; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int with more digits than a float holds
-        return False

@@ -175,7 +175,7 @@ class TokenShards:
         """
         folder = Path(folder)
         manifest = files.check_manifest(
-            folder, kind=MANIFEST_KIND, format=FORMAT, reads=("*.npy", "classes.json")
+            folder, kind=MANIFEST_KIND, format=FORMAT, reads=("*.npy", CLASSES)
         )
         try:
             columns = {name: map_column(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}

@@ -10,12 +10,17 @@ from pathlib import Path
 
 from textkit.errors import ArtifactError
 
+# So much of a file tells what it is.
+START_BYTES = 512
+_LFS = "a Git LFS pointer, not the file itself: run `git lfs pull`"
+_ANNEX = "a git-annex pointer, not the file itself: run `git annex get`"
+_PAGE = "a web page, not the file itself: download the raw file"
 _EXPLAINED = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull`"),
-    (b"version https://hawser", "a Git LFS pointer, not the file itself: run `git lfs pull`"),
-    (b"/annex/objects/", "a git-annex pointer, not the file itself: run `git annex get`"),
-    (b"<!doctype html", "a web page, not the file itself: download the raw file"),
-    (b"<html", "a web page, not the file itself: download the raw file"),
+    (b"version https://git-lfs", _LFS),
+    (b"version https://hawser", _LFS),
+    (b"/annex/objects/", _ANNEX),
+    (b"<!doctype html", _PAGE),
+    (b"<html", _PAGE),
     (b"PK\x03\x04", "a zip archive: unpack it and name the file within"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\xfd7zXZ\x00", "packed by xz: unpack it first"),
@@ -39,12 +44,12 @@ def describe_stand_in(start: bytes) -> str | None:
     for mark, what in _EXPLAINED:
         if bare.startswith(mark) or (mark.islower() and folded.startswith(mark)):
             return what
-    is_link = bare.startswith((b".git/annex", b"../")) and b".git/annex/objects/" in start[:512]
-    return _EXPLAINED[2][1] if is_link else None
+    is_link = bare.startswith((b".git/annex", b"../")) and b".git/annex/objects/" in start
+    return _ANNEX if is_link else None
 
 
 def refuse_stand_in(start: bytes, path: str | Path) -> None:
     """Raise ArtifactError where the first bytes of a file show that it only stands for another."""
-    what = describe_stand_in(start[:512])
+    what = describe_stand_in(start[:START_BYTES])
     if what is not None:
         raise ArtifactError(f"the file is {what}", where=str(path))

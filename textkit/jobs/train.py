@@ -145,10 +145,8 @@ def _open_run(options: TrainOptions, *, sweeps: bool = False) -> tuple[Path, Rec
     if options.resume:
         if options.out is None:
             raise UsageError("--resume goes on with a run; name its folder with -o")
-        run, recipe = (
-            options.out,
-            runs.open_again(options.out, options.data, given, allow=options.allow or ()),
-        )
+        run = options.out
+        recipe = runs.open_again(run, options.data, given, allow=options.allow or ())
     else:
         name = f"{options.data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
         run, recipe = options.out or Path("runs") / name, given or complete_recipe(Recipe())

@@ -21,24 +21,17 @@ from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON, Descript
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import (
+    FOREIGN_FILES,
     FORMAT,
     MANIFEST_KIND,
     MODEL_FORMAT,
     MODEL_KIND,
+    SPACY_WORDS,
     TOKENIZER_FILES,
     Tokenizer,
 )
 from textkit.tokenizers.train import create
 
-_HUB_FILES = (
-    TOKENIZER_JSON,
-    CONFIG_JSON,
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "*.model",
-    "*.tiktoken",
-)
 # Published vocabularies end below 1,000,000; a tokenizer may number its ids with gaps.
 _HIGHEST_ID = (1 << 24) - 1
 _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "Unigram": "unigram"}
@@ -58,7 +51,7 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> Tokenizer:
     'char'
     """
     if str(source).startswith(hub.PREFIX):
-        return _read_folder(hub.fetch(str(source), patterns=_HUB_FILES), engine=engine)
+        return _read_folder(hub.fetch(str(source), patterns=FOREIGN_FILES), engine=engine)
     path = Path(source)
     if path.is_dir():
         _check_sealed(path)
@@ -114,7 +107,7 @@ def read_files(folder: Path) -> Tokenizer:
 
 
 def _read_folder(folder: Path, *, engine: EngineChoice) -> Tokenizer:
-    if (folder / "spacy_words.json").is_file():
+    if (folder / SPACY_WORDS).is_file():
         from textkit.tokenizers import spacy_words
 
         return spacy_words.read(folder)

@@ -17,12 +17,10 @@ same token. A lone surrogate is no text: encoding replaces it, and counts it.
 from __future__ import annotations
 
 from textkit.tokenizers.description import AddedToken, Description, Step, TableModel, steps_of
-from textkit.tokenizers.splitters import byte_names
+from textkit.tokenizers.splitters import BYTES_OF_TEXT, byte_names
 
 # Splitters that leave all of a text where it is, but for those that say "Removed".
 _TILING = frozenset(("ByteLevel", "Digits", "Punctuation", "Split", "UnicodeScripts"))
-# UTF-8 never uses the other thirteen.
-_BYTES = (*range(0xC0), *range(0xC2, 0xF5))
 _NAMES = byte_names()
 
 
@@ -49,7 +47,7 @@ def is_lossless(description: Description, vocabulary: dict[str, int]) -> bool:
     if any(token["lstrip"] or token["rstrip"] for token in added):
         return False
     if spelt == ["ByteLevel"]:
-        known = all(_NAMES[byte] in model["vocab"] for byte in _BYTES)
+        known = all(_NAMES[byte] in model["vocab"] for byte in BYTES_OF_TEXT)
         return known and _is_then_joined(decoders, "ByteLevel") and all(map(_is_read_back, added))
     return not spelt and _is_then_joined(decoders, "ByteFallback") and _falls_back(model, added)
 
@@ -78,7 +76,7 @@ def _is_read_back(token: AddedToken) -> bool:
 def _falls_back(model: TableModel, added: list[AddedToken]) -> bool:
     """Tell whether a character without a token becomes its bytes, and nothing else does."""
     names = {f"<0x{byte:02X}>" for byte in range(256)}
-    wanted = {f"<0x{byte:02X}>" for byte in _BYTES}
+    wanted = {f"<0x{byte:02X}>" for byte in BYTES_OF_TEXT}
     if not model.get("byte_fallback") or not wanted <= model["vocab"].keys():
         return False
     if model.get("ignore_merges"):  # a piece that reads '<0x41>' would be that byte

@@ -23,8 +23,8 @@ FORMAT = 1
 MANIFEST_KIND = "tokenizer"
 # A model folder holds its tokenizer, and opens as one.
 MODEL_KIND, MODEL_FORMAT = "model", 2
-# Every file that is read of a folder with a tokenizer in it.
-TOKENIZER_FILES = (
+# What other libraries write of a tokenizer, and every file that is read of a folder with one in it.
+FOREIGN_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.json",
@@ -32,8 +32,9 @@ TOKENIZER_FILES = (
     "vocab.txt",
     "*.model",
     "*.tiktoken",
-    "spacy_words.json",
 )
+SPACY_WORDS = "spacy_words.json"
+TOKENIZER_FILES = (*FOREIGN_FILES, SPACY_WORDS)
 
 
 @dataclass(frozen=True)

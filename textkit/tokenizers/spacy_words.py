@@ -26,6 +26,7 @@ from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
 from textkit.tokenizers.protocol import (
     PAD,
+    SPACY_WORDS,
     UNKNOWN,
     Kind,
     OnLong,
@@ -40,7 +41,6 @@ from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrog
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer as SpacyCutter
 
-FILE = "spacy_words.json"
 FORMAT = 1
 # Of one character: a thousand apostrophes take spaCy a third of a second, ten times as many half a
 # minute.
@@ -150,7 +150,7 @@ class SpacyTokenizer(Tokenizer):
 
     def write(self, folder: Path) -> None:
         """Write the one file into a folder that the caller seals."""
-        files.write_json(folder / FILE, self._description())
+        files.write_json(folder / SPACY_WORDS, self._description())
 
     def shrink(self, size: int) -> SpacyTokenizer:
         """Give the tokenizer of the most frequent words, as training to `size` gives it."""
@@ -207,19 +207,19 @@ def _rebuild(language: str, vocabulary: list[str], lowercase: bool) -> SpacyToke
 
 def read(folder: Path) -> SpacyTokenizer:
     """Read what `save` wrote."""
-    found = files.read_json(folder / FILE)
+    found = files.read_json(folder / SPACY_WORDS)
     try:
         if found["format"] > FORMAT:
             raise ArtifactError(
                 f"format {found['format']} is newer than this textkit reads",
-                where=str(folder / FILE),
+                where=str(folder / SPACY_WORDS),
             )
         return SpacyTokenizer(
             found["language"], found["vocabulary"], lowercase=bool(found["lowercase"])
         )
     except (KeyError, TypeError) as err:
         raise ArtifactError(
-            f"not a saved spaCy tokenizer: {err!r}", where=str(folder / FILE)
+            f"not a saved spaCy tokenizer: {err!r}", where=str(folder / SPACY_WORDS)
         ) from err
 
 

@@ -75,6 +75,9 @@ def byte_names() -> list[str]:
     return [names[byte] for byte in range(256)]
 
 
+# The bytes that UTF-8 uses; no text holds the other thirteen.
+BYTES_OF_TEXT = (*range(0xC0), *range(0xC2, 0xF5))
+
 # How byte-level BPE cuts a text before it merges: GPT-2's pattern, or OpenAI's later
 # ones, which hold digits to three at a time.
 _UPPER, _LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"

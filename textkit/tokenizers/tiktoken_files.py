@@ -16,7 +16,7 @@ from tokenizers import models
 
 from textkit.errors import ArtifactError
 from textkit.tokenizers.pipeline import PipelineTokenizer
-from textkit.tokenizers.splitters import byte_level_backend, byte_names
+from textkit.tokenizers.splitters import BYTES_OF_TEXT, byte_level_backend, byte_names
 
 HIGHEST_RANK = (1 << 24) - 1
 # SHA-256 of a published file -> the split that its authors use with it.
@@ -34,8 +34,6 @@ _SPLIT_OF_SIZE = {
     100_256: "cl100k",
     199_998: "o200k",
 }
-# Bytes that no UTF-8 text holds need no token.
-_BYTES_OF_TEXT = [*range(0xC0), *range(0xC2, 0xF5)]
 
 
 def from_tiktoken(data: bytes, *, where: str) -> PipelineTokenizer:
@@ -46,7 +44,7 @@ def from_tiktoken(data: bytes, *, where: str) -> PipelineTokenizer:
     that has none.
     """
     ranks = _read_ranks(data, where=where)
-    missing = [byte for byte in _BYTES_OF_TEXT if bytes([byte]) not in ranks]
+    missing = [byte for byte in BYTES_OF_TEXT if bytes([byte]) not in ranks]
     if missing:
         raise ArtifactError(
             f"no token for the byte 0x{missing[0]:02X}, nor for {len(missing) - 1} others: texts"

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from textkit.errors import ArtifactError, UsageError, unknown_name
 from textkit.io import files
-from textkit.io.stand_ins import refuse_stand_in
+from textkit.io.stand_ins import START_BYTES, refuse_stand_in
 
 KIND, FORMAT = "vectors", 1
 TABLE, WORDS, NGRAMS, CONFIG = (
@@ -63,7 +63,7 @@ def map_safetensors(path: str | Path) -> dict[str, Array]:
     try:
         with open(path, "rb") as file:
             size = path.stat().st_size
-            refuse_stand_in(file.read(512), path)
+            refuse_stand_in(file.read(START_BYTES), path)
             file.seek(0)
             header, start = _read_header(file, size, path)
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -20,7 +20,7 @@ import numpy as np
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.inputs import READ_ERRORS, open_bytes, unchanged
-from textkit.io.stand_ins import refuse_stand_in
+from textkit.io.stand_ins import START_BYTES, refuse_stand_in
 from textkit.vectors import folder as folders
 from textkit.vectors.fasttext import MAGIC, FastTextRows, Ngrams
 from textkit.vectors.table import Floats, Stored, WordTable
@@ -121,7 +121,7 @@ def sniff(path: Path) -> str:
     """Tell a file's format by its first bytes: fasttext, gensim, word2vec (binary) or text."""
     try:
         with open(path, "rb") as file:
-            start = file.read(512)
+            start = file.read(START_BYTES)
     except OSError as err:
         raise files.storage_error(path, err, action="read") from err
     where, head = str(path), start[:4]

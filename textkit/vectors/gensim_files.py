@@ -111,7 +111,7 @@ def _table(
     if not isinstance(held, Record):
         return None
     table = _array(held)
-    if table is None or table.ndim != 2:
+    if table is None:
         raise ArtifactError(f"'{name}' is no table (n, dim) of floats", where=str(path))
     return table
 
