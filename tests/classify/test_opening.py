@@ -72,7 +72,14 @@ def test_what_a_model_names_is_not_imported(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", [["predict", "model"], ["evaluate", "model", "rows.csv"]])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["predict", "model"],
+        ["evaluate", "model", "rows.csv"],
+        ["embed", "rows.csv", "-m", "model", "-o", "embedded"],
+    ],
+)
 def test_the_shell_imports_what_is_allowed_alone(verb: list[str]) -> None:
     folder = copy_golden("model-2-lstm")
     name_code(folder, "encoder")
@@ -91,6 +98,29 @@ def test_the_shell_imports_what_is_allowed_alone(verb: list[str]) -> None:
     assert Path("imported").exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "pretrained", "path": "hf:somebody/model"},
+        {"name": "pretrained", "path": "/elsewhere"},
+        {"name": "pretrained"},
+    ],
+)
+@pytest.mark.parametrize("rebuilt", [None, {}, {"path": "hf:somebody/model"}, {"config": "x"}, [1]])
+def test_a_model_opens_no_other_model(options: dict[str, object], rebuilt: object) -> None:
+    folder = copy_golden("model-2-lstm")
+
+    def change(config: dict[str, Any]) -> None:
+        config["recipe"]["encoder"] = options
+        config["recipe"]["embedding"].pop("dim", None)
+        if rebuilt is not None:
+            config["encoder_options"] = rebuilt
+
+    change_config(folder, change)
+    with pytest.raises(ArtifactError, match=r"^model/config.json: encoder_options "):
+        TextClassifier.load(folder)
+
+
 def test_a_model_of_ones_own_encoder_opens_where_it_is_allowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -107,6 +137,9 @@ def test_a_model_of_ones_own_encoder_opens_where_it_is_allowed(
         TextClassifier.load("own", allow="own_code:Encoder")
     opened = TextClassifier.load("own", allow=["own_code:Encoder"])
     assert (opened.predict_logits(texts) == made.predict_logits(texts)).all()
+    with pytest.raises(ArtifactError, match=r"encoder 'own_code:Encoder' is code of package"):
+        TextEmbedder.open("own", allow=["own_code:Other"])
+    assert TextEmbedder.open("own", allow=["own_code:Encoder"]).encode(texts).any()
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), True, "1", None, 10**400])

@@ -200,3 +200,24 @@ def test_layer_decay_needs_layers_that_know_something() -> None:
         make_optimizer(
             TextNetwork(make_recipe(), n_tokens=5, n_outputs=2), TrainingSection(layer_decay=0.9)
         )
+
+
+@pytest.mark.parametrize("folder", ["bert"], indirect=True)
+@pytest.mark.parametrize("named", ["somebody/kernel", "flash_attention_2", {"": "somebody/kernel"}])
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_attention_of_another_package_is_refused(folder: Path, key: str, named: object) -> None:
+    with pytest.raises(ArtifactError, match=rf"^encoder.config: {key} is "):
+        encoders.create("pretrained", config={"model_type": "bert", **TINY, key: named})
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["inner"] = [{key: named}]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=rf"config.json: {key} is .*code of another package"):
+        encoders.create("pretrained", path=str(folder))
+
+
+@pytest.mark.parametrize("folder", ["bert"], indirect=True)
+def test_an_adapter_is_refused(folder: Path) -> None:
+    named = {"base_model_name_or_path": "elsewhere"}
+    (folder / "adapter_config.json").write_text(json.dumps(named), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"adapter_config.json: an adapter, which names"):
+        encoders.create("pretrained", path=str(folder))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import spacy
 
 from textkit import tokenizers
-from textkit.errors import UsageError
+from textkit.errors import ArtifactError, UsageError
+from textkit.io import files
 
 TEXTS = ["Don't stop, U.K.!  Two  spaces", "", "\n\n", "日本語 🙂 e.g. Ünder", "a\ud800b"]
 
@@ -86,3 +88,87 @@ def test_what_only_a_list_of_words_can_do_is_refused() -> None:
         made.extend(["more"])
     assert (made.tokens([2]), made.splitter(), made.around) == (["stop"], None, ((), ()))
     assert (len(made), made.has_vocabulary, made.special_ids) == (3, True, {0, 1})
+
+
+def plant(folder: Path, *, entry_point: bool) -> None:
+    """Install a distribution `planted_words` into a folder: a pipeline that leaves a mark."""
+    info = folder / "planted_words-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: planted_words\nVersion: 1.0\n", encoding="utf-8")
+    points = "[spacy_models]\nplanted_words = planted_words\n" if entry_point else ""
+    (info / "entry_points.txt").write_text(points, encoding="utf-8")
+    code = (
+        "import spacy\nopen('imported', 'w').close()\ndef load():\n    return spacy.blank('de')\n"
+    )
+    (folder / "planted_words.py").write_text(code, encoding="utf-8")
+
+
+def change_saved(**values: object) -> None:
+    """Change what a saved tokenizer says, as the author of a folder could."""
+    path = Path("tok/spacy_words.json")
+    files.write_json(path, files.read_json(path) | values)
+    files.write_manifest(Path("tok"), kind="tokenizer", format=1)
+
+
+@pytest.mark.parametrize(
+    "language",
+    [
+        "planted_words",
+        "pipeline",
+        "./pipeline",
+        "en.examples",
+        "..en",
+        "",
+        "EN",
+        "blank:en",
+        3,
+        None,
+        ["en"],
+        {"en": 1},
+    ],
+)
+def test_a_saved_tokenizer_opens_no_package_and_no_folder(
+    language: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend("site")
+    plant(Path("site"), entry_point=False)
+    spacy.blank("en").to_disk("pipeline")
+    tokenizers.train("spacy", TEXTS).save("tok")
+    change_saved(language=language)
+    with pytest.raises(ArtifactError, match=r"^tok/spacy_words.json: language is "):
+        tokenizers.load("tok")
+    assert not Path("imported").exists()
+    assert "planted_words" not in sys.modules
+
+
+def test_a_saved_tokenizer_opens_an_installed_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend("site")
+    plant(Path("site"), entry_point=True)
+    tokenizers.train("spacy", TEXTS, language="planted_words").save("tok")
+    expected = tokenizers.train("spacy", TEXTS, language="de").encode(TEXTS).ids
+    assert tokenizers.load("tok").encode(TEXTS).ids.tolist() == expected.tolist()
+    monkeypatch.delitem(sys.modules, "planted_words")
+
+
+def test_a_language_code_names_no_folder_of_the_present_one() -> None:
+    Path("en").mkdir()
+    assert tokenizers.create("spacy", language="en").tokens([1]) == ["[UNK]"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"format": 2}, "format 2 is newer"),
+        ({"format": "1"}, "format is '1', expected 1"),
+        ({"format": True}, "format is 'True'"),
+        ({"format": None}, "format is 'None'"),
+        ({"vocabulary": "abc"}, "vocabulary is no list of words"),
+        ({"vocabulary": ["a", 1]}, "vocabulary is no list of words"),
+        ({"lowercase": "no"}, "lowercase is neither true nor false"),
+    ],
+)
+def test_a_saved_value_of_another_type_is_refused(values: dict[str, object], said: str) -> None:
+    tokenizers.train("spacy", TEXTS).save("tok")
+    change_saved(**values)
+    with pytest.raises(ArtifactError, match=f"^tok/spacy_words.json: .*{said}"):
+        tokenizers.load("tok")

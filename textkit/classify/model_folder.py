@@ -65,6 +65,7 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
     recipe = _read_recipe(config, folder, allow=allow)
     classes = np.array(config["labels"])
     temperature, thresholds = read_calibration(config, folder)
+    encoder_options = _encoder_options(config, recipe, folder)
     tokenizer = formats.read_files(folder)
     if tokenizer.fingerprint != config.get("tokenizer_fingerprint", tokenizer.fingerprint):
         raise ArtifactError(
@@ -88,7 +89,7 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
             recipe,
             text_input,
             n_outputs=len(classes),
-            encoder_options=config.get("encoder_options"),
+            encoder_options=encoder_options,
         )
         network.load_state_dict(weights)
     except (SafetensorError, RuntimeError, UsageError) as err:
@@ -121,6 +122,27 @@ def _read_recipe(config: dict[str, Any], folder: Path, *, allow: Sequence[str]) 
         raise ArtifactError(str(err)) from err
     check_code(recipe, allow=allow, where=where)
     return recipe
+
+
+def _encoder_options(
+    config: dict[str, Any], recipe: Recipe, folder: Path
+) -> dict[str, object] | None:
+    """Give what rebuilds the encoder in the place of the recipe's options.
+
+    A pretrained encoder is rebuilt from its architecture alone: no other folder and no hub is asked
+    because a model names it.
+    """
+    options = config.get("encoder_options")
+    if options is not None and not isinstance(options, dict):
+        raise ArtifactError("encoder_options is no table", where=str(folder / CONFIG))
+    rebuilt = recipe.encoder.options if options is None else options
+    if recipe.encoder.name == "pretrained" and not isinstance(rebuilt.get("config"), dict):
+        raise ArtifactError(
+            "encoder_options has no config of the pretrained encoder; a model opens no other by"
+            " its path, so save it anew",
+            where=str(folder / CONFIG),
+        )
+    return options
 
 
 def _present_name(name: str) -> str:

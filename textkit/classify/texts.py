@@ -24,7 +24,7 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         spec=place,
         what="a model that textkit trained, which has its own",
     )
-    fitted = model_folder.load(place)
+    fitted = model_folder.load(place, allow=options.allow)
     where = choose_device(options.device)
     network = fitted.network.to(where).eval()
 

@@ -13,6 +13,7 @@ import typer
 
 from textkit.cli.command import MODEL, OUTPUT, RUNNING, gather, new_verb, verb
 from textkit.cli.options import (
+    Allow,
     CorpusRows,
     Keep,
     PartRows,
@@ -110,6 +111,7 @@ class VectorSource:
             help="With --pooling sif: rows to count words and find the common part on; 0: none.",
         ),
     ] = 20_000
+    allow: Allow = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,7 @@ class EmbedderOptions:
     device: str = "auto"
     precision: str = "auto"
     batch_tokens: int | None = None
+    allow: Sequence[str] = ()
 
     def refuse(self, *names: str, spec: str | Path, what: str) -> None:
         """Raise UsageError for the first of these options that is given: it is not for this kind.

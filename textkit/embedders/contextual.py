@@ -131,6 +131,7 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
     alone. Raises ArtifactError that names the file and what is wrong.
     """
     options.refuse("tokenizer", "lowercase", spec=place, what="a transformer, which has its own")
+    options.refuse("allow", spec=place, what="a transformer, which imports nothing that it names")
     config = read_sentence_folder(Path(place))
     tokenizer = tokenizers.load(config.model)
     chosen = _poolings(config.pooling if options.pooling is None else options.pooling)

@@ -56,6 +56,7 @@ class TextEmbedder:
         device: str = "auto",
         precision: str = "auto",
         batch_tokens: int | None = None,
+        allow: Sequence[str] = (),
     ) -> TextEmbedder:
         """Open whatever makes vectors of texts.
 
@@ -63,7 +64,8 @@ class TextEmbedder:
         sentence-transformers or model2vec; a model folder that textkit trained; or `hf:NAME`, which
         asks the hub. For vectors: pooling "mean", "sif" or "max", tokenizer, lowercase. For models:
         pooling "mean", "cls", "last", "max" or several, prompt, prompt_name, device, precision,
-        batch_tokens. An option that is not of the kind at hand is refused.
+        batch_tokens. For a model folder that textkit trained: allow, each `package.module:Name` of
+        the model that may be imported. An option that is not of the kind at hand is refused.
         """
         options = EmbedderOptions(
             pooling=pooling,
@@ -76,6 +78,7 @@ class TextEmbedder:
             device=device,
             precision=precision,
             batch_tokens=batch_tokens,
+            allow=allow,
         )
         kind, place = find_kind(str(spec))
         if kind != "vectors":

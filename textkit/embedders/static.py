@@ -205,7 +205,7 @@ _ZIPF_NOTE = (
 def open_texts(place: str, options: EmbedderOptions) -> StaticTexts:
     """Open the backend of vectors of words, which `Vectors.open` finds at a place."""
     options.refuse(
-        *("prompt", "prompt_name", "device", "precision", "batch_tokens"),
+        *("prompt", "prompt_name", "device", "precision", "batch_tokens", "allow"),
         spec=place,
         what="vectors of words",
     )

@@ -48,6 +48,7 @@ _OF_TEXTS = {
     "batch_tokens": None,
     "device": "auto",
     "precision": "auto",
+    "allow": None,
 }
 
 
@@ -60,7 +61,7 @@ class EmbedOptions(CorpusOptions):
     - output: parquet, or npy, which holds vectors alone. dtype: float32 or float16.
     - words: each row is a word, looked up whole in vectors; what is unknown follows `unknown`, a
       policy of `Vectors.lookup`, by default ngram with fastText's vectors, else zero.
-    - pooling to batch_tokens: options of `TextEmbedder.open`.
+    - pooling to batch_tokens, and allow: options of `TextEmbedder.open`.
     - fit_rows: with pooling sif, the rows to count words and find the common part on; 0: none.
     """
 
@@ -80,6 +81,7 @@ class EmbedOptions(CorpusOptions):
     device: str = "auto"
     precision: str = "auto"
     batch_tokens: int | None = None
+    allow: Sequence[str] | None = None
     part_rows: int = 10_000
 
     def __post_init__(self) -> None:
@@ -122,6 +124,7 @@ class EmbedOptions(CorpusOptions):
             device=self.device,
             precision=self.precision,
             batch_tokens=self.batch_tokens,
+            allow=self.allow or (),
         )
 
 

@@ -14,8 +14,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import entry_points
 from itertools import chain, pairwise
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer as SpacyCutter
 
 FORMAT = 1
+# Where packages of pipelines, such as en_core_web_sm, say their names.
+_PIPELINES = "spacy_models"
 # Of one character: a thousand apostrophes take spaCy a third of a second, ten times as many half a
 # minute.
 LONGEST_RUN = 1024
@@ -185,20 +189,30 @@ def cut_runs(texts: Sequence[str]) -> tuple[Sequence[str], NDArray[np.uint64], N
 
 
 def open_language(language: str) -> SpacyCutter:
-    """Give the tokenizer of a blank language, or of an installed pipeline."""
+    """Give the tokenizer of a blank language, of an installed pipeline, or of a pipeline's folder.
+
+    A language code goes first, so that no folder of the present one is opened by the name "en".
+    """
     require("spacy", needed_by="tokenizer 'spacy'")
     import spacy
 
     try:
-        made = (
-            spacy.load(language)
-            if "_" in language or Path(language).exists()
-            else spacy.blank(language)
-        )
+        if language in _language_codes():
+            return spacy.blank(language).tokenizer
+        for pipeline in entry_points(group=_PIPELINES, name=language):
+            return pipeline.load().load().tokenizer
+        return spacy.load(language).tokenizer
     except (OSError, ImportError, ValueError) as err:
         reason = " ".join(str(err).split())
         raise UsageError(f"spaCy knows no language or pipeline '{language}': {reason}") from err
-    return made.tokenizer
+
+
+def _language_codes() -> set[str]:
+    """List the languages of spaCy and of installed packages, with none of them imported."""
+    import spacy.lang
+
+    own = {module.name for module in iter_modules(spacy.lang.__path__) if module.ispkg}
+    return own | {point.name for point in entry_points(group="spacy_languages")}
 
 
 def _rebuild(language: str, vocabulary: list[str], lowercase: bool) -> SpacyTokenizer:
@@ -206,21 +220,35 @@ def _rebuild(language: str, vocabulary: list[str], lowercase: bool) -> SpacyToke
 
 
 def read(folder: Path) -> SpacyTokenizer:
-    """Read what `save` wrote."""
-    found = files.read_json(folder / SPACY_WORDS)
-    try:
-        if found["format"] > FORMAT:
-            raise ArtifactError(
-                f"format {found['format']} is newer than this textkit reads",
-                where=str(folder / SPACY_WORDS),
-            )
-        return SpacyTokenizer(
-            found["language"], found["vocabulary"], lowercase=bool(found["lowercase"])
-        )
-    except (KeyError, TypeError) as err:
+    """Read what `save` wrote.
+
+    Its language is a code or the name of an installed pipeline: what a folder says opens no other
+    folder and imports no other package.
+    """
+    found, where = files.read_json(folder / SPACY_WORDS), str(folder / SPACY_WORDS)
+    format = found.get("format") if isinstance(found, dict) else None
+    if type(format) is not int or format < 1:
         raise ArtifactError(
-            f"not a saved spaCy tokenizer: {err!r}", where=str(folder / SPACY_WORDS)
-        ) from err
+            f"not a saved spaCy tokenizer: format is {str(format)[:40]!r}, expected {FORMAT}",
+            where=where,
+        )
+    if format > FORMAT:
+        raise ArtifactError(f"format {format} is newer than this textkit reads", where=where)
+    language, words, lowercase = (found.get(key) for key in ("language", "vocabulary", "lowercase"))
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ArtifactError("vocabulary is no list of words", where=where)
+    if not isinstance(lowercase, bool):
+        raise ArtifactError("lowercase is neither true nor false", where=where)
+    require("spacy", needed_by="tokenizer 'spacy'")
+    pipelines = {point.name for point in entry_points(group=_PIPELINES)}
+    if not isinstance(language, str) or language not in _language_codes() | pipelines:
+        raise ArtifactError(
+            f"language is {str(language)[:80]!r}, neither a language code of spaCy nor an installed"
+            " pipeline; a folder opens no other, so make the tokenizer anew:"
+            " tokenizers.create('spacy', language=...)",
+            where=where,
+        )
+    return SpacyTokenizer(language, words, lowercase=lowercase)
 
 
 def train_spacy(

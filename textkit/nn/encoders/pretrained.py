@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from textkit.errors import ArtifactError, DataError, UsageError, require
-from textkit.io import hub
+from textkit.io import files, hub
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -35,6 +35,10 @@ _NOT_KEPT = {
     "dtype",
     "torch_dtype",
 }
+
+
+# What transformers computes attention with by itself.
+_OWN_ATTENTION = ("eager", "sdpa")
 
 
 class PretrainedEncoder(nn.Module):
@@ -180,6 +184,8 @@ def load(path: str) -> PreTrainedModel:
             "no model folder: it has no config.json; a name on the hub is written hf:NAME",
             where=path,
         )
+    if local:
+        _check_folder(Path(path))
     try:
         with _quiet(transformers):
             model, found = transformers.AutoModel.from_pretrained(
@@ -205,6 +211,7 @@ def load(path: str) -> PreTrainedModel:
 def build(config: dict[str, object]) -> PreTrainedModel:
     """Build the architecture that a transformers config describes, with fresh weights."""
     transformers = _transformers()
+    _check_attention(config, where="encoder.config")
     values = dict(config)
     model_type = values.pop("model_type", None)
     try:
@@ -217,6 +224,33 @@ def build(config: dict[str, object]) -> PreTrainedModel:
             f"encoder 'pretrained': config of model_type {model_type!r}: {reason[:200]}"
         ) from err
     return _check(model.float(), where="encoder.config")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder with which transformers would open another model, or run foreign code."""
+    if (folder / "adapter_config.json").exists():
+        raise ArtifactError(
+            "an adapter, which names the model it belongs to; merge the two and save the whole",
+            where=str(folder / "adapter_config.json"),
+        )
+    _check_attention(files.read_json(folder / "config.json"), where=str(folder / "config.json"))
+
+
+def _check_attention(config: object, *, where: str) -> None:
+    """Refuse a config that names its attention: transformers fetches a kernel of that name."""
+    left = [config]
+    while left:
+        values = left.pop()
+        if isinstance(values, list):
+            left += values
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if "_implementation" in str(key) and value not in (None, *_OWN_ATTENTION):
+                raise ArtifactError(
+                    f"{key} is {str(value)[:80]!r}, code of another package; expected"
+                    f" {' or '.join(_OWN_ATTENTION)}, or leave it out",
+                    where=where,
+                )
+            left.append(value)
 
 
 def _transformers() -> ModuleType:
