@@ -17,13 +17,16 @@ from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
 from textkit.classify.fitting import fit_file, fit_texts
+from textkit.data.given_labels import take_labelled
 from textkit.data.targets import Classes, Labels, Task, encode_labels
 from textkit.errors import UsageError
 from textkit.evaluation.task_scores import score
 from textkit.features.text_input import TextInput
+from textkit.io.tables import TextData, take_texts
 from textkit.nn.network import TextNetwork
 from textkit.recipe import Recipe, make_recipe
 from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.protocol import check_texts
 from textkit.vectors.coverage import Coverage
 from textkit.watch import History, Watch
 
@@ -81,10 +84,12 @@ class TextClassifier:
 
     def fit(
         self,
-        texts: Sequence[str],
-        labels: Labels,
+        texts: TextData,
+        labels: Labels | None = None,
         *,
-        validation: tuple[Sequence[str], Labels] | None = None,
+        text: str | None = None,
+        label: str | None = None,
+        validation: TextData | tuple[TextData, Labels] | None = None,
         init_from: TextClassifier | None = None,
         checkpoints: str | Path | None = None,
         watch: Watch | None = None,
@@ -92,16 +97,21 @@ class TextClassifier:
         """Train on texts (n,) and labels (n,) of str or int, lists of them, or numbers, by the
         task.
 
-        validation: texts and labels for early stopping; without it a share of the rows is held out,
-        stratified by label, as the recipe says. init_from: a fitted model whose tokenizer and
-        weights this one starts from; labels that it knows keep their weights. checkpoints: folder
-        for what is needed to go on after a stop; a fit with the same arguments then does. Raises
-        DataError for labels that cannot be learnt from or rows that do not match.
+        Both may be columns of any library. text, label: the names of the columns, where `texts` is
+        a table: a frame or a dict of columns.
+        validation: texts and labels for early stopping, or a table; without it a share of the rows
+        is held out, stratified by label, as the recipe says. init_from: a fitted model whose
+        tokenizer and weights this one starts from; labels that it knows keep their weights.
+        checkpoints: folder for what is needed to go on after a stop; a fit with the same arguments
+        then does. Raises DataError for labels that cannot be learnt from or rows that do not match.
         """
+        rows = take_labelled(texts, labels, text=text, label=label)
+        if validation is not None:
+            pair = validation if isinstance(validation, tuple) else (validation, None)
+            validation = take_labelled(*pair, text=text, label=label)
         self.fitted_ = fit_texts(
             make_recipe(self.recipe, **self.options),
-            texts,
-            labels,
+            *rows,
             validation=validation,
             init_from=None if init_from is None else init_from._check_fitted(),
             checkpoints=None if checkpoints is None else Path(checkpoints),
@@ -142,40 +152,51 @@ class TextClassifier:
         )
         return self
 
-    def encode(self, texts: Sequence[str]) -> TokenBatch:
+    def encode(self, texts: TextData, *, text: str | None = None) -> TokenBatch:
         """Tokenize texts as the model sees them, cut to the recipe's max_length."""
-        return self._check_fitted().encode(texts)
+        return self._check_fitted().encode(check_texts(take_texts(texts, column=text)))
 
-    def predict_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def predict_logits(self, texts: TextData, *, text: str | None = None) -> NDArray[np.float32]:
         """Compute (n_texts, n_classes) float32 logits before the temperature, columns in the order
         of `classes_`.
 
         In a regression these are the predicted numbers, (n_texts, n_outputs).
         """
-        return self._check_fitted().logits(texts)
+        return self._check_fitted().logits(take_texts(texts, column=text))
 
-    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def predict_proba(self, texts: TextData, *, text: str | None = None) -> NDArray[np.float64]:
         """Compute (n_texts, n_classes) float64 probabilities, columns in the order of `classes_`.
 
         Rows sum to 1 when a text has one label; in a multi-label task each label has its own
         probability.
         """
-        return self._check_fitted().probabilities(texts)
+        return self._check_fitted().probabilities(take_texts(texts, column=text))
 
-    def predict(self, texts: Sequence[str]) -> Any:
+    def predict(self, texts: TextData, *, text: str | None = None) -> Any:
         """Give the most probable class of each text: (n_texts,).
+
+        text: the column of a table that holds the texts, as in `fit`.
 
         In a multi-label task a list of tuples, the labels above their thresholds; in a regression
         (n_texts,) numbers, or (n_texts, n_outputs).
         """
-        return self._check_fitted().labels(texts)
+        return self._check_fitted().labels(take_texts(texts, column=text))
 
-    def score(self, texts: Sequence[str], labels: Labels) -> float:
+    def score(
+        self,
+        texts: TextData,
+        labels: Labels | None = None,
+        *,
+        text: str | None = None,
+        label: str | None = None,
+    ) -> float:
         """Give the accuracy.
 
         For multi-label the micro F1, for regression R squared, as scikit-learn counts them.
         """
         fitted = self._check_fitted()
+        texts, labels = take_labelled(texts, labels, text=text, label=label)
+        texts = check_texts(texts)
         if fitted.task == "single-label":
             return float(np.mean(fitted.labels(texts) == np.asarray(labels)))
         targets = encode_labels(fitted.task, labels, fitted.classes)

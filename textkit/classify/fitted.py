@@ -8,7 +8,6 @@ face of one. A text goes through it so:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from textkit.batch import TokenBatch, cut_rows
 from textkit.data.targets import Classes, Label, Task
 from textkit.errors import UsageError
 from textkit.features.text_input import TextInput
+from textkit.io.tables import TextData
 from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe
 from textkit.tokenizers.protocol import check_texts
@@ -68,11 +68,11 @@ class Fitted:
         """What is learnt: single-label, multi-label or regression."""
         return self.recipe.head.task
 
-    def encode(self, texts: Sequence[str]) -> TokenBatch:
+    def encode(self, texts: TextData) -> TokenBatch:
         """Tokenize texts as the network reads them, cut to the recipe's max_length."""
-        return self.text_input.encode(texts)
+        return self.text_input.encode(check_texts(texts))
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def logits(self, texts: TextData) -> NDArray[np.float32]:
         """Compute (n_texts, n_classes) float32 logits before the temperature; of a regression the
         predicted numbers.
         """
@@ -82,7 +82,7 @@ class Fitted:
             parts.append(self.network.restore(outputs).numpy())
         return np.concatenate(parts)
 
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def probabilities(self, texts: TextData) -> NDArray[np.float64]:
         """Compute (n_texts, n_classes) float64 probabilities.
 
         Rows sum to 1 when a text has one label; in a multi-label task each label has its own
@@ -96,11 +96,11 @@ class Fitted:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
-    def has_label(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+    def has_label(self, texts: TextData) -> NDArray[np.bool_]:
         """Tell which labels of a multi-label task exceed their thresholds: (n_texts, n_classes)."""
         return self.probabilities(texts) > self.thresholds
 
-    def labels(self, texts: Sequence[str]) -> NDArray[np.generic] | list[tuple[Label, ...]]:
+    def labels(self, texts: TextData) -> NDArray[np.generic] | list[tuple[Label, ...]]:
         """Give the most probable class of each text, (n_texts,).
 
         In a multi-label task a list of tuples, the labels above their thresholds; in a regression

@@ -32,6 +32,7 @@ from textkit.evaluation.calibration import fit_temperature
 from textkit.evaluation.task_scores import fit_thresholds
 from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.io.corpus import read_rows
+from textkit.io.tables import TextData
 from textkit.nn.devices import cpu_threads
 from textkit.nn.network import TextNetwork, check_parts, predict_outputs
 from textkit.recipe import Recipe, complete_recipe
@@ -45,10 +46,10 @@ from textkit.watch import Watch
 
 def fit_texts(
     recipe: Recipe,
-    texts: Sequence[str],
+    texts: TextData,
     labels: Labels,
     *,
-    validation: tuple[Sequence[str], Labels] | None = None,
+    validation: tuple[TextData, Labels] | None = None,
     init_from: Fitted | None = None,
     checkpoints: Path | None = None,
     watch: Watch = Watch(),

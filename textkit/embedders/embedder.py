@@ -14,7 +14,9 @@ from textkit import registry
 from textkit.embedders.backend import Backend, EmbedderOptions, Opener, TextVectors
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files, hub
+from textkit.io.tables import TextData, take_texts
 from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.protocol import check_texts
 from textkit.vectors.table import Floats
 
 # Of the hub: weights in safetensors at the top and in the modules' folders; not the exports to
@@ -98,12 +100,12 @@ class TextEmbedder:
         """What was chosen without being asked."""
         return self.backend.notes
 
-    def encode(self, texts: Sequence[str]) -> Floats:
+    def encode(self, texts: TextData, *, text: str | None = None) -> Floats:
         """Give the vectors of texts: (n, dim) float32, a row a text.
 
-        What was cut is counted in `n_truncated`.
+        text: the column of a table that holds them. What was cut is counted in `n_truncated`.
         """
-        made = self.embed(texts)
+        made = self.embed(check_texts(take_texts(texts, column=text)))
         self.n_texts += len(made.truncated)
         self.n_truncated += int((made.truncated > 0).sum())
         return made.vectors

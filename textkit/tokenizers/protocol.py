@@ -14,6 +14,7 @@ import numpy as np
 from textkit.batch import TokenBatch
 from textkit.errors import LimitError, UsageError
 from textkit.io import files
+from textkit.io.tables import TextData, is_missing, take_texts
 from textkit.tokenizers.spans import Errors, Unit, replace_surrogates
 
 OnLong = Literal["truncate", "window", "error"]
@@ -166,25 +167,24 @@ class Kind:
     learn: Callable[..., Tokenizer] | None = None
 
 
-def check_texts(texts: Iterable[str]) -> list[str]:
-    """Refuse what is not a batch of str: a bare str would silently become a batch of characters."""
+def check_texts(texts: TextData) -> list[str]:
+    """Refuse what is not a batch of str: a bare str would silently become a batch of characters, a
+    table one of its columns' names.
+    """
     return join_texts(texts)[0]
 
 
-def join_texts(texts: Iterable[str]) -> tuple[list[str], str]:
+def join_texts(texts: TextData) -> tuple[list[str], str]:
     """Check a batch of str, and give it with all its texts as one: joining is the quickest look
     at every text.
     """
-    if isinstance(texts, str | bytes):
-        raise UsageError(
-            f"expected a list of texts, found one {type(texts).__name__}; wrap it in a list: [text]"
-        )
-    rows = texts if isinstance(texts, list) else list(texts)
+    rows = texts if isinstance(texts, list) else list(take_texts(texts))
     try:
         return rows, "".join(rows)
     except TypeError:
         row, text = next((row, text) for row, text in enumerate(rows) if not isinstance(text, str))
-        raise UsageError(f"text {row} is a {type(text).__name__}, expected str") from None
+        what = f"missing ({text})" if is_missing(text) else f"a {type(text).__name__}"
+        raise UsageError(f"text {row} is {what}, expected str") from None
 
 
 def name_ids(names: dict[int, str], ids: Sequence[int]) -> list[str]:
@@ -232,7 +232,7 @@ def check_size(size: int, *, at_least: int) -> None:
 
 def iterate_checked(texts: Iterable[str]) -> Iterable[str]:
     """Pass texts on to a trainer, without lone surrogates; refuse what is not a str."""
-    for text in texts:
+    for text in take_texts(texts):
         if not isinstance(text, str):
             raise UsageError(f"expected texts to train on, found a {type(text).__name__}")
         yield replace_surrogates([text], errors="replace")[0][0]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from textkit import registry
 from textkit.errors import UsageError
+from textkit.io.tables import take_texts
 from textkit.tokenizers import counting
 from textkit.tokenizers.protocol import Kind, Tokenizer
 
@@ -126,6 +127,8 @@ def iterate_texts(source: Path | Iterable[str | Path]) -> Iterator[str]:
             "expected a list of texts or a pathlib.Path, found one str; write [text] or"
             " Path('file.txt')"
         )
+    if not isinstance(source, Path | set | frozenset):  # no order of texts matters here
+        source = take_texts(source)
     for item in [source] if isinstance(source, Path) else source:
         if isinstance(item, Path):
             from textkit.io import corpus

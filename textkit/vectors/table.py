@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
 from textkit.io import files
+from textkit.io.tables import take_texts
 from textkit.vectors import folder as folders
 from textkit.vectors.words import ByteWords, Int64, WordIndex
 
@@ -149,7 +150,7 @@ class WordTable:
         """
         if unknown not in UNKNOWN:
             raise UsageError(unknown_name("policy for unknown words", unknown, UNKNOWN))
-        words = words if isinstance(words, list | tuple) else list(words)
+        words = words if isinstance(words, list | tuple) else list(take_texts(words, what="words"))
         rows = self.rows(words)
         known = rows >= 0
         if known.all():

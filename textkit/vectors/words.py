@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import ArtifactError, UsageError
+from textkit.io.tables import take_texts
 
 Int64 = npt.NDArray[np.int64]
 Uint64 = npt.NDArray[np.uint64]
@@ -185,9 +186,7 @@ class WordIndex(Sequence[str]):
 
     def find(self, words: Iterable[str]) -> Int64:
         """Give the number of each word, -1 where it is unknown: (n,) int64."""
-        if isinstance(words, str):
-            raise UsageError("expected a list of words, found one str; wrap it in a list: [word]")
-        wanted = ByteWords.of(words)
+        wanted = ByteWords.of(take_texts(words, what="words"))
         if not len(self):
             return np.full(len(wanted), -1, np.int64)
         hashes = wanted.hashes(self.seed)
