@@ -9,6 +9,8 @@ from typing import Literal, Required, TypedDict
 
 TOKENIZER_JSON = "tokenizer.json"
 CONFIG_JSON = "tokenizer_config.json"
+# Published vocabularies end below 1,000,000; a tokenizer may number its ids with gaps.
+HIGHEST_ID = (1 << 24) - 1
 
 
 class Step(TypedDict, total=False):

@@ -17,7 +17,7 @@ from textkit.errors import ArtifactError, UsageError
 from textkit.io import files, hub
 from textkit.io.stand_ins import refuse_stand_in
 from textkit.registry import names
-from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON, Description
+from textkit.tokenizers.description import CONFIG_JSON, HIGHEST_ID, TOKENIZER_JSON, Description
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import (
@@ -32,17 +32,18 @@ from textkit.tokenizers.protocol import (
 )
 from textkit.tokenizers.train import create
 
-# Published vocabularies end below 1,000,000; a tokenizer may number its ids with gaps.
-_HIGHEST_ID = (1 << 24) - 1
 _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "Unigram": "unigram"}
 
 
-def load(source: str | Path, *, engine: EngineChoice = "auto") -> Tokenizer:
+def load(
+    source: str | Path, *, engine: EngineChoice = "auto", lowercase: bool | None = None
+) -> Tokenizer:
     """Open a tokenizer of any known format, told by its content.
 
     A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside
     its merges.txt, a .tiktoken file, a sentencepiece .model (unigram, BPE), each file also .gz; or
     `hf:NAME`, which asks the hub. A folder that textkit wrote is checked against its manifest.
+    lowercase: whether a vocab.txt is of lower-cased text, where what lies beside it does not say.
     Raises ArtifactError that names the file and field.
 
     >>> from textkit import tokenizers
@@ -51,18 +52,20 @@ def load(source: str | Path, *, engine: EngineChoice = "auto") -> Tokenizer:
     'char'
     """
     if str(source).startswith(hub.PREFIX):
-        return _read_folder(hub.fetch(str(source), patterns=FOREIGN_FILES), engine=engine)
+        # config.json may be all that names the class.
+        folder = hub.fetch(str(source), patterns=(*FOREIGN_FILES, "config.json"))
+        return _read_folder(folder, engine=engine, lowercase=lowercase)
     path = Path(source)
     if path.is_dir():
         _check_sealed(path)
-        return _read_folder(path, engine=engine)
+        return _read_folder(path, engine=engine, lowercase=lowercase)
     if not path.exists():
         raise ArtifactError(
             "no such tokenizer file or folder; train one with `textkit tokenizer train`, or write"
             " hf:NAME for the hub",
             where=str(path),
         )
-    return _read_file(path, engine=engine)
+    return _read_file(path, engine=engine, lowercase=lowercase)
 
 
 def _check_sealed(folder: Path) -> None:
@@ -103,10 +106,10 @@ def open_tokenizer(spec: str) -> Tokenizer:
 
 def read_files(folder: Path) -> Tokenizer:
     """Read the tokenizer files of a folder, a model's or a tokenizer's own."""
-    return _read_folder(folder, engine="auto")
+    return _read_folder(folder, engine="auto", lowercase=None)
 
 
-def _read_folder(folder: Path, *, engine: EngineChoice) -> Tokenizer:
+def _read_folder(folder: Path, *, engine: EngineChoice, lowercase: bool | None) -> Tokenizer:
     if (folder / SPACY_WORDS).is_file():
         from textkit.tokenizers import spacy_words
 
@@ -126,33 +129,41 @@ def _read_folder(folder: Path, *, engine: EngineChoice) -> Tokenizer:
             f"no tokenizer in this folder: none of {', '.join(names)}, *.tiktoken",
             where=str(folder),
         )
-    return _read_file(found, engine=engine)
+    return _read_file(found, engine=engine, lowercase=lowercase)
 
 
-def _read_file(path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
+def _read_file(path: Path, *, engine: EngineChoice, lowercase: bool | None) -> PipelineTokenizer:
     """Tell the format by the content, and read it."""
     data = read_bytes(path)
     is_json = data[:64].lstrip().startswith(b"{")
     if is_json:
         value = files.parse_json(data, path)
         if isinstance(value.get("model"), dict) or not (path.parent / "merges.txt").is_file():
+            _check_open(lowercase, path)
             return _from_json(value, path, engine=engine)
     # Which a tokenizer.json does not need.
-    from textkit.tokenizers import conversion, sentencepiece_files, tiktoken_files
+    from textkit.tokenizers import foreign_folders, sentencepiece_files, tiktoken_files
+    from textkit.tokenizers.vocabulary_files import VocabularyFiles
 
     if is_json:
-        return conversion.from_vocab_and_merges(
-            data, read_bytes(path.parent / "merges.txt"), where=str(path)
-        )
-    if ".tiktoken" in path.suffixes:
+        vocabulary = VocabularyFiles(path.parent, read_bytes, json=path.name)
+        return foreign_folders.open_merged(vocabulary, engine=engine, lowercase=lowercase)
+    first, _, rest = data.partition(b"\n")[0].partition(b" ")
+    if ".tiktoken" in path.suffixes or (rest.strip().isdigit() and first):
+        _check_open(lowercase, path)
         return tiktoken_files.from_tiktoken(data, where=str(path))
     # The key of a protobuf's first field; no text format begins with an empty line.
     if data[:1] == b"\n":
+        _check_open(lowercase, path)
         return sentencepiece_files.from_sentencepiece(data, where=str(path))
-    first, _, rest = data.partition(b"\n")[0].partition(b" ")
-    if rest.strip().isdigit() and first:
-        return tiktoken_files.from_tiktoken(data, where=str(path))
-    return conversion.from_vocab_txt(data, where=str(path))
+    vocabulary = VocabularyFiles(path.parent, read_bytes, txt=path.name)
+    return foreign_folders.open_wordpieces(vocabulary, engine=engine, lowercase=lowercase)
+
+
+def _check_open(lowercase: bool | None, path: Path) -> None:
+    """Refuse `lowercase` where the file itself says what is done."""
+    if lowercase is not None:
+        raise UsageError(f"lowercase= is for a vocab.txt; {path} says by itself what it does")
 
 
 def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> bytes:
@@ -191,12 +202,21 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
         if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
-    kind = _kind_beside(path) or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
+    kind, pad = _said_beside(path)
+    kind = kind or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
+    pad = pad or _pad_of(description)
     known: Description = json.loads(backend.to_str())
     if known["model"]["type"] == "Unigram":
         # tokenizers writes scores anew up to one bit off; the file's own are kept.
         known["model"]["vocab"] = model["vocab"]
-    return PipelineTokenizer(backend, kind=kind, engine=engine, description=known)
+    return PipelineTokenizer(backend, kind=kind, engine=engine, description=known, pad=pad)
+
+
+def _pad_of(description: object) -> str | None:
+    """Give the padding token of the section that says how rows are padded, if there is one."""
+    padding = description.get("padding") if isinstance(description, dict) else None
+    token = padding.get("pad_token") if isinstance(padding, dict) else None
+    return token if isinstance(token, str) else None
 
 
 def _check_ids(vocab: object, path: Path) -> None:
@@ -204,17 +224,22 @@ def _check_ids(vocab: object, path: Path) -> None:
     and then aborts.
     """
     ids = [i for i in vocab.values() if isinstance(i, int)] if isinstance(vocab, dict) else []
-    if max(ids, default=0) > _HIGHEST_ID:
+    if max(ids, default=0) > HIGHEST_ID:
         raise ArtifactError(
-            f"model.vocab has the id {max(ids):,}; ids go up to {_HIGHEST_ID:,}", where=str(path)
+            f"model.vocab has the id {max(ids):,}; ids go up to {HIGHEST_ID:,}", where=str(path)
         )
 
 
-def _kind_beside(path: Path) -> str | None:
-    """Read the kind from the tokenizer_config.json beside a tokenizer.json that textkit wrote."""
+def _said_beside(path: Path) -> tuple[str | None, str | None]:
+    """Read the kind and the padding token from the tokenizer_config.json beside a tokenizer.json;
+    the kind stands there where textkit wrote it.
+    """
     config_path = path.parent / CONFIG_JSON
     if path.name != TOKENIZER_JSON or not config_path.is_file():
-        return None
+        return None, None
     config = files.read_json(config_path)
-    kind = config.get("textkit_kind") if isinstance(config, dict) else None
-    return kind if isinstance(kind, str) else None
+    if not isinstance(config, dict):
+        return None, None
+    kind, pad = config.get("textkit_kind"), config.get("pad_token")
+    pad = pad.get("content") if isinstance(pad, dict) else pad
+    return kind if isinstance(kind, str) else None, pad if isinstance(pad, str) else None

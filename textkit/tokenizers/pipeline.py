@@ -68,6 +68,7 @@ class PipelineTokenizer(Tokenizer):
         kind: str,
         engine: EngineChoice = "auto",
         description: Description | None = None,
+        pad: str | None = None,
         notes: Sequence[str] = (),
     ) -> None:
         known: Description = json.loads(backend.to_str()) if description is None else description
@@ -84,8 +85,9 @@ class PipelineTokenizer(Tokenizer):
         self._backend = backend
         self.kind = kind
         self.vocabulary = backend.get_vocab(with_added_tokens=True)
+        names = _PAD_NAMES if pad is None else (pad, *_PAD_NAMES)
         self.pad_id = next(
-            (self.vocabulary[name] for name in _PAD_NAMES if name in self.vocabulary), None
+            (self.vocabulary[name] for name in names if name in self.vocabulary), None
         )
         unknown = unknown_token(self._description)
         self.unknown_id = None if unknown is None else self.vocabulary.get(unknown)
@@ -101,9 +103,16 @@ class PipelineTokenizer(Tokenizer):
 
     def __reduce__(
         self,
-    ) -> tuple[Callable[..., PipelineTokenizer], tuple[str, str, EngineChoice]]:
+    ) -> tuple[
+        Callable[..., PipelineTokenizer],
+        tuple[str, str, EngineChoice, str | None, tuple[str, ...]],
+    ]:
         """Go to another process as text: engines stay behind and are chosen anew."""
-        return _rebuild, (self.json, self.kind, self._choice)
+        return _rebuild, (self.json, self.kind, self._choice, self._pad, self._notes)
+
+    @property
+    def _pad(self) -> str | None:
+        return None if self.pad_id is None else self._names[self.pad_id]
 
     @property
     def special_ids(self) -> frozenset[int]:
@@ -252,8 +261,8 @@ class PipelineTokenizer(Tokenizer):
         folder that the caller seals.
         """
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "textkit_kind": self.kind}
-        if self.pad_id is not None:
-            config["pad_token"] = self._names[self.pad_id]
+        if self._pad is not None:
+            config["pad_token"] = self._pad
         if self.unknown_id is not None:
             config["unk_token"] = self._names[self.unknown_id]
         files.write_text(folder / TOKENIZER_JSON, self.json)
@@ -318,10 +327,15 @@ class PipelineTokenizer(Tokenizer):
         return self._remade(description)
 
     def _remade(self, description: Description) -> PipelineTokenizer:
-        return PipelineTokenizer(hf.Tokenizer.from_str(json.dumps(description)), kind=self.kind)
+        backend = hf.Tokenizer.from_str(json.dumps(description))
+        return PipelineTokenizer(backend, kind=self.kind, pad=self._pad)
 
 
-def _rebuild(described: str, kind: str, engine: EngineChoice) -> PipelineTokenizer:
+def _rebuild(
+    described: str, kind: str, engine: EngineChoice, pad: str | None, notes: tuple[str, ...]
+) -> PipelineTokenizer:
     description: Description = json.loads(described)
     backend = hf.Tokenizer.from_str(described)
-    return PipelineTokenizer(backend, kind=kind, engine=engine, description=description)
+    return PipelineTokenizer(
+        backend, kind=kind, engine=engine, description=description, pad=pad, notes=notes
+    )

@@ -28,6 +28,8 @@ MODEL_KIND, MODEL_FORMAT = "model", 2
 FOREIGN_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.json",
     "merges.txt",
     "vocab.txt",
