@@ -13,7 +13,6 @@ touched belong to the system's page cache, which gives them back when memory is 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -36,6 +35,7 @@ from textkit.io import files
 from textkit.io.columns import map_column, open_column
 from textkit.io.corpus import ReadOptions
 from textkit.io.inputs import expand_inputs
+from textkit.threads import computed_once
 from textkit.tokenizers import Tokenizer
 from textkit.version import __version__
 
@@ -199,7 +199,7 @@ class TokenShards:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    @functools.cached_property
+    @computed_once
     def lengths(self) -> NDArray[np.int64]:
         """Number of tokens in each row: (n_rows,) int64, in memory."""
         return self.tokens.lengths

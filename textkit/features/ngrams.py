@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import UsageError
+from textkit.threads import SharedLock
 from textkit.tokenizers.protocol import Tokenizer, check_texts
 from textkit.tokenizers.spans import replace_surrogates
 from textkit.vectors.fasttext import hash_ngrams
@@ -100,11 +101,11 @@ class HashedNgrams:
         clean, n_replaced = replace_surrogates(check_texts(texts), errors="replace")
         words = self.words.encode(clean, spans=True)
         known = words.ids != self.words.unknown_id
-        numbers = self._table.number(clean, words)
-        n_grams = self._table.offsets[numbers + 1] - self._table.offsets[numbers]
+        numbers, learnt = self._table.number(clean, words)
+        n_grams = learnt.offsets[numbers + 1] - learnt.offsets[numbers]
         # Where each word's ids go: after those of the words before it and the word n-grams of the
         # rows before it.
-        word_grams, n_word_grams = self._word_buckets(self._table.hashes[numbers], words)
+        word_grams, n_word_grams = self._word_buckets(learnt.hashes[numbers], words)
         ends = offsets_of(known + n_grams)
         lengths = ends[words.offsets[1:]] - ends[words.offsets[:-1]] + n_word_grams
         offsets = offsets_of(lengths)
@@ -114,8 +115,8 @@ class HashedNgrams:
         ids[place[known]] = words.ids[known]
         if self.maxn:
             within = np.arange(int(n_grams.sum())) - np.repeat(offsets_of(n_grams)[:-1], n_grams)
-            ids[np.repeat(place + known, n_grams) + within] = self._table.grams[
-                np.repeat(self._table.offsets[numbers], n_grams) + within
+            ids[np.repeat(place + known, n_grams) + within] = learnt.grams[
+                np.repeat(learnt.offsets[numbers], n_grams) + within
             ]
         if len(word_grams):
             ids[np.arange(len(word_grams)) + np.repeat(offsets[1:] - before[1:], n_word_grams)] = (
@@ -207,40 +208,44 @@ def _places_of(kept: NDArray[np.int32], n_words: int, buckets: int) -> NDArray[n
     return places
 
 
-class _WordTable(dict[str, int]):
-    """Word as it stands in a text -> its number, learnt as words come.
+class _Numbers(dict[str, int]):
+    """Word as it stands in a text -> its number, given as words come."""
 
-    Hashes and n-gram ids by number.
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What the first words of some numbers are hashed to; more of them make another one.
 
     hashes: (n_words,) uint64, fastText's hash as a signed 32-bit number. grams: (n_grams,) int32
     ids of the character n-grams, word after word; offsets: (n_words + 1,) int64.
     """
 
+    numbers: _Numbers = field(default_factory=_Numbers)
+    hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    grams: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    offsets: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+
+
+class _WordTable:
+    """Words that were hashed before, which one thread at a time adds to."""
+
     def __init__(self, source: HashedNgrams) -> None:
-        super().__init__()
         self._words, self._minn, self._maxn, self._buckets = (
             source.words,
             source.minn,
             source.maxn,
             source.buckets,
         )
-        self._forget()
+        self._learning = SharedLock()
+        self._learnt = _Learnt()
 
-    def _forget(self) -> None:
-        self.clear()
-        self.hashes = np.zeros(0, np.uint64)
-        self.grams = np.zeros(0, np.int32)
-        self.offsets = np.zeros(1, np.int64)
-
-    def __missing__(self, word: str) -> int:
-        number = self[word] = len(self)
-        return number
-
-    def number(self, texts: Sequence[str], words: TokenBatch) -> NDArray[np.int64]:
-        """Give the number of each word of a batch: (n_words,)."""
+    def number(self, texts: Sequence[str], words: TokenBatch) -> tuple[NDArray[np.int64], _Learnt]:
+        """Give the number of each word of a batch, (n_words,), and what these numbers stand for."""
         assert words.spans is not None
-        if len(self) > _CACHE_WORDS:
-            self._forget()
         # Two flat lists: a list of pairs takes five times as long, most of it for the garbage
         # collector.
         edges = zip(words.spans[:, 0].tolist(), words.spans[:, 1].tolist(), strict=True)
@@ -249,27 +254,34 @@ class _WordTable(dict[str, int]):
             for text, n in zip(texts, words.lengths.tolist(), strict=True)
             for start, end in islice(edges, n)
         ]
-        numbers = np.fromiter(map(self.__getitem__, found), dtype=np.int64, count=len(found))
-        for first in range(len(self.hashes), len(self), _HASHED_WORDS):
-            self._learn(list(islice(self, first, first + _HASHED_WORDS)))
-        return numbers
+        with self._learning:
+            learnt = self._learnt if len(self._learnt.numbers) <= _CACHE_WORDS else _Learnt()
+            known = learnt.numbers
+            numbers = np.fromiter(map(known.__getitem__, found), dtype=np.int64, count=len(found))
+            for first in range(len(learnt.hashes), len(known), _HASHED_WORDS):
+                learnt = self._learn(learnt, list(islice(known, first, first + _HASHED_WORDS)))
+            self._learnt = learnt
+            return numbers, learnt
 
-    def _learn(self, words: list[str]) -> None:
-        """Hash new words and their n-grams, all at once."""
+    def _learn(self, learnt: _Learnt, words: list[str]) -> _Learnt:
+        """Hash the next words and their n-grams, all at once."""
         packed = ByteWords.of([self._words.normalize(word) for word in words])
         # fastText's hash is added up as a signed number.
         signed = hash_words(packed).view(np.int32).astype(np.int64)
-        self.hashes = np.concatenate([self.hashes, signed.view(np.uint64)])
+        hashes = np.concatenate([learnt.hashes, signed.view(np.uint64)])
         if not self._maxn:
-            self.offsets = np.zeros(len(self.hashes) + 1, np.int64)
-            return
-        owners, hashes = hash_ngrams(packed, self._minn, self._maxn)
-        ids = (hashes % np.uint32(self._buckets)).astype(np.int32) + np.int32(
+            return replace(learnt, hashes=hashes, offsets=np.zeros(len(hashes) + 1, np.int64))
+        owners, grams = hash_ngrams(packed, self._minn, self._maxn)
+        ids = (grams % np.uint32(self._buckets)).astype(np.int32) + np.int32(
             len(self._words.vocabulary)
         )
-        self.grams = np.concatenate([self.grams, ids])
-        ends = offsets_of(np.bincount(owners, minlength=len(words)))
-        self.offsets = np.concatenate([self.offsets, self.offsets[-1] + ends[1:]])
+        ends = learnt.offsets[-1] + offsets_of(np.bincount(owners, minlength=len(words)))
+        return replace(
+            learnt,
+            hashes=hashes,
+            grams=np.concatenate([learnt.grams, ids]),
+            offsets=np.concatenate([learnt.offsets, ends[1:]]),
+        )
 
 
 def hash_bytes(data: bytes) -> int:

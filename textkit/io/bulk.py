@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -23,6 +22,7 @@ from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, Row, RowReader
 from textkit.io.inputs import expand_inputs
+from textkit.threads import computed_once
 
 if TYPE_CHECKING:
     import pyarrow
@@ -44,7 +44,7 @@ class Part:
     first_row: int
     rows: list[Row]
 
-    @cached_property
+    @computed_once
     def texts(self) -> list[str]:
         """The rows' texts."""
         return [row.text for row in self.rows]

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from itertools import compress
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import UsageError
 from textkit.io import files
+from textkit.threads import computed_once
 from textkit.tokenizers.description import (
     CONFIG_JSON,
     TOKENIZER_JSON,
@@ -120,7 +120,7 @@ class PipelineTokenizer(Tokenizer):
         added = self._description["added_tokens"]
         return super().special_ids | {token["id"] for token in added if token["special"]}
 
-    @cached_property
+    @computed_once
     def around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids that the tokenizer.json puts before and after a text, as BERT's [CLS] and [SEP]."""
         row = self._backend.encode("a", add_special_tokens=True)
@@ -187,7 +187,7 @@ class PipelineTokenizer(Tokenizer):
         """
         return [*self._notes, *self._engines.notes]
 
-    @cached_property
+    @computed_once
     def _plain_ids(self) -> NDArray[np.int32] | None:
         """Give for every id the one that it has in plain text; None where that is the id itself.
 
@@ -217,7 +217,7 @@ class PipelineTokenizer(Tokenizer):
         """
         return self._reference.normalize(text)
 
-    @cached_property
+    @computed_once
     def _special_engine(self) -> Engine:
         """The reference engine that makes special tokens of the text that spells them."""
         backend = hf.Tokenizer.from_str(self.json)
@@ -252,7 +252,7 @@ class PipelineTokenizer(Tokenizer):
         """Name ids as the vocabulary spells them (byte-level BPE writes a leading space as 'Ġ')."""
         return name_ids(self._names, ids)
 
-    @cached_property
+    @computed_once
     def _names(self) -> dict[int, str]:
         return {i: name for name, i in self.vocabulary.items()}
 

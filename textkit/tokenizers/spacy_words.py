@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
+from textkit.threads import SharedLock
 from textkit.tokenizers.protocol import (
     PAD,
     SPACY_WORDS,
@@ -69,6 +70,7 @@ class SpacyTokenizer(Tokenizer):
         }
         # spaCy's own number of a word form -> our id; -1 for white space. Learnt as forms come.
         self._ids: dict[int, int] = {}
+        self._cutting = SharedLock()
         self.fingerprint = hashlib.sha256(json.dumps(self._description()).encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -114,10 +116,12 @@ class SpacyTokenizer(Tokenizer):
         texts = check_texts(texts)
         clean, n_replaced = replace_surrogates(texts, errors=errors)
         pieces, starts, rows = cut_runs(clean)
-        columns = [
-            np.asarray(doc.to_array([ORTH, IDX, LENGTH]), dtype=np.uint64)
-            for doc in self._pipe.pipe(pieces)
-        ]
+        # spaCy's caches and its table of words know no threads.
+        with self._cutting:
+            columns = [
+                np.asarray(doc.to_array([ORTH, IDX, LENGTH]), dtype=np.uint64)
+                for doc in self._pipe.pipe(pieces)
+            ]
         lengths = np.fromiter(map(len, columns), dtype=np.int64, count=len(columns))
         counts = np.bincount(rows, weights=lengths, minlength=len(texts)).astype(np.int64)
         table = np.concatenate(columns) if columns else np.zeros((0, 3), dtype=np.uint64)

@@ -10,7 +10,6 @@ and of the data: that makes resuming exact.
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from textkit.evaluation.task_scores import chosen_metric, score
 from textkit.nn.devices import any_rank, make_accelerator, sum_over_ranks
 from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe, TrainingSection
+from textkit.threads import computed_once
 from textkit.training import checkpoints
 from textkit.training.examples import Examples, check_training, plan_epoch
 from textkit.training.losses import (
@@ -346,7 +346,7 @@ class _Loop:
             f"going on from epoch {state.epoch}, batch {state.batches_done}, step {state.steps}"
         )
 
-    @functools.cached_property
+    @computed_once
     def _identity(self) -> checkpoints.Identity:
         """What a checkpoint belongs to; hashing all rows takes its time, so once."""
         return checkpoints.identity(

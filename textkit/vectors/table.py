@@ -6,7 +6,6 @@ folder. Words and rows need not be one to one: a pruned table gives several word
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from textkit.errors import ArtifactError, DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.tables import take_texts
+from textkit.threads import computed_once
 from textkit.vectors import folder as folders
 from textkit.vectors.words import ByteWords, Int64, WordIndex
 
@@ -198,7 +198,7 @@ class WordTable:
             f"'{words[0]}' is not among the {len(self):,} words of {self.source}{others}{hint}"
         )
 
-    @functools.cached_property
+    @computed_once
     def _statistics(self) -> tuple[Floats, float]:
         """Mean vector (dim,) and standard deviation of all values, over the whole table."""
         total, squares = np.zeros(self.dim), 0.0
@@ -229,7 +229,7 @@ class WordTable:
                 self._widen(self.table[part], None if self.scales is None else self.scales[part]),
             )
 
-    @functools.cached_property
+    @computed_once
     def row_words(self) -> Int64:
         """Number of the first word of every row, -1 for a row without one: (n_rows,) int64."""
         if self.word_rows is None:

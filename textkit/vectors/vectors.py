@@ -7,7 +7,6 @@ work is done below: `table`, `formats`, `neighbours`, `index`, `coverage`, `trai
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import DataError, UsageError
+from textkit.threads import computed_once
 from textkit.vectors import neighbours
 from textkit.vectors.table import Floats, WordTable
 from textkit.vectors.words import ByteWords, Int64, WordIndex
@@ -114,7 +114,7 @@ class Vectors(WordTable):
         assert trained is not None  # nothing was there to stop it
         return cls._of(trained)
 
-    @functools.cached_property
+    @computed_once
     def norms(self) -> Floats:
         """Length of every row, (n_rows,) float32, 1 for a row of zeros.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from textkit.errors import ArtifactError
+from textkit.threads import SharedLock
 from textkit.tokenizers.description import Description
 from textkit.tokenizers.engines.guard import GuardedEngine, certify
 from textkit.tokenizers.engines.reference import Engine, ReferenceEngine, native_errors
@@ -44,11 +45,14 @@ class Engines:
         self._chosen: dict[bool, Engine] = {}
         self._made: dict[Maker, FastEngine | None] = {}
         self._notes: list[str] = []
+        self._choosing = SharedLock()
 
     def choose(self, texts: Sequence[str], *, spans: bool) -> Engine:
         """Give the fastest engine that agrees with the reference on a sample of the first texts."""
         if spans not in self._chosen:
-            self._chosen[spans] = self._certified(texts, spans=spans)
+            with self._choosing:  # one thread chooses for all
+                if spans not in self._chosen:
+                    self._chosen[spans] = self._certified(texts, spans=spans)
         return self._chosen[spans]
 
     def _certified(self, texts: Sequence[str], *, spans: bool) -> Engine:

@@ -13,8 +13,10 @@ import sys
 import threading
 from types import TracebackType
 
+from textkit.threads import SharedLock
+
 _owner: int | None = None
-_parallelism_before: list[str | None] = []
+_watching = SharedLock()
 
 
 class _NativeCalls:
@@ -27,6 +29,7 @@ class _NativeCalls:
         self._changed = threading.Condition()
         self._running: dict[int, int] = {}  # thread -> depth of its calls
         self._forking = False
+        self._parallelism: str | None = None  # what the variable was before a fork
 
     def __enter__(self) -> None:
         me = threading.get_ident()
@@ -54,8 +57,10 @@ class _NativeCalls:
         self._forking = True
         while any(thread != me for thread in self._running):
             self._changed.wait()
+        self._parallelism = _set_parallelism("false")
 
     def after_fork(self) -> None:
+        _set_parallelism(self._parallelism)
         self._forking = False
         self._changed.notify_all()
         self._changed.release()
@@ -84,25 +89,19 @@ def keep_forks_safe() -> None:
     fork, and stays set in the child alone, where the engines run on one thread.
     """
     global _owner
-    if _owner is None and sys.platform != "win32":  # which has no fork
-        _owner = os.getpid()
-        os.register_at_fork(
-            before=_before_fork,
-            after_in_parent=_after_fork,
-            after_in_child=native_calls.after_fork_in_child,
-        )
+    with _watching:  # watched twice, a fork would wait for itself
+        if _owner is None and sys.platform != "win32":  # which has no fork
+            _owner = os.getpid()
+            os.register_at_fork(
+                before=native_calls.before_fork,
+                after_in_parent=native_calls.after_fork,
+                after_in_child=native_calls.after_fork_in_child,
+            )
 
 
-def _before_fork() -> None:
-    _parallelism_before.append(os.environ.get("TOKENIZERS_PARALLELISM"))
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    native_calls.before_fork()
-
-
-def _after_fork() -> None:
-    native_calls.after_fork()
-    value = _parallelism_before.pop()
-    if value is None:
-        del os.environ["TOKENIZERS_PARALLELISM"]
-    else:
+def _set_parallelism(value: str | None) -> str | None:
+    """Set TOKENIZERS_PARALLELISM, or take it away; gives what it was."""
+    before = os.environ.pop("TOKENIZERS_PARALLELISM", None)
+    if value is not None:
         os.environ["TOKENIZERS_PARALLELISM"] = value
+    return before

@@ -1,0 +1,115 @@
+"""What several threads share: a lock that outlives a fork, and values that are computed once.
+
+In: what may be asked for by many threads at once. Out: the same object for all of them, computed
+by one.
+
+A fork copies a lock as it is: one that another thread of the parent holds would stay locked in the
+child for ever. So every `SharedLock` is made anew in a child. What it guards has to be published by
+one assignment, which makes it whole at every moment at which another thread may fork.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, overload
+
+Value = TypeVar("Value")
+
+
+class SharedLock:
+    """A lock that the thread which holds it may take again.
+
+    A forked child finds it open, and so does another process that gets it pickled, or a copy.
+
+    >>> with SharedLock() as lock, lock:
+    ...     pass
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+        _locks.add(self)
+
+    def renew(self) -> None:
+        """Forget who holds the lock: for a child, where that thread does not exist."""
+        self._lock = threading.RLock()
+
+    def take(self, *, wait: bool = True) -> bool:
+        """Take the lock, or say that another thread has it."""
+        _watch_forks()
+        return self._lock.acquire(blocking=wait)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        self.take()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __reduce__(self) -> tuple[type[SharedLock], tuple[()]]:
+        return SharedLock, ()
+
+
+_locks: weakref.WeakSet[SharedLock] = weakref.WeakSet()
+
+
+@functools.cache
+def _watch_forks() -> None:
+    if hasattr(os, "register_at_fork"):  # Windows has no fork
+        os.register_at_fork(after_in_child=_renew_all)
+
+
+def _renew_all() -> None:
+    for lock in list(_locks):
+        lock.renew()
+
+
+class computed_once(Generic[Value]):  # noqa: N801 - used as a decorator, like property
+    """A property that is computed when it is first asked for, by one thread for all of them.
+
+    The value lies in the object's `__dict__` under the property's name, where a pickle and a copy
+    take it along.
+
+    >>> class Text:
+    ...     @computed_once
+    ...     def words(self) -> list[str]:
+    ...         return "to be".split()
+    >>> text = Text()
+    >>> text.words is text.words
+    True
+    """
+
+    def __init__(self, compute: Callable[[Any], Value]) -> None:
+        self._compute = compute
+        self._lock = SharedLock()
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> Value: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Self | Value:
+        # Once the value lies in the object, Python finds it there and asks here no more.
+        if instance is None:
+            return self
+        with self._lock:
+            values = vars(instance)
+            if self._name not in values:
+                values[self._name] = self._compute(instance)
+            value: Value = values[self._name]
+            return value
