@@ -57,7 +57,7 @@ def test_failed_folder_keeps_the_old_folder() -> None:
 
 def test_folder_is_replaced_as_a_whole() -> None:
     folder = make_sealed(Path("thing"))
-    with files.atomic_folder(folder) as temporary:
+    with files.atomic_folder(folder, overwrite=True) as temporary:
         files.write_text(temporary / "c.txt", "gamma")
         files.write_manifest(temporary, kind="thing", format=2)
     assert sorted(path.name for path in folder.iterdir()) == ["c.txt", "manifest.json"]
@@ -175,14 +175,14 @@ def locking(descriptor, mode, n_bytes):
         raise OSError(errno.EDEADLK, "busy")
 sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_LOCK=1)
 from textkit import tokenizers
-from textkit.io import files
+from textkit.io import files, locks
 open_file = os.open
 def refuse_folders(path, *arguments):
     if os.path.isdir(path):
         raise PermissionError(errno.EACCES, "a folder", path)
     return open_file(path, *arguments)
 sys.platform, os.open = "win32", refuse_folders
-with files.locked("cache/.lock"):
+with locks.locked("cache/.lock"):
     files.write_text("cache/a.txt", "whole")
 assert asked == [(1, 1), (1, 1)]
 trained = tokenizers.train("bpe", ["low lower lowest"], size=270)

@@ -121,6 +121,106 @@ def test_a_run_that_is_over_is_read_and_left_as_it_is() -> None:
         train_run(options("run", overrides=[], resume=True))
 
 
+def kill_in(process: subprocess.Popen[str], *, place: Path) -> None:
+    """Kill a training as soon as it has written its recipe, before any checkpoint."""
+    while not (place / "metrics.jsonl").exists():
+        assert process.poll() is None, process.communicate()
+    process.kill()
+    process.communicate()
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    sets = [word for value in [*SMALL, "training.checkpoint_seconds=99"] for word in ("-s", value)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "textkit", "train", "train.csv", "--no-baseline", *sets, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_finished_run_is_replaced_only_when_that_is_said() -> None:
+    write_csv("train.csv", SIDES)
+    train_run(options("run"))
+    Path("run/notes.txt").write_text("mine", encoding="utf-8")
+    before = contents("run")
+    for other in ([*SMALL, "seed=2"], SMALL):
+        with pytest.raises(UsageError, match=r"^run holds finished work; .* with --overwrite"):
+            train_run(options("run", overrides=other))
+    with pytest.raises(UsageError, match=r"leave one out$"):
+        train_run(options("run", overwrite=True, resume=True))
+    assert contents("run") == before
+    notes: list[str] = []
+    watch = Watch(note=notes.append)
+    report = train_run(options("run", overrides=[*SMALL, "seed=2"], overwrite=True), watch=watch)
+    assert notes[0] == "run stays as it is until the new run, now in run.new, is finished"
+    assert report.run == Path("run") and report.recipe.seed == 2
+    train_run(options("fresh", overrides=[*SMALL, "seed=2"]))
+    assert contents("run") == contents("fresh") | {"notes.txt": b"mine"}
+    assert sorted(path.name for path in Path().iterdir()) == ["fresh", "run", "train.csv"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("same_recipe", [False, True])
+def test_a_killed_replacement_never_mixes_the_runs(same_recipe: bool) -> None:
+    write_csv("train.csv", SIDES)
+    train_run(options("run"))
+    before = contents("run")
+    write_csv("train.csv", SIDES[::-1])
+    seed = 1 if same_recipe else 7
+    kill_in(start("-o", "run", "--overwrite", "-s", f"seed={seed}"), place=Path("run.new"))
+    assert contents("run") == before
+    with pytest.raises(
+        UsageError, match=r"^run\.new is to replace run and is not over; go on with"
+    ):
+        train_run(options("run"))
+    report = train_run(options("run", overrides=[], resume=True))
+    assert report.recipe.seed == seed and not report.was_over
+    again = [*SMALL, "training.checkpoint_seconds=99", f"seed={seed}"]
+    train_run(options("fresh", overrides=again))
+    assert contents("run") == contents("fresh")
+    assert train_run(options("run", overrides=[], resume=True)).was_over
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_early_is_begun_anew_and_a_stopped_one_waits() -> None:
+    write_csv("train.csv", SIDES)
+    kill_in(start("-o", "run"), place=Path("run"))
+    steps: list[Step] = []
+    stop = Watch(step=steps.append, should_stop=lambda: len(steps) >= 3)
+    assert train_run(options("run"), watch=stop).stopped
+    with pytest.raises(UsageError, match=r"^run holds a run that is not over"):
+        train_run(options("run"))
+    whole = train_run(options("run", overwrite=True))  # a stopped run has a report: it stays so far
+    assert not whole.stopped and not Path("run.new").exists()
+    steps.clear()
+    stopped = train_run(options("run", overwrite=True), watch=stop)
+    assert stopped.stopped and stopped.model == Path("run.new/model")
+    finished = train_run(options("run", overrides=[], resume=True))
+    assert finished.run == Path("run") and finished.history.epochs == whole.history.epochs
+
+
+def test_a_run_that_fails_leaves_the_finished_one_alone() -> None:
+    write_csv("train.csv", SIDES)
+    train_run(options("run"))
+    before = contents("run")
+    write_csv("train.csv", ["pos"] * 40)
+    with pytest.raises(DataError):
+        train_run(options("run", overwrite=True))
+    assert contents("run") == before and not Path("run.new").exists()
+
+
+@pytest.mark.slow
+def test_two_trainings_in_one_folder_are_refused() -> None:
+    write_csv("train.csv", SIDES)
+    both = [start("-o", "run", "--epochs", "60"), start("-o", "run", "--epochs", "60")]
+    said = [process.communicate()[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2], said
+    refused = next(line for process, line in zip(both, said, strict=True) if process.returncode)
+    assert "error: run is being written by process" in refused
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_long_label_separator_is_obeyed(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:

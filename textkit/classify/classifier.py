@@ -205,11 +205,13 @@ class TextClassifier:
         chosen = np.where(fitted.has_label(texts), 1.0, -1.0)
         return score("multi-label", chosen.astype(np.float32), targets)["micro_f1"]
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model folder: config.json, model.safetensors, the tokenizer's files and a
         manifest.
+
+        A folder that holds other finished work is refused unless `overwrite` says so.
         """
-        model_folder.save(self._check_fitted(), folder)
+        model_folder.save(self._check_fitted(), folder, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path, *, allow: Sequence[str] = ()) -> TextClassifier:

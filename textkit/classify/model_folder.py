@@ -37,15 +37,18 @@ PROBLEM_TYPES = {
 }
 
 
-def save(fitted: Fitted, folder: str | Path) -> None:
-    """Write the whole folder under a temporary name, seal it, and give it its name."""
+def save(fitted: Fitted, folder: str | Path, *, overwrite: bool = False) -> None:
+    """Write the whole folder under a temporary name, seal it, and give it its name.
+
+    A folder that holds other finished work is refused unless `overwrite` says so.
+    """
     weights = {
         name: value.contiguous() for name, value in sorted(fitted.network.state_dict().items())
     }
     ngrams = fitted.text_input.ngrams
     if ngrams is not None and ngrams.kept is not None:
         weights[KEPT] = torch.from_numpy(ngrams.kept)
-    with files.atomic_folder(folder) as temporary:
+    with files.atomic_folder(folder, overwrite=overwrite) as temporary:
         files.write_json(temporary / CONFIG, _config(fitted))
         files.write_bytes(temporary / WEIGHTS, save_tensors(weights))
         fitted.text_input.tokenizer.write(temporary)

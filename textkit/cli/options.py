@@ -182,6 +182,12 @@ MaxLength = Annotated[
 OutFolder = Annotated[
     Path, typer.Option("--out", "-o", help="Folder to write.", rich_help_panel=OUTPUT)
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Finished work in -o may be replaced.", rich_help_panel=OUTPUT
+    ),
+]
 Keep = Annotated[
     list[str] | None,
     typer.Option(help="Column to carry along; may be repeated.", rich_help_panel=OUTPUT),

@@ -16,6 +16,7 @@ from textkit.cli.command import INPUT, OUTPUT, RUNNING, TOKENIZER, gather, new_g
 from textkit.cli.options import (
     AsJsonLine,
     OutFolder,
+    Overwrite,
     TextKey,
     among,
     complete_kind,
@@ -114,6 +115,7 @@ def train(
             rich_help_panel=RUNNING,
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Learn a vocabulary: the same bytes on every run, for any order of the files and any number
     of threads.
@@ -136,6 +138,7 @@ def train(
         text_column=text_column,
         memory=memory,
         counts=counts,
+        overwrite=overwrite,
     )
     with LearningClock(pieces.kind) as watch:
         saved = train_tokenizer(options, watch=watch)
@@ -189,6 +192,7 @@ def convert(
         ),
     ],
     out: OutFolder,
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
     read.
@@ -200,7 +204,7 @@ def convert(
     from textkit.cli.output import note
     from textkit.jobs.tokenizer import convert_tokenizer
 
-    tokenizer = convert_tokenizer(source, out)
+    tokenizer = convert_tokenizer(source, out, overwrite=overwrite)
     note(f"{out}: {tokenizer.kind}, {_describe(tokenizer)}")
 
 

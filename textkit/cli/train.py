@@ -161,6 +161,14 @@ class Manner:
         bool,
         typer.Option("--tensorboard", help="Also write TensorBoard logs.", rich_help_panel=OUTPUT),
     ] = False
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="A run in -o may be replaced; a finished one stays until the new one is.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in -o from where it was stopped.")
     ] = False
@@ -208,7 +216,8 @@ def train(
     if report.stopped:
         raise stop.error(
             f"stopped by a signal; {report.model} holds the best weights so far; to go on: the"
-            f" same command with --resume -o {report.run}"
+            f" same command with --resume -o {manner.out or report.run}"
+            + (", without --overwrite" if manner.overwrite else "")
         )
 
 

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from textkit.cli.command import INPUT, OUTPUT, RUNNING, TRAINING, VECTORS, gather, new_group, verb
-from textkit.cli.options import AsJson, OutFolder, TextKey, complete_tokenizer, complete_vectors
+from textkit.cli.options import (
+    AsJson,
+    OutFolder,
+    Overwrite,
+    TextKey,
+    complete_tokenizer,
+    complete_vectors,
+)
 
 if TYPE_CHECKING:
     from textkit.evaluation.word_vectors import AnalogyScore, SimilarityScore
@@ -133,6 +140,7 @@ def train(
     out: OutFolder,
     words: Words,
     fitting: Fitting,
+    overwrite: Overwrite = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -159,6 +167,7 @@ def train(
         texts,
         out=out,
         training=gather(VectorTraining, words, fitting),
+        overwrite=overwrite,
         resume=resume,
     )
     with StopSignal() as stop, Display() as watch:
@@ -203,6 +212,7 @@ def convert(
             help="Storage; float32 unless VECTORS says otherwise.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn vectors of any known format into our folder, which opens at once and is mapped.
 
@@ -213,7 +223,9 @@ def convert(
     from textkit.cli.output import Display, note
     from textkit.jobs.vectors import ConvertVectorsOptions, convert_vectors
 
-    options = gather(ConvertVectorsOptions, vectors=vectors, out=out, dtype=dtype)
+    options = gather(
+        ConvertVectorsOptions, vectors=vectors, out=out, dtype=dtype, overwrite=overwrite
+    )
     with Display() as watch:
         v = convert_vectors(options, watch=watch)
     note(f"{out}: {len(v):,} words, {v.dim} wide, {v.dtype}")
@@ -311,6 +323,7 @@ def index(
             min=1, help="Candidates a query: more finds more, slower.", rich_help_panel=VECTORS
         ),
     ] = 64,
+    overwrite: Overwrite = False,
     cache: Cache = None,
 ) -> None:
     """Build an index of neighbours for large tables; nearest and analogy take it as --index.
@@ -323,7 +336,12 @@ def index(
     from textkit.jobs.vectors import IndexVectorsOptions, index_vectors
 
     options = IndexVectorsOptions(
-        vectors=vectors, out=out, connectivity=connectivity, effort=effort, cache=cache
+        vectors=vectors,
+        out=out,
+        connectivity=connectivity,
+        effort=effort,
+        cache=cache,
+        overwrite=overwrite,
     )
     with Display() as watch:
         n_rows, source = index_vectors(options, watch=watch)

@@ -31,7 +31,7 @@ from textkit.data.shard_sources import CallersRows, FileRows, HeldRows, Numbered
 from textkit.data.targets import Classes, Label, Targets, Task
 from textkit.errors import ArtifactError, StorageError
 from textkit.features.text_encoder import TextEncoder, bind
-from textkit.io import files
+from textkit.io import files, locks
 from textkit.io.columns import map_column, open_column
 from textkit.io.corpus import ReadOptions
 from textkit.io.inputs import expand_inputs
@@ -142,7 +142,7 @@ class TokenShards:
             _cache_root(cache)
             / f"{source.name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]}"
         )
-        with files.locked(path.with_name(f".{path.name}.lock")):
+        with locks.locked(path.with_name(f".{path.name}.lock")):
             notes: list[str] = []
             if path.exists():
                 try:
@@ -154,7 +154,7 @@ class TokenShards:
             ):  # a killed build's; we hold the lock
                 shutil.rmtree(left, ignore_errors=True)
             labels = LabelReader(task, classes=classes, separator=separator)
-            with files.atomic_folder(path) as temporary:
+            with files.atomic_folder(path, overwrite=True) as temporary:
                 rows = source.rows(labels)
                 facts = _write(temporary, rows, encoder, labels, progress)
                 if source.digest() != digest:

@@ -12,12 +12,12 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from textkit.errors import ArtifactError, StorageError
+from textkit.errors import ArtifactError, StorageError, UsageError
+from textkit.io.exchange import replace_folder, settle, sync_folder, temporary_name
 from textkit.io.stand_ins import refuse_stand_in
 
 MANIFEST = "manifest.json"
@@ -34,29 +34,33 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary file for writing that appears under its name only when it is whole.
 
     On any error, Ctrl-C included, the temporary file is removed and an older file of that name
-    stays as it was.
+    stays as it was. A symbolic link is followed; a device or a pipe takes the bytes as they come.
 
     >>> with atomic_file("a.txt") as file:
     ...     _ = file.write(b"whole")
     >>> Path("a.txt").read_bytes()
     b'whole'
     """
-    path = Path(path)
+    path = settle(path)
+    is_device = path.is_char_device() or path.is_fifo()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary_name(path)
-        opened = open(temporary, "xb")  # noqa: SIM115 - closed below
+        temporary = path if is_device else temporary_name(path)
+        opened = open(temporary, "wb" if is_device else "xb")  # noqa: SIM115 - closed below
     except OSError as err:
         raise storage_error(path, err, action="write") from err
     try:
         with opened as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+            if not is_device:
+                os.fsync(file.fileno())
+        if not is_device:
+            temporary.replace(path)
+            sync_folder(path.parent)
     except BaseException as err:
-        temporary.unlink(missing_ok=True)
+        if not is_device:
+            temporary.unlink(missing_ok=True)
         if isinstance(err, OSError) and not isinstance(err, StorageError):
             raise storage_error(path, err, action="write") from err
         raise
@@ -81,13 +85,14 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder that takes the place of `path` when the block ends without an error.
 
-    An older folder of that name is replaced as a whole. It is refused when it holds files but no
-    manifest: that is somebody else's folder.
+    A folder of finished work is replaced, in one step, if `overwrite` says so or if it holds the
+    same bytes; else it is refused, as `refuse_finished` does. One that holds files but no manifest
+    is somebody else's, and always refused. A symbolic link is followed.
     """
-    path = Path(path)
+    path = settle(path)
     if path.exists() and not path.is_dir():
         raise StorageError("cannot write a folder: a file of that name exists", where=str(path))
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).exists():
@@ -95,14 +100,17 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             "folder exists and was not written by textkit; choose another name", where=str(path)
         )
     try:
-        temporary = _temporary_name(path)
+        temporary = temporary_name(path)
         temporary.mkdir(parents=True)
     except OSError as err:
         raise storage_error(path, err, action="write") from err
     try:
         yield temporary
+        if not _same_manifest(temporary, path):
+            refuse_finished(path, overwrite=overwrite)
         sync_folder(temporary)
-        _swap_folder(temporary, path)
+        replace_folder(temporary, path)
+        _remove(temporary)
     except BaseException as err:
         _remove(temporary)
         if isinstance(err, OSError) and not isinstance(err, StorageError):
@@ -110,82 +118,30 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def _swap_folder(new: Path, path: Path) -> None:
-    """Rename `new` to `path`, moving an older folder aside first and removing it last."""
-    old = new.with_name(new.name + ".old")
-    if path.exists():
-        path.rename(old)
-    new.rename(path)
-    sync_folder(path.parent)
-    _remove(old)
+def refuse_finished(folder: str | Path, *, overwrite: bool, seal: str = MANIFEST) -> None:
+    """Refuse to write where finished work lies, unless `overwrite` says that it may go.
+
+    seal: the file without which a folder is not finished.
+
+    >>> refuse_finished("nowhere", overwrite=False)
+    """
+    if not overwrite and (Path(folder) / seal).exists():
+        raise UsageError(
+            f"{folder} holds finished work; choose another name, or replace it with --overwrite (in"
+            " Python overwrite=True)"
+        )
+
+
+def _same_manifest(one: Path, other: Path) -> bool:
+    """Tell whether two folders are sealed by the same bytes, the hashes of all their files."""
+    seals = one / MANIFEST, other / MANIFEST
+    return all(seal.is_file() for seal in seals) and seals[0].read_bytes() == seals[1].read_bytes()
 
 
 def _remove(folder: Path) -> None:
     import shutil  # with its archive formats 4 ms, for a folder that exists rarely
 
     shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def locked(path: str | Path) -> Iterator[None]:
-    """Let one process at a time run the block; the others wait.
-
-    The lock ends with its process, however that ends.
-
-    The lock is an empty file of this name, which stays.
-
-    >>> with locked("cache/.lock"):
-    ...     Path("cache/.lock").exists()
-    True
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as err:
-        raise storage_error(path, err, action="lock") from err
-    try:
-        _wait_for_lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _wait_for_lock(descriptor: int) -> None:
-    if sys.platform != "win32":
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return
-    import errno
-    import msvcrt
-
-    while True:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-            return
-        except OSError as err:  # after 10 s of waiting Windows gives up, and we ask again
-            if err.errno != errno.EDEADLK:
-                raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the disk, so that a rename survives a power cut.
-
-    Windows opens no folder, and orders its own.
-    """
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _temporary_name(path: Path) -> Path:
-    """Give a name in the same folder that no other process or thread uses."""
-    return path.with_name(f".{path.name[:100]}.{os.urandom(6).hex()}.part")
 
 
 def sha256(path: str | Path) -> str:

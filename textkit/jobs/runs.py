@@ -4,30 +4,36 @@
 - data.json: names the training file by its hash.
 - checkpoints/: what going on needs, until the run is over.
 - metrics.jsonl: a line an epoch; curves.png draws it.
-- run.json: what ran, how fast, and what came out.
 - model/: the result.
+- run.json: what ran, how fast, and what came out; written last, it seals the run.
+
+A run that is to replace a finished one stands in `RUN.new` until it is finished itself (see
+textkit/io/staging.py), so a model never lies beside the recipe of another.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from textkit.data.targets import Task
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.evaluation.baseline import BASELINE_SCORES
 from textkit.evaluation.task_scores import chosen_metric
-from textkit.io import files
+from textkit.io import files, locks
+from textkit.io.exchange import remove_folder
+from textkit.io.staging import Stage
 from textkit.recipe import Recipe, check_code, flatten, read_recipe
 from textkit.version import __version__
 from textkit.watch import Epoch, History
 
 RECIPE, DATA, METRICS, REPORT = "recipe.toml", "data.json", "metrics.jsonl", "run.json"
 MODEL, CHECKPOINTS, CURVES = "model", "checkpoints", "curves.png"
+PICTURE_OF_RATES = "lr.png"
 
 # What run.json takes over by name.
 _OF_HISTORY = ("device", "seconds", "tokens_per_second", "ended", "notes")
@@ -103,17 +109,43 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def check_new(run: Path) -> None:
-    """Refuse a folder that is somebody else's, or that holds a run which was stopped and could
-    go on.
-    """
-    if run.exists() and (not run.is_dir() or (any(run.iterdir()) and not (run / RECIPE).exists())):
+def kept(run: Path) -> contextlib.AbstractContextManager[None]:
+    """Keep a run folder to this training, and to the other processes of it that torchrun began."""
+    return locks.held(run) if is_main() else contextlib.nullcontext()
+
+
+def stage(run: Path) -> Stage:
+    """Tell where a run is made: in its folder, or beside it while that holds a finished one."""
+    return Stage(run, REPORT, (RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS, CURVES))
+
+
+def check_folder(run: Path) -> None:
+    """Refuse a folder that is somebody else's; a picture of rates may lie there."""
+    is_free = not run.exists() or (run.is_dir() and not {*_names(run)} - {PICTURE_OF_RATES})
+    if not is_free and not (run / RECIPE).is_file():
         raise UsageError(f"{run} exists and is no run folder; choose another -o")
-    if (run / CHECKPOINTS).is_dir() and any((run / CHECKPOINTS).glob("step-*")):
+
+
+def check_new(run: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that is somebody else's, or, unless `overwrite` lets it go, one that holds a
+    run which is finished or could go on.
+    """
+    check_folder(run)
+    if not overwrite and _has_checkpoints(run):
         raise UsageError(
-            f"{run} holds a run that is not over; go on with --resume, or remove"
-            f" {run / CHECKPOINTS}"
+            f"{run} holds a run that is not over; go on with --resume, or begin anew with"
+            " --overwrite"
         )
+    stage(run).clear(resume=False, overwrite=overwrite)
+    files.refuse_finished(run, overwrite=overwrite, seal=f"{MODEL}/{files.MANIFEST}")
+
+
+def _names(folder: Path) -> Iterator[str]:
+    return (path.name for path in folder.iterdir())
+
+
+def _has_checkpoints(run: Path) -> bool:
+    return any((run / CHECKPOINTS).glob("step-*"))
 
 
 def open_again(
@@ -147,11 +179,14 @@ def open_again(
 
 def is_over(run: Path) -> bool:
     """Tell whether a run has its model and nothing to go on from."""
-    return (run / MODEL / "manifest.json").is_file() and not (run / CHECKPOINTS).exists()
+    is_whole = (run / REPORT).is_file() and (run / MODEL / files.MANIFEST).is_file()
+    return is_whole and not (run / CHECKPOINTS).exists()
 
 
 def begin(run: Path, data: Path, recipe: Recipe) -> None:
-    """Write what the run is to be."""
+    """Write what the run is to be, once what a killed one left there has gone."""
+    for name in (CHECKPOINTS, MODEL):
+        remove_folder(run / name)
     files.write_text(run / RECIPE, recipe.to_toml())
     files.write_json(run / DATA, {"path": str(data), "sha256": files.sha256(data)})
     files.write_text(run / METRICS, "")
@@ -163,11 +198,27 @@ def write_metrics(run: Path, epochs: Sequence[Epoch]) -> None:
     files.write_text(run / METRICS, "".join(lines))
 
 
-def finish(report: TrainReport) -> None:
-    """Write what came out; a run that cannot go on needs its checkpoints no more."""
-    files.write_json(report.run / REPORT, report.to_dict())
+def finish(report: TrainReport, run: Path) -> TrainReport:
+    """Bring a run to its folder `run` and write what came out; one that cannot go on needs its
+    checkpoints no more.
+
+    A stopped run that is to replace a finished one stays where it is, to go on.
+    """
+    if report.run != run:
+        if report.stopped:
+            return report
+        stage(run).finish()
+        report = replace(report, run=run)
+    files.write_json(run / REPORT, report.to_dict())
     if not report.stopped:
-        shutil.rmtree(report.run / CHECKPOINTS, ignore_errors=True)
+        remove_folder(run / CHECKPOINTS)
+    return report
+
+
+def give_up(work: Path, run: Path) -> None:
+    """Remove what a run that failed left, where it was to replace another and cannot go on."""
+    if is_main() and work != run and not _has_checkpoints(work):
+        remove_folder(work)
 
 
 def read_report(run: Path) -> TrainReport:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textkit import tokenizers
+from textkit.io import files
 from textkit.io.bulk import Inputs
 from textkit.tokenizers import Tokenizer, counting
 from textkit.tokenizers.report import FitReport, measure_fit
@@ -49,7 +50,7 @@ class TrainTokenizerOptions:
 
     inputs: files, globs, folders of texts; with counts, files of `count_pieces`. sizes: tokens,
     special ones included; with several, each goes to `OUT-SIZE`. memory: as "2G"; pieces are
-    counted first, in so much memory, then on disk.
+    counted first, in so much memory, then on disk. overwrite: finished work in a folder may go.
     """
 
     inputs: Sequence[str]
@@ -60,6 +61,14 @@ class TrainTokenizerOptions:
     text_column: str | None = None
     memory: str | None = None
     counts: bool = False
+    overwrite: bool = False
+
+    def folders(self) -> dict[int, Path]:
+        """Name the folder of each size, the smallest first."""
+        name = self.out.name
+        if len(self.sizes) == 1:
+            return {self.sizes[0]: self.out}
+        return {size: self.out.with_name(f"{name}-{size}") for size in sorted(self.sizes)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,15 +104,16 @@ def train_tokenizer(
     >>> [(str(folder), len(tok.vocabulary)) for folder, tok in train_tokenizer(few)]
     [('tok-260', 260), ('tok-264', 264)]
     """
+    for folder in options.folders().values():
+        files.refuse_finished(folder, overwrite=options.overwrite)
     largest = _learn(options, watch)
     several = len(options.sizes) > 1
     saved: list[tuple[Path, Tokenizer]] = []
-    for number in sorted(options.sizes):
+    for number, folder in options.folders().items():
         watch.progress(Progress(SAVING, len(saved), len(options.sizes), "sizes"))
         whole = not several or number >= len(largest.vocabulary)
         tokenizer = largest if whole else largest.shrink(number)
-        folder = options.out.with_name(f"{options.out.name}-{number}") if several else options.out
-        tokenizer.save(folder)
+        tokenizer.save(folder, overwrite=options.overwrite)
         saved.append((folder, tokenizer))
     return saved
 
@@ -127,12 +137,13 @@ def count_pieces(options: CountPiecesOptions, *, watch: Watch = Watch()) -> int:
     return counting.write_counts(options.out, counts, facts=facts)
 
 
-def convert_tokenizer(source: str, out: Path) -> Tokenizer:
+def convert_tokenizer(source: str, out: Path, *, overwrite: bool = False) -> Tokenizer:
     """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
-    read.
+    read. overwrite: finished work in the folder may go.
     """
+    files.refuse_finished(out, overwrite=overwrite)
     tokenizer = tokenizers.load(source)
-    tokenizer.save(out)
+    tokenizer.save(out, overwrite=overwrite)
     return tokenizer
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from textkit.data.labels import LabelledRows, read_labelled
 from textkit.data.targets import encode_labels, find_classes
-from textkit.errors import UsageError, require
+from textkit.errors import TextkitError, UsageError, require
+from textkit.io.exchange import settle
 from textkit.jobs import runs
 from textkit.jobs.runs import TrainReport
 from textkit.recipe import Recipe, complete_recipe, list_code, read_recipe
@@ -23,8 +24,6 @@ from textkit.watch import Epoch, Progress, Step, Watch
 
 if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
-
-PICTURE_OF_RATES = "lr.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +35,7 @@ class TrainOptions:
       label_separator: between the labels of a row, for multi-label (see textkit.data.labels).
     - out: the run folder; by default runs/NAME-TIME.
     - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order.
+    - overwrite: a run in `out` may go; a finished one stays until the new one is finished.
     - resume: go on with the run in `out`; a recipe that is given must be the run's.
     - init_from: a model folder whose tokenizer and weights to start from.
     - allow: each `package.module:Name` that may be imported because the run in `out` or the
@@ -49,6 +49,7 @@ class TrainOptions:
     out: Path | None = None
     recipe: str | Path | Recipe | None = None
     overrides: Sequence[str] = ()
+    overwrite: bool = False
     resume: bool = False
     init_from: Path | None = None
     allow: Sequence[str] | None = None
@@ -97,31 +98,42 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
     """
     needed = ["torch", "accelerate", "matplotlib", *(["sklearn"] if options.baseline else [])]
     require(*needed, needed_by="training")
-    from textkit.nn.devices import leave_processes
-
-    run, recipe = _open_run(options)
-    if options.resume and runs.is_over(run):
-        return runs.read_report(run)
     if not runs.is_main():  # the first process speaks for all
         watch = Watch(should_stop=watch.should_stop)
+    run = _choose_folder(options)
+    with runs.kept(run):
+        work, recipe = _open_run(options, run)
+        if options.resume and runs.is_over(work):
+            return runs.read_report(work)
+        if work != run:
+            watch.note(f"{run} stays as it is until the new run, now in {work}, is finished")
+        try:
+            return runs.finish(_train(options, recipe, work, watch), run)
+        except TextkitError:
+            runs.give_up(work, run)
+            raise
+
+
+def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> TrainReport:
+    """Train in a folder that is free, or that holds a run to go on with."""
+    from textkit.nn.devices import leave_processes
+
     rows = None if options.stream else _read(options, recipe, watch)
     if runs.is_main() and not options.resume:
-        runs.begin(run, options.data, recipe)
-    classifier = _fit(options, recipe, run, rows, watch)
+        runs.begin(work, options.data, recipe)
+    classifier = _fit(options, recipe, work, rows, watch)
     leave_processes()
-    report = _report(run, classifier)
+    report = _report(work, classifier)
     if not runs.is_main():
         return report
-    classifier.save(report.model)
+    classifier.save(report.model, overwrite=True)
     if report.history.best is not None:
         from textkit.training.curves import draw_curves
 
-        draw_curves(run / runs.METRICS, report.curves)
+        draw_curves(work / runs.METRICS, report.curves)
     if options.baseline and rows is not None and not watch.should_stop():
         report = replace(report, baseline=_score_baseline(*rows, recipe))
-    report = replace(report, stopped=watch.should_stop())
-    runs.finish(report)
-    return report
+    return replace(report, stopped=watch.should_stop())
 
 
 def suggest_rate(options: TrainOptions, *, watch: Watch = Watch()) -> RateReport:
@@ -131,30 +143,41 @@ def suggest_rate(options: TrainOptions, *, watch: Watch = Watch()) -> RateReport
     require("torch", "accelerate", "matplotlib", needed_by="training")
     from textkit.classify.lr_finder import find_rate
 
-    run, recipe = _open_run(options, sweeps=True)
+    run = _choose_folder(options)
+    recipe = _open_run(options, run, sweeps=True)[1]
     rows, _ = _read(options, recipe, watch)
     sweep = find_rate(rows.texts, rows.labels, recipe)
-    sweep.save_png(run / PICTURE_OF_RATES)
-    return RateReport(sweep.suggested, run / PICTURE_OF_RATES)
+    sweep.save_png(run / runs.PICTURE_OF_RATES)
+    return RateReport(sweep.suggested, run / runs.PICTURE_OF_RATES)
 
 
-def _open_run(options: TrainOptions, *, sweeps: bool = False) -> tuple[Path, Recipe]:
-    """Give the run folder, new or one to go on with, and the whole recipe."""
+def _choose_folder(options: TrainOptions) -> Path:
+    """Name the run folder; a symbolic link is followed."""
+    if options.out is not None:
+        return settle(options.out)
+    if options.resume:
+        raise UsageError("--resume goes on with a run; name its folder with -o")
+    return Path("runs") / f"{options.data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple[Path, Recipe]:
+    """Give the folder to work in, new or with a run to go on with, and the whole recipe."""
+    if options.resume and options.overwrite:
+        raise UsageError("--resume goes on with a run, --overwrite begins anew; leave one out")
     asked = options.recipe is not None or options.overrides
     given = complete_recipe(read_recipe(options.recipe, options.overrides)) if asked else None
-    if options.resume:
-        if options.out is None:
-            raise UsageError("--resume goes on with a run; name its folder with -o")
-        run = options.out
-        recipe = runs.open_again(run, options.data, given, allow=options.allow or ())
-    else:
-        name = f"{options.data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
-        run, recipe = options.out or Path("runs") / name, given or complete_recipe(Recipe())
-        if runs.is_main():
-            runs.check_new(run)
     if options.stream and (sweeps or options.init_from is not None):
         raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
-    return run, recipe
+    if sweeps:
+        runs.check_folder(run)
+    elif runs.is_main() and options.resume:
+        runs.stage(run).clear(resume=True, overwrite=False)
+    elif runs.is_main():
+        runs.check_new(run, overwrite=options.overwrite)
+    work = runs.stage(run).locate(resume=options.resume)
+    if options.resume:
+        return work, runs.open_again(work, options.data, given, allow=options.allow or ())
+    return work, given or complete_recipe(Recipe())
 
 
 def _read(

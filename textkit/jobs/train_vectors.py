@@ -26,8 +26,9 @@ class TrainVectorsOptions:
     """What word vectors are trained on, and where they go.
 
     inputs: files, globs, folders. out: the folder to write. tokenizer: a kind that needs no
-    vocabulary, or a saved one; lowercase: fold case, for a kind. resume: go on from
-    `OUT.training`, which a stopped run of the same files and options left.
+    vocabulary, or a saved one; lowercase: fold case, for a kind. overwrite: finished work in `out`
+    may go, when the new vectors are whole. resume: go on from `OUT.training`, which a stopped run
+    of the same files and options left.
     """
 
     inputs: Sequence[str]
@@ -36,6 +37,7 @@ class TrainVectorsOptions:
     lowercase: bool = False
     text_column: str | None = None
     training: VectorTraining = field(default_factory=VectorTraining)
+    overwrite: bool = False
     resume: bool = False
 
 
@@ -47,6 +49,7 @@ def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) 
         tokenizer=_open_tokenizer(options.tokenizer, lowercase=options.lowercase),
         options=options.training,
         text_column=options.text_column,
+        overwrite=options.overwrite,
         resume=options.resume,
         watch=watch,
     )

@@ -28,11 +28,13 @@ class ConvertVectorsOptions:
     """vectors: folder or file of any known format, glove, or spacy:NAME. out: folder to write.
 
     dtype: float32, float16 or int8; by default float32, or what our own folder is stored as.
+    overwrite: finished work in `out` may go.
     """
 
     vectors: str
     out: Path
     dtype: str | None = None
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +53,17 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexVectorsOptions:
-    """connectivity: edges of a row. effort: candidates of a query."""
+    """connectivity: edges of a row. effort: candidates of a query.
+
+    overwrite: finished work in `out` may go.
+    """
 
     vectors: str
     out: Path
     connectivity: int = 16
     effort: int = 64
     cache: Path | None = None
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +133,13 @@ def convert_vectors(options: ConvertVectorsOptions, *, watch: Watch = Watch()) -
     from textkit.vectors.formats import convert
 
     progress = _report(watch, "converting")
-    convert(options.vectors, options.out, dtype=options.dtype, progress=progress)
+    convert(
+        options.vectors,
+        options.out,
+        dtype=options.dtype,
+        progress=progress,
+        overwrite=options.overwrite,
+    )
     converted = Vectors.load(options.out)
     _note_all(converted, watch)
     return converted
@@ -178,6 +190,7 @@ def index_vectors(options: IndexVectorsOptions, *, watch: Watch = Watch()) -> tu
         connectivity=options.connectivity,
         effort=options.effort,
         progress=_report(watch, "indexing", unit="rows"),
+        overwrite=options.overwrite,
     )
     return len(index), v.source
 

@@ -89,9 +89,12 @@ class Tokenizer(Protocol):
     def decode(self, ids: Sequence[int]) -> str: ...
     def write(self, folder: Path) -> None: ...
 
-    def save(self, folder: str | Path) -> None:
-        """Write a tokenizer folder: what `write` writes, and a manifest."""
-        with files.atomic_folder(folder) as temporary:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write a tokenizer folder: what `write` writes, and a manifest.
+
+        A folder that holds other finished work is refused unless `overwrite` says so.
+        """
+        with files.atomic_folder(folder, overwrite=overwrite) as temporary:
             self.write(temporary)
             files.write_manifest(temporary, kind=MANIFEST_KIND, format=FORMAT)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
+from textkit.io.exchange import remove_folder
 from textkit.recipe import Recipe, flatten
 from textkit.watch import Ended
 
@@ -68,20 +69,19 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint, *, step: int) -> Path:
     """Write a checkpoint whole, then let go of all but the newest two."""
     target = folder / f"step-{step:09}"
-    # What a killed process left half written, and a damaged one of this very step.
-    for leftover in (*folder.glob(".step-*"), target):
+    for leftover in folder.glob(".step-*"):  # what a killed process left half written
         shutil.rmtree(leftover, ignore_errors=True)
     tensors = {
         f"{part}/{name}": value.detach().cpu().contiguous()
         for part, values in sorted(checkpoint.parts.items())
         for name, value in sorted(values.items())
     }
-    with files.atomic_folder(target) as temporary:
+    with files.atomic_folder(target, overwrite=True) as temporary:
         files.write_bytes(temporary / _TENSORS, save_tensors(tensors))
         files.write_json(temporary / _STATE, checkpoint.state)
         files.write_manifest(temporary, kind=KIND, format=FORMAT)
     for old in _folders(folder)[_KEPT:]:
-        shutil.rmtree(old)
+        remove_folder(old)
     return target
 
 

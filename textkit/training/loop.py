@@ -325,6 +325,7 @@ class _Loop:
         state = self.state
         if self.folder is None:
             return
+        any_rank(flag=False)  # waits for the first rank, which may have cleared the folder
         checkpoint, problems = checkpoints.load_newest(self.folder)
         state.history.notes += problems
         for problem in problems:

@@ -63,7 +63,7 @@ def open_spec(spec: str, *, cache: Path | None, progress: ReadProgress | None) -
         return _read_whole(_rows(path, kind, progress), str(path))
     folder = cache_folder(path, cache)
     if not folder.exists():
-        convert(spec, folder, progress=progress)
+        convert(spec, folder, progress=progress, overwrite=True)
     return WordTable.load(folder)
 
 
@@ -73,10 +73,12 @@ def convert(
     *,
     dtype: str | None = None,
     progress: ReadProgress | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write our folder from vectors of any format, in constant memory where the format allows it.
 
     dtype: float32, float16 or int8; by default float32, or what our own folder is stored as.
+    overwrite: finished work in the folder may go.
 
     >>> _ = Path("v.txt").write_text("king 1 0\\nqueen 0 1\\n", encoding="utf-8")
     >>> convert("v.txt", "vectors", dtype="int8")
@@ -85,12 +87,15 @@ def convert(
     """
     if dtype is not None and dtype not in folders.DTYPES:
         raise UsageError(f"dtype is '{dtype}', expected {', '.join(folders.DTYPES)}")
+    files.refuse_finished(folder, overwrite=overwrite)
     path = Path(spec)
     kind = sniff(path) if path.is_file() and not str(spec).startswith("spacy:") else None
     if kind in (None, "gensim"):
-        open_spec(str(spec), cache=None, progress=progress).save(folder, dtype=dtype)
+        open_spec(str(spec), cache=None, progress=progress).save(
+            folder, dtype=dtype, overwrite=overwrite
+        )
         return
-    with files.atomic_folder(folder) as temporary:
+    with files.atomic_folder(folder, overwrite=overwrite) as temporary:
         words: list[bytes] = []
         with unchanged(path, advice="convert it again"):
             rows = _rows(path, kind, progress)

@@ -76,12 +76,13 @@ def build_index(
     connectivity: int = 16,
     effort: int = 64,
     progress: Callable[[int, int | None], None] | None = None,
+    overwrite: bool = False,
 ) -> NeighbourIndex:
     """Build an index of all rows that have a word, write it as a folder, and open it.
 
     connectivity: edges a row; effort: candidates looked at when a row is added and when a query is
-    answered. More of both finds more of the true neighbours and takes longer. Needs the extra
-    `index` (usearch).
+    answered. More of both finds more of the true neighbours and takes longer. overwrite: finished
+    work in the folder may go. Needs the extra `index` (usearch).
 
     >>> from textkit import Vectors
     >>> rows = np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32)
@@ -93,6 +94,7 @@ def build_index(
         raise UsageError(
             f"connectivity is {connectivity} and effort {effort}, expected at least 2 and 1"
         )
+    files.refuse_finished(folder, overwrite=overwrite)
     graph = _import_usearch().Index(
         ndim=vectors.dim,
         metric="cos",
@@ -113,7 +115,7 @@ def build_index(
                 progress(int(rows[-1]) + 1, n_rows)
     if not len(graph):
         raise ArtifactError("no row to index: all of them are zeros", where=vectors.source)
-    with files.atomic_folder(folder) as temporary:
+    with files.atomic_folder(folder, overwrite=overwrite) as temporary:
         graph.save(str(temporary / INDEX))
         with open(temporary / INDEX, "rb+") as file:
             os.fsync(file.fileno())

@@ -238,14 +238,18 @@ class WordTable:
         first[self.word_rows[::-1]] = np.arange(len(self))[::-1]
         return first
 
-    def save(self, folder: str | Path, *, dtype: str | None = None) -> None:
+    def save(
+        self, folder: str | Path, *, dtype: str | None = None, overwrite: bool = False
+    ) -> None:
         """Write our folder, stored as `dtype` (as now, unless given): float32, float16 or int8.
+
+        A folder that holds other finished work is refused unless `overwrite` says so.
 
         >>> WordTable(["king"], np.ones((1, 2), np.float32)).save("v", dtype="float16")
         >>> WordTable.load("v").dtype
         'float16'
         """
-        with files.atomic_folder(folder) as temporary:
+        with files.atomic_folder(folder, overwrite=overwrite) as temporary:
             with folders.open_table(temporary, dtype=dtype or self.dtype) as writer:
                 writer.dim = self.dim
                 for _, block in self.blocks():

@@ -15,7 +15,6 @@ bytes as one that was never stopped.
 from __future__ import annotations
 
 import itertools
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import ArtifactError, TextkitError, require
-from textkit.io import bulk
+from textkit.io import bulk, exchange, files, locks
 from textkit.tokenizers import Tokenizer
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.folder import map_safetensors, write_arrays
@@ -56,6 +55,7 @@ def train_vectors(
     tokenizer: Tokenizer,
     options: VectorTraining,
     text_column: str | None = None,
+    overwrite: bool = False,
     resume: bool = False,
     watch: Watch = Watch(),
     checkpoint_seconds: float = 60.0,
@@ -64,16 +64,49 @@ def train_vectors(
 
     None where `watch` stopped it early.
 
-    resume: go on from `OUT.training`, which a killed or stopped run of the same files and options
-    left. watch: hears how far the work is, and is asked after every job whether to stop. The loss
-    among its details is the mean of -log P(word and not its negative samples | context) over a
-    sample of the last jobs; it begins at (negative + 1) log 2.
+    overwrite: finished work in `out` may go, when the new vectors are whole. resume: go on from
+    `OUT.training`, which a killed or stopped run of the same files and options left. watch: hears
+    how far the work is, and is asked after every job whether to stop. The loss among its details is
+    the mean of -log P(word and not its negative samples | context) over a sample of the last jobs;
+    it begins at (negative + 1) log 2.
     """
     require("gensim", needed_by="training vectors")
     options.check()
-    out = Path(out)
+    out = exchange.settle(out)
+    with locks.held(out):
+        return _train(
+            [str(name) for name in inputs],
+            out,
+            tokenizer=tokenizer,
+            options=options,
+            text_column=text_column,
+            overwrite=overwrite,
+            resume=resume,
+            watch=watch,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+
+
+def _train(
+    inputs: list[str],
+    out: Path,
+    *,
+    tokenizer: Tokenizer,
+    options: VectorTraining,
+    text_column: str | None,
+    overwrite: bool,
+    resume: bool,
+    watch: Watch,
+    checkpoint_seconds: float,
+) -> WordTable | None:
+    """Train in `OUT.training`, which this process holds alone."""
     work = out.with_name(out.name + ".training")
-    rows = bulk.Inputs.of([str(name) for name in inputs], text_column=text_column)
+    goes_on = resume and (work / bulk.JOB).exists()
+    if not goes_on:  # what goes on was allowed when it began
+        files.refuse_finished(out, overwrite=overwrite)
+    if overwrite and not goes_on:
+        exchange.remove_folder(work)
+    rows = bulk.Inputs.of(inputs, text_column=text_column)
     chosen = asdict(options)
     description = {
         "inputs": bulk.describe_inputs(rows.names),
@@ -87,7 +120,7 @@ def train_vectors(
         corpus = read_corpus(work)
         trainer = _Trainer(corpus, options)
     except TextkitError:
-        shutil.rmtree(work)  # the same would happen again: nothing here is worth resuming
+        exchange.remove_folder(work)  # the same would happen again: nothing here is worth resuming
         raise
     for line in rows.notes:
         watch.note(line)
@@ -96,8 +129,8 @@ def train_vectors(
     if not trainer.run(work / CHECKPOINT, watch, checkpoint_seconds=checkpoint_seconds):
         return None
     facts = {"trained": chosen, "tokenizer": tokenizer.kind, "n_tokens": len(corpus.tokens)}
-    trainer.vectors(facts=facts).save(out)
-    shutil.rmtree(work)
+    trainer.vectors(facts=facts).save(out, overwrite=True)
+    exchange.remove_folder(work)
     return WordTable.load(out)
 
 

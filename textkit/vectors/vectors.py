@@ -83,6 +83,7 @@ class Vectors(WordTable):
         *,
         tokenizer: str | Path | Tokenizer = "word",
         text_column: str | None = None,
+        overwrite: bool = False,
         resume: bool = False,
         **options: Any,
     ) -> Vectors:
@@ -109,7 +110,13 @@ class Vectors(WordTable):
             tokenizer = tokenizers.create(str(tokenizer)) if bare else tokenizers.load(tokenizer)
         chosen = VectorTraining(**options)
         trained = train_vectors(
-            inputs, to, tokenizer=tokenizer, options=chosen, text_column=text_column, resume=resume
+            inputs,
+            to,
+            tokenizer=tokenizer,
+            options=chosen,
+            text_column=text_column,
+            overwrite=overwrite,
+            resume=resume,
         )
         assert trained is not None  # nothing was there to stop it
         return cls._of(trained)
