@@ -100,7 +100,8 @@ def train_sentencepiece() -> tokenizers.Tokenizer:
     with TemporaryDirectory() as folder:
         path = Path(folder, "spm.model")
         path.write_bytes(model.getvalue())
-        return tokenizers.load(path)
+        tokenizers.load(path).save(Path(folder, "tok"))
+        return tokenizers.load(Path(folder, "tok", "tokenizer.json"))
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ from textkit.tokenizers.protocol import (
     MANIFEST_KIND,
     MODEL_FORMAT,
     MODEL_KIND,
+    SENTENCEPIECE_MODEL,
     SPACY_WORDS,
     TOKENIZER_FILES,
     Tokenizer,
@@ -41,10 +42,10 @@ def load(
     """Open a tokenizer of any known format, told by its content.
 
     A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside
-    its merges.txt, a .tiktoken file, a sentencepiece .model (unigram, BPE), each file also .gz; or
-    `hf:NAME`, which asks the hub. A folder that textkit wrote is checked against its manifest.
-    lowercase: whether a vocab.txt is of lower-cased text, where what lies beside it does not say.
-    Raises ArtifactError that names the file and field.
+    its merges.txt, a .tiktoken file, a sentencepiece .model, each file also .gz; or `hf:NAME`,
+    which asks the hub. A folder that textkit wrote is checked against its manifest. lowercase:
+    whether a vocab.txt is of lower-cased text, where what lies beside it does not say. Raises
+    ArtifactError that names the file and field.
 
     >>> from textkit import tokenizers
     >>> tokenizers.train("char", ["pride"]).save("tok")
@@ -115,6 +116,7 @@ def _read_folder(folder: Path, *, engine: EngineChoice, lowercase: bool | None) 
 
         return spacy_words.read(folder)
     names = [
+        SENTENCEPIECE_MODEL,
         TOKENIZER_JSON,
         "vocab.json",
         "vocab.txt",
@@ -126,13 +128,13 @@ def _read_folder(folder: Path, *, engine: EngineChoice, lowercase: bool | None) 
     found = found or next(iter(sorted(folder.glob("*.tiktoken"))), None)
     if found is None:
         raise ArtifactError(
-            f"no tokenizer in this folder: none of {', '.join(names)}, *.tiktoken",
+            f"no tokenizer in this folder: none of {', '.join(names[1:])}, *.tiktoken",
             where=str(folder),
         )
     return _read_file(found, engine=engine, lowercase=lowercase)
 
 
-def _read_file(path: Path, *, engine: EngineChoice, lowercase: bool | None) -> PipelineTokenizer:
+def _read_file(path: Path, *, engine: EngineChoice, lowercase: bool | None) -> Tokenizer:
     """Tell the format by the content, and read it."""
     data = read_bytes(path)
     is_json = data[:64].lstrip().startswith(b"{")

@@ -37,6 +37,8 @@ FOREIGN_FILES = (
     "*.tiktoken",
 )
 SPACY_WORDS = "spacy_words.json"
+# What we write of a .model file that sentencepiece itself reads; it goes before a tokenizer.json.
+SENTENCEPIECE_MODEL = "textkit_sentencepiece.model"
 TOKENIZER_FILES = (*FOREIGN_FILES, SPACY_WORDS)
 
 

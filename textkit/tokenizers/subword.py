@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 import tokenizers as hf
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
-from textkit.errors import DataError, UsageError, require
+from textkit.errors import DataError, UsageError
 from textkit.tokenizers.counting import count_texts, repeat_pieces
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size, iterate_checked
+from textkit.tokenizers.sentencepiece_tokens import import_sentencepiece
 from textkit.tokenizers.splitters import (
     AS_IT_STANDS,
     NFKC,
@@ -267,9 +268,7 @@ def _learn_pieces(counts: Iterable[tuple[str, int]], *, size: int) -> list[tuple
 
     Give its (piece, log probability) pairs in id order, <pad> and <unk> first.
     """
-    require("sentencepiece", needed_by="training 'unigram'")
-    import sentencepiece
-
+    sentencepiece = import_sentencepiece(needed_by="training 'unigram'")
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
