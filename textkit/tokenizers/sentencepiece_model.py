@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from textkit.errors import ArtifactError
@@ -51,7 +50,7 @@ class SentencePieceModel:
     def names(self, *types: int) -> list[str]:
         return [piece.name for piece in self.pieces if piece.type in types]
 
-    @cached_property
+    @property
     def vocabulary(self) -> dict[str, int]:
         return {piece.name: i for i, piece in enumerate(self.pieces)}
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, cut_rows, offsets_of
 from textkit.errors import ArtifactError, require
 from textkit.io import files
+from textkit.threads import computed_once
 from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON
 from textkit.tokenizers.protocol import (
     PAD,
@@ -220,7 +220,7 @@ class SentencePieceTokenizer(Tokenizer):
         spanned = np.concatenate([np.zeros((0, 2), dtype=np.int32), *row_edges]) if spans else None
         return flat, offsets_of(np.array(lengths, dtype=np.int64)), spanned
 
-    @cached_property
+    @computed_once
     def _special(self) -> re.Pattern[str]:
         names = sorted(self._model.names(UNKNOWN, CONTROL), key=len, reverse=True)
         return re.compile(f"({'|'.join(map(re.escape, names))})")
@@ -245,7 +245,7 @@ class SentencePieceTokenizer(Tokenizer):
         """Name ids as the model file spells them, with '▁' for a space."""
         return name_ids(self._by_id, ids)
 
-    @cached_property
+    @computed_once
     def _by_id(self) -> dict[int, str]:
         return {i: name for name, i in self.vocabulary.items()}
 
