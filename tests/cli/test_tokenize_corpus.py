@@ -4,6 +4,7 @@ bytes.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import random
@@ -327,3 +328,22 @@ def test_to_a_table_needs_a_folder_and_a_damaged_table_is_said() -> None:
     assert fails(3, "tokenize", "bad.parquet").startswith(
         "error: bad.parquet: not a readable parquet file"
     )
+
+
+def test_a_pattern_says_how_a_tiktoken_file_is_split_and_a_guess_is_said() -> None:
+    tokens = [*(bytes([byte]) for byte in range(256)), b"12", b"34", b"1234"]
+    lines = (base64.b64encode(token) + b" %d\n" % rank for rank, token in enumerate(tokens))
+    Path("own.tiktoken").write_bytes(b"".join(lines))
+    Path("a.txt").write_text("1234\n", encoding="utf-8")
+    guessed = run("tokenize", "a.txt", "-t", "own.tiktoken")
+    assert b"own.tiktoken: the file is none of OpenAI's" in guessed.stderr
+    asked = run("tokenize", "a.txt", "-t", "own.tiktoken", "--pattern", "gpt2")
+    assert json.loads(asked.stdout)["ids"] == [258]
+    assert b"split" not in asked.stderr
+    check("tokenizer", "convert", "own.tiktoken", "--pattern", "qwen", "-o", "tok")
+    converted = run("tokenize", "a.txt", "-t", "tok")
+    assert json.loads(converted.stdout)["ids"] == [ord(c) for c in "1234"]
+    assert "unknown split pattern 'gpt'" in fails(
+        2, "tokenize", "a.txt", "-t", "own.tiktoken", "--pattern", "gpt"
+    )
+    assert "is for a .tiktoken file" in fails(2, "tokenize", "a.txt", "--pattern", "gpt2")

@@ -177,6 +177,17 @@ MaxLength = Annotated[
         min=0, help="Tokens a row at most; what is cut is said.", rich_help_panel=TOKENIZER
     ),
 ]
+SplitPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--pattern",
+        help="For a .tiktoken file: gpt2, cl100k, o200k, llama3, qwen, ... or a regex.",
+        rich_help_panel=TOKENIZER,
+        autocompletion=among(
+            "gpt2", "cl100k", "o200k", "llama3", "llama4", "p50k", "qwen", "r50k", "whisper"
+        ),
+    ),
+]
 
 # What is written and where.
 OutFolder = Annotated[

@@ -24,6 +24,7 @@ from textkit.cli.options import (
     PartRows,
     Resume,
     Shard,
+    SplitPattern,
     complete_tokenizer,
 )
 
@@ -58,6 +59,7 @@ class Tokenizing:
             autocompletion=complete_tokenizer,
         ),
     ] = "word"
+    pattern: SplitPattern = None
     max_length: MaxLength = None
     check: Annotated[
         bool,

@@ -17,6 +17,7 @@ from textkit.cli.options import (
     AsJsonLine,
     OutFolder,
     Overwrite,
+    SplitPattern,
     TextKey,
     among,
     complete_kind,
@@ -192,6 +193,7 @@ def convert(
         ),
     ],
     out: OutFolder,
+    pattern: SplitPattern = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
@@ -199,12 +201,15 @@ def convert(
 
     Examples:
         textkit tokenizer convert cl100k_base.tiktoken -o tok
+        textkit tokenizer convert own.tiktoken --pattern qwen -o tok
         textkit tokenizer convert hf:google-bert/bert-base-uncased -o bert
     """
     from textkit.cli.output import note
     from textkit.jobs.tokenizer import convert_tokenizer
 
-    tokenizer = convert_tokenizer(source, out, overwrite=overwrite)
+    tokenizer = convert_tokenizer(source, out, pattern=pattern, overwrite=overwrite)
+    for line in tokenizer.engine_notes:
+        note(f"{source}: {line}")
     note(f"{out}: {tokenizer.kind}, {_describe(tokenizer)}")
 
 

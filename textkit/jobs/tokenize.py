@@ -42,6 +42,7 @@ class TokenizeOptions(CorpusOptions):
     """What is tokenized, by what, and what is written of it.
 
     - tokenizer: a Tokenizer, or what names one: a folder, a file, `hf:NAME`, `word`, `char`, ...
+    - pattern: how the texts of a .tiktoken file are split, as `tokenizers.load` takes it.
     - out: the folder of the parts.
     - output: parquet, arrow, jsonl, tsv or text; in a stream also colour. By default parquet in a
       folder and jsonl in a stream.
@@ -51,6 +52,7 @@ class TokenizeOptions(CorpusOptions):
     """
 
     tokenizer: str | Tokenizer = "word"
+    pattern: str | None = None
     out: Path | None = None
     output: str | None = None
     max_length: int | None = None
@@ -62,9 +64,18 @@ class TokenizeOptions(CorpusOptions):
         super().__post_init__()
         check_kept(self.keep, own=("row", "ids", "spans", "tokens"))
 
-    def open_tokenizer(self) -> Tokenizer:
-        """Open the tokenizer that is named, or give the one that is there."""
-        return open_tokenizer(self.tokenizer) if isinstance(self.tokenizer, str) else self.tokenizer
+    def open_tokenizer(self, watch: Watch = Watch()) -> Tokenizer:
+        """Open the tokenizer that is named, or give the one that is there; what had to be guessed
+        of its file is noted.
+        """
+        if not isinstance(self.tokenizer, str):
+            if self.pattern is not None:
+                raise UsageError("pattern= is for the name of a .tiktoken file, not a Tokenizer")
+            return self.tokenizer
+        tokenizer = open_tokenizer(self.tokenizer, pattern=self.pattern)
+        for line in tokenizer.engine_notes:
+            watch.note(f"{self.tokenizer}: {line}")
+        return tokenizer
 
 
 @dataclass
@@ -207,7 +218,7 @@ def tokenize_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> Toke
         )
     if options.out is None:
         raise UsageError("no folder for the parts; name one with out, or stream the tokens")
-    work = TokenizeParts(options, options.open_tokenizer(), output)
+    work = TokenizeParts(options, options.open_tokenizer(watch), output)
     source = options.open_inputs()
     return write_parts(work, options.out, source, options, counts=TokenCounts(), watch=watch)
 
@@ -250,7 +261,7 @@ def _pass(
     options: TokenizeOptions, output: str, sink: IO[bytes] | None, *, n_rows: int, watch: Watch
 ) -> TokenizeReport:
     """Go through a corpus once; without a sink only count and check."""
-    work = TokenizeParts(options, options.open_tokenizer(), output)
+    work = TokenizeParts(options, options.open_tokenizer(watch), output)
     source = options.open_inputs()
     counts, started = TokenCounts(), time.perf_counter()
     parts = Stoppable(cut_parts(source, n_rows=n_rows, n_characters=PART_CHARACTERS), watch)

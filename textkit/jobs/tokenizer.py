@@ -137,12 +137,17 @@ def count_pieces(options: CountPiecesOptions, *, watch: Watch = Watch()) -> int:
     return counting.write_counts(options.out, counts, facts=facts)
 
 
-def convert_tokenizer(source: str, out: Path, *, overwrite: bool = False) -> Tokenizer:
+def convert_tokenizer(
+    source: str, out: Path, *, pattern: str | None = None, overwrite: bool = False
+) -> Tokenizer:
     """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
-    read. overwrite: finished work in the folder may go.
+    read.
+
+    pattern: how the texts of a .tiktoken file are split, as `tokenizers.load` takes it.
+    overwrite: finished work in the folder may go.
     """
     files.refuse_finished(out, overwrite=overwrite)
-    tokenizer = tokenizers.load(source)
+    tokenizer = tokenizers.load(source, pattern=pattern)
     tokenizer.save(out, overwrite=overwrite)
     return tokenizer
 

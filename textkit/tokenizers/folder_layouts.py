@@ -29,6 +29,7 @@ from textkit.errors import ArtifactError
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.folder_config import NAMED, FolderConfig, Token
 from textkit.tokenizers.pipeline import PipelineTokenizer
+from textkit.tokenizers.splitters import QWEN
 from textkit.tokenizers.vocabulary_files import VocabularyFiles
 
 Named = dict[str, Token | None]
@@ -247,12 +248,6 @@ def _cohere(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.To
     return backend
 
 
-_QWEN2 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-
-
 def _qwen2(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
     """Build Qwen2's pipeline: NFC, and each digit by itself."""
     backend = hf.Tokenizer(models.BPE(*files.merged()))
@@ -260,7 +255,7 @@ def _qwen2(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tok
     prefix = config.flag("add_prefix_space", default=False)
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_QWEN2), "isolated"),
+            pre_tokenizers.Split(Regex(QWEN), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=False),
         ]
     )

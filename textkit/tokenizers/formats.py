@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tokenizers as hf
 
@@ -36,37 +38,60 @@ from textkit.tokenizers.train import create
 _KIND_OF_MODEL = {"BPE": "bpe", "WordPiece": "wordpiece", "WordLevel": "word", "Unigram": "unigram"}
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a caller asks of a file beyond what it says by itself."""
+
+    engine: EngineChoice = "auto"
+    lowercase: bool | None = None
+    pattern: str | None = None
+
+    def refuse(self, path: Path, *names: Literal["lowercase", "pattern"]) -> None:
+        """Refuse an option where the file itself says what is done."""
+        of = {"lowercase": "a vocab.txt", "pattern": "a .tiktoken file"}
+        for name in names:
+            if getattr(self, name) is not None:
+                raise UsageError(f"{name}= is for {of[name]}; {path} says by itself what it does")
+
+
 def load(
-    source: str | Path, *, engine: EngineChoice = "auto", lowercase: bool | None = None
+    source: str | Path,
+    *,
+    engine: EngineChoice = "auto",
+    lowercase: bool | None = None,
+    pattern: str | None = None,
 ) -> Tokenizer:
     """Open a tokenizer of any known format, told by its content.
 
     A textkit or transformers folder, a tokenizer.json, BERT's vocab.txt, GPT-2's vocab.json beside
     its merges.txt, a .tiktoken file, a sentencepiece .model, each file also .gz; or `hf:NAME`,
     which asks the hub. A folder that textkit wrote is checked against its manifest. lowercase:
-    whether a vocab.txt is of lower-cased text, where what lies beside it does not say. Raises
-    ArtifactError that names the file and field.
+    whether a vocab.txt is of lower-cased text, where what lies beside it does not say. pattern: how
+    the texts of a .tiktoken file are split, which it does not say: gpt2, cl100k, o200k, llama3,
+    llama4, qwen, whisper or a regular expression. Raises ArtifactError that names the file and
+    field.
 
     >>> from textkit import tokenizers
     >>> tokenizers.train("char", ["pride"]).save("tok")
     >>> load("tok").kind
     'char'
     """
+    asked = _Asked(engine, lowercase, pattern)
     if str(source).startswith(hub.PREFIX):
         # config.json may be all that names the class.
         folder = hub.fetch(str(source), patterns=(*FOREIGN_FILES, "config.json"))
-        return _read_folder(folder, engine=engine, lowercase=lowercase)
+        return _read_folder(folder, asked)
     path = Path(source)
     if path.is_dir():
         _check_sealed(path)
-        return _read_folder(path, engine=engine, lowercase=lowercase)
+        return _read_folder(path, asked)
     if not path.exists():
         raise ArtifactError(
             "no such tokenizer file or folder; train one with `textkit tokenizer train`, or write"
             " hf:NAME for the hub",
             where=str(path),
         )
-    return _read_file(path, engine=engine, lowercase=lowercase)
+    return _read_file(path, asked)
 
 
 def _check_sealed(folder: Path) -> None:
@@ -85,18 +110,20 @@ def _check_sealed(folder: Path) -> None:
     files.check_manifest(folder, kind=kind, format=format, reads=TOKENIZER_FILES)
 
 
-def open_tokenizer(spec: str) -> Tokenizer:
+def open_tokenizer(spec: str, *, pattern: str | None = None) -> Tokenizer:
     """Load a tokenizer by path or `hf:NAME`; the kinds that split without a vocabulary are known
     by their names.
 
-    A file or folder of such a name goes first. Raises UsageError for a kind that must be trained
-    first, ArtifactError for what is no tokenizer.
+    A file or folder of such a name goes first. pattern: as `load` takes it. Raises UsageError for
+    a kind that must be trained first, ArtifactError for what is no tokenizer.
 
     >>> open_tokenizer("word").kind
     'word'
     """
     if Path(spec).exists() or spec.startswith(hub.PREFIX) or spec not in names("tokenizer"):
-        return load(spec)
+        return load(spec, pattern=pattern)
+    if pattern is not None:
+        raise UsageError(f"pattern= is for a .tiktoken file, and '{spec}' is none")
     if spec in ("bpe", "bpe-char", "regex", "unigram", "wordpiece"):
         raise UsageError(
             f"a '{spec}' tokenizer must be trained first: textkit tokenizer train FILES -k {spec}"
@@ -107,13 +134,14 @@ def open_tokenizer(spec: str) -> Tokenizer:
 
 def read_files(folder: Path) -> Tokenizer:
     """Read the tokenizer files of a folder, a model's or a tokenizer's own."""
-    return _read_folder(folder, engine="auto", lowercase=None)
+    return _read_folder(folder, _Asked())
 
 
-def _read_folder(folder: Path, *, engine: EngineChoice, lowercase: bool | None) -> Tokenizer:
+def _read_folder(folder: Path, asked: _Asked) -> Tokenizer:
     if (folder / SPACY_WORDS).is_file():
         from textkit.tokenizers import spacy_words
 
+        asked.refuse(folder / SPACY_WORDS, "lowercase", "pattern")
         return spacy_words.read(folder)
     names = [
         SENTENCEPIECE_MODEL,
@@ -131,41 +159,41 @@ def _read_folder(folder: Path, *, engine: EngineChoice, lowercase: bool | None) 
             f"no tokenizer in this folder: none of {', '.join(names[1:])}, *.tiktoken",
             where=str(folder),
         )
-    return _read_file(found, engine=engine, lowercase=lowercase)
+    return _read_file(found, asked)
 
 
-def _read_file(path: Path, *, engine: EngineChoice, lowercase: bool | None) -> Tokenizer:
+def _read_file(path: Path, asked: _Asked) -> Tokenizer:
     """Tell the format by the content, and read it."""
     data = read_bytes(path)
     is_json = data[:64].lstrip().startswith(b"{")
     if is_json:
         value = files.parse_json(data, path)
         if isinstance(value.get("model"), dict) or not (path.parent / "merges.txt").is_file():
-            _check_open(lowercase, path)
-            return _from_json(value, path, engine=engine)
+            asked.refuse(path, "lowercase", "pattern")
+            return _from_json(value, path, engine=asked.engine)
     # Which a tokenizer.json does not need.
     from textkit.tokenizers import foreign_folders, sentencepiece_files, tiktoken_files
     from textkit.tokenizers.vocabulary_files import VocabularyFiles
 
     if is_json:
+        asked.refuse(path, "pattern")
         vocabulary = VocabularyFiles(path.parent, read_bytes, json=path.name)
-        return foreign_folders.open_merged(vocabulary, engine=engine, lowercase=lowercase)
+        return foreign_folders.open_merged(
+            vocabulary, engine=asked.engine, lowercase=asked.lowercase
+        )
     first, _, rest = data.partition(b"\n")[0].partition(b" ")
     if ".tiktoken" in path.suffixes or (rest.strip().isdigit() and first):
-        _check_open(lowercase, path)
-        return tiktoken_files.from_tiktoken(data, where=str(path))
+        asked.refuse(path, "lowercase")
+        return tiktoken_files.from_tiktoken(data, where=str(path), pattern=asked.pattern)
     # The key of a protobuf's first field; no text format begins with an empty line.
     if data[:1] == b"\n":
-        _check_open(lowercase, path)
+        asked.refuse(path, "lowercase", "pattern")
         return sentencepiece_files.from_sentencepiece(data, where=str(path))
+    asked.refuse(path, "pattern")
     vocabulary = VocabularyFiles(path.parent, read_bytes, txt=path.name)
-    return foreign_folders.open_wordpieces(vocabulary, engine=engine, lowercase=lowercase)
-
-
-def _check_open(lowercase: bool | None, path: Path) -> None:
-    """Refuse `lowercase` where the file itself says what is done."""
-    if lowercase is not None:
-        raise UsageError(f"lowercase= is for a vocab.txt; {path} says by itself what it does")
+    return foreign_folders.open_wordpieces(
+        vocabulary, engine=asked.engine, lowercase=asked.lowercase
+    )
 
 
 def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> bytes:

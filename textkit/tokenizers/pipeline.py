@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import tokenizers as hf
-from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import UsageError
@@ -43,6 +42,7 @@ from textkit.tokenizers.protocol import (
     name_ids,
 )
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
+from textkit.tokenizers.special_text import SpecialText
 
 _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
 # What an engine is given at a time: the reference's Encoding objects take 100 times the memory of
@@ -95,6 +95,12 @@ class PipelineTokenizer(Tokenizer):
         self.fingerprint = hashlib.sha256(self.json.encode()).hexdigest()
         self._choice = engine
         self._reference = ReferenceEngine(backend)
+        self._special_text = SpecialText(
+            self._description,
+            self.vocabulary,
+            unknown_id=self.unknown_id,
+            reference=self._reference,
+        )
         self._engines = Engines(self._description, self.vocabulary, self._reference, choice=engine)
         self._notes = tuple(notes)
 
@@ -162,8 +168,8 @@ class PipelineTokenizer(Tokenizer):
             del together
             chunks = cut_rows(clean, n_rows=CHUNK_ROWS, n_characters=CHUNK_CHARACTERS)
             batch = TokenBatch.concatenate([engine.encode(part, spans=spans) for part in chunks])
-        if self._plain_ids is not None and not allow_special:
-            batch = replace(batch, ids=self._plain_ids[batch.ids])
+        if not allow_special:
+            batch = self._special_text.as_text(clean, batch, spans=spans)
         if n_replaced:
             batch = replace(batch, n_replaced=n_replaced)
         batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
@@ -186,27 +192,6 @@ class PipelineTokenizer(Tokenizer):
         file's ids may differ.
         """
         return [*self._notes, *self._engines.notes]
-
-    @computed_once
-    def _plain_ids(self) -> NDArray[np.int32] | None:
-        """Give for every id the one that it has in plain text; None where that is the id itself.
-
-        Plain text that spells a special token comes to that token where a list of words holds it as
-        a whole piece; it is unknown.
-        """
-        if (
-            self._description["model"]["type"] not in ("WordLevel", "WordPiece")
-            or self.unknown_id is None
-        ):
-            return None
-        special = {t["content"]: t["id"] for t in self._description["added_tokens"] if t["special"]}
-        found = set(self._reference.encode(list(special), spans=False).ids.tolist())
-        spelled = [i for i in special.values() if i in found and i != self.unknown_id]
-        if not spelled:
-            return None
-        plain = np.arange(max(self.vocabulary.values()) + 1, dtype=np.int32)
-        plain[spelled] = self.unknown_id
-        return plain
 
     def normalize(self, text: str) -> str:
         """Give the text as the splitter sees it, lower-cased for instance.

@@ -90,6 +90,8 @@ SPLITS = {
     rf"|[^\r\n\p{{L}}\p{{N}}]?[{_UPPER}]+[{_LOWER}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
+# Qwen's: cl100k's, but each digit is by itself.
+QWEN = SPLITS["cl100k"].replace(r"\p{N}{1,3}", r"\p{N}")
 # Neither a line of sentencepiece's table nor a piece holds any of these.
 _SENTENCEPIECE_WORDS = re.compile(r"[^\0\t-\r \x1c-\x1e\x85\u2028\u2029]+").findall
 # The same cuts for ASCII alone, in the spelling of byte-level pieces: 5 times as fast as the
@@ -145,14 +147,19 @@ def byte_level_backend(
     """Put a BPE model behind a byte-level splitter."""
     if split not in SPLITS:
         raise UsageError(unknown_name("split", split, SPLITS))
-    backend = hf.Tokenizer(model)
+    cut = None if split == "gpt2" else pre_tokenizers.Split(Regex(SPLITS[split]), "isolated")
+    backend = cut_before_bytes(model, cut)
     backend.normalizer = normalization.build()
-    if split == "gpt2":
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    else:
-        cut = pre_tokenizers.Split(Regex(SPLITS[split]), "isolated")
-        level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        backend.pre_tokenizer = pre_tokenizers.Sequence([cut, level])
+    return backend
+
+
+def cut_before_bytes(model: models.Model, cut: pre_tokenizers.PreTokenizer | None) -> hf.Tokenizer:
+    """Put a BPE model behind a splitter whose pieces are then spelled byte by byte; None for
+    GPT-2's own.
+    """
+    backend = hf.Tokenizer(model)
+    level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=cut is None)
+    backend.pre_tokenizer = level if cut is None else pre_tokenizers.Sequence([cut, level])
     backend.decoder = decoders.ByteLevel()
     return backend
 

@@ -1,47 +1,32 @@
 """.tiktoken files -> an exact tokenizer: the ids of `tiktoken.Encoding` over the same ranks.
 
-In: the bytes of a file of base64 tokens and ranks. Out: a PipelineTokenizer. The file says nothing
-of how a text is split before the merges: known files are told by their SHA-256, others by how many
-tokens they hold, and then `engine_notes` of the result says so.
+In: the bytes of a file of base64 tokens and ranks, and the pattern by which its texts are split
+where the file is none that is known. Out: a PipelineTokenizer.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import itertools
 
 from tokenizers import models
 
 from textkit.errors import ArtifactError
 from textkit.tokenizers.pipeline import PipelineTokenizer
-from textkit.tokenizers.splitters import BYTES_OF_TEXT, byte_level_backend, byte_names
+from textkit.tokenizers.splitters import BYTES_OF_TEXT, byte_names, cut_before_bytes
+from textkit.tokenizers.tiktoken_splits import choose_split
 
 HIGHEST_RANK = (1 << 24) - 1
-# SHA-256 of a published file -> the split that its authors use with it.
-_SPLIT_OF_FILE = {
-    "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930": "gpt2",  # r50k_base
-    "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069": "gpt2",  # p50k_base
-    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7": "cl100k",
-    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d": "o200k",
-}
-# Number of tokens -> the split of the published files of that size.
-_SPLIT_OF_SIZE = {
-    50_256: "gpt2",
-    50_257: "gpt2",
-    50_280: "gpt2",
-    100_256: "cl100k",
-    199_998: "o200k",
-}
 
 
-def from_tiktoken(data: bytes, *, where: str) -> PipelineTokenizer:
+def from_tiktoken(data: bytes, *, where: str, pattern: str | None = None) -> PipelineTokenizer:
     """Read a .tiktoken file: base64 of a token's bytes and its rank, a line each.
 
     Ranks may have gaps, a token may be empty, and a token that no merge makes is taken where a
-    whole piece equals it. Raises ArtifactError with the line of what is no token, and for a byte
-    that has none.
+    whole piece equals it. pattern: how texts are split, by a name of `tiktoken_splits.PATTERNS` or
+    a regular expression; where it is a guess, `engine_notes` of the result says so. Raises
+    ArtifactError with the line of what is no token, and for a byte that has none.
     """
     ranks = _read_ranks(data, where=where)
     missing = [byte for byte in BYTES_OF_TEXT if bytes([byte]) not in ranks]
@@ -60,9 +45,11 @@ def from_tiktoken(data: bytes, *, where: str) -> PipelineTokenizer:
         if pair is not None:
             merges.append((spelt[pair[0]], spelt[pair[1]]))
     # tiktoken takes a piece that is a token whole, before any merge.
-    model = models.BPE(vocabulary, merges, ignore_merges=True)
-    split, notes = _choose_split(data, n_tokens=len(ranks))
-    return PipelineTokenizer(byte_level_backend(model, split=split), kind="bpe", notes=notes)
+    split, notes = choose_split(ranks, data, pattern=pattern)
+    model = models.BPE({**vocabulary, **split.special}, merges, ignore_merges=True)
+    backend = cut_before_bytes(model, split.build())
+    backend.add_special_tokens(list(split.special))
+    return PipelineTokenizer(backend, kind="bpe", notes=notes)
 
 
 def _read_ranks(data: bytes, *, where: str) -> dict[bytes, int]:
@@ -117,15 +104,3 @@ def _last_pair(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes] | N
         _, at = min(known)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
     return (parts[0], parts[1]) if len(parts) == 2 else None
-
-
-def _choose_split(data: bytes, *, n_tokens: int) -> tuple[str, list[str]]:
-    """Give the split of a file and, where it had to be guessed, the note that says so."""
-    known = _SPLIT_OF_FILE.get(hashlib.sha256(data).hexdigest())
-    if known is not None:
-        return known, []
-    guessed = _SPLIT_OF_SIZE.get(n_tokens, "cl100k")
-    return guessed, [
-        f"the file is none of OpenAI's and does not say how texts are split: the split pattern is"
-        f" taken to be {guessed}'s, and ids differ where its authors use another"
-    ]

@@ -10,7 +10,7 @@ import re
 
 from textkit.tokenizers import patterns
 from textkit.tokenizers.description import Description, Step, steps_of
-from textkit.tokenizers.splitters import SPLITS
+from textkit.tokenizers.splitters import QWEN, SPLITS
 from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
 from textkit.tokenizers.unicode_tables import GRAPHEME
 
@@ -42,7 +42,7 @@ _BEYOND = re.compile(r"[^\0-\uffff]").search
 
 _SPLITTERS_WITHOUT_SPACES = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 _SPLITTERS_AT_SPACES = {*_SPLITTERS_WITHOUT_SPACES, "Metaspace"}
-_PATTERNS_AT_SPACES = {*SPLITS.values(), WORDS_ONLY, NOT_SPACE}
+_PATTERNS_AT_SPACES = {*SPLITS.values(), QWEN, WORDS_ONLY, NOT_SPACE}
 # These take characters away or put spaces in.
 _REMOVERS = {"StripAccents", "BertNormalizer", "Precompiled"}
 _LOCAL_NORMALIZERS = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", *_REMOVERS}
