@@ -18,7 +18,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch, cut_rows, offsets_of
+from textkit.batch import TokenBatch, cut_rows, gather_positions, offsets_of
 from textkit.errors import ArtifactError, require
 from textkit.io import files
 from textkit.threads import computed_once
@@ -96,6 +96,7 @@ class SentencePieceTokenizer(Tokenizer):
             "\ud800" if piece.type in (UNKNOWN, CONTROL, BYTE) else piece.name
             for piece in model.pieces
         ]
+        self._names_space = np.array([name == SPACE for name in self._spelt], dtype=bool)
         self._sizes = np.fromiter(map(len, self._spelt), dtype=np.int64, count=len(self._spelt))
 
     def __repr__(self) -> str:
@@ -156,7 +157,7 @@ class SentencePieceTokenizer(Tokenizer):
         self, texts: Sequence[str], ids: NDArray[np.int32], offsets: NDArray[np.int64]
     ) -> NDArray[np.int32]:
         """Give the spans of rows: a sum of lengths where the pieces spell the text as it stands,
-        which takes a fifth of the time, and sentencepiece's own offsets elsewhere.
+        and sentencepiece's own offsets elsewhere.
         """
         lengths = np.diff(offsets)
         characters = offsets_of(self._sizes[ids])
@@ -168,14 +169,39 @@ class SentencePieceTokenizer(Tokenizer):
         highest = np.repeat(n_characters, lengths)[:, None]
         clipped: NDArray[np.int32] = np.clip(edges, 0, highest).astype(np.int32)
         others = self._rows_that_change(texts, ids.tolist(), offsets.tolist())
-        for part in cut_rows(others, n_characters=CHUNK_CHARACTERS, text_of=texts.__getitem__):
-            rows = self._processor.encode(
-                [texts[row] for row in part], num_threads=1, return_type="offset_mapping"
-            )
-            for row, found in zip(part, rows, strict=True):
-                place = slice(offsets[row], offsets[row + 1])
-                clipped[place] = _widened(found["offsets"], found["pieces"])
+        for rows in cut_rows(others, n_characters=CHUNK_CHARACTERS, text_of=texts.__getitem__):
+            places, firsts = gather_positions(offsets, np.array(rows, dtype=np.int64))
+            found = self._offsets([texts[row] for row in rows], firsts)
+            clipped[places] = _widened(found, firsts, keeps=self._names_space[ids[places]])
         return clipped
+
+    def _offsets(self, texts: list[str], firsts: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Give sentencepiece's own offsets of texts, by where its normaliser puts every character:
+        a quarter of the time that it takes to give them itself.
+
+        firsts: (n_texts + 1,) first token of every text. Pieces of bytes do not spell their text:
+        only sentencepiece knows where they stand.
+        """
+        pieces = self._processor.encode(texts, num_threads=1, return_type=str)
+        normalized = self._processor.normalize(texts, with_offsets=True)
+        sizes = offsets_of(
+            np.fromiter(map(len, chain.from_iterable(pieces)), dtype=np.int64, count=firsts[-1])
+        )
+        # The normaliser gives a place for every character, and one for the end.
+        n_places = [len(text) + 1 for text, _ in normalized]
+        starts = offsets_of(np.array(n_places, dtype=np.int64))
+        places = np.fromiter(
+            chain.from_iterable(given for _, given in normalized), np.int32, count=starts[-1]
+        )
+        lengths = np.diff(firsts)
+        spelled = np.diff(sizes[firsts]) == np.diff(starts) - 1
+        base = np.repeat(starts[:-1] - sizes[firsts[:-1]], lengths)
+        edges = np.stack([sizes[:-1] + base, sizes[1:] + base], axis=1)
+        found: NDArray[np.int32] = places[np.minimum(edges, len(places) - 1)]
+        for row in np.flatnonzero(~spelled).tolist():
+            given = self._processor.encode(texts[row], return_type="offset_mapping")["offsets"]
+            found[firsts[row] : firsts[row + 1]] = np.array(given, dtype=np.int32).reshape(-1, 2)
+        return found
 
     def _rows_that_change(
         self, texts: Sequence[str], ids: list[int], offsets: list[int]
@@ -265,15 +291,20 @@ class SentencePieceTokenizer(Tokenizer):
         files.write_json(folder / CONFIG_JSON, config)
 
 
-def _widened(offsets: Sequence[tuple[int, int]], pieces: Sequence[str]) -> NDArray[np.int32]:
+def _widened(
+    edges: NDArray[np.int32], firsts: NDArray[np.int64], *, keeps: NDArray[np.bool_]
+) -> NDArray[np.int32]:
     """Give every piece that a character becomes the whole character: sentencepiece gives it to
     the last one, and nothing to those before.
 
-    The '▁' that is put before a text keeps no character.
+    firsts: first token of every row. keeps: (n_tokens,) whether a token is a bare '▁', which keeps
+    nothing where it stands first: it was put before the text.
     """
-    edges = np.array(offsets, dtype=np.int32).reshape(-1, 2)
-    for i in np.flatnonzero(edges[:-1, 0] == edges[:-1, 1])[::-1].tolist():
-        if edges[i, 0] == edges[i + 1, 0] and (i > 0 or pieces[0] != SPACE):
+    is_first, is_last = np.zeros((2, len(edges) + 1), dtype=bool)
+    is_first[firsts], is_last[firsts - 1] = True, True
+    empty = (edges[:, 0] == edges[:, 1]) & ~is_last[:-1] & ~(is_first[:-1] & keeps)
+    for i in np.flatnonzero(empty)[::-1].tolist():
+        if edges[i, 0] == edges[i + 1, 0]:
             edges[i, 1] = edges[i + 1, 1]
     return edges
 
