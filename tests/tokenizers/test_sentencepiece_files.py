@@ -382,6 +382,52 @@ def test_text_that_spells_a_special_token_is_text(kind: str, name: str) -> None:
     assert ours.unknown_id == theirs.unk_id()
 
 
+def field(number: int, value: int | bytes) -> bytes:
+    """Spell a field of a protobuf message; numbers here are below 128."""
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    assert len(value) < 128
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def made_model(seed: int) -> bytes:
+    """Draw BPE pieces over a few letters with scores in any order, of which many are made of no
+    others; some models have user-defined pieces.
+    """
+    generator = random.Random(seed)
+    letters = generator.choice(["ab▁", "abc▁", "a▁"])
+    drawn = {
+        "".join(generator.choices(letters, k=generator.randrange(2, 7)))
+        for _ in range(generator.randrange(3, 25))
+    }
+    scores = generator.sample(range(1, 100), len(drawn))
+    pieces = [(name, -float(score), 1) for name, score in zip(sorted(drawn), scores, strict=True)]
+    pieces += [(letter, -200.0 - i, 1) for i, letter in enumerate(letters)]
+    has_symbols, joins = seed % 3 == 0, int(seed % 4 == 1)
+    if has_symbols:
+        symbols = {"".join(generator.choices(letters + "x", k=3)) for _ in range(2)} - drawn
+        pieces += [(name, 0.0, 4) for name in sorted(symbols)]
+    generator.shuffle(pieces)
+    pieces = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), *pieces]
+    options = field(3, int(not has_symbols)) + field(4, int(joins and not has_symbols))
+    spelt = [
+        field(1, name.encode()) + b"\x15" + struct.pack("<f", score) + field(3, kind)
+        for name, score, kind in pieces
+    ]
+    model = b"".join(field(1, piece) for piece in spelt)
+    return model + b"\x12\x02" + field(3, 2) + b"\x1a" + bytes([len(options)]) + options
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_pieces_of_bpe_give_sentencepieces_ids(seed: int) -> None:
+    data, generator = made_model(seed), random.Random(seed)
+    theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=data), load(data)
+    assert isinstance(ours, PipelineTokenizer)
+    texts = ["".join(generator.choices("aabbc  ▁x", k=generator.randrange(25))) for _ in range(150)]
+    for text, expected, found in zip(texts, theirs.encode(texts), ours.encode(texts), strict=True):
+        assert expected == found.tolist(), (text, theirs.id_to_piece(expected))
+
+
 def test_of_scores_that_tie_the_leftmost_is_taken() -> None:
     """With equal scores sentencepiece takes the leftmost of two pieces, which a list of merges
     cannot.

@@ -80,16 +80,26 @@ class SpecialText:
 
     def _rows_to_redo(self, texts: Sequence[str], batch: TokenBatch) -> NDArray[np.int64]:
         """Give the rows that hold a special id; an unknown character is no unknown token."""
-        others = [i for i in self._special.values() if i != self._unknown_id]
-        unknown = [name for name, i in self._special.items() if i == self._unknown_id]
-        rows = set(_rows_with(others, batch).tolist())
-        if unknown and self._unknown_id is not None:
-            rows.update(
-                row
-                for row in _rows_with([self._unknown_id], batch).tolist()
-                if unknown[0] in self._reference.normalize(texts[row])
-            )
-        return np.array(sorted(rows), dtype=np.int64)
+        held = self._is_special[batch.ids]
+        if not held.any():
+            return np.zeros(0, dtype=np.int64)
+        tokens = np.flatnonzero(held)
+        rows = np.searchsorted(batch.offsets, tokens, side="right") - 1
+        is_unknown = batch.ids[tokens] == (-1 if self._unknown_id is None else self._unknown_id)
+        wrong = set(rows[~is_unknown].tolist())
+        names = [name for name, i in self._special.items() if i == self._unknown_id]
+        for row in set(rows[is_unknown].tolist()) - wrong:
+            spelled = self._reference.normalize(texts[row])
+            if any(name in spelled for name in names):
+                wrong.add(row)
+        return np.array(sorted(wrong), dtype=np.int64)
+
+    @computed_once
+    def _is_special(self) -> NDArray[np.bool_]:
+        """(n_ids,) whether an id is that of a special token."""
+        known = np.zeros(self._n_ids, dtype=bool)
+        known[list(self._special.values())] = True
+        return known
 
     @computed_once
     def _without_names(self) -> ReferenceEngine:
@@ -108,9 +118,3 @@ class SpecialText:
             token for token in description["added_tokens"] if not token["special"]
         ]
         return ReferenceEngine(hf.Tokenizer.from_str(json.dumps(description)))
-
-
-def _rows_with(ids: list[int], batch: TokenBatch) -> NDArray[np.int64]:
-    tokens = np.flatnonzero(np.isin(batch.ids, ids))
-    rows = np.searchsorted(batch.offsets, tokens, side="right") - 1
-    return np.unique(rows.astype(np.int64))
