@@ -340,6 +340,9 @@ def test_a_pattern_says_how_a_tiktoken_file_is_split_and_a_guess_is_said() -> No
     asked = run("tokenize", "a.txt", "-t", "own.tiktoken", "--pattern", "gpt2")
     assert json.loads(asked.stdout)["ids"] == [258]
     assert b"split" not in asked.stderr
+    for pattern, n_tokens in (("gpt2", 1), ("qwen", 4)):
+        report = ("tokenizer", "report", "own.tiktoken", "a.txt", "--json", "--pattern", pattern)
+        assert json.loads(check(*report))["all"]["n_tokens"] == n_tokens
     check("tokenizer", "convert", "own.tiktoken", "--pattern", "qwen", "-o", "tok")
     converted = run("tokenize", "a.txt", "-t", "tok")
     assert json.loads(converted.stdout)["ids"] == [ord(c) for c in "1234"]

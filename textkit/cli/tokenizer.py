@@ -224,6 +224,7 @@ def report(
         ),
     ],
     inputs: Files,
+    pattern: SplitPattern = None,
     by: Annotated[
         str | None,
         typer.Option(help="Column to report by, such as language.", rich_help_panel=INPUT),
@@ -237,13 +238,15 @@ def report(
         textkit tokenizer report tok/ corpus.txt
         textkit tokenizer report tok/ texts.csv --by language --json
     """
-    from textkit.cli.output import to_json, write_line
+    from textkit.cli.output import note, to_json, write_line
     from textkit.jobs.tokenizer import MeasureFitOptions, measure_tokenizer
     from textkit.tokenizers.report import render_fit
+    from textkit.watch import Watch
 
-    found = measure_tokenizer(
-        MeasureFitOptions(tokenizer=tokenizer, inputs=inputs, by=by, text_column=text_column)
+    options = MeasureFitOptions(
+        tokenizer=tokenizer, inputs=inputs, pattern=pattern, by=by, text_column=text_column
     )
+    found = measure_tokenizer(options, watch=Watch(note=note))
     write_line(to_json(found) if as_json else render_fit(found))
 
 

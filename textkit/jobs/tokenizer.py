@@ -84,10 +84,15 @@ class CountPiecesOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureFitOptions:
-    """tokenizer: folder, file or hf:NAME. by: the column to report by, such as language."""
+    """What is measured, on which texts.
+
+    tokenizer: folder, file or hf:NAME. pattern: how the texts of a .tiktoken file are split, as
+    `tokenizers.load` takes it. by: the column to report by, such as language.
+    """
 
     tokenizer: str
     inputs: Sequence[str]
+    pattern: str | None = None
     by: str | None = None
     text_column: str | None = None
 
@@ -152,14 +157,17 @@ def convert_tokenizer(
     return tokenizer
 
 
-def measure_tokenizer(options: MeasureFitOptions) -> FitReport:
+def measure_tokenizer(options: MeasureFitOptions, *, watch: Watch = Watch()) -> FitReport:
     """Measure how well a tokenizer fits texts: coverage, fertility, unused ids."""
+    tokenizer = tokenizers.load(options.tokenizer, pattern=options.pattern)
+    for line in tokenizer.engine_notes:
+        watch.note(f"{options.tokenizer}: {line}")
     by = options.by
     rows = Inputs.of(
         options.inputs, text_column=options.text_column, keep=() if by is None else (by,)
     )
     pairs = ((row.text, "" if by is None else row.kept[0] or "(none)") for row in rows)
-    return measure_fit(tokenizers.load(options.tokenizer), pairs)
+    return measure_fit(tokenizer, pairs)
 
 
 def _learn(options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
