@@ -23,6 +23,9 @@ class Step(TypedDict, total=False):
     pretokenizers: list[Step]
     decoders: list[Step]
     pattern: dict[str, str]
+    content: str
+    prepend: str
+    replacement: str
     behavior: str
     invert: bool
     add_prefix_space: bool
@@ -52,6 +55,7 @@ class UnigramModel(TypedDict, total=False):
     type: Required[Literal["Unigram"]]
     vocab: Required[list[tuple[str, float]]]
     unk_id: int | None
+    byte_fallback: bool
 
 
 class AddedToken(TypedDict):

@@ -111,14 +111,20 @@ def _splintr(
     """Make splintr's engine of a subword tokenizer."""
     if description["model"]["type"] == "WordLevel":
         return None
-    from textkit.tokenizers.engines.splintr import SplintrEngine, cuts_alike, piece_bytes
+    from textkit.tokenizers.engines.splintr_layouts import encodes_alike, words_beyond_merges
 
-    if not cuts_alike(description):
+    if not encodes_alike(description):
         return None
+    from textkit.tokenizers.engines.splintr import SplintrEngine, piece_bytes
+
     n_bytes = piece_bytes(description, vocabulary)
     splintr = SplintrEngine(description, piece_bytes=n_bytes, reference=reference)
     # Not every backend of splintr takes the text of a special token for plain text.
-    return FastEngine(_guard(splintr, description, reference, specials=True), n_bytes is not None)
+    whole = words_beyond_merges(description["model"])
+    if "" in whole:  # a word of one space: every text may hold it
+        return None
+    guarded = _guard(splintr, description, reference, specials=True, words=whole)
+    return FastEngine(guarded, n_bytes is not None)
 
 
 def _table(
@@ -144,17 +150,21 @@ _MAKERS: dict[EngineChoice, tuple[Maker, ...]] = {
 
 
 def _guard(
-    fast: Engine, description: Description, reference: ReferenceEngine, *, specials: bool
+    fast: Engine,
+    description: Description,
+    reference: ReferenceEngine,
+    *,
+    specials: bool,
+    words: Sequence[str] = (),
 ) -> GuardedEngine:
-    """Give rows that hold added tokens to the reference.
+    """Give rows that hold added tokens, or one of `words` when normalised, to the reference.
 
     Those that hold special ones too, if `specials`.
     """
     added = description["added_tokens"]
     plain = [token for token in added if not token["special"]]
-    normalized = [
-        reference.normalize(token["content"])
-        for token in plain
-        if token["normalized"] and description["normalizer"]
-    ]
-    return GuardedEngine(fast, reference, added=added if specials else plain, normalized=normalized)
+    looked_for = [token["content"] for token in (added if specials else plain)]
+    if not description["normalizer"]:
+        return GuardedEngine(fast, reference, raw=[*looked_for, *words], normalized=[])
+    normalized = [reference.normalize(token["content"]) for token in plain if token["normalized"]]
+    return GuardedEngine(fast, reference, raw=looked_for, normalized=[*normalized, *words])

@@ -10,7 +10,6 @@ import numpy as np
 
 from textkit.batch import TokenBatch
 from textkit.errors import ArtifactError
-from textkit.tokenizers.description import AddedToken
 from textkit.tokenizers.engines.reference import (
     Engine,
     ReferenceEngine,
@@ -52,8 +51,8 @@ class GuardedEngine:
     The reference for the others, and for all rows when it fails.
 
     The reference looks for added tokens before anything else, which no fast engine does: a row that
-    may hold one is the reference's. `added`: their entries in the tokenizer.json. `normalized`:
-    texts to look for in the normalised row.
+    may hold one is the reference's. `raw`: texts to look for in the row as it is. `normalized`:
+    those to look for in the normalised row.
     """
 
     def __init__(
@@ -61,14 +60,14 @@ class GuardedEngine:
         fast: Engine,
         reference: ReferenceEngine,
         *,
-        added: Sequence[AddedToken],
+        raw: Sequence[str],
         normalized: Sequence[str],
     ) -> None:
         self.name = fast.name
         self.has_clock = fast.has_clock
         self.notes: list[str] = []
         self._fast, self._reference = fast, reference
-        self._added = TextSearch([token["content"] for token in added])
+        self._raw = TextSearch(raw)
         self._normalized = TextSearch(normalized) if normalized else None
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
@@ -78,17 +77,17 @@ class GuardedEngine:
         return encode_split(texts, plain, self._encode_plain, self._reference.encode, spans=spans)
 
     def _plain_rows(self, texts: Sequence[str]) -> list[bool] | None:
-        """Tell for each row whether it holds no added token; None when no row does."""
-        added, normalized = self._added, self._normalized
+        """Tell for each row whether it holds none of the texts; None when no row does."""
+        raw, normalized = self._raw, self._normalized
         if normalized is not None:
             return [
-                not (added.found_in(text) or normalized.found_in(self._reference.normalize(text)))
+                not (raw.found_in(text) or normalized.found_in(self._reference.normalize(text)))
                 for text in texts
             ]
-        # Most texts hold no character that an added token begins with.
-        if not added.may_be_in("".join(texts)):
+        # Most texts hold no character that one of them begins with.
+        if not raw.may_be_in("".join(texts)):
             return None
-        plain = [not added.found_in(text) for text in texts]
+        plain = [not raw.found_in(text) for text in texts]
         return None if all(plain) else plain
 
     def _encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:

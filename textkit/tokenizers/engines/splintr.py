@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.tokenizers.description import Description, Step, steps_of
+from textkit.tokenizers.description import Description, steps_of
 from textkit.tokenizers.engines.differences import DIFFERENCES
 from textkit.tokenizers.engines.forking import is_forked, native_calls
 from textkit.tokenizers.engines.reference import Engine, encode_split
+from textkit.tokenizers.engines.splintr_layouts import ANY_CASE, ANY_CASE_DIFFERENCES, META
 
 # Splitters that leave every byte in its place; a ByteLevel comes after them.
 _TILING_SPLITTERS = {"Split", "Digits", "Punctuation", "UnicodeScripts"}
@@ -44,22 +45,30 @@ class SplintrEngine:
             "truncation": None,
             "padding": None,
         }
+        if description["model"].get("ignore_merges"):  # what it decides is looked for elsewhere
+            plain["model"] = {**description["model"], "ignore_merges": False}
         self._backend = splintr.from_json_bytes(json.dumps(plain).encode())
         self._piece_bytes = piece_bytes
         self._reference = reference
         splitters = [step["type"] for step in steps_of(description["pre_tokenizer"])]
-        self._reads_tables = (
+        reads_tables = (
             description["normalizer"] is not None
             or description["model"]["type"] == "WordPiece"
             or "Punctuation" in splitters
         )
-        self._differs = _finder(DIFFERENCES)
+        members = DIFFERENCES if reads_tables else ""
+        if ANY_CASE in json.dumps(description["pre_tokenizer"]):
+            members += ANY_CASE_DIFFERENCES
+        if splitters == ["WhitespaceSplit", "Metaspace"]:
+            members += META  # splintr does not tell it from a space
+        self._differs = _finder(members) if members else _never
 
     def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         # splintr's Unicode tables are not the reference's: rows with such characters are the
-        # reference's.
-        if self._reads_tables and self._differs(_beyond_ascii(texts)):
-            plain = [text.isascii() or self._differs(text) is None for text in texts]
+        # reference's, and so are empty ones, before which splintr puts what stands before a text.
+        differs = self._differs
+        if not all(texts) or differs(_beyond_ascii(texts)):
+            plain = [bool(text) and (text.isascii() or not differs(text)) for text in texts]
             return encode_split(
                 texts, plain, self.encode_plain, self._reference.encode, spans=spans
             )
@@ -73,11 +82,6 @@ class SplintrEngine:
         if not spans or self._piece_bytes is None:
             return TokenBatch(ids, offsets, None, truncated)
         n_bytes = self._piece_bytes[ids]
-        tiles = _row_sums(n_bytes, offsets) == _utf8_sizes(texts)
-        if not tiles.all():  # a vocabulary that lacks a byte drops it
-            return encode_split(
-                texts, tiles.tolist(), self.encode_plain, self._reference.encode, spans=spans
-            )
         return TokenBatch(ids, offsets, byte_spans(texts, n_bytes, offsets), truncated)
 
     def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -89,6 +93,10 @@ class SplintrEngine:
             return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
         ids, cuts = self._backend.encode_batch_flat(list(texts))
         return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
+
+
+def _never(text: str) -> object:
+    return None
 
 
 _ASCII = bytes(range(128))
@@ -117,6 +125,8 @@ def _finder(members: str) -> Callable[[str], object]:
         part for part in re.findall(".(?:-.)?", members, re.DOTALL) if part[-1] <= "\uffff"
     )
     narrow, beyond = re.compile(f"[{low}]").search, re.compile(r"[^\0-\uffff]").search
+    if max(members) <= "\uffff":
+        return narrow
     wide = re.compile(f"[{members}]").search
     return lambda text: narrow(text) or (beyond(text) and wide(text))
 
@@ -163,50 +173,3 @@ def piece_bytes(description: Description, vocabulary: dict[str, int]) -> NDArray
     ids = np.fromiter(vocabulary.values(), dtype=np.int64, count=len(vocabulary))
     lengths[ids] = np.fromiter(map(len, vocabulary), dtype=np.int64, count=len(vocabulary))
     return lengths
-
-
-# Classes of a pattern that hold the same code points in both engines: all were compared.
-_SAME_CLASSES = re.compile(r"\\p\{(?:L|Lu|Ll|Lt|Lm|Lo|M|N)\}|\\[sSrn]")
-_SAME_BEHAVIORS = {
-    "Punctuation": {"Isolated", "Removed", "Contiguous"},
-    "Split": {"Isolated", "Removed"},
-}
-_SAME_SPLITTERS = {"BertPreTokenizer", "ByteLevel", "Digits", "Metaspace", "WhitespaceSplit"}
-
-
-def cuts_alike(description: Description) -> bool:
-    """Tell whether splintr is known to cut every text as the reference does.
-
-    Not the splitters that were found to differ, nor those that nobody has compared. A Metaspace
-    that minds where a text begins ("first") is read otherwise behind a normaliser that takes
-    characters from there.
-
-    >>> model = {"type": "BPE", "vocab": {}}
-    >>> cuts_alike({"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "model": model})
-    False
-    """
-    splitters = steps_of(description["pre_tokenizer"])
-    first = any(step.get("prepend_scheme") == "first" for step in splitters)
-    if first and description["normalizer"] is not None:
-        return False
-    return all(_step_cuts_alike(step) for step in splitters)
-
-
-def _step_cuts_alike(step: Step) -> bool:
-    kind = step["type"]
-    if kind not in _SAME_BEHAVIORS:
-        return kind in _SAME_SPLITTERS
-    if step.get("behavior") not in _SAME_BEHAVIORS[kind]:
-        return False
-    pattern = step.get("pattern", {}).get("Regex", "")
-    left = _SAME_CLASSES.sub("", pattern)
-    return left.isascii() and not re.search(r"\\[A-Za-z0-9]|\[:|&&", left)
-
-
-def _row_sums(values: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.diff(offsets_of(values)[offsets])
-
-
-def _utf8_sizes(texts: Sequence[str]) -> NDArray[np.int64]:
-    sizes = (len(text) if text.isascii() else len(text.encode("utf-8")) for text in texts)
-    return np.fromiter(sizes, dtype=np.int64, count=len(texts))

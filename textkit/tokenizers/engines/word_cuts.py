@@ -47,7 +47,8 @@ _PATTERNS_AT_SPACES = {*SPLITS.values(), QWEN, WORDS_ONLY, NOT_SPACE}
 _REMOVERS = {"StripAccents", "BertNormalizer", "Precompiled"}
 _LOCAL_NORMALIZERS = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", *_REMOVERS}
 _LOCAL_NORMALIZERS |= {"Strip", "Prepend"}  # at the ends of a text, which WordTableEngine minds
-_SPACE_PATTERNS = {" {2,}", r"\s+", r"\A +| +\z"}
+_AT_THE_ENDS = r"\A +| +\z"
+_SPACE_PATTERNS = {" {2,}", r"\s+", _AT_THE_ENDS}
 # Marks a first word that starts with a space, to tell it from one that follows; texts here hold no
 # lone surrogates.
 FIRST = "\udfff"
@@ -91,7 +92,19 @@ def is_cut_at_spaces(description: Description) -> bool:
     if not all(step["type"] in _LOCAL_NORMALIZERS or _joins_spaces(step) for step in normalizers):
         return False
     splitters = steps_of(description["pre_tokenizer"])
-    return bool(splitters) and _splits_at_spaces(splitters[0])
+    if not splitters or not _splits_at_spaces(splitters[0]):
+        return False
+    # Where spaces become something else, only a Metaspace that takes the same for a space cuts.
+    replaced = [step for step in normalizers if step["type"] == "Replace"]
+    others = {
+        step.get("content", "")
+        for step in replaced
+        if not step.get("content", "").startswith(" ")
+        and step.get("pattern", {}).get("Regex") != _AT_THE_ENDS
+    }
+    return not others or (
+        splitters[0]["type"] == "Metaspace" and others == {splitters[0].get("replacement")}
+    )
 
 
 def may_end_in_space(description: Description) -> bool:

@@ -1,0 +1,182 @@
+"""For which layouts of a tokenizer.json splintr encodes every text as the reference does.
+
+In: the parsed tokenizer.json. Out: True for the families that were compared, layout after layout
+and text after text, by tests/campaigns/layouts.py; False for all else, which is then the
+reference's.
+"""
+
+from __future__ import annotations
+
+import re
+
+import tokenizers as hf
+
+from textkit.tokenizers.description import Description, Step, TableModel, steps_of
+from textkit.tokenizers.engines.forking import native_calls
+
+# Classes of a pattern that hold the same code points in both engines: all were compared.
+_SAME_CLASSES = re.compile(r"\\p\{(?:L|Lu|Ll|Lt|Lm|Lo|M|N)\}|\\[sSrn]")
+_CUTTING = {
+    "Punctuation": {"Isolated", "Removed", "Contiguous"},
+    "Split": {"Isolated", "Removed"},
+}
+# Splitters that may stand before the ByteLevel of a byte-level BPE.
+_BEFORE_BYTES = {"Digits", *_CUTTING}
+_FORMS = {"NFC", "NFD", "NFKC", "NFKD", "Lowercase"}
+# ByteLevel's letters of the bytes, as GPT-2's code orders them.
+_SHOWN = [*range(33, 127), *range(161, 173), *range(174, 256)]
+_BYTE_OF_LETTER = {
+    letter: byte
+    for byte, letter in zip(
+        [*_SHOWN, *(byte for byte in range(256) if byte not in _SHOWN)],
+        [*map(chr, _SHOWN), *map(chr, range(256, 512 - len(_SHOWN)))],
+        strict=True,
+    )
+}
+BYTE_PIECES = frozenset(f"<0x{byte:02X}>" for byte in range(256))
+META = "\u2581"
+# The endings of English in any case: splintr does not take the long s or the sign of Kelvin for
+# letters of other case, the reference does.
+ANY_CASE, ANY_CASE_DIFFERENCES = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", "\u017f\u212a"
+
+
+def encodes_alike(description: Description) -> bool:
+    """Tell whether splintr is known to encode every text as the reference does.
+
+    >>> model = {"type": "BPE", "vocab": {}, "merges": []}
+    >>> encodes_alike({"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "model": model})
+    False
+    """
+    normalizers = steps_of(description["normalizer"])
+    splitters = steps_of(description["pre_tokenizer"])
+    model = description["model"]
+    if model["type"] == "Unigram":
+        return not model.get("byte_fallback") and _unigram_alike(normalizers, splitters)
+    if model["type"] == "WordPiece":
+        return _wordpiece_alike(model, normalizers, splitters)
+    if model["type"] != "BPE" or model.get("dropout"):
+        return False
+    if model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
+        return False
+    return _bytes_alike(model, normalizers, splitters) or _fallback_alike(
+        model, normalizers, splitters
+    )
+
+
+def _bytes_alike(model: TableModel, normalizers: list[Step], splitters: list[Step]) -> bool:
+    """BPE on the letters of bytes, none of which is missing."""
+    *before, level = splitters or [{"type": "none"}]
+    return (
+        level["type"] == "ByteLevel"
+        and not (before and level.get("add_prefix_space"))  # a space before every piece of those
+        and not model.get("byte_fallback")
+        and {step["type"] for step in before} <= _BEFORE_BYTES
+        and all(map(_cuts_alike, before))
+        and {step["type"] for step in normalizers} <= _FORMS
+        and model["vocab"].keys() >= _BYTE_OF_LETTER.keys()
+    )
+
+
+def _fallback_alike(model: TableModel, normalizers: list[Step], splitters: list[Step]) -> bool:
+    """BPE on characters, with a piece for every byte, as Llama's first files have it."""
+    return (
+        bool(model.get("byte_fallback") and model.get("fuse_unk"))
+        and not model.get("ignore_merges")
+        and not splitters
+        and all(step["type"] in ("Prepend", "Replace") for step in normalizers)
+        and all(map(_marks_spaces, normalizers))
+        and model["vocab"].keys() >= BYTE_PIECES
+        and not unmade_tokens(model) - BYTE_PIECES - {model.get("unk_token")}
+    )
+
+
+def unmade_tokens(model: TableModel) -> set[str]:
+    """Give the tokens of more than one character that no merge makes.
+
+    >>> vocab = {"a": 0, "b": 1, "ab": 2, "ba": 3}
+    >>> unmade_tokens({"type": "BPE", "vocab": vocab, "merges": ["a b"]})
+    {'ba'}
+    """
+    merges = model.get("merges", [])
+    made = {m.replace(" ", "", 1) if isinstance(m, str) else "".join(m) for m in merges}
+    return {token for token in model["vocab"] if len(token) > 1} - made
+
+
+def words_beyond_merges(model: TableModel) -> list[str]:
+    """Give the words that a byte-level BPE with `ignore_merges` has whole, its merges not.
+
+    splintr then merges by the ids of tokens, not by the merges, so it is made without that flag and
+    texts that may hold such a word are the reference's. They come without the space before them.
+    """
+    if not model.get("ignore_merges"):
+        return []
+    merges = [
+        tuple(m.split(" ", 1)) if isinstance(m, str) else (m[0], m[1]) for m in model["merges"]
+    ]
+    tokens = [token for token in model["vocab"] if len(token) > 1]
+    merging = hf.Tokenizer(hf.models.BPE(model["vocab"], merges))
+    with native_calls:
+        rows = merging.encode_batch_fast(tokens, add_special_tokens=False)
+    spelled = (
+        _spell(token)
+        for token, row in zip(tokens, rows, strict=True)
+        if row.ids != [model["vocab"][token]]
+    )
+    return [word.removeprefix(" ") for word in spelled if word is not None]
+
+
+def _spell(token: str) -> str | None:
+    """Give the text of a token; None where it is no whole text, as no word of a text is."""
+    try:
+        return bytes(map(_BYTE_OF_LETTER.__getitem__, token)).decode("utf-8")
+    except (KeyError, UnicodeDecodeError):
+        return None
+
+
+def _wordpiece_alike(model: TableModel, normalizers: list[Step], splitters: list[Step]) -> bool:
+    """BERT's: its own normaliser and its own splitter."""
+    kinds = [step["type"] for step in normalizers]
+    return (
+        model.get("continuing_subword_prefix") == "##"
+        and [step["type"] for step in splitters] == ["BertPreTokenizer"]
+        and kinds == ["BertNormalizer"]
+    )
+
+
+def _unigram_alike(normalizers: list[Step], splitters: list[Step]) -> bool:
+    """sentencepiece's: Metaspace splits, after WhitespaceSplit perhaps.
+
+    Without a split, the sums of scores go over the whole text, and of two ways with one sum splintr
+    takes another than the reference. A Metaspace that minds where a text begins ("first") is read
+    otherwise behind a normaliser that takes characters from there.
+    """
+    kinds = [step["type"] for step in splitters]
+    if kinds not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]):
+        return False
+    if not splitters[-1].get("split", True):
+        return False
+    if splitters[-1].get("prepend_scheme") == "first" and normalizers:
+        return False
+    allowed = {*_FORMS, "StripAccents", "Precompiled"}
+    return all(step["type"] in allowed or _joins_spaces(step) for step in normalizers)
+
+
+def _joins_spaces(step: Step) -> bool:
+    return step["type"] == "Replace" and step.get("pattern", {}).get("Regex") == " {2,}"
+
+
+def _marks_spaces(step: Step) -> bool:
+    if step["type"] == "Prepend":
+        return step.get("prepend") == META
+    return (step.get("pattern"), step.get("content")) == ({"String": " "}, META)
+
+
+def _cuts_alike(step: Step) -> bool:
+    """Tell whether a splitter was found to cut alike: not a pattern with other classes."""
+    if step["type"] not in _CUTTING:
+        return True
+    if step.get("behavior") not in _CUTTING[step["type"]]:
+        return False
+    pattern = step.get("pattern", {}).get("Regex", "")
+    left = _SAME_CLASSES.sub("", pattern.replace(ANY_CASE, ""))
+    return left.isascii() and not re.search(r"\\[A-Za-z0-9]|\[:|&&|\(\?i", left)
