@@ -42,12 +42,13 @@ format: $(READY_DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Longer campaigns, half an hour: SEARCH new examples of every property, with their counts; every code point through every
-# tokenizer; the cost of doubling an input.
+# Longer campaigns, 40 minutes: SEARCH new examples of every property, with their counts; every code point through every
+# tokenizer; random layouts of tokenizers on random text; the cost of doubling an input.
 SEARCH ?= 1000
 fuzz: $(READY_DEV)
 	TEXTKIT_SEARCH=$(SEARCH) $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-show-statistics
 	$(BIN)/python tests/campaigns/code_points.py
+	$(BIN)/python tests/campaigns/layouts.py 600
 	$(BIN)/python tests/campaigns/doubling.py
 
 bench: $(READY_DEV)

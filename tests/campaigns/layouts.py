@@ -25,12 +25,13 @@ from textkit.errors import TextkitError
 from textkit.tokenizers.engines.guard import HARD_STRINGS
 from textkit.tokenizers.engines.reference import native_errors
 
-WORDS = """
+_TEXT = """
 pride vanity and are different things the of a to in is don't it's we're naïve
 ÜNDER straße हिन्दी भाषा 漢字 かな 한국어 العربية ไทย 🙂 👍🏽 e\u0301te ﬁn 3.14 1,000 2024
 __init__ x=y; -- ... ?! Çedilla ŒUVRE İstanbul ſtrange 'ſ 'S 'RE \u212aelvin
 ``quoted'' “so” ½ Ⅳ ٣٤
-""".split()
+"""
+WORDS = _TEXT.split()
 SPACES = [" ", " ", " ", " ", "  ", "\n", "\t", " \n", "\r\n", "\u00a0", "\u3000", "\u2581", ""]
 ALPHABET = sorted({c for word in WORDS for c in word} | set(map(chr, range(33, 127))))
 PATTERNS = [
@@ -355,14 +356,14 @@ def difference(path: Path, description: dict[str, Any], texts: list[str]) -> tup
     return None
 
 
-def run(seconds: float, seed: int) -> int:
-    """Search for so many seconds; give the number of layouts that differ."""
+def run(seed: int, *, seconds: float = float("inf"), rounds: float = float("inf")) -> int:
+    """Search so long or so often; give the number of layouts that differ."""
     ends = time.monotonic() + seconds
     counts: Counter[str] = Counter()
     n_texts = failed = round_ = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokenizer.json"
-        while time.monotonic() < ends:
+        while time.monotonic() < ends and round_ < rounds:
             draw = random.Random(f"{seed} {round_}")
             round_ += 1
             description = layout(draw)
@@ -393,4 +394,4 @@ def run(seconds: float, seed: int) -> int:
 if __name__ == "__main__":
     arguments = [float(word) for word in sys.argv[1:]]
     seconds, seed = [*arguments, *(60.0, 0.0)[len(arguments) :]]
-    sys.exit(1 if run(seconds, int(seed)) else 0)
+    sys.exit(1 if run(int(seed), seconds=seconds) else 0)

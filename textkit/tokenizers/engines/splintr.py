@@ -17,7 +17,7 @@ from textkit.tokenizers.description import Description, steps_of
 from textkit.tokenizers.engines.differences import DIFFERENCES
 from textkit.tokenizers.engines.forking import is_forked, native_calls
 from textkit.tokenizers.engines.reference import Engine, encode_split
-from textkit.tokenizers.engines.splintr_layouts import ANY_CASE, ANY_CASE_DIFFERENCES, META
+from textkit.tokenizers.engines.splintr_layouts import ANY_CASE, LONG_S, META
 
 # Splitters that leave every byte in its place; a ByteLevel comes after them.
 _TILING_SPLITTERS = {"Split", "Digits", "Punctuation", "UnicodeScripts"}
@@ -58,7 +58,7 @@ class SplintrEngine:
         )
         members = DIFFERENCES if reads_tables else ""
         if ANY_CASE in json.dumps(description["pre_tokenizer"]):
-            members += ANY_CASE_DIFFERENCES
+            members += LONG_S
         if splitters == ["WhitespaceSplit", "Metaspace"]:
             members += META  # splintr does not tell it from a space
         self._differs = _finder(members) if members else _never

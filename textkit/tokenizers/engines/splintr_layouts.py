@@ -35,9 +35,8 @@ _BYTE_OF_LETTER = {
 }
 BYTE_PIECES = frozenset(f"<0x{byte:02X}>" for byte in range(256))
 META = "\u2581"
-# The endings of English in any case: splintr does not take the long s or the sign of Kelvin for
-# letters of other case, the reference does.
-ANY_CASE, ANY_CASE_DIFFERENCES = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", "\u017f\u212a"
+# The endings of English in any case: the reference takes the long s for an s there, splintr not.
+ANY_CASE, LONG_S = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", "\u017f"
 
 
 def encodes_alike(description: Description) -> bool:
