@@ -264,8 +264,12 @@ def common_parts(draw: random.Random) -> tuple[Any, Any, Any]:
         )
         split = draw.choice([space, p.Sequence([p.WhitespaceSplit(), space])])
         return model(draw, False, kind="Unigram"), normal, split
-    steps = [n.Prepend("\u2581"), n.Replace(" ", "\u2581")]
-    return model(draw, False, kind="BPE"), n.Sequence(steps[draw.choice([0, 0, 1]) :]), None
+    before = draw.choice([n.Prepend("\u2581"), n.Replace(hf.Regex(r"\A(?!(?:)?\z)"), "\u2581")])
+    steps = [before, n.Replace(" ", "\u2581")][draw.choice([0, 0, 1]) :]
+    if draw.random() < 0.3:
+        joins = [n.Replace(hf.Regex(r"\A +| +\z"), ""), n.Replace(hf.Regex(" {2,}"), " ")]
+        steps = [*joins, *steps]
+    return model(draw, False, kind="BPE"), n.Sequence(steps), None
 
 
 def splitter_before_bytes(draw: random.Random) -> hf.pre_tokenizers.PreTokenizer:

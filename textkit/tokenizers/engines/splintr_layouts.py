@@ -11,7 +11,7 @@ import re
 
 import tokenizers as hf
 
-from textkit.tokenizers.description import Description, Step, TableModel, steps_of
+from textkit.tokenizers.description import Description, Step, TableModel, UnigramModel, steps_of
 from textkit.tokenizers.engines.forking import native_calls
 
 # Classes of a pattern that hold the same code points in both engines: all were compared.
@@ -43,7 +43,8 @@ def encodes_alike(description: Description) -> bool:
     """Tell whether splintr is known to encode every text as the reference does.
 
     >>> model = {"type": "BPE", "vocab": {}, "merges": []}
-    >>> encodes_alike({"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "model": model})
+    >>> words = {"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "added_tokens": []}
+    >>> encodes_alike({**words, "model": model})
     False
     """
     normalizers = steps_of(description["normalizer"])
@@ -57,9 +58,13 @@ def encodes_alike(description: Description) -> bool:
         return False
     if model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
         return False
-    return _bytes_alike(model, normalizers, splitters) or _fallback_alike(
-        model, normalizers, splitters
-    )
+    if _bytes_alike(model, normalizers, splitters):
+        return True
+    unmade = unmade_tokens(model) - {token["content"] for token in description["added_tokens"]}
+    return _characters_alike(model, normalizers, splitters) and unmade <= {
+        *BYTE_PIECES,
+        model.get("unk_token"),
+    }
 
 
 def _bytes_alike(model: TableModel, normalizers: list[Step], splitters: list[Step]) -> bool:
@@ -76,16 +81,14 @@ def _bytes_alike(model: TableModel, normalizers: list[Step], splitters: list[Ste
     )
 
 
-def _fallback_alike(model: TableModel, normalizers: list[Step], splitters: list[Step]) -> bool:
-    """BPE on characters, with a piece for every byte, as Llama's first files have it."""
+def _characters_alike(model: TableModel, normalizers: list[Step], splitters: list[Step]) -> bool:
+    """BPE on characters that are never split, as sentencepiece's models are read."""
     return (
-        bool(model.get("byte_fallback") and model.get("fuse_unk"))
+        bool(model.get("unk_token") and model.get("fuse_unk"))
         and not model.get("ignore_merges")
         and not splitters
-        and all(step["type"] in ("Prepend", "Replace") for step in normalizers)
         and all(map(_marks_spaces, normalizers))
-        and model["vocab"].keys() >= BYTE_PIECES
-        and not unmade_tokens(model) - BYTE_PIECES - {model.get("unk_token")}
+        and (not model.get("byte_fallback") or model["vocab"].keys() >= BYTE_PIECES)
     )
 
 
@@ -101,17 +104,15 @@ def unmade_tokens(model: TableModel) -> set[str]:
     return {token for token in model["vocab"] if len(token) > 1} - made
 
 
-def words_beyond_merges(model: TableModel) -> list[str]:
+def words_beyond_merges(model: TableModel | UnigramModel) -> list[str]:
     """Give the words that a byte-level BPE with `ignore_merges` has whole, its merges not.
 
     splintr then merges by the ids of tokens, not by the merges, so it is made without that flag and
     texts that may hold such a word are the reference's. They come without the space before them.
     """
-    if not model.get("ignore_merges"):
+    if model["type"] == "Unigram" or not model.get("ignore_merges"):
         return []
-    merges = [
-        tuple(m.split(" ", 1)) if isinstance(m, str) else (m[0], m[1]) for m in model["merges"]
-    ]
+    merges = [_pair(merge) for merge in model["merges"]]
     tokens = [token for token in model["vocab"] if len(token) > 1]
     merging = hf.Tokenizer(hf.models.BPE(model["vocab"], merges))
     with native_calls:
@@ -122,6 +123,11 @@ def words_beyond_merges(model: TableModel) -> list[str]:
         if row.ids != [model["vocab"][token]]
     )
     return [word.removeprefix(" ") for word in spelled if word is not None]
+
+
+def _pair(merge: str | list[str]) -> tuple[str, str]:
+    left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
+    return left, right
 
 
 def _spell(token: str) -> str | None:
@@ -164,10 +170,21 @@ def _joins_spaces(step: Step) -> bool:
     return step["type"] == "Replace" and step.get("pattern", {}).get("Regex") == " {2,}"
 
 
+# What a sentencepiece file says of spaces: none at the ends, one where several stand, one before a
+# text that is not empty nor a symbol.
+_SPACES = {(r"\A +| +\z", ""), (rf"{META}+\z", ""), (" {2,}", " ")}
+_SPACE_BEFORE = re.compile(r"\\A\(\?!\(\?:.*\)\?\\z\)", re.DOTALL).fullmatch
+
+
 def _marks_spaces(step: Step) -> bool:
-    if step["type"] == "Prepend":
-        return step.get("prepend") == META
-    return (step.get("pattern"), step.get("content")) == ({"String": " "}, META)
+    if step["type"] in ("Precompiled", "Prepend"):
+        return step.get("prepend", META) == META
+    pattern, content = step.get("pattern", {}), step.get("content", "")
+    return step["type"] == "Replace" and (
+        (pattern.get("String"), content) == (" ", META)
+        or (pattern.get("Regex", ""), content) in _SPACES
+        or (content == META and _SPACE_BEFORE(pattern.get("Regex", "")) is not None)
+    )
 
 
 def _cuts_alike(step: Step) -> bool:
