@@ -68,7 +68,8 @@ def test_a_stopped_job_is_gone_on_with(options: TokenizeOptions, workers: int) -
     options = replace(options, workers=workers)
     first = tokenize_corpus(options, watch=Watch(should_stop=should_stop))
     assert (first.stopped, first.counts.n_rows) == (True, 14)
-    assert {*folder_bytes("out")} == {"_job.json", "part-00000.parquet", "part-00001.parquet"}
+    made = {"part-00000.parquet", "part-00001.parquet"}
+    assert {*folder_bytes("out")} == {"_job.json", "_parts.jsonl", *made}
     second = tokenize_corpus(replace(options, resume=True))
     assert (second.stopped, second.n_ready, second.counts.n_rows) == (False, 2, 16)
     assert (second.n_parts, second.n_rows) == (5, 30)

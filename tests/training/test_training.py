@@ -92,6 +92,29 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "plateau"])
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_a_training_that_goes_on_from_the_end_of_an_epoch_knows_its_rate(
+    schedule: str, accumulate: int
+) -> None:
+    """The newest checkpoint lies between an epoch's last step and its validation."""
+    options = {"training__schedule": schedule, "training__accumulate": accumulate}
+    whole = fit(**options)
+
+    def die(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(folder="c", watch=Watch(epoch=die), training__checkpoint_seconds=0.0, **options)
+    seen: list[int] = []
+    options["training__checkpoint_seconds"] = 0.0
+    watch = Watch(step=lambda step: seen.append(step.epoch))
+    assert fit(folder="c", watch=watch, **options).history_.epochs == whole.history_.epochs
+    assert set(seen) == {3, 4}
+
+
+@pytest.mark.slow
 def test_a_training_that_is_over_ends_again_with_the_same_bytes() -> None:
     whole = fit(folder="c", training__checkpoint_seconds=0.0)
     seen: list[Any] = []

@@ -97,8 +97,9 @@ def _root(
 
 def main() -> None:
     """Run the command line; the entry point of `textkit`."""
-    from textkit.cli.errors import run_guarded
+    from textkit.cli.errors import open_streams, run_guarded
 
+    open_streams()
     arguments = sys.argv[1:]
     code = run_guarded(
         lambda: app(args=arguments, prog_name="textkit"), debug="--debug" in arguments

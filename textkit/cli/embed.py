@@ -16,6 +16,7 @@ from textkit.cli.options import (
     Allow,
     CorpusRows,
     Keep,
+    Overwrite,
     PartRows,
     Resume,
     Shard,
@@ -152,6 +153,7 @@ class Hardware:
         int, typer.Option(min=1, help="Processes, for vectors; a model uses all cores in one.")
     ] = 1
     shard: Shard = None
+    overwrite: Overwrite = False
     resume: Resume = False
 
 
@@ -182,12 +184,12 @@ def embed(
     )
     with Display() as watch:
         made = embed_corpus(options, watch=watch)
-    counts = made.counts
+    counts = made.whole
     cut = f", {counts.n_truncated:,} rows cut at the model's length" if counts.n_truncated else ""
     empty = f", {counts.n_empty:,} rows without a known word: zeros" if counts.n_empty else ""
     note(
         f"{counts.n_rows:,} rows, {made.dim} wide{cut}{empty}, {made.seconds:.1f} s,"
-        f" {counts.speed(made.seconds)}"
+        f" {made.counts.speed(made.seconds)}"
     )
     ready = f", {made.n_ready:,} of them finished before" if made.n_ready else ""
     note(f"{made.folder}: {made.n_parts:,} parts, {made.n_rows:,} rows{ready}")

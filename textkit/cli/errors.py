@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING, TextIO
 
-from textkit.errors import TextkitError
+from textkit.errors import StorageError, TextkitError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 INTERRUPTED, TERMINATED, BROKEN_PIPE, BUG = 130, 143, 141, 70
 
@@ -55,9 +60,7 @@ class StopSignal:
         if self.number is not None:
             raise KeyboardInterrupt
         self.number = number
-        from textkit.cli.output import note  # not at the top: `textkit --help` needs none of it
-
-        note("stopping after this step; once more to stop at once")
+        say("stopping after this step; once more to stop at once")
 
     def is_set(self) -> bool:
         """Tell whether a signal came; what a Watch's should_stop asks."""
@@ -73,11 +76,9 @@ def run_guarded(work: Callable[[], object], *, debug: bool) -> int:
     """Run a command; turn every way to fail into a line and an exit code."""
     try:
         try:
-            work()
+            return _run(work)
         except CarriedError as err:
             raise err.__cause__ or err from None
-    except SystemExit as err:
-        return int(err.code or 0)
     except TextkitError as err:
         return fail(str(err), code=err.exit_code, debug=debug)
     except StoppedError as err:
@@ -87,23 +88,84 @@ def run_guarded(work: Callable[[], object], *, debug: bool) -> int:
     except BrokenPipeError:
         # The reader of our output went away, as in `textkit tokenize ... | head`: not an error
         # worth a word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return BROKEN_PIPE
+    except OSError as err:
+        where = "" if err.filename is None else f"{err.filename}: "
+        return fail(f"{where}{err.strerror or err}", code=StorageError.exit_code, debug=debug)
     # The last line of defence: a bug becomes one line and exit code 70.
     except Exception as err:  # noqa: BLE001
         message = (
             f"a bug in textkit: {type(err).__name__}: {err}; run again with --debug and report it"
         )
         return fail(message, code=BUG, debug=debug)
-    return 0
+
+
+def _run(work: Callable[[], object]) -> int:
+    """Run a command to the last byte of its output: a full disk may show only then."""
+    try:
+        work()
+        code = 0
+    except SystemExit as err:
+        code = int(err.code or 0)
+    sys.stdout.flush()
+    return code
+
+
+class StandardOutput(io.FileIO):
+    """The bytes of standard output; an error that they meet says where it was met."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as err:
+            raise OSError(err.errno, err.strerror, "standard output") from err
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is still to be written to a stream go nowhere, so that the exit meets no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def open_streams() -> None:
+    """Let standard output name itself in errors, and open the streams that the shell closed.
+
+    No file of ours gets their numbers then (`>&-`): what is written to standard output fails, as it
+    should, and messages go nowhere.
+    """
+    names = ("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")
+    for number, (name, flags, mode) in enumerate(names):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)  # the lowest that is free
+            if descriptor != number:
+                os.dup2(descriptor, number)
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115 - stays open
+    sys.stdout.flush()
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(StandardOutput(sys.stdout.fileno(), "w", closefd=False)),
+        encoding=sys.stdout.encoding,
+        errors=sys.stdout.errors,
+        line_buffering=sys.stdout.isatty(),
+    )
 
 
 def fail(message: str, *, code: int, debug: bool) -> int:
-    """Say it on one line of standard error."""
+    """Say it on one line of standard error; output that is left goes out if it can."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence(sys.stdout)
     if debug:
         import traceback
 
         traceback.print_exc()
-    line = " ".join(message.split("\n")).encode("utf-8", "backslashreplace").decode("utf-8")
-    print(f"error: {line}", file=sys.stderr)
+    say(f"error: {' '.join(message.split(chr(10)))}")
     return code
+
+
+def say(message: str) -> None:
+    """Write a line to standard error; where that cannot be written, the work goes on without."""
+    try:
+        print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+    except OSError:
+        silence(sys.stderr)

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING
 
+from textkit.cli.errors import say
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ LINE_EVERY_SECONDS = 10.0
 
 def note(message: str) -> None:
     """Tell the user something on standard error."""
-    print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+    say(message)
 
 
 def write_line(text: str, *, file: IO[bytes] | None = None) -> None:

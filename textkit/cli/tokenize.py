@@ -21,6 +21,7 @@ from textkit.cli.options import (
     CorpusRows,
     Keep,
     MaxLength,
+    Overwrite,
     PartRows,
     Resume,
     Shard,
@@ -116,6 +117,7 @@ class Processes:
     group: ClassVar = RUNNING
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
     shard: Shard = None
+    overwrite: Overwrite = False
     resume: Resume = False
 
 
@@ -154,9 +156,9 @@ def tokenize(
     elif options.out is not None:
         with Display() as watch:
             made = tokenize_corpus(options, watch=watch)
-        note(summary(made.counts, made.seconds, options.max_length))
+        note(summary(made.whole, made.seconds, options.max_length, now=made.counts))
         ready = f", {made.n_ready:,} of them finished before" if made.n_ready else ""
-        note(f"{made.folder}: {made.n_parts:,} parts{ready}")
+        note(f"{made.folder}: {made.n_parts:,} parts, {made.n_rows:,} rows{ready}")
     else:
         _stream(options)
 
@@ -181,9 +183,17 @@ def _stream(options: TokenizeOptions) -> None:
 
 
 def summary(
-    counts: TokenCounts, seconds: float, max_length: int | None, *, brief: bool = False
+    counts: TokenCounts,
+    seconds: float,
+    max_length: int | None,
+    *,
+    brief: bool = False,
+    now: TokenCounts | None = None,
 ) -> str:
-    """Say on one line what came out, what was lost, and unless brief how much and how fast."""
+    """Say on one line what came out, what was lost, and unless brief how much and how fast.
+
+    now: the part of it that was done in these seconds, where that is not all.
+    """
     said = [f"{counts.n_rows:,} rows", f"{counts.n_tokens:,} tokens"]
     if counts.lengths and not brief:
         said.append(f"p99 length {counts.percentile(0.99)}")
@@ -199,5 +209,5 @@ def summary(
         said.append(f"{counts.n_replaced:,} lone surrogates replaced")
     said.append(f"{seconds:.1f} s")
     if counts.n_text_bytes and not brief:
-        said.append(counts.speed(seconds))
+        said.append((now or counts).speed(seconds))
     return ", ".join(said)

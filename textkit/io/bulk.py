@@ -1,14 +1,17 @@
 """Bulk work on a corpus: rows in, numbered parts out, resumable, always the same bytes.
 
 A job reads rows in order and cuts them into parts of a fixed number of rows. Each part becomes one
-file `part-00000.parquet`, written whole or not at all. What a job is stands in `_job.json`; when it
-is finished `_manifest.json` seals the folder. A resumed job skips the parts that exist; a job on
-shard i of n makes the parts p with p % n = i - 1, so that machines can share one corpus.
+file `part-00000.parquet`, written whole or not at all, with a line in `_parts.jsonl`. What a job is
+stands in `_job.json`, its inputs by what they hold; when it is finished `_manifest.json` seals the
+folder. A resumed job skips the parts that are as they were written; a job on shard i of n makes the
+parts p with p % n = i - 1, so that machines can share one corpus.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +24,10 @@ from textkit.batch import cut_rows
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, Row, RowReader
+from textkit.io.exchange import PARTLY_WRITTEN
 from textkit.io.inputs import expand_inputs
+from textkit.io.part_log import LOG, PartFacts, PartLog
+from textkit.io.staging import Stage
 from textkit.threads import computed_once
 
 if TYPE_CHECKING:
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 # as one table.
 JOB, REJECTS, MANIFEST = "_job.json", "_rejects.txt", "_manifest.json"
 MANIFEST_KIND, FORMAT = "parts", 1
+# A file of at most so many bytes is known by all of them; of a larger one the ends are read.
+_WHOLE_BYTES, _END_BYTES = 64 << 20, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -131,11 +139,18 @@ def open_job(folder: Path, description: Mapping[str, object], *, resume: bool) -
     if path.exists():
         known = files.read_json(path)
         if not resume:
-            raise StorageError(
-                "folder holds a job already; pass --resume to go on, or choose another",
-                where=str(folder),
+            raise UsageError(
+                f"{folder} holds a job already; go on with --resume, begin anew with --overwrite,"
+                " or choose another -o"
             )
         wanted = json.loads(json.dumps(description))
+        changed = _find_changed(known.get("inputs"), wanted.get("inputs"))
+        if changed is not None:
+            raise ArtifactError(
+                f"{changed} is not as it was when the job began; bring it back, or begin anew with"
+                " --overwrite",
+                where=str(path),
+            )
         different = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
         if different:
             key = different[0]
@@ -153,22 +168,53 @@ def open_job(folder: Path, description: Mapping[str, object], *, resume: bool) -
 
 
 def describe_inputs(names: Sequence[str]) -> list[dict[str, object]]:
-    """Say which files a job reads, with their sizes, so that a changed input is not resumed."""
+    """Say which files a job reads and what they hold, so that a changed input is not resumed."""
+    refuse_streams(names)
+    return [{"name": name, **_describe_content(Path(name))} for name in names]
+
+
+def refuse_streams(names: Sequence[str]) -> None:
+    """Refuse standard input, which can be read only once."""
     if "-" in names:
         raise UsageError(
             "standard input cannot be read a second time: name files when writing a folder"
         )
-    return [{"name": name, "bytes": Path(name).stat().st_size} for name in names]
+
+
+def _describe_content(path: Path) -> dict[str, object]:
+    """Tell a file by its bytes; a large one by its ends and when it was written."""
+    try:
+        facts = path.stat()
+        if facts.st_size <= _WHOLE_BYTES:
+            return {"bytes": facts.st_size, "sha256": files.sha256(path)}
+        with open(path, "rb") as file:
+            ends = hashlib.sha256(file.read(_END_BYTES))
+            file.seek(-_END_BYTES, 2)
+            ends.update(file.read())
+    except OSError as err:
+        raise files.storage_error(path, err, action="read") from err
+    return {"bytes": facts.st_size, "written": facts.st_mtime_ns, "ends_sha256": ends.hexdigest()}
+
+
+def _find_changed(known: object, wanted: object) -> str | None:
+    """Name the first input that is the same file by name and another by content."""
+    if not isinstance(known, list) or not isinstance(wanted, list):
+        return None
+    before = {entry["name"]: entry for entry in known if isinstance(entry, dict)}
+    changed = (entry["name"] for entry in wanted if before.get(entry["name"], entry) != entry)
+    return next(changed, None)
 
 
 @dataclass
 class Job:
     """A job that writes a folder of parts: which parts are its own, which are missing, and its end.
 
-    `n_parts` and `n_rows` count this shard's parts as they pass, finished ones too; `rows` has
-    their rows by file name.
+    stage: where its folder is to be; `folder`: where the parts are made, beside a finished job that
+    it is to replace. `n_parts` and `n_rows` count this shard's parts as they pass, finished ones
+    too; `rows` has their rows by file name.
     """
 
+    stage: Stage
     folder: Path
     source: Inputs
     ending: str
@@ -176,8 +222,13 @@ class Job:
     n_characters: int
     index: int = 1
     n_shards: int = 1
-    ready: frozenset[str] = frozenset()
+    log: PartLog = field(init=False)
+    ready: dict[str, PartFacts] = field(init=False)
     rows: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.log = PartLog(self.folder)
+        self.ready = dict(self.log.parts)
 
     @classmethod
     def open(
@@ -190,12 +241,18 @@ class Job:
         part_rows: int,
         n_characters: int,
         shard: str | None = None,
+        overwrite: bool = False,
         resume: bool = False,
     ) -> Job:
-        """Begin a job or take it up again.
+        """Begin a job or take it up again; the caller holds the folder.
 
         Description says what it is, beside its inputs, options and shard.
         """
+        if overwrite and resume:
+            raise UsageError("--resume goes on with a job, --overwrite begins anew; leave one out")
+        stage = Stage(folder, MANIFEST, (JOB, LOG, REJECTS, MANIFEST, "part-[0-9]*"))
+        stage.clear(resume=resume, overwrite=overwrite)
+        folder = stage.locate(resume=resume)
         index, n_shards = parse_shard(shard or "1/1")
         whole = {
             "inputs": describe_inputs(source.names),
@@ -204,9 +261,11 @@ class Job:
             "shard": f"{index}/{n_shards}",
             **description,
         }
+        _clear(folder, (PARTLY_WRITTEN,))  # by a process that was killed: this one holds the folder
+        if overwrite and (folder / JOB).exists():
+            _clear(folder, stage.own)
         open_job(folder, whole, resume=resume)
-        ready = frozenset(path.name for path in folder.glob(f"part-*.{ending}"))
-        return cls(folder, source, ending, part_rows, n_characters, index, n_shards, ready)
+        return cls(stage, folder, source, ending, part_rows, n_characters, index, n_shards)
 
     @property
     def n_parts(self) -> int:
@@ -223,17 +282,38 @@ class Job:
                 continue
             name = part_name(part.number, self.ending)
             self.rows[name] = len(part.rows)
-            if name not in self.ready:
+            if name not in self.ready or self.ready[name].n_rows != len(part.rows):
                 yield part
 
     def finish(self, facts: Mapping[str, object]) -> None:
-        """Write the rejects and the manifest, with facts beside the numbers of parts and rows."""
+        """Bring the parts to their folder; write the rejects and the manifest, with facts beside
+        the numbers of parts and rows.
+        """
         if self.source.rejects:
             files.write_text(self.folder / REJECTS, "\n".join(self.source.rejects) + "\n")
-        counted = {"n_parts": self.n_parts, "n_rows": self.n_rows, **facts}
+        self.log.write()
+        if self.folder != self.stage.folder:
+            self.stage.finish()
+            self.folder = self.stage.folder
         files.write_manifest(
-            self.folder, kind=MANIFEST_KIND, format=FORMAT, name=MANIFEST, facts=counted
+            self.folder,
+            kind=MANIFEST_KIND,
+            format=FORMAT,
+            name=MANIFEST,
+            own=self.stage.own,
+            facts={"n_parts": self.n_parts, "n_rows": self.n_rows, **facts},
+            hashes={part.name: part.sha256 for part in self.log.parts.values()},
         )
+
+
+def _clear(folder: Path, patterns: Sequence[str]) -> None:
+    """Remove the files and folders of these names."""
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def write_table(

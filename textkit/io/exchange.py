@@ -14,6 +14,8 @@ from pathlib import Path
 
 from textkit.errors import StorageError
 
+# What `temporary_name` makes, as a glob.
+PARTLY_WRITTEN = ".*.????????????.part"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 

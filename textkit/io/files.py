@@ -189,13 +189,22 @@ def write_manifest(
     format: int,
     name: str = MANIFEST,
     facts: Mapping[str, object] | None = None,
+    own: Sequence[str] = ("*",),
+    hashes: Mapping[str, str] | None = None,
 ) -> None:
     """Seal a folder: list every file in it with its size and SHA-256, and further facts about
     the whole.
+
+    own: patterns of the names that are listed, where others may lie beside them. hashes: those that
+    are known since their files were written; the other files are read.
     """
+    known = hashes or {}
     files = {
-        file.relative_to(folder).as_posix(): {"sha256": sha256(file), "bytes": file.stat().st_size}
-        for file in sorted(folder.rglob("*"))
+        file.relative_to(folder).as_posix(): {
+            "sha256": known.get(file.relative_to(folder).as_posix()) or sha256(file),
+            "bytes": file.stat().st_size,
+        }
+        for file in sorted({file for pattern in own for file in folder.rglob(pattern)})
         if file.is_file() and file.name != name and not file.name.startswith(".")
     }
     write_json(folder / name, {"kind": kind, "format": format, **(facts or {}), "files": files})

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ from textkit.io.bulk import (
     Job,
     Part,
     check_kept,
-    describe_inputs,
     part_name,
+    refuse_streams,
     share_numbers,
     write_table,
 )
@@ -142,6 +142,15 @@ class VectorCounts:
         self.n_truncated += other.n_truncated
         self.n_empty += other.n_empty
 
+    def pack(self) -> Mapping[str, object]:
+        """Give what `unpack` takes, as JSON can hold it."""
+        return dict(vars(self))
+
+    @classmethod
+    def unpack(cls, values: Mapping[str, Any]) -> VectorCounts:
+        """Take up what `pack` gave."""
+        return cls(**values)
+
     def speed(self, seconds: float) -> str:
         """Say how fast rows went by."""
         return f"{self.n_rows / max(seconds, 1e-9):,.0f} rows/s"
@@ -220,7 +229,7 @@ def embed_corpus(options: EmbedOptions, *, watch: Watch = Watch()) -> EmbedRepor
     if options.workers > 1 and not embedder.backend.parallel:
         raise UsageError("--workers is for texts by vectors; leave it out here")
     work = EmbedParts(embedder, options.output, options.dtype, options.keep)
-    made = write_parts(work, options.out, source, options, counts=VectorCounts(), watch=watch)
+    made = write_parts(work, options.out, source, options, counting=VectorCounts, watch=watch)
     return EmbedReport(**vars(made), dim=embedder.dim)
 
 
@@ -229,7 +238,7 @@ def _fit(embedder: TextEmbedder, source: Inputs, n_rows: int, watch: Watch) -> T
 
     The inputs are then read from the start.
     """
-    describe_inputs(source.names)  # refuses standard input before it is used up
+    refuse_streams(source.names)  # before they are used up
     texts = [row.text for row in itertools.islice(Inputs(source.names, source.options), n_rows)]
     watch.note(f"SIF: word frequencies and the common component from the first {len(texts):,} rows")
     return embedder.fit(texts)

@@ -8,16 +8,20 @@ order of the parts, or a folder of them, sealed, and what was counted.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 from textkit.errors import UsageError
-from textkit.io.bulk import Inputs, Job, Part
+from textkit.io import locks
+from textkit.io.bulk import Inputs, Job, Part, part_name
+from textkit.io.exchange import settle
+from textkit.io.part_log import PartFacts
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -35,6 +39,9 @@ class Counts(Protocol):
     n_rows: int
 
     def add(self, other: Self) -> None: ...
+    def pack(self) -> Mapping[str, object]: ...
+    @classmethod
+    def unpack(cls, values: Mapping[str, Any]) -> Self: ...
     def speed(self, seconds: float) -> str: ...
 
 
@@ -73,6 +80,7 @@ class CorpusOptions:
     - workers: processes. The bytes are the same for any number.
     - shard: "i/n" makes the parts p with p % n = i - 1.
     - part_rows: rows of a part at most; 8 million characters end it too.
+    - overwrite: a job in the folder may go; a finished one stays until the new one is finished.
     - resume: go on with a job in its folder, skipping finished parts.
     """
 
@@ -84,6 +92,7 @@ class CorpusOptions:
     workers: int = 1
     shard: str | None = None
     part_rows: int = 50_000
+    overwrite: bool = False
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -109,13 +118,15 @@ class CorpusOptions:
 class PartsReport(Generic[Counted]):
     """What a job on a corpus did.
 
-    counts, seconds: of the rows that went through the work now. folder: where the parts lie, None
-    where no files were asked for. n_parts, n_rows: of this shard, and n_ready of the parts were
-    finished before. stopped: the watch ended it early, and the folder waits to be resumed.
+    counts, seconds: of the rows that went through the work now; whole: of the parts that were
+    finished before too. folder: where the parts lie, None where no files were asked for. n_parts,
+    n_rows: of this shard, and n_ready of the parts were finished before. stopped: the watch ended
+    it early, and the folder waits to be resumed.
     """
 
     counts: Counted
     seconds: float
+    whole: Counted
     folder: Path | None = None
     n_parts: int = 0
     n_rows: int = 0
@@ -144,39 +155,73 @@ def write_parts(
     source: Inputs,
     options: CorpusOptions,
     *,
-    counts: Counted,
+    counting: type[Counted],
     watch: Watch,
 ) -> PartsReport[Counted]:
-    """Make the parts of a job that are missing, each a whole file, and seal the folder.
+    """Make the parts of a job that are missing, each a whole file, and seal the folder, which
+    nobody else writes meanwhile.
 
-    counts: what the counts of the parts are added to.
+    counting: what the work counts in a part.
     """
-    job = Job.open(
-        folder,
-        source,
-        work.describe(),
-        ending=work.ending,
-        part_rows=options.part_rows,
-        n_characters=PART_CHARACTERS,
-        shard=options.shard,
-        resume=options.resume,
-    )
+    folder = settle(folder)
+    with locks.held(folder):
+        job = Job.open(
+            folder,
+            source,
+            work.describe(),
+            ending=work.ending,
+            part_rows=options.part_rows,
+            n_characters=PART_CHARACTERS,
+            shard=options.shard,
+            overwrite=options.overwrite,
+            resume=options.resume,
+        )
+        return _fill(job, work, options, counting=counting, watch=watch)
+
+
+def _fill(
+    job: Job,
+    work: PartWork[Counted],
+    options: CorpusOptions,
+    *,
+    counting: type[Counted],
+    watch: Watch,
+) -> PartsReport[Counted]:
+    """Make what is missing of a job, and finish it."""
+    if job.folder != job.stage.folder:
+        watch.note(f"{job.stage.folder} stays as it is until the new job is finished")
+    counts, whole = counting(), counting()
     parts = Stoppable(job.missing(), watch)
-    write = partial(work.write, folder=folder)
     started = time.perf_counter()
     watch.progress(Progress(work.title, 0))
-    for counted in map_parts(write, parts, workers=options.workers):
+    for facts, counted in map_parts(Writing(work, job.folder), parts, workers=options.workers):
+        job.log.add(facts)
         counts.add(counted)
         speed = counts.speed(time.perf_counter() - started)
         watch.progress(Progress(work.title, counts.n_rows, details=speed))
     if not parts.stopped:
         job.finish(work.facts(job))
     seconds = time.perf_counter() - started
-    for line in source.notes:
+    for line in job.source.notes:
         watch.note(line)
+    for facts in job.log.parts.values():
+        whole.add(counting.unpack(facts.counts))
     return PartsReport(
-        counts, seconds, folder, job.n_parts, job.n_rows, len(job.ready), parts.stopped
+        counts, seconds, whole, job.folder, job.n_parts, job.n_rows, len(job.ready), parts.stopped
     )
+
+
+@dataclass(frozen=True)
+class Writing(Generic[Counting]):
+    """Write a part by a piece of work, and tell its hash as it was written; can be pickled."""
+
+    work: PartWork[Counting]
+    folder: Path
+
+    def __call__(self, part: Part) -> tuple[PartFacts, Counting]:
+        counted = self.work.write(part, self.folder)
+        file = self.folder / part_name(part.number, self.work.ending)
+        return PartFacts.of(file, n_rows=len(part.rows), counts=counted.pack()), counted
 
 
 class _Worker:
@@ -187,10 +232,24 @@ class _Worker:
     @classmethod
     def start(cls, work: Callable[[Part], Any]) -> None:
         cls.work = work
+        threading.Thread(target=_end_with_parent, daemon=True).start()
 
     @classmethod
     def run(cls, part: Part) -> Any:
         return cls.work(part)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that began it has ended, killed or not.
+
+    Its pool says nothing then, and a worker that waits for work would hold its pipes for ever.
+    """
+    from multiprocessing import connection, parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def map_parts(

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
@@ -102,6 +102,16 @@ class TokenCounts:
             setattr(self, name, getattr(self, name) + value)
         self.lengths.update(other.lengths)
         self.failures += other.failures
+
+    def pack(self) -> Mapping[str, object]:
+        """Give what `unpack` takes, as JSON can hold it."""
+        lengths = sorted(self.lengths.items())
+        return {**self.numbers(), "lengths": lengths, "failures": self.failures}
+
+    @classmethod
+    def unpack(cls, values: Mapping[str, Any]) -> TokenCounts:
+        """Take up what `pack` gave."""
+        return cls(**{**values, "lengths": Counter(dict(values["lengths"]))})
 
     def speed(self, seconds: float) -> str:
         """Say how fast text went by."""
@@ -220,7 +230,7 @@ def tokenize_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> Toke
         raise UsageError("no folder for the parts; name one with out, or stream the tokens")
     work = TokenizeParts(options, options.open_tokenizer(watch), output)
     source = options.open_inputs()
-    return write_parts(work, options.out, source, options, counts=TokenCounts(), watch=watch)
+    return write_parts(work, options.out, source, options, counting=TokenCounts, watch=watch)
 
 
 def stream_corpus(
@@ -281,7 +291,7 @@ def _pass(
     seconds = time.perf_counter() - started
     for line in source.notes:
         watch.note(line)
-    return PartsReport(counts, seconds, n_rows=counts.n_rows, stopped=parts.stopped)
+    return PartsReport(counts, seconds, counts, n_rows=counts.n_rows, stopped=parts.stopped)
 
 
 def show_corpus(options: TokenizeOptions, page: Path, *, n_rows: int = SHOWN_ROWS) -> TokenCounts:

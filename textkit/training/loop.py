@@ -145,7 +145,6 @@ class _Loop:
         state = self.state
         self.model.train()
         limit = self.section.time_limit
-        scores = [state.rising(epoch) for epoch in state.history.epochs]
         while state.batches_done < len(plan):
             if any_rank(self.watch.should_stop()):
                 state.history.ended = "stopped"
@@ -160,8 +159,7 @@ class _Loop:
                     )
                 return False
             group = plan[state.batches_done : state.batches_done + self.section.accumulate]
-            progress = (state.epoch - 1 + state.batches_done / len(plan)) / self.section.epochs
-            rate = self.section.lr * rate_factor(self.section, progress, scores)
+            rate = self._rate(state.batches_done, n_batches=len(plan))
             began, seen = time.perf_counter(), state.tokens_seen
             loss = self._step(group, rate)
             state.batches_done += len(group)
@@ -179,6 +177,13 @@ class _Loop:
             if self.folder is not None and any_rank(due):
                 self._save()
         return True
+
+    def _rate(self, batch: int, *, n_batches: int) -> float:
+        """Give the learning rate of the step that begins with a batch of the present epoch."""
+        state, section = self.state, self.section
+        progress = (state.epoch - 1 + batch / n_batches) / section.epochs
+        scores = [state.rising(epoch) for epoch in state.history.epochs]
+        return section.lr * rate_factor(section, progress, scores)
 
     def _note(self, line: str) -> None:
         """Say a line now, and keep it in the history."""
@@ -259,7 +264,8 @@ class _Loop:
         )
         with self.average.in_place():
             valid_loss, scores = self._validate()
-            group = self.optimizer.param_groups[0]
+            # Not the optimiser's: a training that goes on from the epoch's very end has not set it.
+            last = (len(plan) - 1) // self.section.accumulate * self.section.accumulate
             padding = 0.0 if self.network.is_ragged else padding_share(self.lengths, plan)
             result = Epoch(
                 state.epoch,
@@ -267,7 +273,7 @@ class _Loop:
                 valid_loss,
                 scores,
                 padding,
-                group["lr"] / group["share"],
+                self._rate(last, n_batches=len(plan)),
             )
             state.check_finite(result, self.folder)
             state.end_epoch(result, self.network, patience=self.section.patience)
