@@ -167,6 +167,70 @@ def test_missing_file_folder_and_broken_gzip() -> None:
         RowReader("a.csv", format="cvs")
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "texts", "rejected"),
+    [
+        ("a.jsonl", b'{"text": "a\n{"text": "ok"}\n', ["ok"], ["a.jsonl:1"]),
+        ("a.jsonl", b'{"id": 1}\n[2]\n{"text": "ok"}\n', ["ok"], ["a.jsonl:1", "a.jsonl:2"]),
+        ("a.jsonl", b'{"text": "caf\xe9"}\n{"text": "ok"}\n', ["ok"], ["a.jsonl:1:14"]),
+        ("a.txt", b"caf\xe9\nok\n", ["ok"], ["a.txt:1:4"]),
+        ("a.csv", b"text\na,b\nok\n", ["ok"], ["a.csv:2"]),
+        ("a.csv", b"text\ncaf\xe9\nok\n", ["ok"], ["a.csv:2:4"]),
+    ],
+)
+def test_a_bad_first_row_is_skipped_as_any_other(
+    name: str, data: bytes, texts: list[str], rejected: list[str]
+) -> None:
+    Path(name).write_bytes(data)
+    reader = RowReader(name, on_bad="skip")
+    assert [row.text for row in reader] == texts
+    assert [line.partition(": ")[0] for line in reader.rejects] == rejected
+
+
+def test_a_bad_first_label_is_skipped_as_any_other() -> None:
+    rows = read("a.txt", "no label\n__label__x ok\n", labelled=True, on_bad="skip")
+    assert [row.text for row in rows] == ["ok"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+@pytest.mark.parametrize("header", [b"t\xe9xt\n", b"text\xff\tlabel\n", b"\n\xfftext\n"])
+def test_a_header_is_never_a_row_that_may_be_skipped(name: str, header: bytes) -> None:
+    error = failure(name, header + b"hello\nworld\n", on_bad="skip")
+    assert "not UTF-8" in str(error)
+
+
+def test_a_record_with_one_bad_line_is_left_out_whole() -> None:
+    Path("a.csv").write_bytes(b'text,y\n"one\ncaf\xe9\nthree",x\nfour,y\n')
+    reader = RowReader("a.csv", labelled=True, on_bad="skip")
+    assert list(reader) == [Row("four", "y", 5)]
+    assert reader.rejects[0].startswith("a.csv:3:4: not UTF-8")
+
+
+def test_a_file_of_which_no_row_tells_the_columns_is_refused() -> None:
+    error = failure("a.jsonl", '{\n"text": "a"\n}\n', on_bad="skip")
+    assert str(error).startswith("a.jsonl:1: not valid JSON")
+
+
+@pytest.mark.parametrize("key", ["text", "label"])
+def test_a_key_that_is_there_twice_is_a_bad_row(key: str) -> None:
+    line = '{"text": "a \\"text\\"", "label": "x", "' + key + '": "b"}\n'
+    error = failure("a.jsonl", line, labelled=True)
+    assert str(error) == f"a.jsonl:1: the key '{key}' is there twice; expected it once"
+    deeper = '{"text": "a", "label": "x", "more": {"text": 1, "label": 2}}\n'
+    assert read("a.jsonl", deeper, labelled=True) == [Row("a", "x", 1)]
+
+
+def test_text_behind_a_closing_quote_is_named_for_what_it_is() -> None:
+    error = failure("a.csv", 'text,y\n"good" film,x\n')
+    assert str(error).startswith("a.csv:2: text follows a closing quote; write a quote inside")
+
+
+@pytest.mark.parametrize("label", ["NaN", "null", "[null]", "{}", '[["a"]]'])
+def test_a_json_label_that_is_none_is_never_a_class(label: str) -> None:
+    error = failure("a.jsonl", '{"text": "a", "label": ' + label + "}\n", labelled=True)
+    assert str(error).startswith("a.jsonl:1: 'label' is ")
+
+
 def test_header_only_has_no_rows() -> None:
     assert read("a.csv", "text,label\n", labelled=True) == []
 

@@ -28,7 +28,7 @@ def test_a_file_is_predicted_in_order_and_nothing_is_printed(capfd: Any) -> None
     assert [row.labels[0][0] for row in found] == model.predict(TEXTS).tolist()
     for row, probabilities in zip(found, model.predict_proba(TEXTS), strict=True):
         assert [p for _, p in row.labels] == pytest.approx(sorted(probabilities, reverse=True)[:2])
-    assert notes == ["a.csv: text = 'review' (guessed; --text-column, --label-column)"]
+    assert notes == ["a.csv: text = 'review' (guessed; --text-column)"]
     assert capfd.readouterr() == ("", "")
 
 

@@ -44,7 +44,7 @@ def test_a_call_makes_the_folder_that_the_shell_makes(
         ("tokenizing", done, "rows") for done in (0, 7, 14, 21, 28, 30)
     ]
     assert seen[-1].details.endswith(" MB/s")
-    assert notes == ["a.csv: text = 'text' (guessed; --text-column, --label-column)"]
+    assert notes == ["a.csv: text = 'text' (guessed; --text-column)"]
 
 
 def test_two_workers_give_the_same_bytes_with_an_open_tokenizer(options: TokenizeOptions) -> None:

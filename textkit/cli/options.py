@@ -239,5 +239,6 @@ class CorpusRows:
 
     inputs: RowFiles
     text_column: TextKey = None
+    delimiter: Delimiter = None
     format: Format = None
     on_bad: OnBadRow = OnBad.stop

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from textkit.cli.command import INPUT, OUTPUT, gather, new_verb, verb
-from textkit.cli.options import Allow, Format, ModelFolder, TextColumn
+from textkit.cli.options import Allow, Delimiter, Format, ModelFolder, TextColumn
 from textkit.cli.output import note, to_json, write_line
 from textkit.watch import Watch
 
@@ -36,6 +36,7 @@ class PredictedRows:
         ),
     ] = None
     text_column: TextColumn = None
+    delimiter: Delimiter = None
     format: Format = None
     allow: Allow = None
 

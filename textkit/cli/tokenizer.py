@@ -15,6 +15,7 @@ import typer
 from textkit.cli.command import INPUT, OUTPUT, RUNNING, TOKENIZER, gather, new_group, verb
 from textkit.cli.options import (
     AsJsonLine,
+    Delimiter,
     OutFolder,
     Overwrite,
     SplitPattern,
@@ -101,6 +102,7 @@ def train(
     pieces: Pieces,
     learnt: Learnt,
     text_column: TextKey = None,
+    delimiter: Delimiter = None,
     counts: Annotated[
         bool,
         typer.Option(
@@ -137,6 +139,7 @@ def train(
         sizes=_parse_sizes(learnt.size),
         min_frequency=learnt.min_frequency,
         text_column=text_column,
+        delimiter=delimiter,
         memory=memory,
         counts=counts,
         overwrite=overwrite,
@@ -156,6 +159,7 @@ def count(
     ],
     pieces: Pieces,
     text_column: TextKey = None,
+    delimiter: Delimiter = None,
     memory: Annotated[
         str,
         typer.Option(help="Memory for counts before they go to disk.", rich_help_panel=RUNNING),
@@ -176,6 +180,7 @@ def count(
         out=out,
         pieces=gather(PieceOptions, pieces),
         text_column=text_column,
+        delimiter=delimiter,
         memory=memory,
     )
     with Display() as watch:
@@ -230,6 +235,7 @@ def report(
         typer.Option(help="Column to report by, such as language.", rich_help_panel=INPUT),
     ] = None,
     text_column: TextKey = None,
+    delimiter: Delimiter = None,
     as_json: AsJsonLine = False,
 ) -> None:
     """Say how well a tokenizer fits texts: coverage, fertility, unused ids.
@@ -244,7 +250,12 @@ def report(
     from textkit.watch import Watch
 
     options = MeasureFitOptions(
-        tokenizer=tokenizer, inputs=inputs, pattern=pattern, by=by, text_column=text_column
+        tokenizer=tokenizer,
+        inputs=inputs,
+        pattern=pattern,
+        by=by,
+        text_column=text_column,
+        delimiter=delimiter,
     )
     found = measure_tokenizer(options, watch=Watch(note=note))
     write_line(to_json(found) if as_json else render_fit(found))

@@ -19,6 +19,7 @@ import typer
 from textkit.cli.command import INPUT, OUTPUT, RUNNING, TRAINING, VECTORS, gather, new_group, verb
 from textkit.cli.options import (
     AsJson,
+    Delimiter,
     OutFolder,
     Overwrite,
     TextKey,
@@ -87,6 +88,7 @@ class Texts:
         list[str], typer.Argument(metavar="FILES", help="Files, globs, folders; any known format.")
     ]
     text_column: TextKey = None
+    delimiter: Delimiter = None
     tokenizer: Annotated[
         str,
         typer.Option(

@@ -121,11 +121,13 @@ class TokenShards:
             "delimiter": delimiter,
             "on_bad": on_bad,
         }
+        passed_over: list[str] = []
         source = (
-            FileRows(expand_inputs([str(data)]), options)
+            FileRows(expand_inputs([str(data)], note=passed_over.append), options)
             if isinstance(data, str | Path)
             else HeldRows(data)
         )
+        source.notes += passed_over
         encoder = bind(encoder, max_length=max_length)
         digest = source.digest()
         key = {

@@ -74,7 +74,8 @@ class Inputs:
     @classmethod
     def of(cls, patterns: Sequence[str], **options: Unpack[ReadOptions]) -> Inputs:
         """Expand names, globs and folders; options are RowReader's."""
-        return cls(expand_inputs(patterns), options)
+        notes: list[str] = []
+        return cls(expand_inputs(patterns, note=notes.append), options, notes)
 
     def __iter__(self) -> Iterator[Row]:
         for name in self.names:

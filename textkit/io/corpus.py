@@ -5,7 +5,7 @@ In: a path, or `-` for standard input. Out: rows of text and, when asked, label,
 began on. Whatever cannot be read is a DataError that says file:line and what to do; blank lines and
 replaced characters are counted.
 
-Longer than other modules: it is one reader, whose formats share their columns, rejects and counts.
+Longer than other modules: it is one reader, whose formats share their rejects and counts.
 """
 
 from __future__ import annotations
@@ -15,35 +15,21 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, TypedDict, Unpack
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
-from textkit.errors import DataError, StorageError, UsageError, unknown_name
-from textkit.io.inputs import FORMATS, READ_ERRORS, guess_format, open_bytes
+from textkit.errors import DataError, UsageError, unknown_name
+from textkit.io.arrow_rows import column_values, open_arrow
+from textkit.io.column_choice import (
+    LABEL_NAMES,
+    TEXT_NAMES,
+    ColumnChoice,
+    WantedColumns,
+    guess_delimiter,
+    known_name,
+)
+from textkit.io.inputs import FORMATS, guess_format, open_bytes
+from textkit.io.text_lines import TextLines
 
-TEXT_NAMES = (
-    "text",
-    "sentence",
-    "content",
-    "review",
-    "document",
-    "question",
-    "utterance",
-    "body",
-    "message",
-    "comment",
-)
-LABEL_NAMES = (
-    "label",
-    "labels",
-    "class",
-    "category",
-    "target",
-    "intent",
-    "sentiment",
-    "tag",
-    "topic",
-    "y",
-)
 FASTTEXT_PREFIX = "__label__"
 # Between the labels of a row that has several: a JSON list, an Arrow list, or several __label__ in
 # a .txt line.
@@ -51,6 +37,7 @@ LABEL_SEPARATOR = "\x1f"
 # A quoted field that is never closed runs to the end of the file; this bounds the memory it takes.
 FIELD_LIMIT = 256 << 20
 _SAMPLE_ROWS = 200
+_NO_LABELS = (bytes, list, dict)
 
 
 class Row(NamedTuple):
@@ -129,16 +116,18 @@ class RowReader:
         self.guessed = text_column is None or (self.labelled and label_column is None)
         self.n_rows = self.n_blank = self.n_replaced = 0
         self._line = 0
+        self._lines: TextLines | None = None
+        self._first_reject: DataError | None = None
 
     def __iter__(self) -> Iterator[Row]:
         if self.format in ("parquet", "arrow"):
             yield from self._count(self._columnar())
             return
         with open_bytes(self.path) as file:
-            lines = self._lines(file)
+            self._lines = TextLines(file, self.name, markup=self.format == "txt")
             rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[
                 self.format
-            ](lines)
+            ](self._lines)
             yield from self._count(rows)
 
     def _count(self, rows: Iterator[Row]) -> Iterator[Row]:
@@ -150,173 +139,159 @@ class RowReader:
         """Stop with the error of one row, or note it and go on."""
         if self.on_bad == "stop":
             raise error
+        if not self.rejects:
+            self._first_reject = error
         self.rejects.append(str(error))
+
+    def _last_line(self) -> int:
+        return self._line if self._lines is None else self._lines.number
 
     def error(
         self, message: str, *, line: int | None = None, column: int | None = None
     ) -> DataError:
         """Make a DataError at a line of this file, the current one unless given."""
-        where = f"{self.name}:{self._line if line is None else line}"
+        where = f"{self.name}:{self._last_line() if line is None else line}"
         return DataError(message, where=where if column is None else f"{where}:{column}")
 
-    def _lines(self, file: IO[bytes]) -> Iterator[str]:
-        """Decode line by line, so that a bad byte is found at its line; only \\n ends a line."""
-        try:
-            for raw in file:
-                self._line += 1
-                if self._line == 1:
-                    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                        raise self.error(
-                            "file is UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8"
-                        )
-                    raw = raw.removeprefix(b"\xef\xbb\xbf")
-                try:
-                    yield raw.decode("utf-8")
-                except UnicodeDecodeError as err:
-                    error = self.error(
-                        f"not UTF-8: byte 0x{raw[err.start]:02X} at byte column {err.start + 1};"
-                        " convert the file, e.g. iconv -f LATIN1 -t UTF-8",
-                        column=err.start + 1,
-                    )
-                    error.__cause__ = err
-                    self._reject(error)
-        except READ_ERRORS as err:  # pyarrow's errors of reading are OSErrors
-            raise StorageError(
-                f"cannot read on after line {self._line}: {err}", where=self.name
-            ) from err
-
-    def _txt(self, lines: Iterator[str]) -> Iterator[Row]:
+    def _txt(self, lines: TextLines) -> Iterator[Row]:
         for line in lines:
+            if lines.bad is not None:
+                self._reject(lines.bad)
+                continue
             text = line.removesuffix("\n").removesuffix("\r")
             if not self.labelled:
-                yield Row(text, None, self._line)
+                yield Row(text, None, lines.number)
                 continue
             labels = []
             while text.startswith(FASTTEXT_PREFIX):
                 label, _, text = text.partition(" ")
                 labels.append(label.removeprefix(FASTTEXT_PREFIX))
-            if not all(labels) or not labels:
-                raise self.error(
+            if all(labels) and labels:
+                yield Row(text, LABEL_SEPARATOR.join(labels), lines.number, listed=True)
+            else:
+                message = (
                     "no label; a .txt line for training is '__label__NAME text'; or use csv, tsv"
                     " or jsonl"
                 )
-            yield Row(text, LABEL_SEPARATOR.join(labels), self._line, listed=True)
+                self._reject(self.error(message))
 
-    def _csv(self, lines: Iterator[str]) -> Iterator[Row]:
+    def _csv(self, lines: TextLines) -> Iterator[Row]:
         csv.field_size_limit(
             max(csv.field_size_limit(), FIELD_LIMIT)
         )  # the module's default is 131,072 characters
-        header_line = next(lines, None)
+        source = iter(lines)
+        header_line = next(source, None)
         if header_line is None:
             raise DataError("file is empty; expected a header line, then rows", where=self.name)
         delimiter = self.delimiter or (
-            "\t" if self.format == "tsv" else _guess_delimiter(header_line)
+            "\t" if self.format == "tsv" else guess_delimiter(header_line, self.text_column)
         )
-        records = self._records(_chain(header_line, lines), delimiter)
-        _, header = next(records, (1, []))
+        records = self._records(itertools.chain((header_line,), source), delimiter)
+        _, header, bad = next(records, (1, [], None))
+        if bad is not None:
+            raise bad  # whoever skips rows does not skip the names of the columns
+        wanted = self._wanted()
         # Rows are looked at ahead of time only where the header's names do not tell the columns.
-        unknown = self.labelled and self.guessed and _known_name(header, TEXT_NAMES) is None
-        sample = list(itertools.islice(records, _SAMPLE_ROWS if unknown else 0))
-        text_at, label_at = self._choose_columns(header, [fields for _, fields in sample])
-        kept_at = [header.index(name) for name in self.keep]
-        for source in (sample, records):
-            for line, fields in source:
-                if len(fields) != len(header):
-                    message = (
-                        f"expected {len(header)} fields, found {len(fields)}; quote the text"
-                        f" or pass --delimiter"
-                    )
-                    self._reject(self.error(message, line=line))
-                    continue
-                label = None if label_at is None else fields[label_at]
-                yield Row(fields[text_at], label, line, tuple(fields[i] for i in kept_at))
+        n_sample = 0 if wanted.known_by_name(header) else _SAMPLE_ROWS
+        sample = list(itertools.islice(records, n_sample))
+        choice = self._choose(header, [fields for _, fields, _ in sample])
+        text_at, label_at, kept_at = choice.places(header, self.keep)
+        for line, fields, bad in itertools.chain(sample, records):
+            if bad is None and len(fields) != len(header):
+                message = (
+                    f"expected {len(header)} fields, found {len(fields)}; quote the text"
+                    f" or pass --delimiter"
+                )
+                bad = self.error(message, line=line)
+            if bad is not None:
+                self._reject(bad)
+                continue
+            label = None if label_at is None else fields[label_at]
+            yield Row(fields[text_at], label, line, tuple(fields[i] for i in kept_at))
 
-    def _records(self, lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-        """Give (first line, fields) of each record; say where an unclosed quote opened."""
+    def _records(
+        self, lines: Iterator[str], delimiter: str
+    ) -> Iterator[tuple[int, list[str], DataError | None]]:
+        """Give the first line and the fields of each record, and why it is no UTF-8, if so; say
+        where an unclosed quote opened.
+        """
         held: list[
             str
         ] = []  # the lines of the record being read, to find the quote if it never closes
+        bad: DataError | None = None
+        source = self._lines
+        assert source is not None
 
         def hold() -> Iterator[str]:
+            nonlocal bad
             for line in lines:
                 held.append(line)
+                bad = bad or source.bad
                 yield line
 
         quoting: Literal[0, 3] = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
         reader = csv.reader(hold(), delimiter=delimiter, strict=True, quoting=quoting)
-        first = self._line
+        first = 1
         while True:
             try:
                 fields = next(reader, None)
             except csv.Error as err:
-                opened = first + _unclosed_quote(held, delimiter)
-                if "new-line character" in str(err):
-                    raise self.error(
-                        "a bare carriage return inside a row; save the file with \\n line ends"
-                    ) from err
-                raise self.error(
-                    f"a quote opens on this line and is not closed (read on to line {self._line});"
-                    ' write a quote inside a quoted field as ""',
-                    line=opened,
-                ) from err
+                raise self._broken_record(err, first, held, delimiter) from err
             if fields is None:
                 return
-            held.clear()
             if fields:
-                yield first, fields
+                yield first, fields, bad
             else:
                 self.n_blank += 1
-            first = self._line + 1
+            held.clear()
+            bad = None
+            first = source.number + 1
 
-    def _choose_columns(self, header: list[str], sample: list[list[str]]) -> tuple[int, int | None]:
-        text, label = self.text_column, self.label_column
-        for wanted in (text, label, *self.keep):
-            if wanted is not None and wanted not in header:
-                raise self.error(unknown_name("column", wanted, header), line=1)
-        if self.labelled and label is None:
-            label = _known_name(header, LABEL_NAMES)
-        if text is None:
-            text = _known_name(header, TEXT_NAMES)
-        others = [name for name in header if name not in (text, label)]
-        if text is None and len(others) == 1:
-            text = others.pop()
-        if self.labelled and label is None and len(others) == 1:
-            label = others.pop()
-        if self.labelled and text is None and label is None and len(others) == 2:
-            text, label = _guess_pair(header, sample)
-        if text is None or (self.labelled and label is None):
-            missing = "text" if text is None else "label"
-            raise self.error(
-                f"no {missing} column found in {', '.join(header)}; name it with"
-                f" --{missing}-column",
-                line=1,
+    def _broken_record(
+        self, err: csv.Error, first: int, held: list[str], delimiter: str
+    ) -> DataError:
+        """Say what ends the reading: after it nobody knows where the next record begins."""
+        if "new-line character" in str(err):
+            return self.error(
+                "a bare carriage return inside a row; save the file with \\n line ends"
             )
-        self.text_column, self.label_column = text, label
-        label_at = None if label is None else header.index(label)
-        unknown_names = self.guessed and text not in TEXT_NAMES
-        if (
-            unknown_names
-            and label_at is not None
-            and any(row[label_at : label_at + 1] == [label] for row in sample)
-        ):
-            raise self.error(
-                f"no header: '{label}' is a label further down; add a first line text,label", line=1
+        if "expected after" in str(err):
+            return self.error(
+                'text follows a closing quote; write a quote inside a quoted field as ""'
             )
-        return header.index(text), label_at
+        return self.error(
+            "a quote opens on this line and is not closed (read on to line"
+            f' {self._last_line()}); write a quote inside a quoted field as ""',
+            line=first + _unclosed_quote(held, delimiter),
+        )
 
-    def _jsonl(self, lines: Iterator[str]) -> Iterator[Row]:
+    def _wanted(self) -> WantedColumns:
+        return WantedColumns(self.text_column, self.label_column, self.labelled, self.keep)
+
+    def _choose(self, header: list[str], sample: list[list[str]]) -> ColumnChoice:
+        """Choose the columns and remember which."""
+        try:
+            choice = self._wanted().choose(header, sample)
+        except ValueError as err:
+            raise self.error(str(err), line=1) from err
+        self.text_column, self.label_column = choice.text, choice.label
+        return choice
+
+    def _jsonl(self, lines: TextLines) -> Iterator[Row]:
         for line in lines:
             if not line.strip():
                 self.n_blank += 1
                 continue
             try:
+                if lines.bad is not None:
+                    raise lines.bad
                 row = self._json_row(line)
             except DataError as err:
-                if self.text_column is None:
-                    raise
                 self._reject(err)
             else:
                 yield row
+        if self.text_column is None and self._first_reject is not None:
+            raise self._first_reject  # no row told the columns: this is another kind of file
 
     def _json_row(self, line: str) -> Row:
         try:
@@ -327,21 +302,30 @@ class RowReader:
             raise self.error(f"expected a JSON object, found {type(value).__name__}")
         if self.text_column is None or (self.labelled and self.label_column is None):
             self._choose_keys(value)
-        text = value.get(self.text_column)
+        text_key, label_key = str(self.text_column), self.label_column
+        text = value.get(text_key)
         if not isinstance(text, str):
-            raise self.error(self._wrong_value(value, str(self.text_column)))
-        label = value.get(self.label_column) if self.labelled else None
-        several = isinstance(label, list) and all(
-            isinstance(item, str | int | float) for item in label
-        )
-        if self.labelled and not several and not isinstance(label, str | int | float):
-            raise self.error(self._wrong_value(value, str(self.label_column)))
-        cell = _join_labels(label)
+            raise self.error(_wrong_value(value, text_key))
+        if line.count(f'"{text_key}"') > 1 or (label_key and line.count(f'"{label_key}"') > 1):
+            self._refuse_repeated(line)
+        label = value.get(label_key) if label_key is not None and self.labelled else None
+        cell = spell_label(label) if self.labelled else None
+        if self.labelled and cell is None:
+            raise self.error(_wrong_value(value, str(label_key)))
         if "\\u" in line:
             text = self._replace_surrogates(text)
         kept = tuple(self._kept_value(value, name) for name in self.keep)
-        spelt = None if cell is None else self._replace_surrogates(str(cell))
-        return Row(text, spelt, self._line, kept, listed=isinstance(label, list))
+        spelt = None if cell is None else self._replace_surrogates(cell)
+        return Row(text, spelt, self._last_line(), kept, listed=isinstance(label, list))
+
+    def _refuse_repeated(self, line: str) -> None:
+        """Refuse an object that has the text's or the label's key twice: json takes the last."""
+        mine = (self.text_column, *([self.label_column] if self.labelled else []))
+        top = json.loads(line, object_pairs_hook=_Pairs)
+        keys = [key for key, _ in top]
+        repeated = next((key for key in mine if keys.count(str(key)) > 1), None)
+        if repeated is not None:
+            raise self.error(f"the key '{repeated}' is there twice; expected it once")
 
     def _kept_value(self, value: dict[str, object], name: str) -> str | None:
         if name not in value:
@@ -353,70 +337,51 @@ class RowReader:
 
     def _columnar(self) -> Iterator[Row]:
         """Read parquet and arrow, a batch of rows at a time; `line` is the row's number, from 1."""
-        import pyarrow
-        from pyarrow import ipc, parquet
-
         if self.path is None:
             raise UsageError(f"{self.format} cannot be read from standard input; name a file")
-        open_bytes(self.path).close()
-        try:
-            if self.format == "parquet":
-                file = parquet.ParquetFile(self.path)
-                header, batches = file.schema_arrow.names, file.iter_batches(batch_size=1024)
-            else:
-                reader = ipc.open_file(pyarrow.memory_map(str(self.path)))
-                header, batches = (
-                    reader.schema.names,
-                    map(reader.get_batch, range(reader.num_record_batches)),
-                )
-            text_at, label_at = self._choose_columns(header, [])
-            chosen = [
-                text_at,
-                *([] if label_at is None else [label_at]),
-                *map(header.index, self.keep),
-            ]
-            for batch in batches:
-                columns = [batch.column(i).to_pylist() for i in chosen]
+        with open_arrow(self.path, self.format) as file:
+            header = list(file.schema.names)
+            text_at, label_at, kept_at = self._choose(header, []).places(header, self.keep)
+            chosen = [text_at, *([] if label_at is None else [label_at]), *kept_at]
+            for batch in file.batches:
+                columns = [column_values(batch.column(i)) for i in chosen]
                 for values in zip(*columns, strict=True):
                     self._line += 1
-                    yield from self._columnar_row(list(values))
-        except (pyarrow.ArrowException, OSError) as err:
-            reason = " ".join(str(err).split())
-            raise DataError(
-                f"not a readable {self.format} file: {reason}", where=self.name
-            ) from err
+                    try:
+                        row = self._columnar_row(list(values))
+                    except DataError as err:
+                        self._reject(err)
+                    else:
+                        yield row
 
-    def _columnar_row(self, values: list[object]) -> Iterator[Row]:
+    def _columnar_row(self, values: list[object]) -> Row:
         text = values.pop(0)
+        if not isinstance(text, str):
+            raise self.error(f"'{self.text_column}' is {_shown(text)}, expected a string")
         label = values.pop(0) if self.labelled else None
-        if not isinstance(text, str) or (self.labelled and label is None):
-            what = self.text_column if not isinstance(text, str) else self.label_column
-            self._reject(
-                self.error(f"'{what}' is {json.dumps(text, default=str)[:40]}, expected a string")
-            )
-            return
+        cell = spell_label(label) if self.labelled else None
+        if self.labelled and cell is None:
+            raise self.error(f"'{self.label_column}' is {_shown(label)}, expected a string")
         kept = tuple(None if value is None else str(value) for value in values)
-        spelt = None if label is None else str(_join_labels(label))
-        yield Row(text, spelt, self._line, kept, listed=isinstance(label, list))
+        return Row(text, cell, self._line, kept, listed=isinstance(label, list))
 
     def _choose_keys(self, value: dict[str, object]) -> None:
+        """Choose the keys by the first object that has them."""
         keys = list(value)
-        self.text_column = self.text_column or _known_name(keys, TEXT_NAMES)
-        if self.labelled:
-            self.label_column = self.label_column or _known_name(keys, LABEL_NAMES)
-        for column, role in (
-            (self.text_column, "text"),
-            (self.label_column if self.labelled else "", "label"),
-        ):
-            if column is None:
+        try:
+            text = self.text_column or known_name(keys, TEXT_NAMES, role="text")
+            label = self.label_column
+            if self.labelled and label is None:
+                label = known_name(keys, LABEL_NAMES, role="label")
+        except ValueError as err:
+            raise self.error(str(err)) from err
+        for key, role in ((text, "text"), (label if self.labelled else "", "label")):
+            if key is None:
                 raise self.error(
-                    f"no {role} key found in {', '.join(keys)}; name it with --{role}-column"
+                    f"no {role} key found in {', '.join(keys) or 'an empty object'}; name it with"
+                    f" --{role}-column"
                 )
-
-    def _wrong_value(self, value: dict[str, object], key: str) -> str:
-        if key not in value:
-            return f"no key '{key}'; found {', '.join(value) or 'none'}"
-        return f"'{key}' is {json.dumps(value[key])[:40]}, expected a string"
+        self.text_column, self.label_column = text, label
 
     def _replace_surrogates(self, text: str) -> str:
         clean = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -428,12 +393,12 @@ class RowReader:
         notes = []
         if self.format != "txt" and self.guessed and self.text_column is not None:
             label = f", label = '{self.label_column}'" if self.labelled else ""
-            notes.append(
-                f"{self.name}: text = '{self.text_column}'{label} (guessed; --text-column,"
-                f" --label-column)"
-            )
+            options = "--text-column" + (", --label-column" if self.labelled else "")
+            notes.append(f"{self.name}: text = '{self.text_column}'{label} (guessed; {options})")
         if self.n_blank:
             notes.append(f"{self.name}: {self.n_blank:,} blank lines are no rows")
+        if self._lines is not None:
+            notes += self._lines.notes()
         if self.rejects:
             notes.append(
                 f"{self.name}: {len(self.rejects):,} bad rows were left out, the first:"
@@ -446,34 +411,43 @@ class RowReader:
         return notes
 
 
-def _join_labels(label: object) -> object:
-    return LABEL_SEPARATOR.join(map(str, label)) if isinstance(label, list) else label
+class _Pairs(list[tuple[str, object]]):
+    """The pairs of a JSON object, where equal keys count."""
 
 
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+def spell_label(label: object) -> str | None:
+    """Write the label of a JSON or Arrow row as a cell; None for what is no label: nothing, not a
+    number, bytes, a nested value.
 
-
-def _guess_delimiter(header: str) -> str:
-    """Take the comma unless the header has none and has another usual delimiter."""
-    return next((mark for mark in ",;\t|" if mark in header), ",")
-
-
-def _known_name(header: list[str], known: tuple[str, ...]) -> str | None:
-    lowered = {name.strip().lower(): name for name in reversed(header)}
-    return next((lowered[name] for name in known if name in lowered), None)
-
-
-def _guess_pair(header: list[str], sample: list[list[str]]) -> tuple[str, str]:
-    """Of two columns, the one with fewer distinct values is the label.
-
-    On a tie, the shorter one.
+    >>> spell_label(3), spell_label(["a", "b"]), spell_label(float("nan")), spell_label([None])
+    ('3', 'a\\x1fb', None, None)
     """
-    rows = [row for row in sample if len(row) == 2]
-    columns = [[row[i] for row in rows] for i in (0, 1)]
-    weight = [(len(set(column)), sum(map(len, column))) for column in columns]
-    return (header[0], header[1]) if weight[0] >= weight[1] else (header[1], header[0])
+    if isinstance(label, str):
+        return label
+    items = label if isinstance(label, list) else [label]
+    if any(item is None or item != item or isinstance(item, _NO_LABELS) for item in items):
+        return None
+    return LABEL_SEPARATOR.join(map(str, items))
+
+
+def _wrong_value(value: dict[str, object], key: str) -> str:
+    if key not in value:
+        return f"no key '{key}'; found {', '.join(value) or 'none'}"
+    return f"'{key}' is {_shown(value[key])}, expected a string"
+
+
+def _shown(value: object) -> str:
+    """Write a value for a message: as JSON has it, or of bytes the first that is no UTF-8."""
+    if isinstance(value, bytes):
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError as err:
+            return f"not UTF-8 (byte 0x{value[err.start]:02X} at byte {err.start + 1})"
+        return "bytes"
+    try:
+        return json.dumps(value)[:40]
+    except (TypeError, ValueError):
+        return str(value)[:40]
 
 
 def _unclosed_quote(lines: list[str], delimiter: str) -> int:

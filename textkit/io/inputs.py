@@ -10,7 +10,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -84,42 +84,121 @@ def _open_zstd(path: Path) -> IO[bytes]:
     return cast(IO[bytes], io.BufferedReader(stream, 1 << 20))
 
 
-def expand_inputs(patterns: Sequence[str]) -> list[str]:
+def expand_inputs(
+    patterns: Sequence[str], *, note: Callable[[str], None] = lambda line: None
+) -> list[str]:
     """Turn names, globs and folders into files, folders read whole and in order of name.
 
-    `-` stays standard input.
+    `-` stays standard input. In a folder, links are followed; `note` hears what was passed over: a
+    link back to a folder above, a link to nothing, what is no file, files of other endings. A link
+    to nothing that has the name of a corpus is a StorageError.
 
     >>> Path("in").mkdir()
     >>> for name in ("b.txt", "a.csv", "c.png"):
     ...     Path("in", name).touch()
-    >>> expand_inputs(["in", "in/*.txt"])
+    >>> expand_inputs(["in", "in/*.txt"], note=print)
+    in: 1 file of other endings passed over, the first: in/c.png
     ['in/a.csv', 'in/b.txt', 'in/b.txt']
     """
     found: list[str] = []
     for pattern in patterns:
         path = Path(pattern)
-        if pattern == "-" or path.is_file():
-            found.append(pattern)
-        elif path.is_dir():
-            inside = sorted(
-                str(file)
-                for file in path.rglob("*")
-                if file.is_file() and is_corpus_name(file.name)
-            )
+        if path.is_dir():
+            inside = _Folder(note).files(path)
             if not inside:
                 raise StorageError(
                     f"no files to read in this folder; known: {', '.join(FORMATS)}", where=pattern
                 )
             found += inside
+        elif pattern == "-" or path.exists():
+            found.append(pattern)
+        elif path.is_symlink():
+            raise _dead_link(path)
         elif any(mark in pattern for mark in "*?["):
-            # pathlib globs no absolute pattern.
-            matched = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-            if not matched:
-                raise StorageError("no file matches", where=pattern)
-            found += [name for name in matched if Path(name).is_file()]
+            found += _match(pattern, note)
         else:
             raise StorageError("cannot open: No such file or directory", where=pattern)
     return found
+
+
+def _match(pattern: str, note: Callable[[str], None]) -> list[str]:
+    """Give the files that a glob names; folders among them are noted."""
+    # pathlib globs no absolute pattern.
+    matched = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    if not matched:
+        raise StorageError("no file matches", where=pattern)
+    dead = next((Path(name) for name in matched if not Path(name).exists()), None)
+    if dead is not None:
+        raise _dead_link(dead)
+    files = [name for name in matched if not Path(name).is_dir()]
+    folders = [name for name in matched if Path(name).is_dir()]
+    if not files:
+        raise StorageError(
+            f"matches folders alone, the first: {folders[0]}; name a folder to read it whole",
+            where=pattern,
+        )
+    if folders and "**" not in pattern:
+        note(f"{pattern}: {_some(folders, 'folder')} passed over, the first: {folders[0]}")
+    return files
+
+
+class _Folder:
+    """The walk through a folder; what it passes over is counted for one note each."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self.note = note
+        self.others: list[str] = []
+
+    def files(self, folder: Path) -> list[str]:
+        """Give the files to read, in order of name."""
+        found = self._walk(folder, ())
+        if self.others:
+            some = _some(self.others, "file")
+            self.note(f"{folder}: {some} of other endings passed over, the first: {self.others[0]}")
+        return sorted(found)
+
+    def _walk(self, folder: Path, above: tuple[tuple[int, int], ...]) -> list[str]:
+        """above: which folders this one stands in, by device and number."""
+        found = []
+        try:
+            state = folder.stat()
+            here = (*above, (state.st_dev, state.st_ino))
+            inside = sorted(folder.iterdir())
+        except OSError as err:
+            raise StorageError(
+                f"cannot read the folder: {err.strerror}", where=str(folder)
+            ) from err
+        for path in inside:
+            if path.is_dir():
+                state = path.stat()
+                if (state.st_dev, state.st_ino) in here:
+                    self.note(f"{path}: passed over, a link back to a folder that it stands in")
+                else:
+                    found += self._walk(path, here)
+            elif path.is_file():
+                if is_corpus_name(path.name):
+                    found.append(str(path))
+                elif not path.name.startswith("."):
+                    self.others.append(str(path))
+            elif path.is_symlink():
+                if is_corpus_name(path.name):
+                    raise _dead_link(path)
+                self.note(f"{path}: passed over, {_dead_link(path).message}")
+            else:
+                self.note(f"{path}: passed over, it is no file; name it to read it")
+        return found
+
+
+def _dead_link(path: Path) -> StorageError:
+    try:
+        target = f"'{path.readlink()}', which is not there"
+    except OSError:  # it was removed meanwhile
+        target = "nothing"
+    return StorageError(f"a link to {target}; restore the file or remove the link", where=str(path))
+
+
+def _some(names: Sequence[str], what: str) -> str:
+    return f"{len(names):,} {what}{'s' if len(names) > 1 else ''}"
 
 
 def is_corpus_name(name: str) -> bool:

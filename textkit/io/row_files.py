@@ -13,13 +13,14 @@ import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.errors import UsageError
 from textkit.io import files
+from textkit.io.arrow_rows import open_arrow
 from textkit.io.inputs import guess_format, open_bytes, unchanged
 
 _BATCH_ROWS = 16_384
@@ -130,28 +131,19 @@ def _copy_columnar(source: Path, destinations: Sequence[Destination], stack: Exi
     import pyarrow
     from pyarrow import ipc, parquet
 
-    batches: Iterator[Any]
-    if guess_format(source) == "parquet":
-        table = parquet.ParquetFile(source)
-        schema, batches, make = (
-            table.schema_arrow,
-            table.iter_batches(batch_size=_BATCH_ROWS),
-            parquet.ParquetWriter,
-        )
-    else:
-        reader = ipc.open_file(pyarrow.memory_map(str(source)))
-        schema, batches, make = (
-            reader.schema,
-            map(reader.get_batch, range(reader.num_record_batches)),
-            ipc.new_file,
-        )
+    format = guess_format(source)
+    make = parquet.ParquetWriter if format == "parquet" else ipc.new_file
+    rows_of_source = stack.enter_context(open_arrow(source, format, batch_rows=_BATCH_ROWS))
     writers = []
     for path, _ in destinations:
         file = stack.enter_context(files.atomic_file(path))
         # pyarrow closes what it is given; the file is ours to flush and close.
-        writers.append(stack.enter_context(make(pyarrow.output_stream(_Kept(file)), schema)))
+        sink = pyarrow.output_stream(_Kept(file))
+        writers.append(stack.enter_context(make(sink, rows_of_source.schema)))
     first = 0
-    for batch in batches:
+    for batch in rows_of_source.batches:
+        if format == "arrow":  # parquet's columns are made while it is read, and point nowhere else
+            batch.validate(full=True)
         for (_, rows), writer in zip(destinations, writers, strict=True):
             low, high = np.searchsorted(rows, [first, first + batch.num_rows])
             if high > low:

@@ -30,8 +30,10 @@ _EXPLAINED = (
 )
 
 
-def describe_stand_in(start: bytes) -> str | None:
+def describe_stand_in(start: bytes, *, page: bool = True) -> str | None:
     """Say what a file is that begins so and is no data itself, and what to do; None for any other.
+
+    page: a web page is no data.
 
     >>> describe_stand_in(b"version https://git-lfs.github.com/spec/v1")
     'a Git LFS pointer, not the file itself: run `git lfs pull`'
@@ -43,7 +45,7 @@ def describe_stand_in(start: bytes) -> str | None:
     folded = bare.lower()
     for mark, what in _EXPLAINED:
         if bare.startswith(mark) or (mark.islower() and folded.startswith(mark)):
-            return what
+            return what if page or what is not _PAGE else None
     is_link = bare.startswith((b".git/annex", b"../")) and b".git/annex/objects/" in start
     return _ANNEX if is_link else None
 

@@ -74,7 +74,7 @@ class CorpusOptions:
 
     - inputs: files, globs, folders; txt, csv, tsv, jsonl, parquet, arrow, also .gz and .zst; `-` is
       standard input.
-    - text_column, format: by default guessed.
+    - text_column, delimiter, format: by default guessed.
     - keep: columns to carry along.
     - on_bad: stop at a bad row, or skip it and write it down.
     - workers: processes. The bytes are the same for any number.
@@ -86,6 +86,7 @@ class CorpusOptions:
 
     inputs: Sequence[str | Path]
     text_column: str | None = None
+    delimiter: str | None = None
     format: str | None = None
     keep: tuple[str, ...] = ()
     on_bad: Literal["stop", "skip"] = "stop"
@@ -108,6 +109,7 @@ class CorpusOptions:
         return Inputs.of(
             [str(name) for name in self.inputs],
             text_column=self.text_column,
+            delimiter=self.delimiter,
             format=self.format,
             keep=self.keep,
             on_bad=self.on_bad,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class PredictOptions:
     """What is predicted, and how much of it is told.
 
-    - model: a model folder. data: a file of texts, or - for standard input. text_column, format:
-      how it is read; guessed where not given.
+    - model: a model folder. data: a file of texts, or - for standard input. text_column, delimiter,
+      format: how it is read; guessed where not given.
     - top: labels a row, the most probable first. Without it one; of a multi-label model those
       above their thresholds.
     - allow: each `package.module:Name` of the model that may be imported.
@@ -36,6 +36,7 @@ class PredictOptions:
     data: str | Path = "-"
     top: int | None = None
     text_column: str | None = None
+    delimiter: str | None = None
     format: str | None = None
     allow: Sequence[str] | None = None
     chunk_rows: int = 1024
@@ -87,7 +88,12 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
     from textkit import TextClassifier
 
     classifier = TextClassifier.load(options.model, allow=options.allow or ())
-    reader = RowReader(options.data, text_column=options.text_column, format=options.format)
+    reader = RowReader(
+        options.data,
+        text_column=options.text_column,
+        delimiter=options.delimiter,
+        format=options.format,
+    )
     for rows in cut_rows(reader, n_rows=options.chunk_rows):
         yield from predict_texts(classifier, [row.text for row in rows], top=options.top)
     for line in reader.notes():

@@ -59,6 +59,7 @@ class TrainTokenizerOptions:
     sizes: Sequence[int] = (30_000,)
     min_frequency: int | None = None
     text_column: str | None = None
+    delimiter: str | None = None
     memory: str | None = None
     counts: bool = False
     overwrite: bool = False
@@ -79,6 +80,7 @@ class CountPiecesOptions:
     out: Path
     pieces: PieceOptions = PieceOptions()
     text_column: str | None = None
+    delimiter: str | None = None
     memory: str = "2G"
 
 
@@ -95,6 +97,7 @@ class MeasureFitOptions:
     pattern: str | None = None
     by: str | None = None
     text_column: str | None = None
+    delimiter: str | None = None
 
 
 def train_tokenizer(
@@ -134,7 +137,7 @@ def count_pieces(options: CountPiecesOptions, *, watch: Watch = Watch()) -> int:
         f" more go to disk"
     )
     counts = counting.count_texts(
-        _read_texts(options.inputs, options.text_column, watch),
+        _read_texts(options, watch),
         piece_finder(pieces.kind, **pieces.chosen()),
         memory_bytes=limit,
     )
@@ -164,7 +167,10 @@ def measure_tokenizer(options: MeasureFitOptions, *, watch: Watch = Watch()) -> 
         watch.note(f"{options.tokenizer}: {line}")
     by = options.by
     rows = Inputs.of(
-        options.inputs, text_column=options.text_column, keep=() if by is None else (by,)
+        options.inputs,
+        text_column=options.text_column,
+        delimiter=options.delimiter,
+        keep=() if by is None else (by,),
     )
     pairs = ((row.text, "" if by is None else row.kept[0] or "(none)") for row in rows)
     return measure_fit(tokenizer, pairs)
@@ -181,15 +187,15 @@ def _learn(options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
         watch.progress(Progress(LEARNING, 0))
         paths = [Path(name) for name in options.inputs]
         return train_counts(kind, paths, memory_bytes=memory, say=watch.note, **chosen)
-    texts = _read_texts(options.inputs, options.text_column, watch)
+    texts = _read_texts(options, watch)
     return tokenizers.train(kind, texts, memory_bytes=memory, say=watch.note, **chosen)
 
 
-def _read_texts(inputs: Sequence[str], text_column: str | None, watch: Watch) -> Iterator[str]:
+def _read_texts(options: TrainTokenizerOptions | CountPiecesOptions, watch: Watch) -> Iterator[str]:
     """Stream the texts of files; say how far it is, with a total where sizes tell, and at the end
     what was guessed.
     """
-    rows = Inputs.of(inputs, text_column=text_column)
+    rows = Inputs.of(options.inputs, text_column=options.text_column, delimiter=options.delimiter)
     plain = all(name.endswith(".txt") for name in rows.names)
     total = sum(Path(name).stat().st_size for name in rows.names) // 1000 if plain else None
     n_bytes = 0

@@ -36,6 +36,7 @@ class TrainVectorsOptions:
     tokenizer: str = "word"
     lowercase: bool = False
     text_column: str | None = None
+    delimiter: str | None = None
     training: VectorTraining = field(default_factory=VectorTraining)
     overwrite: bool = False
     resume: bool = False
@@ -50,6 +51,7 @@ def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) 
         options=options.training,
         text_column=options.text_column,
         overwrite=options.overwrite,
+        delimiter=options.delimiter,
         resume=options.resume,
         watch=watch,
     )

@@ -55,6 +55,7 @@ def train_vectors(
     tokenizer: Tokenizer,
     options: VectorTraining,
     text_column: str | None = None,
+    delimiter: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     watch: Watch = Watch(),
@@ -80,6 +81,7 @@ def train_vectors(
             tokenizer=tokenizer,
             options=options,
             text_column=text_column,
+            delimiter=delimiter,
             overwrite=overwrite,
             resume=resume,
             watch=watch,
@@ -94,6 +96,7 @@ def _train(
     tokenizer: Tokenizer,
     options: VectorTraining,
     text_column: str | None,
+    delimiter: str | None,
     overwrite: bool,
     resume: bool,
     watch: Watch,
@@ -106,14 +109,15 @@ def _train(
         files.refuse_finished(out, overwrite=overwrite)
     if overwrite and not goes_on:
         exchange.remove_folder(work)
-    rows = bulk.Inputs.of(inputs, text_column=text_column)
+    rows = bulk.Inputs.of(inputs, text_column=text_column, delimiter=delimiter)
     chosen = asdict(options)
     description = {
         "inputs": bulk.describe_inputs(rows.names),
         "tokenizer": tokenizer.fingerprint,
         "options": chosen,
     }
-    bulk.open_job(work, {**description, "text_column": text_column}, resume=resume)
+    columns = {"text_column": text_column, "delimiter": delimiter}
+    bulk.open_job(work, {**description, **columns}, resume=resume)
     try:
         if not (work / SHAPE).exists() and not _read(rows, tokenizer, work, watch):
             return None

@@ -1,0 +1,119 @@
+"""Parquet and Arrow files: damaged ones are named, whatever is wrong with them."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from pyarrow import ipc, parquet
+
+from textkit.errors import DataError, TextkitError
+from textkit.io.corpus import Row, RowReader
+from textkit.io.row_files import copy_rows
+
+FORMATS = ["parquet", "arrow"]
+
+
+def write(name: str, columns: dict[str, object]) -> None:
+    table = pyarrow.table(columns)
+    if name.endswith(".parquet"):
+        parquet.write_table(table, name)
+    else:
+        with ipc.new_file(name, table.schema) as writer:
+            writer.write_table(table)
+
+
+def damage(value: int, column: str) -> None:
+    """Write an arrow file of which one offset of a column is wrong."""
+    write("a.arrow", {"text": ["abc", "def"], "label": ["uvwx", "yz"]})
+    data = Path("a.arrow").read_bytes()
+    offsets = (0, 3, 6) if column == "text" else (0, 4, 6)
+    at = data.index(struct.pack("<iii", *offsets)) + 4
+    Path("a.arrow").write_bytes(data[:at] + struct.pack("<i", value) + data[at + 4 :])
+
+
+@pytest.mark.parametrize("value", [0x7FFFFF00, -5, 7, -(2**31)])
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_a_wrong_offset_of_a_column_that_is_read_is_named(value: int, column: str) -> None:
+    damage(value, column)
+    for options in ({"labelled": True}, {"keep": ("label",), "text_column": "text"}):
+        with pytest.raises(DataError, match=r"^a.arrow: not a readable arrow file: Offset"):
+            list(RowReader("a.arrow", on_bad="skip", **options))  # type: ignore[arg-type]
+
+
+def test_a_wrong_offset_of_any_column_is_named_where_rows_are_copied() -> None:
+    damage(0x7FFFFF00, "label")
+    with pytest.raises(DataError, match=r"^a.arrow: not a readable arrow file: "):
+        copy_rows("a.arrow", [], [(Path("b.arrow"), np.array([0, 1]))])
+    assert not Path("b.arrow").exists()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("kind", [pyarrow.string(), pyarrow.large_string()])
+def test_a_text_that_is_not_utf_8_is_a_bad_row(format: str, kind: pyarrow.DataType) -> None:
+    raw = pyarrow.array([b"one", b"caf\xe9", None, b"four"], pyarrow.binary())
+    large = raw.cast(pyarrow.large_binary()) if kind == pyarrow.large_string() else raw
+    write(f"a.{format}", {"text": large.view(kind)})
+    with pytest.raises(DataError, match=rf"^a.{format}:2: 'text' is not UTF-8 \(byte 0xE9 at"):
+        list(RowReader(f"a.{format}"))
+    reader = RowReader(f"a.{format}", on_bad="skip")
+    assert [row.text for row in reader] == ["one", "four"]
+    assert reader.rejects[1] == f"a.{format}:3: 'text' is null, expected a string"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["a", None], "'label' is null"),
+        ([0.5, float("nan")], "'label' is NaN"),
+        ([["a"], ["a", None]], "'label' is"),
+        ([b"a", b"b"], "'label' is bytes"),
+    ],
+)
+def test_a_label_that_is_none_is_never_a_class(
+    format: str, labels: list[object], said: str
+) -> None:
+    write(f"a.{format}", {"text": ["one", "two"], "label": pyarrow.array(labels)})
+    with pytest.raises(DataError, match=rf"^a.{format}:[12]: {said}"):
+        list(RowReader(f"a.{format}", labelled=True))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_columns_of_one_name_are_refused(format: str) -> None:
+    columns = [pyarrow.array(["1"]), pyarrow.array(["real"])]
+    table = pyarrow.table(columns, names=["text", "text"])
+    if format == "parquet":
+        parquet.write_table(table, "a.parquet")
+    else:
+        with ipc.new_file("a.arrow", table.schema) as writer:
+            writer.write_table(table)
+    with pytest.raises(DataError, match=rf"^a.{format}:1: 2 columns are named 'text'"):
+        list(RowReader(f"a.{format}"))
+
+
+@pytest.mark.parametrize("kind", [pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()])
+def test_texts_of_every_arrow_type_are_read(kind: pyarrow.DataType) -> None:
+    write("a.arrow", {"text": pyarrow.array(["one", "two"], kind)})
+    coded = pyarrow.array(["one", "two"]).dictionary_encode()
+    write("b.arrow", {"text": coded})
+    for name in ("a.arrow", "b.arrow"):
+        assert list(RowReader(name)) == [Row("one", None, 1), Row("two", None, 2)]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_any_flipped_byte_gives_rows_or_one_line(format: str) -> None:
+    write(f"a.{format}", {"text": ["one", "two", "three"] * 5, "label": ["x", "y", "z"] * 5})
+    data = Path(f"a.{format}").read_bytes()
+    n_refused = 0
+    for at in range(0, len(data), 3):
+        Path(f"b.{format}").write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        try:
+            assert len(list(RowReader(f"b.{format}", labelled=True))) <= 15
+        except TextkitError as err:
+            n_refused += 1
+            assert "\n" not in str(err)
+    assert n_refused > 10

@@ -1,0 +1,98 @@
+"""Lines of text files: what their bytes tell of their encoding, and which lines are bad."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from textkit.errors import DataError
+from textkit.io.corpus import RowReader
+from textkit.io.text_lines import TextLines, wide_encoding
+
+TEXTS = {
+    "english": "text,label\nhello there,a\n",
+    "one line": "hello",
+    "french": "été,où\nça va\n",
+    "russian": "привет мир\nвторая строка\n",
+    "greek without white space": "καλημέρα",
+    "hindi": "नमस्ते दुनिया\nदूसरी पंक्ति\n",
+    "chinese": "你好，世界\n第二行\n",
+    "mixed": "日本語 and English\n🙂\n",
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+def test_wide_text_without_a_mark_is_named_with_its_command(
+    name: str, text: str, encoding: str
+) -> None:
+    Path(name).write_bytes(text.encode(encoding))
+    wanted = encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
+    with pytest.raises(DataError, match=rf"^{name}:1: file is {wanted[:6]}.*-f {wanted} -t UTF-8"):
+        list(RowReader(name, on_bad="skip"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_wide_text_with_a_mark_is_named(encoding: str) -> None:
+    Path("a.txt").write_bytes(TEXTS["english"].encode(encoding))
+    with pytest.raises(DataError, match=f"file is {encoding.upper()}, expected UTF-8"):
+        list(RowReader("a.txt"))
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), "a\n\x00b\n" * 9, "0\n2\n\x01\n6\n", "\x1b"])
+def test_text_in_utf_8_is_never_taken_for_wide(text: str) -> None:
+    assert wide_encoding(text.encode()) is None
+    lines = TextLines(io.BytesIO(text.encode()), "a.txt")
+    assert "".join(lines) == text
+
+
+def test_nul_characters_are_kept_and_said() -> None:
+    Path("a.txt").write_bytes(b"one\ntwo\0words\ncaf\xe9\0\nlast" + b" word" * 9)
+    reader = RowReader("a.txt", on_bad="skip")
+    assert [row.text for row in reader][:2] == ["one", "two\0words"]
+    assert reader.notes()[0] == (
+        "a.txt: 2 lines hold NUL characters, the first is line 2; they were kept as they are"
+    )
+
+
+def test_a_file_that_is_mostly_nul_is_no_text() -> None:
+    Path("a.txt").write_bytes(b"abc\0\0\0\xff\xfe" * 40)
+    with pytest.raises(DataError, match=r"^a.txt:1: not a text: 38% of its first bytes are NUL"):
+        list(RowReader("a.txt", on_bad="skip"))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.arrow"])
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
+        (b"/annex/objects/SHA256E-s1--0.csv\n", "a git-annex pointer"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive"),
+        (b"PK\x03\x04\x14\0", "a zip archive"),
+    ],
+)
+def test_a_corpus_that_only_stands_for_another_is_named(name: str, data: bytes, what: str) -> None:
+    Path(name).write_bytes(data)
+    with pytest.raises(DataError, match=f"^{name}: the file is {what}"):
+        list(RowReader(name, on_bad="skip"))
+
+
+def test_a_web_page_is_lines_of_a_txt_file_and_no_table() -> None:
+    for name in ("a.txt", "a.csv"):
+        Path(name).write_text("<html>\n<p>text</p>\n", encoding="utf-8")
+    assert [row.text for row in RowReader("a.txt")] == ["<html>", "<p>text</p>"]
+    with pytest.raises(DataError, match="the file is a web page"):
+        list(RowReader("a.csv"))
+
+
+def test_lines_of_many_blocks_are_numbered_and_the_bad_ones_told() -> None:
+    data = bytearray(b"".join(b"%d some words of a line\n" % number for number in range(90_000)))
+    for number in (1, 40_000, 89_999):
+        data[data.index(b"%d some" % number) + 8] = 0xFF
+    lines = TextLines(io.BytesIO(bytes(data)), "a.txt")
+    bad = [lines.number for _ in lines if lines.bad is not None]
+    assert bad == [2, 40_001, 90_000]
+    assert lines.number == 90_000

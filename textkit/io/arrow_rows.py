@@ -1,0 +1,99 @@
+"""Parquet and Arrow files, a batch of rows at a time, each value checked before it is used.
+
+In: a path. Out: a schema and batches whose columns can be read without harm: a file with one wrong
+offset is a DataError that names it, where pyarrow alone would end the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textkit.errors import DataError, TextkitError
+from textkit.io.inputs import open_bytes
+from textkit.io.stand_ins import START_BYTES, describe_stand_in
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_BATCH_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class ArrowRows:
+    """The schema of a file, and its batches, which are read as they are asked for."""
+
+    schema: pyarrow.Schema
+    batches: Iterator[pyarrow.RecordBatch]
+
+
+@contextmanager
+def open_arrow(path: Path, format: str, *, batch_rows: int = _BATCH_ROWS) -> Iterator[ArrowRows]:
+    """Open a parquet or arrow file; DataError for what is none, in the block too.
+
+    batch_rows: rows of a batch of parquet; an arrow file is cut as it was written.
+
+    >>> import pyarrow
+    >>> table = pyarrow.table({"text": ["a", "b"]})
+    >>> with pyarrow.ipc.new_file("a.arrow", table.schema) as writer:
+    ...     writer.write_table(table)
+    >>> with open_arrow(Path("a.arrow"), "arrow") as rows:
+    ...     [column_values(batch.column(0)) for batch in rows.batches]
+    [['a', 'b']]
+    """
+    import pyarrow
+    from pyarrow import ipc, parquet
+
+    with open_bytes(path) as file:
+        what = describe_stand_in(file.read(START_BYTES))
+    if what is not None:
+        raise DataError(f"the file is {what}", where=str(path))
+    try:
+        if format == "parquet":
+            table = parquet.ParquetFile(path)
+            yield ArrowRows(table.schema_arrow, table.iter_batches(batch_size=batch_rows))
+        else:
+            reader = ipc.open_file(pyarrow.memory_map(str(path)))
+            numbers = range(reader.num_record_batches)
+            yield ArrowRows(reader.schema, map(reader.get_batch, numbers))
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as err:
+        if isinstance(err, TextkitError):
+            raise
+        reason = " ".join(str(err).split())
+        raise DataError(f"not a readable {format} file: {reason}", where=str(path)) from err
+
+
+def column_values(column: pyarrow.Array) -> list[object]:
+    """Give the values of a column; of a text that is no UTF-8, its bytes.
+
+    Raises pyarrow's own error where the column points outside its own memory, and for a value that
+    Python has no word for, as a time of nanoseconds.
+    """
+    import pyarrow
+
+    as_bytes = {
+        pyarrow.string(): pyarrow.binary(),
+        pyarrow.large_string(): pyarrow.large_binary(),
+    }.get(column.type)
+    if as_bytes is None:
+        column.validate(full=True)
+        try:
+            return list(column.to_pylist())
+        except (ValueError, OverflowError) as err:
+            raise pyarrow.ArrowInvalid(str(err)) from err
+    raw = column.view(as_bytes)
+    raw.validate(full=True)
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        return [value if value is None else _decode(value) for value in raw.to_pylist()]
+
+
+def _decode(value: bytes) -> str | bytes:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value

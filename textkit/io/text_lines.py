@@ -1,0 +1,203 @@
+"""The lines of a text file, decoded as UTF-8 and numbered; what is no UTF-8 text is told by its
+content.
+
+In: an open binary file. Out: strings with their line ends, only \\n ends a line. A line that is no
+UTF-8 is given with U+FFFD, and `bad` says what is wrong with it, so that whoever puts records
+together from lines can leave the whole record out. UTF-16 and UTF-32, with a mark or without,
+pointers and archives are a DataError that says how to make text of them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import IO
+
+from textkit.errors import DataError, StorageError
+from textkit.io.inputs import READ_ERRORS
+from textkit.io.stand_ins import START_BYTES, describe_stand_in
+
+_BLOCK_BYTES = 1 << 20
+# So much of a file tells its encoding.
+_HEAD_BYTES = 4096
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+# Bytes that no text in UTF-8 has but by accident: controls other than white space and escape.
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_WIDE = (("UTF-32LE", 4, 3), ("UTF-32BE", 4, 0), ("UTF-16LE", 2, 1), ("UTF-16BE", 2, 0))
+
+
+class TextLines:
+    """Iterate over the lines of an open file; each is given once.
+
+    markup: the text may be a web page's. number: of the line given last, from 1. bad: why that line
+    is no UTF-8, else None. n_nul: lines with a NUL character, the first of them first_nul.
+
+    >>> lines = TextLines(io.BytesIO(b"one\\ncaf\\xe9\\n"), "a.txt")
+    >>> [(line, lines.number, lines.bad is not None) for line in lines]
+    [('one\\n', 1, False), ('caf\\ufffd\\n', 2, True)]
+    """
+
+    def __init__(self, file: IO[bytes], name: str, *, markup: bool = True) -> None:
+        self.file, self.name, self.markup = file, name, markup
+        self.number = 0
+        self.bad: DataError | None = None
+        self.n_nul = self.first_nul = 0
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for block in self._blocks():
+                # Decoding a block at once and cutting it after costs less than line by line.
+                try:
+                    text = block.decode("utf-8")
+                except UnicodeDecodeError:
+                    yield from self._one_by_one(block)
+                    continue
+                if "\0" in text:
+                    self._count_nul(text)
+                for line in io.StringIO(text, newline="\n"):
+                    self.number += 1
+                    yield line
+        except READ_ERRORS as err:  # pyarrow's errors of reading are OSErrors
+            if isinstance(err, StorageError):
+                raise
+            raise StorageError(
+                f"cannot read on after line {self.number}: {err}", where=self.name
+            ) from err
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Give whole lines, about a megabyte at a time or as many as there are by now."""
+        block = self._read_block()
+        refuse_no_text(block, self.name, markup=self.markup)
+        block = block.removeprefix(codecs.BOM_UTF8)
+        while block:
+            yield block
+            block = self._read_block()
+
+    def _read_block(self) -> bytes:
+        block: bytes = self.file.read1(_BLOCK_BYTES)  # type: ignore[attr-defined]
+        return block if block.endswith(b"\n") or not block else block + self.file.readline()
+
+    def _one_by_one(self, block: bytes) -> Iterator[str]:
+        """Give the lines of a block of which one or more are no UTF-8."""
+        for raw in io.BytesIO(block):
+            self.number += 1
+            if b"\0" in raw:
+                self._count_nul("\0", before=self.number - 1)
+            try:
+                line = raw.decode("utf-8")
+            except UnicodeDecodeError as err:
+                line = raw.decode("utf-8", "replace")
+                at = err.start + 1
+                self.bad = DataError(
+                    f"not UTF-8: byte 0x{raw[err.start]:02X} at byte column {at}; convert the"
+                    " file, e.g. iconv -f LATIN1 -t UTF-8",
+                    where=f"{self.name}:{self.number}:{at}",
+                )
+                self.bad.__cause__ = err
+            yield line
+            self.bad = None
+
+    def _count_nul(self, text: str, *, before: int | None = None) -> None:
+        lines = [number for number, line in enumerate(text.split("\n"), start=1) if "\0" in line]
+        if not self.n_nul:
+            self.first_nul = lines[0] + (self.number if before is None else before)
+        self.n_nul += len(lines)
+
+    def notes(self) -> list[str]:
+        """Say what is odd in the text, for the user to see."""
+        if not self.n_nul:
+            return []
+        return [
+            f"{self.name}: {self.n_nul:,} lines hold NUL characters, the first is line"
+            f" {self.first_nul:,}; they were kept as they are"
+        ]
+
+
+def refuse_no_text(start: bytes, name: str, *, markup: bool = True) -> None:
+    """Raise DataError where the first bytes of a file show that it is no text in UTF-8.
+
+    markup: a web page will do.
+    """
+    what = describe_stand_in(start[:START_BYTES], page=not markup) if start else None
+    if what is not None:
+        raise DataError(f"the file is {what}", where=name)
+    encoding = wide_encoding(start)
+    if encoding is not None:
+        raise DataError(
+            f"file is {encoding[:6]}, expected UTF-8; convert it: iconv -f {encoding} -t UTF-8",
+            where=f"{name}:1",
+        )
+    head = start[:_HEAD_BYTES]
+    if head.count(0) * 5 > len(head):
+        share = head.count(0) / len(head)
+        raise DataError(
+            f"not a text: {share:.0%} of its first bytes are NUL; expected UTF-8", where=f"{name}:1"
+        )
+
+
+def wide_encoding(start: bytes) -> str | None:
+    """Name UTF-16 or UTF-32 as iconv knows it where a file begins so, with or without a mark.
+
+    Without one, it has control bytes and decodes to characters that texts have; and where it would
+    do for UTF-8 too, most of its bytes in the places of the upper bytes are small.
+
+    >>> wide_encoding("été\\n".encode("utf-16-be")), wide_encoding("été\\n".encode())
+    ('UTF-16BE', None)
+    """
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            return name
+    head = start[:_HEAD_BYTES]
+    if not _CONTROLS.search(head):
+        return None
+    is_utf8 = _decodes(head)
+    for tells in (_has_upper_bytes, _has_upper_nuls):
+        for name, width, upper in _WIDE:
+            if tells(head, width, upper):
+                try:
+                    text = codecs.getincrementaldecoder(name)().decode(head)
+                except UnicodeDecodeError:
+                    continue
+                if text and all(map(_is_written, set(text))):
+                    return name
+        if is_utf8:
+            break
+    return None
+
+
+def _decodes(head: bytes) -> bool:
+    """Tell whether bytes are UTF-8, but for a last character that is cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _has_upper_bytes(head: bytes, width: int, upper: int) -> bool:
+    """Tell whether most upper bytes are small, as those of alphabets are, and not white space."""
+    places = head[upper::width]
+    small = sum(byte < 0x20 for byte in places)
+    return bool(_CONTROLS.search(places)) and small * 4 >= len(places) * (4 if width == 4 else 3)
+
+
+def _has_upper_nuls(head: bytes, width: int, upper: int) -> bool:
+    """Tell whether NULs stand where upper bytes do, and nowhere else: Chinese with line ends."""
+    return 0 < head.count(0) == head[upper::width].count(0)
+
+
+def _is_written(char: str) -> bool:
+    return char in "\t\n\v\f\r\x1b\ufeff" or unicodedata.category(char) not in (
+        "Cc",
+        "Cn",
+        "Co",
+        "Cs",
+    )
