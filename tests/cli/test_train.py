@@ -141,7 +141,7 @@ def test_numbers_from_a_file_to_predictions() -> None:
     )
     write_csv("bad.csv", [*["1"] * 39, "much"])
     message = run("train", "bad.csv", "-o", "x", "--task", "regression", code=3)[1]
-    assert "line 41: the label is 'much'; regression wants a number" in message
+    assert "bad.csv:41: the label is 'much'; regression wants a finite number" in message
 
 
 @pytest.mark.slow

@@ -107,7 +107,9 @@ def test_numbers_stand_between_separators_too() -> None:
     path = write_csv(["1 ; -2.5", "3;4"])
     assert in_memory(path, "regression", ";")[1] == [[1, -2.5], [3, 4]]
     assert streaming(path, "regression", ";") == in_memory(path, "regression", ";")
-    with pytest.raises(DataError, match=r"^line 2: the label is '1;'; regression wants a number"):
+    with pytest.raises(
+        DataError, match=r"^a\.csv:2: the label is '1;'; regression wants a finite number"
+    ):
         read_labelled(write_csv(["1;"]), task="regression", separator=";")
 
 
@@ -167,7 +169,7 @@ def test_memory_and_streaming_agree_on_lists(lists: list[list[str]], separator: 
     found = in_memory(path, "multi-label", separator)
     assert streaming(path, "multi-label", separator) == found
     if found is not None:
-        assert set(found[0]) == {label for labels in lists for label in labels if label}
+        assert set(found[0]) == {label for labels in lists for label in labels if label.strip()}
 
 
 def test_a_reader_of_pairs_follows_the_rule() -> None:
@@ -180,3 +182,14 @@ def test_a_reader_of_pairs_follows_the_rule() -> None:
     ]
     assert reader.classes() == ["a", "a || b", "b"]
     assert LabelCells(None).labels(" a|b ") == ["a|b"]
+
+
+@pytest.mark.parametrize("cell", ["nan", "n/a", "-inf", "1;", "1e999", "much"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_target_that_is_no_finite_number_is_named_with_its_file_and_line(
+    cell: str, name: str
+) -> None:
+    path = write_csv(["1.5", cell]) if name == "a.csv" else write_lists(name, [["1.5"], [cell]])
+    line = 3 if name == "a.csv" else 2
+    with pytest.raises(DataError, match=rf"^{name}:{line}: the label is .* wants a finite number"):
+        read_labelled(path, task="regression")

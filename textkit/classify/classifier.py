@@ -17,9 +17,9 @@ from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
 from textkit.classify.fitting import fit_file, fit_texts
-from textkit.data.given_labels import take_labelled
-from textkit.data.targets import Classes, Labels, Task, encode_labels
-from textkit.errors import UsageError
+from textkit.data.given_labels import LabelData, Missing, read_labels, take_labelled
+from textkit.data.targets import Classes, Task, encode_labels, known_codes
+from textkit.errors import DataError, UsageError
 from textkit.evaluation.task_scores import score
 from textkit.features.text_input import TextInput
 from textkit.io.tables import TextData, take_texts
@@ -85,11 +85,12 @@ class TextClassifier:
     def fit(
         self,
         texts: TextData,
-        labels: Labels | None = None,
+        labels: LabelData | None = None,
         *,
         text: str | None = None,
-        label: str | None = None,
-        validation: TextData | tuple[TextData, Labels] | None = None,
+        label: str | Sequence[str] | None = None,
+        missing: Missing = "error",
+        validation: TextData | tuple[TextData, LabelData] | None = None,
         init_from: TextClassifier | None = None,
         checkpoints: str | Path | None = None,
         watch: Watch | None = None,
@@ -98,7 +99,9 @@ class TextClassifier:
         task.
 
         Both may be columns of any library. text, label: the names of the columns, where `texts` is
-        a table: a frame or a dict of columns.
+        a table: a frame or a dict of columns; several label columns hold 0 and 1, or numbers.
+        missing: "skip" leaves rows without a label out, "error" names the first. The rule of labels
+        is that of textkit.data.given_labels.
         validation: texts and labels for early stopping, or a table; without it a share of the rows
         is held out, stratified by label, as the recipe says. init_from: a fitted model whose
         tokenizer and weights this one starts from; labels that it knows keep their weights.
@@ -113,6 +116,7 @@ class TextClassifier:
             make_recipe(self.recipe, **self.options),
             *rows,
             validation=validation,
+            missing=missing,
             init_from=None if init_from is None else init_from._check_fitted(),
             checkpoints=None if checkpoints is None else Path(checkpoints),
             watch=watch or Watch(),
@@ -185,21 +189,27 @@ class TextClassifier:
     def score(
         self,
         texts: TextData,
-        labels: Labels | None = None,
+        labels: LabelData | None = None,
         *,
         text: str | None = None,
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
+        missing: Missing = "error",
     ) -> float:
         """Give the accuracy.
 
-        For multi-label the micro F1, for regression R squared, as scikit-learn counts them.
+        For multi-label the micro F1, for regression R squared, as scikit-learn counts them. The
+        rest is as in `fit`. Raises DataError for labels of which the model knows none.
         """
         fitted = self._check_fitted()
         texts, labels = take_labelled(texts, labels, text=text, label=label)
-        texts = check_texts(texts)
+        given = read_labels(fitted.task, labels, missing=missing, classes=fitted.classes)
+        texts = given.take(check_texts(texts))
+        if not texts:
+            raise DataError("no rows to score")
         if fitted.task == "single-label":
-            return float(np.mean(fitted.labels(texts) == np.asarray(labels)))
-        targets = encode_labels(fitted.task, labels, fitted.classes)
+            codes = known_codes(given.labels, fitted.classes)
+            return float(np.mean(fitted.logits(texts).argmax(axis=1) == codes))
+        targets = encode_labels(fitted.task, given.labels, fitted.classes)
         if fitted.task == "regression":
             return score("regression", fitted.logits(texts), targets)["r2"]
         chosen = np.where(fitted.has_label(texts), 1.0, -1.0)

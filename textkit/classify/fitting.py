@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.classify.fitted import FitFacts, Fitted, make_network, sigmoid
 from textkit.data.augment import augment_texts, augment_tokens
+from textkit.data.given_labels import LabelData, Missing, read_labels
 from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
 from textkit.data.splits import split_stratified
-from textkit.data.targets import Classes, Label, Labels, Targets, encode_labels, find_classes
+from textkit.data.targets import Classes, Label, Targets, encode_labels, find_classes
 from textkit.data.token_shards import TokenShards
 from textkit.errors import DataError, UsageError
 from textkit.evaluation.calibration import fit_temperature
@@ -47,9 +48,10 @@ from textkit.watch import Watch
 def fit_texts(
     recipe: Recipe,
     texts: TextData,
-    labels: Labels,
+    labels: LabelData,
     *,
-    validation: tuple[TextData, Labels] | None = None,
+    validation: tuple[TextData, LabelData] | None = None,
+    missing: Missing = "error",
     init_from: Fitted | None = None,
     checkpoints: Path | None = None,
     watch: Watch = Watch(),
@@ -59,37 +61,37 @@ def fit_texts(
     task = recipe.head.task
     if init_from is not None and init_from.task != task:
         raise UsageError(f"init_from was trained for {init_from.task}, not {task}")
-    texts = check_texts(texts)
-    if len(texts) != len(labels):
-        raise DataError(f"{len(texts):,} texts but {len(labels):,} labels")
-    classes = find_classes(task, labels)
-    targets = encode_labels(task, labels, classes)
+    given = read_labels(task, labels, missing=missing)
+    texts = given.take(check_texts(texts))
+    if len(texts) < given.n_rows:
+        n_without = given.n_rows - len(texts)
+        watch.note(f"{n_without:,} of {given.n_rows:,} rows have no label and are left out")
+    classes = find_classes(task, given.labels)
+    classes = classes if given.classes is None else given.classes
+    targets = encode_labels(task, given.labels, classes)
     if validation is None:
         rows, held = split_validation(targets, recipe)
         valid_texts, valid_targets = [texts[row] for row in held], targets[held]
         texts, targets = [texts[row] for row in rows], targets[rows]
     else:
-        valid_texts = check_texts(validation[0])
-        valid_targets = encode_labels(task, validation[1], classes, what="validation label")
-        if len(valid_texts) != len(valid_targets) or not valid_texts:
-            raise DataError(
-                f"{len(valid_texts):,} validation texts and {len(valid_targets):,} labels;"
-                " expected the same number, not 0"
-            )
+        what = "validation label"
+        valid = read_labels(task, validation[1], missing=missing, classes=classes, what=what)
+        valid_texts = valid.take(check_texts(validation[0]))
+        if not valid_texts:
+            raise DataError("no validation rows; leave them out to hold some of the rows out")
+        valid_targets = encode_labels(task, valid.labels, classes, what=what)
     if init_from is None:
         text_input = TextInput.make(recipe, make_tokenizer(recipe, texts)).extend(recipe)
         text_input, tokens = text_input.learn(recipe, texts)
     else:
         text_input = init_from.text_input
         tokens = text_input.encode(texts)
-    train = Examples(tokens, targets, make_change(recipe, text_input, texts, tokens))
-    valid = Examples(text_input.encode(valid_texts), valid_targets)
     return fit_examples(
         recipe,
         text_input,
         classes,
-        train,
-        valid,
+        Examples(tokens, targets, make_change(recipe, text_input, texts, tokens)),
+        Examples(text_input.encode(valid_texts), valid_targets),
         init_from=init_from,
         checkpoints=checkpoints,
         watch=watch,

@@ -6,7 +6,8 @@ One rule for every reader of files (in memory, streaming, evaluation, baseline, 
 1. single-label: the cell is the label, to the letter.
 2. multi-label: where the file lists the labels (a JSON or Arrow list, `__label__` in a .txt line),
    they are taken as they are. Any other cell is cut at the separator, of any length, and white
-   space at both ends of a label is dropped, which `LabelCells.notes` says. Empty labels vanish.
+   space at both ends of a label is dropped, which `LabelCells.notes` says. Labels of nothing but
+   white space vanish.
 3. regression: cut as for multi-label; each piece must be a number.
 """
 
@@ -19,9 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
+from textkit.data.plain_labels import plain_label, plain_numbers
 from textkit.data.targets import Label, Targets, Task
 from textkit.errors import DataError, UsageError
 from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
+from textkit.io.tables import is_missing
 
 RowLabel = Label | Sequence[Label] | None  # of a row of the caller's
 FileLabel = str | list[str] | list[float]  # of a row of a file, by the task
@@ -50,7 +53,7 @@ class LabelCells:
         cell = cell or ""
         if LABEL_SEPARATOR in cell:
             raise ValueError(f"the row has several labels{else_}")
-        if not cell:
+        if is_missing(cell):
             raise ValueError("the label is empty")
         return cell
 
@@ -61,11 +64,19 @@ class LabelCells:
             stripped = [piece.strip() for piece in pieces]
             self.n_stripped += stripped != pieces
             pieces = stripped
-        return [piece for piece in pieces if piece]
+        return [piece for piece in pieces if piece.strip()]
 
     def numbers(self, cell: str | None, *, listed: bool = False) -> list[float]:
-        """Give the numbers of a cell; ValueError where a piece is none."""
-        return [float(piece) for piece in self._pieces(cell or "", listed)[0]]
+        """Give the numbers of a cell; ValueError where it is empty or a piece is no finite one."""
+        if cell is None or is_missing(cell):
+            raise ValueError("the label is empty")
+        try:
+            found = [float(piece) for piece in self._pieces(cell, listed)[0]]
+        except ValueError:
+            found = [math.nan]
+        if not all(map(math.isfinite, found)):
+            raise ValueError(f"the label is {spell_cell(cell)!r}; regression wants a finite number")
+        return found
 
     def notes(self, name: str) -> list[str]:
         """Say what was dropped from the cells of a file since the last call."""
@@ -146,11 +157,7 @@ def _read_cells(
             else:
                 yield cells.numbers(row.label, listed=row.listed)
         except ValueError as err:
-            if task == "single-label":
-                raise reader.error(str(err), line=row.line) from err
-            raise DataError(
-                f"line {row.line}: the label is {row.label!r}; regression wants a number"
-            ) from None
+            raise reader.error(str(err), line=row.line) from err
 
 
 class LabelReader:
@@ -189,6 +196,8 @@ class LabelReader:
         self.width = len(classes) if task == "regression" and classes is not None else 0
         for label in classes or ():
             self.known[label] = len(self.known)
+        # By type too: 1, True and 1.0 are equal, and not one label.
+        self.codes: dict[tuple[type, Label | None], int] = {}
 
     def read(self, label: RowLabel, *, listed: bool = False) -> int | list[float]:
         """Give the number of a row's label, or its list of numbers for regression.
@@ -209,34 +218,38 @@ class LabelReader:
         items: Sequence[Label | None] = (
             self.cells.labels(label, listed=listed) if isinstance(label, str) else _items(label)
         )
-        codes = tuple(sorted({self._class(item) for item in items if item not in ("", None)}))
+        codes = tuple(sorted({self._class(item) for item in items if not is_missing(item)}))
         return self.sets.setdefault(codes, len(self.sets))
 
     def _class(self, label: Label | None) -> int:
-        if label is None or label == "":
+        if is_missing(label):
             raise ValueError("the label is empty")
-        code = self.known.get(label)
+        code = self.codes.get((type(label), label))
         if code is not None:
             return code
-        if self.given is not None:
+        try:
+            plain = plain_label(label)
+        except ValueError as err:
+            raise ValueError(f"the label {err}") from None
+        if self.given is not None and plain not in self.known:
             raise ValueError(f"label {label!r} is not among the {len(self.given)} known classes")
-        first = next(iter(self.known), label)
-        if type(label) is not type(first):
+        first = next(iter(self.known), plain)
+        if self.given is None and type(plain) is not type(first):
             raise ValueError(
-                f"label {label!r} is a {type(label).__name__}, the first a {type(first).__name__}"
+                f"label {label!r} is a {type(plain).__name__}, the first a {type(first).__name__}"
             )
-        return self.known.setdefault(label, len(self.known))
+        code = self.known.setdefault(plain, len(self.known))
+        self.codes[type(label), label] = code
+        return code
 
     def _numbers(self, label: RowLabel, listed: bool) -> list[float]:
-        try:
-            if isinstance(label, str):
-                numbers = self.cells.numbers(label, listed=listed)
-            else:
-                numbers = [math.nan if item is None else float(item) for item in _items(label)]
-        except ValueError:
-            numbers = [math.nan]
-        if not all(map(math.isfinite, numbers)):
-            raise ValueError(f"the label is {label!r}, expected a finite number")
+        if isinstance(label, str):
+            numbers = self.cells.numbers(label, listed=listed)
+        else:
+            try:
+                numbers = plain_numbers(label)
+            except ValueError as err:
+                raise ValueError(f"the label {err}") from None
         self.width = self.width or len(numbers)
         if len(numbers) != self.width:
             raise ValueError(f"the label has {len(numbers)} numbers, expected {self.width}")

@@ -44,12 +44,7 @@ def find_classes(task: Task, labels: Labels) -> Classes:
                 f"none of the {n:,} rows has a label; is the label column the right one?"
             )
         return _sorted(names)
-    kinds = [label for label in labels if isinstance(label, list | tuple | set | frozenset)]
-    if kinds:
-        raise DataError(
-            f"a row has {len(kinds[0])} labels: {kinds[0]!r}; set head.task = 'multi-label'"
-        )
-    classes = _sorted(set(np.asarray(labels).tolist()))
+    classes = _sorted(set(_one_each(labels)))
     if len(classes) < 2:
         raise DataError(
             f"all {n:,} rows have the label {classes[0].item()!r}; expected at least two classes"
@@ -74,9 +69,7 @@ def encode_labels(task: Task, labels: Labels, classes: Classes, *, what: str = "
         return numbers
     index = {label: i for i, label in enumerate(classes.tolist())}
     rows = (
-        _label_lists(labels)
-        if task == "multi-label"
-        else [[label] for label in np.asarray(labels).tolist()]
+        _label_lists(labels) if task == "multi-label" else [[label] for label in _one_each(labels)]
     )
     unseen = sorted({label for row in rows for label in row if label not in index}, key=str)
     if unseen:
@@ -89,12 +82,41 @@ def encode_labels(task: Task, labels: Labels, classes: Classes, *, what: str = "
     return targets
 
 
+def known_codes(labels: Labels, classes: Classes) -> NDArray[np.int64]:
+    """Give the class of each row's one label, (n,), -1 for a label that is none of the classes;
+    DataError where not one is.
+
+    >>> known_codes(["b", "new"], np.array(["a", "b"])).tolist()
+    [1, -1]
+    """
+    index = {label: i for i, label in enumerate(classes.tolist())}
+    rows = _one_each(labels)
+    codes = np.array([index.get(label, -1) for label in rows], dtype=np.int64)
+    if len(rows) and codes.max() < 0:
+        known = classes.tolist()
+        raise DataError(
+            f"the model knows none of the labels, as {rows[0]!r} ({type(rows[0]).__name__}); its"
+            f" classes are {type(known[0]).__name__}: {', '.join(map(repr, known[:5]))}"
+        )
+    return codes
+
+
 def _sorted(names: set[Label]) -> Classes:
     try:
         return np.array(sorted(names))
     except TypeError:
         kinds = ", ".join(sorted({type(name).__name__ for name in names}))
         raise DataError(f"labels are of several types: {kinds}; make them all str") from None
+
+
+def _one_each(labels: Labels) -> list[Label]:
+    """Give the one label of each row, as it is: numpy would turn 1 beside "1" into "1"."""
+    rows: list[Label] = []
+    for label in labels.tolist() if isinstance(labels, np.ndarray) else labels:
+        if not isinstance(label, str | int | float):
+            raise DataError(f"a row's label is {label!r}; set head.task = 'multi-label' for lists")
+        rows.append(label)
+    return rows
 
 
 def _label_lists(labels: Labels) -> list[list[Label]]:

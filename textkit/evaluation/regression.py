@@ -180,7 +180,7 @@ class RegressionStream:
             n_rows=len(a),
             mae=float(np.abs(residuals).mean()),
             rmse=float(np.sqrt((residuals**2).mean())),
-            r2=1 - float((residuals**2).sum()) / spread if spread else float("nan"),
+            r2=1 - float((residuals**2).sum()) / spread if a.max() > a.min() else float("nan"),
             pearson=_correlation(a, b),
             spearman=_correlation(rank(a), rank(b)),
             bias=float(residuals.mean()),

@@ -35,6 +35,19 @@ def chosen_metric(task: Task, metric: str) -> str:
     return metric
 
 
+def _r_squared(truth: NDArray[np.float64], error: NDArray[np.float64]) -> float:
+    """Average R squared over the outputs, as scikit-learn does: (n, n_outputs) each.
+
+    Truths that are all the same have no spread to explain: 1 where each is met, else 0.
+    """
+    spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+    missed = (error**2).sum(axis=0)
+    # Not spread == 0: the mean of ten times 0.1 is not 0.1.
+    varies = truth.max(axis=0) > truth.min(axis=0)
+    scores = np.where(varies, 1 - missed / np.where(varies, spread, 1.0), missed == 0)
+    return float(scores.mean())
+
+
 def score(task: Task, logits: NDArray[np.float32], targets: Targets) -> dict[str, float]:
     """Compute the scores of a task but the loss. logits (n, n_classes).
 
@@ -44,12 +57,9 @@ def score(task: Task, logits: NDArray[np.float32], targets: Targets) -> dict[str
     0.5
     """
     if task == "regression":
-        error = logits - targets
-        spread = ((targets - targets.mean(axis=0)) ** 2).sum()
-        return {
-            "mae": float(np.abs(error).mean()),
-            "r2": float(1 - (error**2).sum() / spread) if spread > 0 else 0.0,
-        }
+        truth = targets.astype(np.float64)
+        error = logits - truth
+        return {"mae": float(np.abs(error).mean()), "r2": _r_squared(truth, error)}
     if task == "multi-label":
         predicted, true = logits > 0, targets > 0
         hits, total = (predicted & true).sum(axis=0), predicted.sum(axis=0) + true.sum(axis=0)
