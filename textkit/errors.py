@@ -7,6 +7,7 @@ and exits with `exit_code`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 
@@ -29,6 +30,15 @@ class UsageError(TextkitError, ValueError):
     """A wrong option, argument or recipe key (exit code 2)."""
 
     exit_code = 2
+
+
+class NotFittedError(UsageError):
+    """A model is asked before it was fitted or loaded; where scikit-learn is installed it is its
+    error of that name too.
+    """
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return not_fitted, (self.message,)
 
 
 class DataError(TextkitError, ValueError):
@@ -64,6 +74,28 @@ class MissingExtraError(TextkitError, ImportError):
         super().__init__(
             f"{package} is not installed, {needed_by} needs it: pip install 'textkit-nlp[{extra}]'"
         )
+
+
+def not_fitted(message: str) -> NotFittedError:
+    """Make the error of a model that is not fitted, of scikit-learn's class as well where that is
+    installed.
+
+    >>> isinstance(not_fitted("call fit first"), NotFittedError)
+    True
+    """
+    kind = _not_fitted_kind()
+    return kind(message)
+
+
+@functools.cache
+def _not_fitted_kind() -> type[NotFittedError]:
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None:
+        return NotFittedError
+    theirs: type[Exception] = import_module("sklearn.exceptions").NotFittedError
+    return type("NotFittedError", (NotFittedError, theirs), {"__module__": __name__})
 
 
 # Optional package, as it is imported -> its name on the package index, and the extra that brings

@@ -13,14 +13,39 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from textkit import registry
 from textkit.errors import StorageError, UsageError, unknown_name
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _check_class_weights(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    """Name classes by text, as a recipe's file does: {1: 2.0} is {"1": 2.0}."""
+    named = {str(k): v for k, v in value.items()} if isinstance(value, dict) else value
+    try:
+        return check(named)
+    except ValidationError as err:
+        raise PydanticCustomError(
+            "class_weights",
+            "expected 'none', 'balanced', or a weight above 0 for classes by name",
+        ) from err
+
+
+ClassWeights = Annotated[
+    Literal["none", "balanced"] | dict[str, Annotated[float, Field(gt=0)]],
+    WrapValidator(_check_class_weights),
+]
 
 
 class Section(BaseModel):
@@ -148,7 +173,7 @@ class TrainingSection(Section):
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     label_smoothing: Share = 0.0
     r_drop: Annotated[float, Field(ge=0)] = 0.0
-    class_weights: Literal["none", "balanced"] = "none"
+    class_weights: ClassWeights = "none"
     sampler: Literal["all", "balanced"] = "all"
     average: Share = 0.99
     patience: Positive = 6

@@ -17,7 +17,7 @@ import numpy as np
 import typer
 
 import textkit
-from textkit import registry, tokenizers
+from textkit import errors, registry, tokenizers
 
 SPECIAL = ("__contains__", "__getitem__", "__iter__", "__len__")
 
@@ -76,7 +76,7 @@ def error_lines(error: type) -> list[str]:
     bases = ", ".join(base.__name__ for base in error.__bases__)
     lines = [f"error {error.__name__}({bases}) exit_code={vars(error).get('exit_code')}"]
     for cls in sorted(error.__subclasses__(), key=lambda cls: cls.__name__):
-        if cls.__module__ == textkit.TextkitError.__module__:
+        if getattr(errors, cls.__name__, None) is cls:
             lines += error_lines(cls)
     return lines
 

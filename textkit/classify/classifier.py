@@ -18,11 +18,12 @@ from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
 from textkit.classify.fitting import fit_file, fit_texts
 from textkit.data.given_labels import LabelData, Missing, read_labels, take_labelled
+from textkit.data.imbalance import WeightData, read_weights
 from textkit.data.targets import Classes, Task, encode_labels, known_codes
-from textkit.errors import DataError, UsageError
-from textkit.evaluation.task_scores import score
+from textkit.errors import DataError, not_fitted
+from textkit.evaluation.task_scores import micro_f1, r_squared
 from textkit.features.text_input import TextInput
-from textkit.io.tables import TextData, take_texts
+from textkit.io.tables import TextData, take_column, take_texts
 from textkit.nn.network import TextNetwork
 from textkit.recipe import Recipe, make_recipe
 from textkit.tokenizers import Tokenizer
@@ -68,14 +69,23 @@ class TextClassifier:
         self.recipe, self.options = recipe, options
         return self
 
+    def __repr__(self) -> str:
+        """Spell the call that makes it, without what a recipe leaves to its default."""
+        recipe = self.recipe
+        if isinstance(recipe, Recipe):
+            recipe = recipe.model_dump(exclude_defaults=True)
+        given = {**({} if recipe is None else {"recipe": recipe}), **self.options}
+        return f"TextClassifier({', '.join(f'{key}={value!r}' for key, value in given.items())})"
+
     def __sklearn_tags__(self) -> Tags:
-        from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
 
         task = make_recipe(self.recipe, **self.options).head.task
         regression = task == "regression"
         return Tags(
             estimator_type="regressor" if regression else "classifier",
-            target_tags=TargetTags(required=True),
+            target_tags=TargetTags(required=True, multi_output=task != "single-label"),
+            input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
             classifier_tags=None
             if regression
             else ClassifierTags(multi_label=task == "multi-label"),
@@ -89,6 +99,7 @@ class TextClassifier:
         *,
         text: str | None = None,
         label: str | Sequence[str] | None = None,
+        sample_weight: WeightData | None = None,
         missing: Missing = "error",
         validation: TextData | tuple[TextData, LabelData] | None = None,
         init_from: TextClassifier | None = None,
@@ -98,15 +109,21 @@ class TextClassifier:
         """Train on texts (n,) and labels (n,) of str or int, lists of them, or numbers, by the
         task.
 
-        Both may be columns of any library. text, label: the names of the columns, where `texts` is
-        a table: a frame or a dict of columns; several label columns hold 0 and 1, or numbers.
-        missing: "skip" leaves rows without a label out, "error" names the first. The rule of labels
-        is that of textkit.data.given_labels.
-        validation: texts and labels for early stopping, or a table; without it a share of the rows
-        is held out, stratified by label, as the recipe says. init_from: a fitted model whose
-        tokenizer and weights this one starts from; labels that it knows keep their weights.
-        checkpoints: folder for what is needed to go on after a stop; a fit with the same arguments
-        then does. Raises DataError for labels that cannot be learnt from or rows that do not match.
+        Both may be columns of any library; textkit.data.given_labels has the rule of labels.
+
+        - text, label: the names of the columns, where `texts` is a table: a frame or a dict of
+          columns; several label columns hold 0 and 1, or numbers.
+        - sample_weight: (n,) what each row counts for in the loss, or the name of its column; a row
+          of weight 0 is no row.
+        - missing: "skip" leaves rows without a label out, "error" names the first.
+        - validation: texts and labels for early stopping, or a table; without it a share of the
+          rows is held out, stratified by label, as the recipe says.
+        - init_from: a fitted model whose tokenizer and weights this one starts from; labels that it
+          knows keep their weights.
+        - checkpoints: folder for what is needed to go on after a stop; a fit with the same
+          arguments then does.
+
+        Raises DataError for labels that cannot be learnt from or rows that do not match.
         """
         rows = take_labelled(texts, labels, text=text, label=label)
         if validation is not None:
@@ -117,6 +134,7 @@ class TextClassifier:
             *rows,
             validation=validation,
             missing=missing,
+            weights=_take_weights(texts, sample_weight),
             init_from=None if init_from is None else init_from._check_fitted(),
             checkpoints=None if checkpoints is None else Path(checkpoints),
             watch=watch or Watch(),
@@ -176,6 +194,10 @@ class TextClassifier:
         """
         return self._check_fitted().probabilities(take_texts(texts, column=text))
 
+    def predict_log_proba(self, texts: TextData, *, text: str | None = None) -> NDArray[np.float64]:
+        """Compute the logarithms of `predict_proba`, without its underflow."""
+        return self._check_fitted().log_probabilities(take_texts(texts, column=text))
+
     def predict(self, texts: TextData, *, text: str | None = None) -> Any:
         """Give the most probable class of each text: (n_texts,).
 
@@ -193,6 +215,7 @@ class TextClassifier:
         *,
         text: str | None = None,
         label: str | Sequence[str] | None = None,
+        sample_weight: WeightData | None = None,
         missing: Missing = "error",
     ) -> float:
         """Give the accuracy.
@@ -201,19 +224,24 @@ class TextClassifier:
         rest is as in `fit`. Raises DataError for labels of which the model knows none.
         """
         fitted = self._check_fitted()
+        table = texts
         texts, labels = take_labelled(texts, labels, text=text, label=label)
         given = read_labels(fitted.task, labels, missing=missing, classes=fitted.classes)
         texts = given.take(check_texts(texts))
         if not texts:
             raise DataError("no rows to score")
+        weights = None
+        if sample_weight is not None:
+            weighed = _take_weights(table, sample_weight)
+            weights = read_weights(weighed, n_rows=given.n_rows, rows=given.rows)
         if fitted.task == "single-label":
             codes = known_codes(given.labels, fitted.classes)
-            return float(np.mean(fitted.logits(texts).argmax(axis=1) == codes))
+            right = fitted.logits(texts).argmax(axis=1) == codes
+            return float(np.average(right, weights=weights))
         targets = encode_labels(fitted.task, given.labels, fitted.classes)
         if fitted.task == "regression":
-            return score("regression", fitted.logits(texts), targets)["r2"]
-        chosen = np.where(fitted.has_label(texts), 1.0, -1.0)
-        return score("multi-label", chosen.astype(np.float32), targets)["micro_f1"]
+            return r_squared(targets, fitted.logits(texts), weights=weights)
+        return micro_f1(targets, fitted.has_label(texts), weights=weights)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the model folder: config.json, model.safetensors, the tokenizer's files and a
@@ -303,8 +331,13 @@ class TextClassifier:
 
     def _check_fitted(self) -> Fitted:
         if not hasattr(self, "fitted_"):
-            raise UsageError(
+            raise not_fitted(
                 "this TextClassifier is not fitted; call fit(texts, labels) or"
                 " TextClassifier.load(folder)"
             )
         return self.fitted_
+
+
+def _take_weights(table: TextData, weights: WeightData | None) -> object:
+    """Give the weights of rows: the caller's own, or a column of the table by its name."""
+    return take_column(table, weights) if isinstance(weights, str) else weights

@@ -96,6 +96,20 @@ class Fitted:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
+    def log_probabilities(self, texts: TextData) -> NDArray[np.float64]:
+        """Compute the logarithms of `probabilities`, finite where these are too small for a
+        number: (n_texts, n_classes) float64.
+        """
+        logits = self.logits(texts).astype(np.float64) / self.temperature
+        if self.task == "regression":
+            raise UsageError("a regression predicts numbers, not probabilities; use predict")
+        if self.task == "multi-label":
+            return np.asarray(-np.logaddexp(0, -logits))
+        highest = logits.max(axis=1, keepdims=True, initial=-np.inf)
+        return np.asarray(
+            logits - highest - np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
+        )
+
     def has_label(self, texts: TextData) -> NDArray[np.bool_]:
         """Tell which labels of a multi-label task exceed their thresholds: (n_texts, n_classes)."""
         return self.probabilities(texts) > self.thresholds

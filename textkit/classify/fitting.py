@@ -24,6 +24,7 @@ from textkit.batch import TokenBatch
 from textkit.classify.fitted import FitFacts, Fitted, make_network, sigmoid
 from textkit.data.augment import augment_texts, augment_tokens
 from textkit.data.given_labels import LabelData, Missing, read_labels
+from textkit.data.imbalance import named_weights, read_weights, weigh_rows
 from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
 from textkit.data.splits import split_stratified
 from textkit.data.targets import Classes, Label, Targets, encode_labels, find_classes
@@ -52,6 +53,7 @@ def fit_texts(
     *,
     validation: tuple[TextData, LabelData] | None = None,
     missing: Missing = "error",
+    weights: object = None,
     init_from: Fitted | None = None,
     checkpoints: Path | None = None,
     watch: Watch = Watch(),
@@ -66,6 +68,13 @@ def fit_texts(
     if len(texts) < given.n_rows:
         n_without = given.n_rows - len(texts)
         watch.note(f"{n_without:,} of {given.n_rows:,} rows have no label and are left out")
+    weighed = None
+    if weights is not None:
+        weighed = read_weights(weights, n_rows=given.n_rows, rows=given.rows)
+        # A row of weight 0 is no row: no word, class or batch comes from it.
+        counts = np.flatnonzero(weighed)
+        given, weighed = given.keep(counts), weighed[counts]
+        texts = [texts[row] for row in counts.tolist()]
     classes = find_classes(task, given.labels)
     classes = classes if given.classes is None else given.classes
     targets = encode_labels(task, given.labels, classes)
@@ -73,6 +82,7 @@ def fit_texts(
         rows, held = split_validation(targets, recipe)
         valid_texts, valid_targets = [texts[row] for row in held], targets[held]
         texts, targets = [texts[row] for row in rows], targets[rows]
+        weighed = None if weighed is None else weighed[rows]
     else:
         what = "validation label"
         valid = read_labels(task, validation[1], missing=missing, classes=classes, what=what)
@@ -90,7 +100,7 @@ def fit_texts(
         recipe,
         text_input,
         classes,
-        Examples(tokens, targets, make_change(recipe, text_input, texts, tokens)),
+        Examples(tokens, targets, make_change(recipe, text_input, texts, tokens), weighed),
         Examples(text_input.encode(valid_texts), valid_targets),
         init_from=init_from,
         checkpoints=checkpoints,
@@ -181,6 +191,10 @@ def fit_examples(
     rows: the one assembly of a Fitted.
     """
     check_tokens(text_input, train, watch=watch)
+    if isinstance(recipe.training.class_weights, dict) and recipe.head.task != "regression":
+        of_classes = named_weights(recipe.training.class_weights, classes)
+        weights = weigh_rows(train.targets, of_classes)
+        train = replace(train, weights=weights * (1 if train.weights is None else train.weights))
     coverage = None
     # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays
     # as it was.

@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Literal, TypeVar
 
@@ -60,6 +60,12 @@ class GivenLabels:
     rows: NDArray[np.int64]
     n_rows: int
     classes: Classes | None = None
+
+    def keep(self, places: NDArray[np.int64]) -> GivenLabels:
+        """Keep some of the labelled rows, by their place among them."""
+        labels = list(self.labels)
+        chosen: Labels = [labels[place] for place in places.tolist()]
+        return replace(self, labels=chosen, rows=self.rows[places])
 
     def take(self, texts: list[str]) -> list[str]:
         """Give the texts of the labelled rows; DataError where texts and labels do not match."""

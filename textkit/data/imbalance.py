@@ -1,18 +1,24 @@
 """Classes of unequal size: weights for the loss, and an order of rows in which every class comes
 equally often.
 
-In: class codes (n_rows,). Out: weights (n_classes,), or row numbers drawn with replacement, a pure
-function of (seed, epoch). numpy only.
+In: class codes (n_rows,), or weights as the caller gives them. Out: weights (n_classes,) or
+(n_rows,), or row numbers drawn with replacement, a pure function of (seed, epoch). numpy only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.errors import DataError, UsageError
+from textkit.data.plain_labels import plain_numbers
+from textkit.data.targets import Classes, Targets
+from textkit.errors import DataError, UsageError, unknown_name
+from textkit.io.tables import take_values
 
 Codes = NDArray[np.integer]
+WeightData = Iterable[float] | str  # weights of rows, or the name of their column
 
 # Keeps the draw apart from the plan of the batches, which has the same seed and epoch.
 _STREAM = 0xBA1A
@@ -36,6 +42,59 @@ def class_weights(codes: Codes, *, n_classes: int, power: float = 1.0) -> NDArra
     weights = np.zeros(n_classes)
     weights[present] = counts[present] ** -power
     return np.asarray(weights * (len(codes) / (weights @ counts)))
+
+
+def named_weights(weights: Mapping[str, float], classes: Classes) -> NDArray[np.float64]:
+    """Give the weight of each class from weights by name, 1 for those not named: (n_classes,).
+
+    >>> named_weights({"spam": 2.0}, np.array(["ham", "spam"])).tolist()
+    [1.0, 2.0]
+    """
+    place = {str(label): i for i, label in enumerate(classes.tolist())}
+    found = np.ones(len(place))
+    for name, weight in weights.items():
+        if name not in place:
+            raise UsageError(f"training.class_weights: {unknown_name('class', name, place)}")
+        found[place[name]] = weight
+    return found
+
+
+def weigh_rows(targets: Targets, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Give each row the weight of its class, or the mean of its classes' weights: (n_rows,).
+
+    targets: (n_rows,) codes, or (n_rows, n_classes) of 0 and 1; a row without a class weighs 1.
+    """
+    if targets.ndim == 1:
+        return np.asarray(weights[targets.astype(np.int64)], dtype=np.float32)
+    n_labels = targets.sum(axis=1)
+    mean = np.where(n_labels > 0, targets @ weights / np.maximum(n_labels, 1), 1.0)
+    return np.asarray(mean, dtype=np.float32)
+
+
+def read_weights(weights: object, *, n_rows: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Read weights of rows from a column of any library, and give those of `rows`: float32.
+
+    Raises DataError for one that is missing, below 0 or not finite, and where no row has any.
+
+    >>> read_weights([1, 0.5], n_rows=2, rows=np.array([1])).tolist()
+    [0.5]
+    """
+    values = take_values(weights, what="weights")
+    if len(values) != n_rows:
+        raise DataError(f"{n_rows:,} texts but {len(values):,} weights")
+    found = np.ones(n_rows, dtype=np.float32)
+    for row, value in enumerate(values):
+        try:
+            (found[row],) = plain_numbers(value)
+        except ValueError as err:
+            raise DataError(f"the weight of row {row} is no number: {err}") from None
+    if (found < 0).any():
+        row = int(np.flatnonzero(found < 0)[0])
+        raise DataError(f"the weight of row {row} is {found[row]:g}, expected 0 or more")
+    chosen = found[rows]
+    if len(chosen) and not chosen.any():
+        raise DataError(f"all {len(chosen):,} weights are zero, so that no row counts")
+    return chosen
 
 
 def balanced_rows(

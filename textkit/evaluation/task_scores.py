@@ -35,17 +35,32 @@ def chosen_metric(task: Task, metric: str) -> str:
     return metric
 
 
-def _r_squared(truth: NDArray[np.float64], error: NDArray[np.float64]) -> float:
+def r_squared(
+    truth: Targets, predicted: NDArray[np.float32], *, weights: NDArray[np.float32] | None = None
+) -> float:
     """Average R squared over the outputs, as scikit-learn does: (n, n_outputs) each.
 
     Truths that are all the same have no spread to explain: 1 where each is met, else 0.
     """
-    spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
-    missed = (error**2).sum(axis=0)
+    true = truth.astype(np.float64)
+    weigh = np.ones(len(true)) if weights is None else weights.astype(np.float64)
+    missed = weigh @ (predicted - true) ** 2
+    spread = weigh @ (true - np.average(true, axis=0, weights=weigh)) ** 2
     # Not spread == 0: the mean of ten times 0.1 is not 0.1.
-    varies = truth.max(axis=0) > truth.min(axis=0)
+    counted = true[weigh > 0]
+    varies = counted.max(axis=0) > counted.min(axis=0)
     scores = np.where(varies, 1 - missed / np.where(varies, spread, 1.0), missed == 0)
     return float(scores.mean())
+
+
+def micro_f1(
+    truth: Targets, predicted: NDArray[np.bool_], *, weights: NDArray[np.float32] | None = None
+) -> float:
+    """Compute the F1 of all labels of all rows together: (n, n_classes) each."""
+    true = truth > 0
+    weigh = np.ones(len(true)) if weights is None else weights.astype(np.float64)
+    hits, total = weigh @ (predicted & true), weigh @ (predicted.astype(int) + true)
+    return float(2 * hits.sum() / (total.sum() or 1))
 
 
 def score(task: Task, logits: NDArray[np.float32], targets: Targets) -> dict[str, float]:
@@ -57,14 +72,13 @@ def score(task: Task, logits: NDArray[np.float32], targets: Targets) -> dict[str
     0.5
     """
     if task == "regression":
-        truth = targets.astype(np.float64)
-        error = logits - truth
-        return {"mae": float(np.abs(error).mean()), "r2": _r_squared(truth, error)}
+        mae = float(np.abs(logits - targets).mean())
+        return {"mae": mae, "r2": r_squared(targets, logits)}
     if task == "multi-label":
         predicted, true = logits > 0, targets > 0
         hits, total = (predicted & true).sum(axis=0), predicted.sum(axis=0) + true.sum(axis=0)
         return {
-            "micro_f1": float(2 * hits.sum() / max(total.sum(), 1)),
+            "micro_f1": micro_f1(targets, predicted),
             "macro_f1": float((2 * hits / np.maximum(total, 1)).mean()),
             "subset_accuracy": float((predicted == true).all(axis=1).mean()),
         }

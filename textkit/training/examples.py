@@ -31,23 +31,25 @@ class Examples:
     """Encoded rows with their targets, (n_rows, ...) as textkit.data.targets makes them.
 
     change: gives the tokens of rows as the augmentation of an epoch leaves them; None for rows as
-    they are.
+    they are. weights: (n_rows,) float32, what each counts for in the loss; None for all alike.
     """
 
     tokens: Rows
     targets: Targets
     change: Change | None = None
+    weights: NDArray[np.float32] | None = None
 
     def take(self, rows: NDArray[np.int64], *, epoch: int) -> TokenBatch:
         """Give the tokens of some rows in an epoch."""
         return self.tokens.take(rows) if self.change is None else self.change(rows, epoch)
 
     def fingerprint(self) -> str:
-        """Hash the ids of these rows, their lengths and their targets."""
+        """Hash the ids of these rows, their lengths, their targets and their weights."""
         digest = hashlib.sha256()
         for batch in in_blocks(self.tokens):
             digest.update(batch.ids.data)
-        for part in (self.tokens.lengths, self.targets):
+        weights = () if self.weights is None else (self.weights,)
+        for part in (self.tokens.lengths, self.targets, *weights):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
@@ -57,6 +59,8 @@ def check_training(recipe: Recipe) -> None:
     section, task = recipe.training, recipe.head.task
     if section.sampler == "balanced" and task != "single-label":
         raise UsageError(f"training.sampler = 'balanced' needs one label a row, not {task}")
+    if isinstance(section.class_weights, dict) and task == "regression":
+        raise UsageError("training.class_weights names classes, and a regression has none")
     if section.r_drop and recipe.augment.mixup:
         raise UsageError(
             "training.r_drop and augment.mixup exclude each other; set one of them to 0"

@@ -81,7 +81,7 @@ class _Loop:
         self.watch, self.folder = watch, folder
         check_training(recipe)
         self.lengths = np.asarray(train.tokens.lengths)
-        self.weights = row_weights(self.task, train.targets, self.section)
+        self.weights = row_weights(self.task, train.targets, self.section, given=train.weights)
         self.accelerator = make_accelerator(self.section.device, precision=self.section.precision)
         self.rank, self.n_ranks = self.accelerator.process_index, self.accelerator.num_processes
         self.optimizer: torch.optim.Optimizer

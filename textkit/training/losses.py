@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textkit.data.imbalance import class_weights
+from textkit.data.imbalance import class_weights, weigh_rows
 from textkit.data.targets import Targets, Task
 from textkit.nn.network import Mix
 from textkit.recipe import Recipe, TrainingSection
@@ -105,20 +105,25 @@ def sum_of_sizes(network: nn.Module) -> Tensor:
     return torch.stack([value.abs().sum() for value in trained]).sum()
 
 
-def row_weights(task: Task, targets: Targets, section: TrainingSection) -> NDArray[np.float32]:
-    """Give the weight of every training row: (n_rows,) float32, 1 unless class_weights =
-    "balanced".
+def row_weights(
+    task: Task,
+    targets: Targets,
+    section: TrainingSection,
+    *,
+    given: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Give the weight of every training row: (n_rows,) float32.
 
-    A balanced row weighs n_rows / (n_classes * rows of its class), as scikit-learn has it; a row
-    with several labels weighs the mean of theirs.
+    It is `given`, else 1, times that of its class: under class_weights = "balanced" n_rows /
+    (n_classes * rows of its class), as scikit-learn has it. A row with several labels weighs the
+    mean of theirs. Weights by the classes' names are in `given` already.
     """
-    if section.class_weights == "none" or task == "regression":
-        return np.ones(len(targets), dtype=np.float32)
+    weights = np.ones(len(targets), dtype=np.float32) if given is None else given
+    if section.class_weights != "balanced" or task == "regression":
+        return weights
     if task == "single-label":
         codes = targets.astype(np.int64)
-        weights = class_weights(codes, n_classes=int(codes.max()) + 1)
-        return np.asarray(weights[codes], dtype=np.float32)
-    weights = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
-    n_labels = targets.sum(axis=1)
-    mean = np.where(n_labels > 0, targets @ weights / np.maximum(n_labels, 1), 1.0)
-    return np.asarray(mean, dtype=np.float32)
+        of_classes = class_weights(codes, n_classes=int(codes.max()) + 1)
+    else:
+        of_classes = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
+    return weights * weigh_rows(targets, of_classes)
