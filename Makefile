@@ -5,7 +5,7 @@ READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 READY_DOCS := .venv/.ready-docs
 
-.PHONY: demo test test-fast coverage lint docs check-wheel format bench fuzz clean
+.PHONY: demo test test-fast coverage lint docs check-wheel format bench fuzz faults kills clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -50,6 +50,17 @@ fuzz: $(READY_DEV)
 	$(BIN)/python tests/campaigns/code_points.py
 	$(BIN)/python tests/campaigns/layouts.py 600
 	$(BIN)/python tests/campaigns/doubling.py
+
+# Every input and output operation of every writer, spoilt in every way, in a drawn order, for BUDGET seconds.
+BUDGET ?= 60
+SEED ?= 0
+faults: $(READY_DEV)
+	BUDGET=$(BUDGET) SEED=$(SEED) $(BIN)/python -m tests.campaigns.faults
+
+# SIGKILL at random moments in every verb that writes, KILLS times; what goes on ends with the same bytes.
+KILLS ?= 40
+kills: $(READY_DEV)
+	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m tests.campaigns.kills
 
 bench: $(READY_DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

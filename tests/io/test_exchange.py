@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -118,3 +122,58 @@ def test_a_pipe_takes_the_bytes_and_stays_a_pipe() -> None:
     assert os.read(descriptor, 100) == b"through"
     os.close(descriptor)
     assert Path("pipe").is_fifo() and names() == ["pipe"]
+
+
+KILLED = """
+import os, signal, sys
+from textkit.io import files
+if sys.argv[1] == "file":
+    with files.atomic_file("thing") as file:
+        file.write(b"half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+with files.atomic_folder("thing", overwrite=True) as folder:
+    files.write_text(folder / "a.txt", "half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_left_goes_with_the_next_write(kind: str) -> None:
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", KILLED, kind], timeout=60)
+        assert done.returncode == -signal.SIGKILL
+        assert len(names()) == 1 and names()[0].startswith(".thing.")
+    if kind == "file":
+        files.write_text("thing", "whole")
+    else:
+        seal("thing", "whole")
+    assert names() == ["thing"]
+
+
+@pytest.mark.parametrize("n_writers", [2, 6])
+def test_what_a_living_process_writes_is_left_alone(n_writers: int) -> None:
+    with ExitStack() as stack:
+        open_files = [stack.enter_context(files.atomic_file("a.txt")) for _ in range(n_writers)]
+        for number, file in enumerate(open_files):
+            file.write(b"%d" % number)
+        assert len(names()) == n_writers
+    assert names() == ["a.txt"] and Path("a.txt").read_bytes() == b"0"  # the first ends last
+
+
+def test_a_hidden_name_that_leads_elsewhere_is_not_followed() -> None:
+    files.write_text("mine", "mine")
+    Path(".a.txt.0.part").symlink_to("mine")
+    files.write_text("a.txt", "new")
+    assert Path("mine").read_text(encoding="utf-8") == "mine"
+    assert Path("a.txt").read_text(encoding="utf-8") == "new" and not Path("a.txt").is_symlink()
+
+
+def test_half_a_removal_is_ended_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    seal("thing", "old")
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange, "remove", lambda path: None)
+        exchange.remove_folder(Path("thing"))
+    assert names() == [".thing.0.part"]
+    exchange.sweep(Path("thing"))
+    assert names() == []

@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,10 +150,6 @@ class TokenShards:
                     return cls.open(path, from_cache=True)
                 except ArtifactError as err:
                     notes.append(f"tokenized anew: {err}")
-            for left in path.parent.glob(
-                f".{path.name}.*.part*"
-            ):  # a killed build's; we hold the lock
-                shutil.rmtree(left, ignore_errors=True)
             labels = LabelReader(task, classes=classes, separator=separator)
             with files.atomic_folder(path, overwrite=True) as temporary:
                 rows = source.rows(labels)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from textkit.errors import StorageError
+from textkit.io.locks import is_same_file, try_lock
 
-# What `temporary_name` makes, as a glob.
-PARTLY_WRITTEN = ".*.????????????.part"
+# The hidden names of `claim`, as a glob.
+PARTLY_WRITTEN = ".*.part"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -58,17 +60,79 @@ def replace_folder(new: Path, path: Path) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder so that no half of it is ever seen under its name."""
-    hidden = temporary_name(folder)
-    with contextlib.suppress(FileNotFoundError):
+    if not folder.exists():
+        return
+    with claim(folder, is_folder=True) as hidden:
+        hidden.rmdir()
         folder.rename(hidden)
-        import shutil  # with its archive formats 4 ms
-
-        shutil.rmtree(hidden, ignore_errors=True)
+        remove(hidden)
 
 
-def temporary_name(path: Path) -> Path:
-    """Give a name in the same folder that no other process or thread uses."""
-    return path.with_name(f".{path.name[:100]}.{os.urandom(6).hex()}.part")
+@contextlib.contextmanager
+def claim(path: Path, *, is_folder: bool) -> Iterator[Path]:
+    """Make an empty file or folder under a hidden name beside `path`, for this block alone.
+
+    It is locked, so that what a killed process left under such a name can be told from what a
+    living one writes; the first goes here. The caller renames or removes what it was given.
+    """
+    sweep(path)
+    for hidden in (*_hidden_names(path), _hidden_name(path, os.urandom(6).hex())):
+        try:
+            if is_folder:
+                hidden.mkdir(parents=True)
+            else:
+                hidden.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            continue  # another process or thread writes the same name
+        if sys.platform == "win32":
+            yield hidden
+            return
+        descriptor = os.open(hidden, os.O_RDONLY)
+        try:
+            try_lock(descriptor)
+            if is_same_file(descriptor, hidden):
+                yield hidden
+                return
+            # Another took it for abandoned in the moment before the lock: try the next name.
+        finally:
+            os.close(descriptor)
+    raise StorageError("cannot write: too many others write it", where=str(path))
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left half written under the hidden names of `path`."""
+    if sys.platform == "win32":  # which has no such locks, and removes no open file
+        return
+    for hidden in _hidden_names(path):
+        try:
+            descriptor = os.open(hidden, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            if try_lock(descriptor) and is_same_file(descriptor, hidden):
+                remove(hidden)
+        finally:
+            os.close(descriptor)
+
+
+def _hidden_names(path: Path) -> list[Path]:
+    """List the names under which `path` is written: so many processes at once are usual at most."""
+    return [_hidden_name(path, str(number)) for number in range(4)]
+
+
+def _hidden_name(path: Path, middle: str) -> Path:
+    return path.with_name(f".{path.name[:100]}.{middle}.part")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder; what cannot be removed stays."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    import shutil  # with its archive formats 4 ms
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

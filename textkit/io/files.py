@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from textkit.errors import ArtifactError, StorageError, UsageError
-from textkit.io.exchange import replace_folder, settle, sync_folder, temporary_name
+from textkit.io.exchange import claim, remove, replace_folder, settle, sync_folder
 from textkit.io.stand_ins import refuse_stand_in
 
 MANIFEST = "manifest.json"
@@ -43,27 +43,32 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = settle(path)
     is_device = path.is_char_device() or path.is_fifo()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path if is_device else temporary_name(path)
-        opened = open(temporary, "wb" if is_device else "xb")  # noqa: SIM115 - closed below
-    except OSError as err:
-        raise storage_error(path, err, action="write") from err
-    try:
-        with opened as file:
-            yield file
-            file.flush()
+    with _storage_errors(path), contextlib.ExitStack() as stack:
+        place = path if is_device else stack.enter_context(claim(path, is_folder=False))
+        try:
+            with open(place, "wb") as file:
+                yield file
+                file.flush()
+                if not is_device:
+                    os.fsync(file.fileno())
             if not is_device:
-                os.fsync(file.fileno())
-        if not is_device:
-            temporary.replace(path)
-            sync_folder(path.parent)
-    except BaseException as err:
-        if not is_device:
-            temporary.unlink(missing_ok=True)
-        if isinstance(err, OSError) and not isinstance(err, StorageError):
-            raise storage_error(path, err, action="write") from err
-        raise
+                place.replace(path)
+                sync_folder(path.parent)
+        except BaseException:
+            if not is_device:
+                place.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    """Turn an operating-system error of the block into one that names the file."""
+    try:
+        yield
+    except OSError as err:
+        if isinstance(err, StorageError):
+            raise
+        raise storage_error(path, err, action="write") from err
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -99,23 +104,15 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
         raise StorageError(
             "folder exists and was not written by textkit; choose another name", where=str(path)
         )
-    try:
-        temporary = temporary_name(path)
-        temporary.mkdir(parents=True)
-    except OSError as err:
-        raise storage_error(path, err, action="write") from err
-    try:
-        yield temporary
-        if not _same_manifest(temporary, path):
-            refuse_finished(path, overwrite=overwrite)
-        sync_folder(temporary)
-        replace_folder(temporary, path)
-        _remove(temporary)
-    except BaseException as err:
-        _remove(temporary)
-        if isinstance(err, OSError) and not isinstance(err, StorageError):
-            raise storage_error(path, err, action="write") from err
-        raise
+    with _storage_errors(path), claim(path, is_folder=True) as temporary:
+        try:
+            yield temporary
+            if not _same_manifest(temporary, path):
+                refuse_finished(path, overwrite=overwrite)
+            sync_folder(temporary)
+            replace_folder(temporary, path)
+        finally:  # the new folder where it failed, else the old one
+            remove(temporary)
 
 
 def refuse_finished(folder: str | Path, *, overwrite: bool, seal: str = MANIFEST) -> None:
@@ -136,12 +133,6 @@ def _same_manifest(one: Path, other: Path) -> bool:
     """Tell whether two folders are sealed by the same bytes, the hashes of all their files."""
     seals = one / MANIFEST, other / MANIFEST
     return all(seal.is_file() for seal in seals) and seals[0].read_bytes() == seals[1].read_bytes()
-
-
-def _remove(folder: Path) -> None:
-    import shutil  # with its archive formats 4 ms, for a folder that exists rarely
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sha256(path: str | Path) -> str:

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from textkit.errors import UsageError
-from textkit.io.exchange import remove_folder, replace_folder
+from textkit.io.exchange import remove_folder, replace_folder, sweep
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Stage:
 
     def clear(self, *, resume: bool, overwrite: bool) -> None:
         """Refuse finished work, and work that could go on, unless `overwrite` lets them go."""
+        for path in (self.folder, self.beside):
+            sweep(path)
         if self.beside.is_dir() and not self.is_replaced:
             self._let_go()  # the old work of an exchange that was killed before its end
         if resume:
