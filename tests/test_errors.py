@@ -58,8 +58,10 @@ def test_a_classifier_without_its_extra_says_what_to_install(
     line = (
         f"{package} is not installed, a text classifier needs it: pip install 'textkit-nlp[train]'"
     )
+    from textkit import TextClassifier
+
     with pytest.raises(errors.MissingExtraError, match=re.escape(line)):
-        from textkit import TextClassifier  # noqa: F401
+        TextClassifier().fit(["a", "b"] * 9, ["x", "y"] * 9)
 
 
 def test_an_encoder_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """textkit: raw text in; a trained, measured, served model out; every stage can be swapped.
 
-Importing this package imports nothing heavy: `TextClassifier` brings torch in when it is first
-named.
+Importing this package imports nothing heavy: `TextClassifier` brings torch in when a network is
+trained or loaded.
 """
 
 from __future__ import annotations
@@ -33,10 +33,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'textkit' has no attribute '{name}'")
     import importlib
 
-    if name == "TextClassifier":
-        from textkit.errors import require
-
-        require("torch", "accelerate", needed_by="a text classifier")
     value: object = getattr(importlib.import_module(_HOMES[name]), name)
     return value
 

@@ -273,21 +273,26 @@ def complete_recipe(recipe: Recipe) -> Recipe:
     against them.
 
     A saved recipe then repeats its run even when a default changes later. Imports the encoder, and
-    so torch.
+    so torch, unless it is a whole model, to which keys of a network mean nothing.
 
     >>> complete_recipe(Recipe()).encoder.options["bidirectional"]
     True
     """
     values = recipe.model_dump()
-    encoder = registry.resolve("encoder", recipe.encoder.name)
-    what = f"encoder '{recipe.encoder.name}'"
-    registry.check_options(encoder, {"in_dim": 1, **recipe.encoder.options}, what=what)
-    registry.check_values(encoder, recipe.encoder.options, what=what)
+    is_whole = registry.is_whole(recipe.encoder.name)
+    encoder = registry.resolve("classifier" if is_whole else "encoder", recipe.encoder.name)
+    what, given = f"encoder '{recipe.encoder.name}'", dict(recipe.encoder.options)
+    registry.check_options(encoder, given if is_whole else {"in_dim": 1, **given}, what=what)
+    registry.check_values(encoder, given, what=what)
+    options = {**registry.default_options(encoder), **values["encoder"]}
+    # Lists as a file has them: a recipe that was written and read is equal to this one.
     values["encoder"] = {
-        "name": recipe.encoder.name,
-        **registry.default_options(encoder),
-        **values["encoder"],
+        key: list(value) if isinstance(value, tuple) else value for key, value in options.items()
     }
+    if is_whole:
+        encoder(**given)  # says what is wrong with a value
+        _refuse_network_keys(recipe)
+        return check_recipe(values, where=None)
     if recipe.tokenizer.path is None:
         train = registry.resolve("tokenizer", recipe.tokenizer.name).train
         what = f"tokenizer '{recipe.tokenizer.name}'"
@@ -302,6 +307,27 @@ def complete_recipe(recipe: Recipe) -> Recipe:
             **values["tokenizer"],
         }
     return check_recipe(values, where=None)
+
+
+# What a whole model reads of a recipe, beside the options of its own; and what tells a machine how
+# to work, which changes no result of it.
+_OF_WHOLE_MODELS = (
+    *("seed", "encoder.", "head.task", "head.thresholds", "training.validation"),
+    *("training.class_weights", "training.metric", "training.calibrate"),
+    *("training.device", "training.threads", "training.checkpoint_seconds"),
+)
+
+
+def _refuse_network_keys(recipe: Recipe) -> None:
+    """Refuse what a recipe says about a network beside a whole model, which has none."""
+    usual = flatten(Recipe().model_dump())
+    for key, value in flatten(recipe.model_dump()).items():
+        is_read = key.startswith(_OF_WHOLE_MODELS) and key != "encoder.members"
+        if not is_read and value != usual.get(key):
+            raise UsageError(
+                f"{key} = {value!r} means nothing to a {recipe.encoder.name} model, which has no"
+                " tokenizer and no network; remove it"
+            )
 
 
 def recipe_schema() -> str:

@@ -49,6 +49,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "rnn": "textkit.nn.encoders.recurrent:RNN",
         "transformer": "textkit.nn.encoders.transformer:TransformerEncoder",
     },
+    # Whole models in the place of an encoder, which need no network: the classes of their options.
+    "classifier": {
+        "linear": "textkit.classify.linear:LinearOptions",
+    },
     "pooling": {
         "attention": "textkit.nn.pooling:AttentionPooling",
         "first": "textkit.nn.pooling:FIRST",
@@ -67,6 +71,24 @@ def names(kind: str) -> list[str]:
     """
     found = set(BUILT_IN[kind]) | {point.name for point in _plug_ins(kind)}
     return sorted(found)
+
+
+def is_whole(name: str) -> bool:
+    """Tell whether a recipe's encoder is a whole model, which has no network.
+
+    >>> is_whole("linear"), is_whole("lstm")
+    (True, False)
+    """
+    return name in BUILT_IN["classifier"]
+
+
+def encoder_names() -> list[str]:
+    """List what may stand as a recipe's encoder: the encoders, and the whole models.
+
+    >>> {"linear", "lstm"} <= set(encoder_names())
+    True
+    """
+    return sorted([*names("encoder"), *BUILT_IN["classifier"]])
 
 
 def _plug_ins(kind: str) -> EntryPoints:
@@ -237,7 +259,8 @@ def resolve(kind: str, name: str) -> Any:
             if point.name == name:
                 return point.load()
         if ":" not in name:
-            raise UsageError(unknown_name(kind, name, names(kind)))
+            known = encoder_names() if kind == "encoder" else names(kind)
+            raise UsageError(unknown_name(kind, name, known))
         target = name
     module, _, attribute = target.partition(":")
     try:

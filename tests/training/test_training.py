@@ -21,10 +21,11 @@ import pytest
 import torch
 
 from textkit import TextClassifier
+from textkit.data.imbalance import row_weights
 from textkit.errors import DataError, LimitError, UsageError
 from textkit.recipe import TrainingSection, make_recipe
 from textkit.training import checkpoints
-from textkit.training.losses import disagreements, row_losses, row_weights
+from textkit.training.losses import disagreements, row_losses
 from textkit.training.optimization import plateau_factor, rate_factor
 from textkit.watch import Epoch, Watch
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,16 +17,15 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
-from textkit.classify.fitting import fit_file, fit_texts
 from textkit.data.given_labels import LabelData, Missing, read_labels, take_labelled
 from textkit.data.imbalance import WeightData, read_weights
 from textkit.data.targets import Classes, Task, encode_labels, known_codes
-from textkit.errors import DataError, not_fitted
+from textkit.errors import DataError, not_fitted, require
 from textkit.evaluation.task_scores import micro_f1, r_squared
 from textkit.features.text_input import TextInput
 from textkit.io.tables import TextData, take_column, take_texts
-from textkit.nn.network import TextNetwork
 from textkit.recipe import Recipe, make_recipe
+from textkit.registry import is_whole
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.protocol import check_texts
 from textkit.vectors.coverage import Coverage
@@ -33,6 +33,8 @@ from textkit.watch import History, Watch
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
+
+    from textkit.nn.network import TextNetwork
 
 
 class TextClassifier:
@@ -129,8 +131,9 @@ class TextClassifier:
         if validation is not None:
             pair = validation if isinstance(validation, tuple) else (validation, None)
             validation = take_labelled(*pair, text=text, label=label)
-        self.fitted_ = fit_texts(
-            make_recipe(self.recipe, **self.options),
+        recipe = make_recipe(self.recipe, **self.options)
+        self.fitted_ = _fitting_of(recipe).fit_texts(
+            recipe,
             *rows,
             validation=validation,
             missing=missing,
@@ -160,8 +163,9 @@ class TextClassifier:
         trained on the whole file, validation rows included. The rest is as in `fit`, but
         augmentation of characters, which needs the texts in memory, is refused.
         """
-        self.fitted_ = fit_file(
-            make_recipe(self.recipe, **self.options),
+        recipe = make_recipe(self.recipe, **self.options)
+        self.fitted_ = _fitting_of(recipe).fit_file(
+            recipe,
             path,
             validation=validation,
             cache=cache,
@@ -341,3 +345,15 @@ class TextClassifier:
 def _take_weights(table: TextData, weights: WeightData | None) -> object:
     """Give the weights of rows: the caller's own, or a column of the table by its name."""
     return take_column(table, weights) if isinstance(weights, str) else weights
+
+
+def _fitting_of(recipe: Recipe) -> ModuleType:
+    """Give the module that fits a recipe's kind of model; a network's needs torch."""
+    if is_whole(recipe.encoder.name):
+        from textkit.classify import linear_fitting
+
+        return linear_fitting
+    require("torch", "accelerate", needed_by="a text classifier")
+    from textkit.classify import fitting
+
+    return fitting

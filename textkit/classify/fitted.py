@@ -3,32 +3,53 @@
 Saving, loading, exporting and explaining a model take a Fitted; TextClassifier is the scikit-learn
 face of one. A text goes through it so:
 
-    texts -> text_input -> network -> logits -> temperature -> probabilities -> thresholds -> labels
+    texts -> model -> logits -> temperature -> probabilities -> thresholds -> labels
+
+The model is a network with its text input, or a linear one with features of its own. No torch is
+imported before a network is asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch, cut_rows
+from textkit.batch import TokenBatch
 from textkit.data.targets import Classes, Label, Task
 from textkit.errors import UsageError
 from textkit.features.text_input import TextInput
 from textkit.io.tables import TextData
-from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe
+from textkit.registry import is_whole
 from textkit.tokenizers.protocol import check_texts
 from textkit.watch import History
 
 if TYPE_CHECKING:
+    from textkit.classify.network_model import NetworkModel
+    from textkit.nn.network import TextNetwork
     from textkit.vectors.coverage import Coverage
 
-# Texts that are held as tensors at a time.
-_CHUNK_ROWS = 4096
+
+class Model(Protocol):
+    """What gives logits for texts, and writes its part of a model folder."""
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights that were learnt."""
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Compute (n_texts, n_outputs) float32 logits; of a regression the predicted numbers."""
+
+    def describe(self) -> dict[str, object]:
+        """Give what the config of a model folder says of it."""
+
+    def write(self, folder: Path) -> None:
+        """Write its files into a folder."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +77,8 @@ class Fitted:
     """
 
     recipe: Recipe
-    text_input: TextInput
     classes: Classes
-    network: TextNetwork
+    model: Model
     temperature: float = 1.0
     thresholds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     facts: FitFacts | None = None
@@ -68,6 +88,16 @@ class Fitted:
         """What is learnt: single-label, multi-label or regression."""
         return self.recipe.head.task
 
+    @property
+    def text_input(self) -> TextInput:
+        """What turns texts into the ids that the network reads."""
+        return self._network_model().text_input
+
+    @property
+    def network(self) -> TextNetwork:
+        """The network, on the CPU."""
+        return self._network_model().network
+
     def encode(self, texts: TextData) -> TokenBatch:
         """Tokenize texts as the network reads them, cut to the recipe's max_length."""
         return self.text_input.encode(check_texts(texts))
@@ -76,11 +106,7 @@ class Fitted:
         """Compute (n_texts, n_classes) float32 logits before the temperature; of a regression the
         predicted numbers.
         """
-        parts = [np.zeros((0, len(self.classes)), dtype=np.float32)]
-        for chunk in cut_rows(check_texts(texts), n_rows=_CHUNK_ROWS):
-            outputs = predict_outputs(self.network, self.encode(chunk))
-            parts.append(self.network.restore(outputs).numpy())
-        return np.concatenate(parts)
+        return self.model.logits(check_texts(texts))
 
     def probabilities(self, texts: TextData) -> NDArray[np.float64]:
         """Compute (n_texts, n_classes) float64 probabilities.
@@ -128,24 +154,15 @@ class Fitted:
             return logits[:, 0] if logits.shape[1] == 1 else logits
         return np.asarray(self.classes[logits.argmax(axis=1)])
 
+    def _network_model(self) -> NetworkModel:
+        """Give the model where it is a network; refuse to where it is none."""
+        name = self.recipe.encoder.name
+        if is_whole(name):
+            raise UsageError(f"a {name} model has no tokenizer and no network")
+        from textkit.classify.network_model import NetworkModel
 
-def make_network(
-    recipe: Recipe,
-    text_input: TextInput,
-    *,
-    n_outputs: int,
-    encoder_options: dict[str, object] | None = None,
-) -> TextNetwork:
-    """Make the network that reads what `text_input` gives, with its first weights."""
-    return TextNetwork(
-        recipe,
-        n_tokens=text_input.n_ids,
-        n_fixed=text_input.n_fixed,
-        n_outputs=n_outputs,
-        pad_id=text_input.tokenizer.pad_id or 0,
-        vocabulary=text_input.tokenizer.vocabulary,
-        encoder_options=encoder_options,
-    )
+        assert isinstance(self.model, NetworkModel)
+        return self.model
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

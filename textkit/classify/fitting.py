@@ -21,24 +21,22 @@ import torch
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
-from textkit.classify.fitted import FitFacts, Fitted, make_network, sigmoid
+from textkit.classify.fitted import FitFacts, Fitted
+from textkit.classify.held_out import calibrate, split_rows, split_validation
+from textkit.classify.network_model import NetworkModel, make_network
 from textkit.data.augment import augment_texts, augment_tokens
-from textkit.data.given_labels import LabelData, Missing, read_labels
-from textkit.data.imbalance import named_weights, read_weights, weigh_rows
+from textkit.data.given_labels import LabelData, Missing
+from textkit.data.imbalance import named_weights, weigh_rows
 from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
-from textkit.data.splits import split_stratified
-from textkit.data.targets import Classes, Label, Targets, encode_labels, find_classes
+from textkit.data.targets import Classes, Label
 from textkit.data.token_shards import TokenShards
 from textkit.errors import DataError, UsageError
-from textkit.evaluation.calibration import fit_temperature
-from textkit.evaluation.task_scores import fit_thresholds
 from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.io.corpus import read_rows
 from textkit.io.tables import TextData
 from textkit.nn.devices import cpu_threads
 from textkit.nn.network import TextNetwork, check_parts, predict_outputs
 from textkit.recipe import Recipe, complete_recipe
-from textkit.tokenizers.protocol import check_texts
 from textkit.training.examples import Change, Examples
 from textkit.training.loop import train_network
 from textkit.vectors.coverage import Coverage
@@ -63,45 +61,23 @@ def fit_texts(
     task = recipe.head.task
     if init_from is not None and init_from.task != task:
         raise UsageError(f"init_from was trained for {init_from.task}, not {task}")
-    given = read_labels(task, labels, missing=missing)
-    texts = given.take(check_texts(texts))
-    if len(texts) < given.n_rows:
-        n_without = given.n_rows - len(texts)
-        watch.note(f"{n_without:,} of {given.n_rows:,} rows have no label and are left out")
-    weighed = None
-    if weights is not None:
-        weighed = read_weights(weights, n_rows=given.n_rows, rows=given.rows)
-        # A row of weight 0 is no row: no word, class or batch comes from it.
-        counts = np.flatnonzero(weighed)
-        given, weighed = given.keep(counts), weighed[counts]
-        texts = [texts[row] for row in counts.tolist()]
-    classes = find_classes(task, given.labels)
-    classes = classes if given.classes is None else given.classes
-    targets = encode_labels(task, given.labels, classes)
-    if validation is None:
-        rows, held = split_validation(targets, recipe)
-        valid_texts, valid_targets = [texts[row] for row in held], targets[held]
-        texts, targets = [texts[row] for row in rows], targets[rows]
-        weighed = None if weighed is None else weighed[rows]
-    else:
-        what = "validation label"
-        valid = read_labels(task, validation[1], missing=missing, classes=classes, what=what)
-        valid_texts = valid.take(check_texts(validation[0]))
-        if not valid_texts:
-            raise DataError("no validation rows; leave them out to hold some of the rows out")
-        valid_targets = encode_labels(task, valid.labels, classes, what=what)
+    rows = split_rows(
+        recipe, texts, labels, validation, missing=missing, weights=weights, watch=watch
+    )
+    texts = rows.texts
     if init_from is None:
         text_input = TextInput.make(recipe, make_tokenizer(recipe, texts)).extend(recipe)
         text_input, tokens = text_input.learn(recipe, texts)
     else:
         text_input = init_from.text_input
         tokens = text_input.encode(texts)
+    change = make_change(recipe, text_input, texts, tokens)
     return fit_examples(
         recipe,
         text_input,
-        classes,
-        Examples(tokens, targets, make_change(recipe, text_input, texts, tokens), weighed),
-        Examples(text_input.encode(valid_texts), valid_targets),
+        rows.classes,
+        Examples(tokens, rows.targets, change, rows.weights),
+        Examples(text_input.encode(rows.valid_texts), rows.valid_targets),
         init_from=init_from,
         checkpoints=checkpoints,
         watch=watch,
@@ -212,10 +188,12 @@ def fit_examples(
             coverage = load_vectors(recipe, text_input, network, train.tokens)
             watch.note(f"vectors {recipe.embedding.vectors}: {coverage}")
         history = train_network(network, train, valid, recipe, watch=watch, folder=checkpoints)
-        temperature, thresholds = calibrate(recipe, network, valid)
+        outputs = predict_outputs(network, valid.tokens).numpy()
+        temperature, thresholds = calibrate(recipe, outputs, valid.targets)
     n_truncated = sum(int((part.tokens.truncated > 0).sum()) for part in (train, valid))
     facts = FitFacts(history, len(train.targets) + len(valid.targets), n_truncated, coverage)
-    return Fitted(recipe, text_input, classes, network, temperature, thresholds, facts)
+    model = NetworkModel(text_input, network)
+    return Fitted(recipe, classes, model, temperature, thresholds, facts)
 
 
 def check_tokens(text_input: TextInput, train: Examples, *, watch: Watch) -> None:
@@ -229,17 +207,6 @@ def check_tokens(text_input: TextInput, train: Examples, *, watch: Watch) -> Non
         )
     if n_empty:
         watch.note(f"{n_empty:,} of {n:,} training texts are empty: they have no token")
-
-
-def split_validation(
-    targets: Targets, recipe: Recipe
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out the recipe's share of rows for validation: (train rows, held-out rows),
-    stratified where it can be.
-    """
-    single = recipe.head.task == "single-label"
-    codes = targets.astype(np.int64) if single else np.zeros(len(targets), dtype=np.int64)
-    return split_stratified(codes, share=recipe.training.validation, seed=recipe.seed)
 
 
 def load_vectors(
@@ -292,24 +259,6 @@ def make_change(
         )
 
     return change
-
-
-def calibrate(
-    recipe: Recipe, network: TextNetwork, valid: Examples
-) -> tuple[float, NDArray[np.float64]]:
-    """Fit what the task has on the validation rows: the temperature, and the thresholds of a
-    multi-label task, one a label.
-    """
-    section, none = recipe.head, np.zeros(0)
-    if section.task == "regression":
-        return 1.0, none
-    logits = predict_outputs(network, valid.tokens).numpy().astype(np.float64)
-    if section.task == "single-label":
-        targets = valid.targets.astype(np.int64)
-        return (fit_temperature(logits, targets) if recipe.training.calibrate else 1.0), none
-    if section.thresholds == "fit":
-        return 1.0, fit_thresholds(sigmoid(logits), valid.targets.astype(np.float32))
-    return 1.0, np.full(logits.shape[1], float(section.thresholds))
 
 
 def _complete(recipe: Recipe) -> Recipe:

@@ -19,6 +19,7 @@ def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
     """
     from textkit.classify.model_config import check
     from textkit.io import files
+    from textkit.registry import is_whole
 
     config = check(model)
     manifest = files.read_json(model / files.MANIFEST)
@@ -31,12 +32,15 @@ def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
         f"{model}: textkit {config['textkit_version']} model, format {manifest['format']}, all"
         f" files verified"
     )
-    write_line(f"tokenizer  {recipe['tokenizer']['name']}, {config['vocab_size']:,} tokens")
-    write_line(f"embedding  {recipe['embedding']['dim']} wide")
-    write_line(
-        f"encoder    {' '.join(f'{key}={value}' for key, value in recipe['encoder'].items())}"
-    )
-    write_line(f"pooling    {' + '.join(recipe['head']['pooling'])}")
+    options = " ".join(f"{key}={value}" for key, value in recipe["encoder"].items())
+    if is_whole(recipe["encoder"]["name"]):
+        write_line(f"features   {config['vocab_size']:,}")
+        write_line(f"model      {options}")
+    else:
+        write_line(f"tokenizer  {recipe['tokenizer']['name']}, {config['vocab_size']:,} tokens")
+        write_line(f"embedding  {recipe['embedding']['dim']} wide")
+        write_line(f"encoder    {options}")
+        write_line(f"pooling    {' + '.join(recipe['head']['pooling'])}")
     write_line(f"labels     {len(labels)}: {shown}")
     for name, entry in manifest["files"].items():
         write_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")

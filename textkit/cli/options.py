@@ -52,8 +52,10 @@ def complete_names(kind: str, incomplete: str) -> list[str]:
 
 
 def complete_encoder(incomplete: str) -> list[str]:
-    """Give the encoders that begin so."""
-    return complete_names("encoder", incomplete)
+    """Give the encoders, and the models in the place of one, that begin so."""
+    from textkit.registry import encoder_names
+
+    return [name for name in encoder_names() if name.startswith(incomplete)]
 
 
 def complete_kind(incomplete: str) -> list[str]:

@@ -92,7 +92,7 @@ class Shortcuts:
         typer.Option(
             "--encoder",
             "-e",
-            help="bag, cnn, lstm, ..., or a plug-in.",
+            help="bag, cnn, linear, lstm, ..., or a plug-in.",
             autocompletion=complete_encoder,
             rich_help_panel=MODEL,
         ),
@@ -251,11 +251,12 @@ def _say_report(report: TrainReport) -> None:
             f" {report.recipe.tokenizer.max_length}"
         )
     if best is not None:
+        speed = f", {history.tokens_per_second:,.0f} tokens/s" if history.tokens_per_second else ""
         note(
             f"best: epoch {best.epoch}, validation {_scores(best, ', ')}"
-            f" ({report.n_weights:,} weights, {clock(history.seconds)} on {history.device},"
-            f" {history.tokens_per_second:,.0f} tokens/s)"
+            f" ({report.n_weights:,} weights, {clock(history.seconds)} on {history.device}{speed})"
         )
+    if report.curves.exists():
         note(f"curves: {report.curves}")
     if report.baseline is not None:
         name = report.baseline_score

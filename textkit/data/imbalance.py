@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.data.plain_labels import plain_numbers
-from textkit.data.targets import Classes, Targets
+from textkit.data.targets import Classes, Targets, Task
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io.tables import take_values
+from textkit.recipe import TrainingSection
 
 Codes = NDArray[np.integer]
 WeightData = Iterable[float] | str  # weights of rows, or the name of their column
@@ -95,6 +96,30 @@ def read_weights(weights: object, *, n_rows: int, rows: NDArray[np.int64]) -> ND
     if len(chosen) and not chosen.any():
         raise DataError(f"all {len(chosen):,} weights are zero, so that no row counts")
     return chosen
+
+
+def row_weights(
+    task: Task,
+    targets: Targets,
+    section: TrainingSection,
+    *,
+    given: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Give the weight of every training row: (n_rows,) float32.
+
+    It is `given`, else 1, times that of its class: under class_weights = "balanced" n_rows /
+    (n_classes * rows of its class), as scikit-learn has it. A row with several labels weighs the
+    mean of theirs. Weights by the classes' names are in `given` already.
+    """
+    weights = np.ones(len(targets), dtype=np.float32) if given is None else given
+    if section.class_weights != "balanced" or task == "regression":
+        return weights
+    if task == "single-label":
+        codes = targets.astype(np.int64)
+        of_classes = class_weights(codes, n_classes=int(codes.max()) + 1)
+    else:
+        of_classes = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
+    return weights * weigh_rows(targets, of_classes)
 
 
 def balanced_rows(

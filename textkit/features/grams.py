@@ -90,7 +90,7 @@ class GramTable:
         """
         room, owners = sequences.room, sequences.owners
         positions = np.flatnonzero(sequences.symbols >= 0)
-        nodes = sequences.symbols[positions]
+        nodes = sequences.symbols.take(positions)
         places: list[Int64] = []
         columns: list[NDArray[np.int32]] = []
         for n in range(1, self.longest + 1):
@@ -100,10 +100,12 @@ class GramTable:
                 )
                 nodes, known = find(self.keys[n - 2], wanted)
                 positions, nodes = positions[known], nodes[known]
-            counts = _counts(positions, room, sequences, n, self.shortest, self.whole)
-            found = self.columns[n - 1][nodes[counts]]
-            places.append(owners[positions[counts]][found >= 0])
-            columns.append(found[found >= 0])
+            found = self.columns[n - 1].take(nodes)
+            counts = (found >= 0) & _counts(
+                positions, room, sequences, n, self.shortest, self.whole
+            )
+            places.append(owners.take(positions[counts]))
+            columns.append(found[counts])
         return np.concatenate(places), np.concatenate(columns)
 
     def keep(self, kept: NDArray[np.bool_]) -> tuple[GramTable, Int64]:
@@ -186,7 +188,7 @@ def find(keys: NDArray[np.integer], wanted: NDArray[np.integer]) -> tuple[Int64,
     if not len(keys):
         return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), dtype=bool)
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return places, keys[places] == wanted
+    return places, keys.take(places) == wanted
 
 
 def split_blocks(offsets: Int64, *, n_items: int) -> Iterator[tuple[int, int]]:
@@ -209,9 +211,9 @@ def _extend(
     """Give the positions whose (n - 1)-gram goes on with a known symbol, and the keys of their
     n-grams.
     """
-    fits = room[positions] >= n
+    fits = room.take(positions) >= n
     positions, nodes = positions[fits], nodes[fits]
-    following = symbols[positions + n - 1]
+    following = symbols.take(positions + n - 1)
     known = following >= 0
     return positions[known], nodes[known] * n_symbols + following[known]
 

@@ -19,10 +19,10 @@ sort.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,13 @@ from numpy.typing import NDArray
 from textkit.batch import gather_positions, offsets_of
 from textkit.errors import DataError, UsageError
 from textkit.features.grams import GramTable, Int64, Sequences, find, split_blocks
+from textkit.threads import SharedLock
 from textkit.tokenizers.protocol import check_texts
 
 _WORDS = re.compile(r"\b\w\w+\b")
+# From so many rows on, a feature of a single row is left out by itself: it halves the features, and
+# in a cross-validation of TREC-6, SST-2 and R8 no accuracy is lost by it.
+_MANY_ROWS = 1_000
 # Chunks that are remembered, about 15 MB with their n-grams.
 _REMEMBERED_CHUNKS = 100_000
 # Chunks that are counted at a time: the sort of their n-grams stays in the processor's cache.
@@ -59,7 +63,7 @@ class SparseRows:
     def take(self, rows: Int64) -> SparseRows:
         """Give some rows, in this order."""
         positions, offsets = gather_positions(self.offsets, rows)
-        return SparseRows(offsets, self.columns[positions], self.values[positions])
+        return SparseRows(offsets, self.columns.take(positions), self.values.take(positions))
 
     @staticmethod
     def join(parts: Sequence[SparseRows]) -> SparseRows:
@@ -77,14 +81,15 @@ class TfidfOptions:
     """Which n-grams are features, and how they are counted.
 
     words, characters: the shortest and the longest n-gram, or nothing for none. min_rows: a feature
-    that fewer training rows hold is left out. max_features: at most so many, those that most rows
-    hold; 0 for all. sublinear: 1 + log(count) in the place of the count.
+    that fewer training rows hold is left out; 0 stands for 2, or 1 where there are fewer than 1,000
+    rows. max_features: at most so many, those that most rows hold; 0 for all. sublinear: 1 +
+    log(count) in the place of the count.
     """
 
     words: Sequence[int] = (1, 2)
     characters: Sequence[int] = (2, 5)
     lowercase: bool = True
-    min_rows: int = 1
+    min_rows: int = 0
     max_features: int = 0
     sublinear: bool = True
 
@@ -138,14 +143,15 @@ class TfidfFeatures:
         occurring = np.zeros(whole.n_features, np.int64)
         for rows in whole._count(texts):
             occurring += np.bincount(rows.columns, minlength=whole.n_features)
-        kept = occurring >= options.min_rows
+        least = options.min_rows or (2 if len(texts) >= _MANY_ROWS else 1)
+        kept = occurring >= least
         if options.max_features and kept.sum() > options.max_features:
             order = np.argsort(-occurring, kind="stable")[: options.max_features]
             kept[np.delete(np.arange(len(kept)), order)] = False
         if not kept.any():
             raise DataError(
                 f"the {len(texts):,} training texts have no n-gram of words or characters that"
-                f" {options.min_rows:,} of them hold; is the text column the right one?"
+                f" {least:,} of them hold; is the text column the right one?"
             )
         features = whole._keep(kept, occurring, n_rows=len(texts))
         return features, features.encode(texts)
@@ -178,12 +184,15 @@ class TfidfFeatures:
 
     def _weigh(self, rows: SparseRows) -> SparseRows:
         """Turn counts into weights."""
-        counts = rows.values
-        weights = (1 + np.log(counts) if self.sublinear else counts) * self._idf[rows.columns]
-        owners = np.repeat(np.arange(len(rows)), np.diff(rows.offsets))
-        block = owners * 2 + (rows.columns >= self.n_word_features)
-        squares = np.bincount(block, weights=weights**2, minlength=2 * len(rows))
-        return replace(rows, values=weights / np.sqrt(squares)[block])
+        counts = rows.values.astype(np.int64)
+        by_count = np.arange(counts.max(initial=0) + 1, dtype=np.float64)
+        if self.sublinear:
+            by_count[1:] = 1 + np.log(by_count[1:])
+        weights = by_count.take(counts) * self._idf.take(rows.columns)
+        block = np.repeat(np.arange(len(rows)) * 2, np.diff(rows.offsets))
+        block += rows.columns >= self.n_word_features
+        squares = np.bincount(block, weights=weights * weights, minlength=2 * len(rows))
+        return replace(rows, values=weights / np.sqrt(squares).take(block))
 
     def _count(self, texts: Sequence[str]) -> list[SparseRows]:
         """Count the features of each text, a block of texts at a time."""
@@ -199,22 +208,26 @@ class TfidfFeatures:
     def _count_block(self, found: _Chunks, offsets: Int64) -> SparseRows:
         """Count the features of rows whose chunks are looked up."""
         n_rows, n_features = len(offsets) - 1, self.n_features
-        rows = np.repeat(np.arange(n_rows), np.diff(offsets))
-        owners = [np.repeat(rows, np.diff(found.gram_offsets))]
-        columns = [found.grams]
+        # Half the bytes are sorted in half the time.
+        firsts: NDArray[np.signedinteger[Any]] = np.arange(n_rows + 1) * n_features
+        if n_rows * n_features < 2**31:
+            firsts = firsts.astype(np.int32)
+        ends = found.gram_offsets[offsets]
+        keys = np.repeat(firsts[:-1], np.diff(ends))
+        keys += found.grams
         if self.words is not None:
             sequences = Sequences(found.words, found.word_offsets[offsets])
             at, grams = self.words.look_up(sequences)
-            owners.append(at)
-            columns.append(grams)
-        keys = np.concatenate(owners) * n_features + np.concatenate(columns)
+            keys = np.concatenate([keys, firsts.take(at) + grams])
         keys.sort()
-        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else keys
-        counts = np.diff(np.append(starts, len(keys))).astype(np.float64)
-        keys = keys[starts]
-        ends = np.searchsorted(keys, np.arange(n_rows + 1) * n_features)
-        firsts = np.repeat(np.arange(n_rows) * n_features, np.diff(ends))
-        return SparseRows(ends.astype(np.int64), (keys - firsts).astype(np.int32), counts)
+        is_new = np.ones(len(keys), dtype=bool)
+        np.not_equal(keys[1:], keys[:-1], out=is_new[1:])
+        starts = np.flatnonzero(is_new)
+        counts = np.diff(starts, append=len(keys)).astype(np.float64)
+        keys = keys.take(starts)
+        edges = np.searchsorted(keys, firsts).astype(np.int64)
+        columns = keys - np.repeat(firsts[:-1], np.diff(edges))
+        return SparseRows(edges, columns.astype(np.int32), counts)
 
     def _keep(self, kept: NDArray[np.bool_], row_counts: Int64, *, n_rows: int) -> TfidfFeatures:
         """Keep some features, (n_features,) bool."""
@@ -306,11 +319,14 @@ class _Chunks:
     words: Int64
     word_offsets: Int64
 
+    def __len__(self) -> int:
+        return len(self.gram_offsets) - 1
+
     def take(self, numbers: Int64) -> _Chunks:
         """Give some chunks, in this order."""
         grams, gram_offsets = gather_positions(self.gram_offsets, numbers)
         words, word_offsets = gather_positions(self.word_offsets, numbers)
-        return _Chunks(self.grams[grams], gram_offsets, self.words[words], word_offsets)
+        return _Chunks(self.grams.take(grams), gram_offsets, self.words.take(words), word_offsets)
 
     def append(self, other: _Chunks) -> _Chunks:
         """Put chunks after these."""
@@ -322,39 +338,49 @@ class _Chunks:
         )
 
 
-class _ChunkTable(dict[str, int]):
-    """Chunk -> its number, and what it holds, learnt as chunks come; for any number of threads."""
-
-    def __init__(self, features: TfidfFeatures) -> None:
-        super().__init__()
-        self._features = features
-        self._symbols = {word: i for i, word in enumerate(features.vocabulary)}
-        self._lock = threading.Lock()
-        self._forget()
+class _Numbers(dict[str, int]):
+    """Chunk -> its number, given as chunks come."""
 
     def __missing__(self, chunk: str) -> int:
         number = self[chunk] = len(self)
         return number
 
-    def _forget(self) -> None:
-        self.clear()
-        none = np.zeros(1, np.int64)
-        self._known = _Chunks(np.zeros(0, np.int32), none, np.zeros(0, np.int64), none)
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What the first chunks of some numbers hold; more of them make another one."""
+
+    numbers: _Numbers = field(default_factory=_Numbers)
+    chunks: _Chunks = field(
+        default_factory=lambda: _Chunks(
+            *(np.zeros(0, np.int32), np.zeros(1, np.int64)),
+            *(np.zeros(0, np.int64), np.zeros(1, np.int64)),
+        )
+    )
+
+
+class _ChunkTable:
+    """Chunks that were looked up before, which one thread at a time adds to."""
+
+    def __init__(self, features: TfidfFeatures) -> None:
+        self._features = features
+        self._symbols = {word: i for i, word in enumerate(features.vocabulary)}
+        self._learning = SharedLock()
+        self._learnt = _Learnt()
 
     def look_up(self, chunks: Sequence[str]) -> _Chunks:
         """Give what each of some chunks holds."""
-        with self._lock:
-            if len(self) > _REMEMBERED_CHUNKS:
-                self._forget()
-            n_known = len(self)
-            numbers = np.fromiter(map(self.__getitem__, chunks), np.int64, len(chunks))
-            if len(self) > n_known:
-                new = list(islice(reversed(self), len(self) - n_known))[::-1]
-                for first in range(0, len(new), _LEARNT_CHUNKS):
-                    found = self._learn(new[first : first + _LEARNT_CHUNKS])
-                    self._known = self._known.append(found)
-            known = self._known
-        return known.take(numbers)
+        with self._learning:
+            learnt = self._learnt
+            if len(learnt.numbers) > _REMEMBERED_CHUNKS:
+                learnt = _Learnt()
+            known, held = learnt.numbers, learnt.chunks
+            numbers = np.fromiter(map(known.__getitem__, chunks), np.int64, len(chunks))
+            for first in range(len(held), len(known), _LEARNT_CHUNKS):
+                new = list(islice(known, first, first + _LEARNT_CHUNKS))
+                held = held.append(self._learn(new))
+            self._learnt = _Learnt(known, held)
+        return held.take(numbers)
 
     def _learn(self, chunks: list[str]) -> _Chunks:
         """Work out what new chunks hold."""

@@ -20,6 +20,7 @@ from textkit.io.exchange import settle
 from textkit.jobs import runs
 from textkit.jobs.runs import TrainReport
 from textkit.recipe import Recipe, complete_recipe, list_code, read_recipe
+from textkit.registry import is_whole
 from textkit.watch import Epoch, Progress, Step, Watch
 
 if TYPE_CHECKING:
@@ -116,18 +117,20 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
 
 def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> TrainReport:
     """Train in a folder that is free, or that holds a run to go on with."""
-    from textkit.nn.devices import leave_processes
-
     rows = None if options.stream else _read(options, recipe, watch)
     if runs.is_main() and not options.resume:
         runs.begin(work, options.data, recipe)
     classifier = _fit(options, recipe, work, rows, watch)
-    leave_processes()
+    is_network = not is_whole(recipe.encoder.name)
+    if is_network:
+        from textkit.nn.devices import leave_processes
+
+        leave_processes()
     report = _report(work, classifier)
     if not runs.is_main():
         return report
     classifier.save(report.model, overwrite=True)
-    if report.history.best is not None:
+    if report.history.best is not None and is_network:
         from textkit.training.curves import draw_curves
 
         draw_curves(work / runs.METRICS, report.curves)
@@ -145,6 +148,8 @@ def suggest_rate(options: TrainOptions, *, watch: Watch = Watch()) -> RateReport
 
     run = _choose_folder(options)
     recipe = _open_run(options, run, sweeps=True)[1]
+    if is_whole(recipe.encoder.name):
+        raise UsageError(f"a {recipe.encoder.name} model has no learning rate; leave out --find-lr")
     rows, _ = _read(options, recipe, watch)
     sweep = find_rate(rows.texts, rows.labels, recipe)
     sweep.save_png(run / runs.PICTURE_OF_RATES)
@@ -262,7 +267,7 @@ def _report(run: Path, classifier: TextClassifier) -> TrainReport:
         classifier.recipe_,
         classifier.history_,
         n_rows=classifier.n_rows_,
-        n_weights=sum(weight.numel() for weight in classifier.network_.parameters()),
+        n_weights=classifier.fitted_.model.n_weights,
         n_truncated_rows=classifier.n_truncated_,
         temperature=classifier.temperature_,
         coverage=None if coverage is None else coverage.to_dict(),
@@ -271,7 +276,7 @@ def _report(run: Path, classifier: TextClassifier) -> TrainReport:
 
 def _score_baseline(rows: LabelledRows, valid: LabelledRows | None, recipe: Recipe) -> float:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
-    from textkit.classify.fitting import split_validation
+    from textkit.classify.held_out import split_validation
     from textkit.evaluation.baseline import score_baseline
 
     task = recipe.head.task

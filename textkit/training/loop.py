@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textkit.data.batching import padding_share
+from textkit.data.imbalance import row_weights
 from textkit.evaluation.task_scores import chosen_metric, score
 from textkit.nn.devices import any_rank, make_accelerator, sum_over_ranks
 from textkit.nn.network import TextNetwork, predict_outputs
@@ -31,7 +32,6 @@ from textkit.training.losses import (
     draw_mix,
     member_losses,
     row_losses,
-    row_weights,
     sum_of_sizes,
 )
 from textkit.training.optimization import WeightAverage, make_optimizer, rate_factor, set_rates

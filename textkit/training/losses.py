@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from textkit.data.imbalance import class_weights, weigh_rows
-from textkit.data.targets import Targets, Task
+from textkit.data.targets import Task
 from textkit.nn.network import Mix
 from textkit.recipe import Recipe, TrainingSection
 
@@ -103,27 +102,3 @@ def sum_of_sizes(network: nn.Module) -> Tensor:
     """Add up the sizes of all trained weights but biases and norms, for the l1 penalty."""
     trained = (value for value in network.parameters() if value.requires_grad and value.ndim > 1)
     return torch.stack([value.abs().sum() for value in trained]).sum()
-
-
-def row_weights(
-    task: Task,
-    targets: Targets,
-    section: TrainingSection,
-    *,
-    given: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
-    """Give the weight of every training row: (n_rows,) float32.
-
-    It is `given`, else 1, times that of its class: under class_weights = "balanced" n_rows /
-    (n_classes * rows of its class), as scikit-learn has it. A row with several labels weighs the
-    mean of theirs. Weights by the classes' names are in `given` already.
-    """
-    weights = np.ones(len(targets), dtype=np.float32) if given is None else given
-    if section.class_weights != "balanced" or task == "regression":
-        return weights
-    if task == "single-label":
-        codes = targets.astype(np.int64)
-        of_classes = class_weights(codes, n_classes=int(codes.max()) + 1)
-    else:
-        of_classes = len(targets) / (targets.shape[1] * np.maximum(targets.sum(axis=0), 1))
-    return weights * weigh_rows(targets, of_classes)
