@@ -231,3 +231,14 @@ def test_real_data_has_the_leaks_that_a_set_of_its_texts_has(shared: Path) -> No
         text in set(texts[0]) for text in texts[1]
     )
     assert one(report, "duplicates", str(files[0])).n == len(texts[0]) - len(set(texts[0]))
+
+
+def test_rows_that_share_a_line_are_told_apart() -> None:
+    rows = [{"text": f"text {number % 3}", "label": "xyz"[number % 3]} for number in range(5)]
+    Path("a.json").write_text(json.dumps(rows), encoding="utf-8")
+    found = next(f for f in check_files("a.json", tiny_rows=1).findings if f.check == "duplicates")
+    told = [(e.where, e.text, e.other, e.other_text) for e in found.examples]
+    assert told == [
+        ("a.json:1 (row 4)", "text 0", "a.json:1 (row 1)", "text 0"),
+        ("a.json:1 (row 5)", "text 1", "a.json:1 (row 2)", "text 1"),
+    ]

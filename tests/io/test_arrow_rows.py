@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pyarrow
 import pytest
 from pyarrow import ipc, parquet
 
-from textkit.errors import DataError, TextkitError
+from textkit.errors import DataError, TextkitError, UsageError
 from textkit.io.corpus import Row, RowReader
 from textkit.io.row_files import copy_rows
 
@@ -117,3 +120,49 @@ def test_any_flipped_byte_gives_rows_or_one_line(format: str) -> None:
             n_refused += 1
             assert "\n" not in str(err)
     assert n_refused > 10
+
+
+def stream(rows: int, name: str) -> None:
+    table = pyarrow.table({"text": [f"row {number}" for number in range(rows)]})
+    with ipc.new_stream(name, table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
+
+
+@pytest.mark.parametrize("name", ["a.arrow", "a.arrows", "a.feather"])
+def test_an_arrow_stream_is_read_and_copied_as_a_file_of_arrow_is(name: str) -> None:
+    stream(20, name)
+    assert [row.text for row in RowReader(name)] == [f"row {number}" for number in range(20)]
+    copy_rows(name, [], [(Path(f"b-{name}"), np.array([3, 19]))])
+    assert ipc.open_stream(Path(f"b-{name}")).read_all()["text"].to_pylist() == ["row 3", "row 19"]
+
+
+def test_an_arrow_stream_comes_through_a_pipe_and_packed() -> None:
+    stream(20, "a.arrow")
+    data = Path("a.arrow").read_bytes()
+    os.mkfifo("pipe.arrow")
+    thread = threading.Thread(target=Path("pipe.arrow").write_bytes, args=(data,), daemon=True)
+    thread.start()
+    assert len(list(RowReader("pipe.arrow"))) == 20
+    thread.join()
+    Path("b.arrow.gz").write_bytes(gzip.compress(data))
+    assert len(list(RowReader("b.arrow.gz"))) == 20
+
+
+def test_a_stream_that_is_cut_is_named() -> None:
+    stream(20, "a.arrow")
+    data = Path("a.arrow").read_bytes()
+    Path("a.arrow").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"^a.arrow: not a readable arrow file: "):
+        list(RowReader("a.arrow"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_with_its_schema_at_the_end_is_not_read_from_a_pipe(format: str) -> None:
+    write(f"a.{format}", {"text": ["one"]})
+    os.mkfifo(f"pipe.{format}")
+    data = Path(f"a.{format}").read_bytes()
+    thread = threading.Thread(target=Path(f"pipe.{format}").write_bytes, args=(data,), daemon=True)
+    thread.start()
+    with pytest.raises(UsageError, match=f"{format} cannot be read from a pipe; name a file"):
+        list(RowReader(f"pipe.{format}"))
+    thread.join()

@@ -119,7 +119,7 @@ def test_a_text_of_a_megabyte_is_one_row() -> None:
         ),
         ("a.csv", "text,label\na\rb,c\n", "a.csv:2: a bare carriage return inside a row"),
         ("a.jsonl", '{"text": "a", "label": "b"}\n{"text"\n', "a.jsonl:2: not valid JSON"),
-        ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object, found list"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object, found int"),
         (
             "a.jsonl",
             '{"text": "a", "label": "b"}\n{"text": 3, "label": "b"}\n',

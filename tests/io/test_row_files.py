@@ -17,7 +17,7 @@ from pyarrow import parquet
 from textkit.errors import StorageError, UsageError
 from textkit.io import row_files
 from textkit.io.corpus import RowReader, read_rows
-from textkit.io.inputs import open_bytes
+from textkit.io.packed import open_bytes
 from textkit.io.row_files import copy_rows
 
 ODD = 'id;text;label\r\n1;"a ""quoted""; one";x\r\n\r\n2;"two\nlines\n";y\r\n3;última;x'

@@ -23,7 +23,7 @@ from textkit.vectors import formats
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("", "file is empty"),
+        ("", "the file is empty"),
         ("3 2\na 1 2\nb 3 4\n", "v.txt:1: the header says 3 words, the file has 2"),
         ("1 2\na 1 2\nb 3 4\n", "v.txt:1: the header says 1 words, the file has 2"),
         ("2 3\na 1 2\nb 3 4\n", "v.txt:2: the header says 3 values a row, 'a' has 2"),
@@ -118,7 +118,7 @@ def test_what_is_no_file_of_vectors_says_so() -> None:
     Path("z.zip").write_bytes(b"PK\x03\x04abc")
     Path("folder").mkdir()
     for spec, message in [
-        ("z.zip", "a zip archive; unpack it"),
+        ("z.zip", "the file is a zip archive, as xlsx is: unpack it"),
         ("folder", "a folder, but not of textkit, spaCy or model2vec"),
         ("glvoe", "no such file or folder; or name: glove, spacy:NAME"),
         ("spacy:no_such_pipeline", "python -m spacy download no_such_pipeline"),

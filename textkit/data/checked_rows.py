@@ -6,6 +6,7 @@ In: a labelled file. Out: a Table of hashes, and findings whose examples are rea
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from array import array
 from collections.abc import Sequence
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 
 from textkit.data import near_duplicates
 from textkit.data.labels import spell_cell
-from textkit.errors import UsageError
 from textkit.io.bulk import cut_parts
 from textkit.io.corpus import ReadOptions, RowReader
+from textkit.io.inputs import refuse_streams
 
 N_EXAMPLES = 5
+_PLACE = re.compile(r"(\d+)(?: \(row \d+\))?")
 
 
 _SHOWN_CHARACTERS = 80
@@ -69,7 +71,10 @@ class Table:
     rejects: list[str]
 
     def where(self, row: int) -> str:
-        return f"{self.name}:{self.lines[row]}"
+        """Name a row by its line, and where it shares that, as in a JSON array, by its number."""
+        line = self.lines[row]
+        shares = np.count_nonzero(self.lines[max(row - 1, 0) : row + 2] == line) > 1
+        return f"{self.name}:{line}" + (f" (row {row + 1})" if shares else "")
 
 
 class _PunctuationTable(dict[int, int | str]):
@@ -111,8 +116,7 @@ def read_table(
     *,
     near: bool,
 ) -> Table:
-    if str(path) == "-":
-        raise UsageError("standard input cannot be read a second time: name a file")
+    refuse_streams([path])
     reader = RowReader(path, **options)
     lines, exact, normal, labels, characters = (
         array("q"),
@@ -179,12 +183,11 @@ def fill_examples(
             place: ("", None) for place in (example.where, example.other) if place is not None
         }
     for table, path in zip(tables, paths, strict=True):
-        ends = (place.removeprefix(f"{table.name}:") for place in wanted)
-        lines = {int(end) for end in ends if end.isdigit()}
-        if lines:
-            for row in RowReader(path, **options):
-                if row.line in lines:
-                    wanted[f"{table.name}:{row.line}"] = (row.text, row.label)
+        ends = (_PLACE.fullmatch(place.removeprefix(f"{table.name}:")) for place in wanted)
+        lines = {int(end[1]) for end in ends if end is not None}
+        for number, row in enumerate(RowReader(path, **options) if lines else ()):
+            if row.line in lines and (place := table.where(number)) in wanted:
+                wanted[place] = (row.text, row.label)
     for example in examples:
         text, label = wanted[example.where]
         example.text, example.label = (

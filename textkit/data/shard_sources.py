@@ -18,6 +18,7 @@ from textkit.data.labels import LabelReader, RowLabel
 from textkit.errors import DataError, UsageError
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, RowReader
+from textkit.io.inputs import refuse_streams
 
 CallersRows = Iterable[str] | Iterable[tuple[str, RowLabel]]
 Numbered = tuple[str, int | list[float]]  # a text, and what LabelReader makes of its label
@@ -27,8 +28,7 @@ class FileRows:
     """Rows of files, one after the other, and the SHA-256 of each file's bytes."""
 
     def __init__(self, names: list[str], options: ReadOptions) -> None:
-        if "-" in names:
-            raise UsageError("standard input cannot be read a second time: name files")
+        refuse_streams(names)
         self.names, self.options = names, options
         self.name = re.sub(r"[^\w.-]", "_", Path(names[0]).name)[:60]
         self.notes: list[str] = []

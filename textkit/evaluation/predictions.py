@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textkit.errors import DataError
-from textkit.io.inputs import open_bytes
+from textkit.io.packed import open_bytes
 
 
 class PredictionFile:

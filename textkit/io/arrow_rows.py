@@ -7,38 +7,47 @@ offset is a DataError that names it, where pyarrow alone would end the process.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textkit.errors import DataError, TextkitError
-from textkit.io.inputs import open_bytes
+from textkit.errors import DataError, TextkitError, UsageError
+from textkit.io.packed import open_bytes
 from textkit.io.stand_ins import START_BYTES, describe_stand_in
 
 if TYPE_CHECKING:
     import pyarrow
 
 _BATCH_ROWS = 1024
+_ARROW_FILE = b"ARROW1"
 
 
 @dataclass(frozen=True)
 class ArrowRows:
-    """The schema of a file, and its batches, which are read as they are asked for."""
+    """The schema of a file, and its batches, which are read as they are asked for.
+
+    is_stream: an Arrow stream, not a file of Arrow.
+    """
 
     schema: pyarrow.Schema
     batches: Iterator[pyarrow.RecordBatch]
+    is_stream: bool = False
 
 
 @contextmanager
-def open_arrow(path: Path, format: str, *, batch_rows: int = _BATCH_ROWS) -> Iterator[ArrowRows]:
-    """Open a parquet or arrow file; DataError for what is none, in the block too.
+def open_arrow(
+    path: Path | None, format: str, *, batch_rows: int = _BATCH_ROWS
+) -> Iterator[ArrowRows]:
+    """Open a parquet or arrow file, None for standard input; DataError for what is none, in the
+    block too.
 
-    batch_rows: rows of a batch of parquet; an arrow file is cut as it was written.
+    arrow is a file or a stream of Arrow, told by its content; a stream may come from a pipe, and
+    packed. batch_rows: rows of a batch of parquet; arrow is cut as it was written.
 
     >>> import pyarrow
     >>> table = pyarrow.table({"text": ["a", "b"]})
-    >>> with pyarrow.ipc.new_file("a.arrow", table.schema) as writer:
+    >>> with pyarrow.ipc.new_stream("a.arrow", table.schema) as writer:
     ...     writer.write_table(table)
     >>> with open_arrow(Path("a.arrow"), "arrow") as rows:
     ...     [column_values(batch.column(0)) for batch in rows.batches]
@@ -47,23 +56,35 @@ def open_arrow(path: Path, format: str, *, batch_rows: int = _BATCH_ROWS) -> Ite
     import pyarrow
     from pyarrow import ipc, parquet
 
-    with open_bytes(path) as file:
-        what = describe_stand_in(file.read(START_BYTES))
-    if what is not None:
-        raise DataError(f"the file is {what}", where=str(path))
-    try:
-        if format == "parquet":
-            table = parquet.ParquetFile(path)
-            yield ArrowRows(table.schema_arrow, table.iter_batches(batch_size=batch_rows))
-        else:
-            reader = ipc.open_file(pyarrow.memory_map(str(path)))
-            numbers = range(reader.num_record_batches)
-            yield ArrowRows(reader.schema, map(reader.get_batch, numbers))
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as err:
-        if isinstance(err, TextkitError):
-            raise
-        reason = " ".join(str(err).split())
-        raise DataError(f"not a readable {format} file: {reason}", where=str(path)) from err
+    name = "standard input" if path is None else str(path)
+    with ExitStack() as stack:
+        file = stack.enter_context(open_bytes(path))
+        start = file.peek(START_BYTES)[:START_BYTES]  # type: ignore[attr-defined]
+        what = describe_stand_in(start)
+        if what is not None:
+            raise DataError(f"the file is {what}", where=name)
+        try:
+            if format == "arrow" and not start.startswith(_ARROW_FILE):
+                stream = ipc.open_stream(file)
+                yield ArrowRows(stream.schema, iter(stream), is_stream=True)
+                return
+            if path is None or not path.is_file():
+                raise UsageError(
+                    f"{name}: {format} cannot be read from a pipe; name a file, or pipe an Arrow"
+                    " stream"
+                )
+            if format == "parquet":
+                table = stack.enter_context(parquet.ParquetFile(path))
+                yield ArrowRows(table.schema_arrow, table.iter_batches(batch_size=batch_rows))
+            else:
+                reader = ipc.open_file(stack.enter_context(pyarrow.memory_map(str(path))))
+                numbers = range(reader.num_record_batches)
+                yield ArrowRows(reader.schema, map(reader.get_batch, numbers))
+        except (pyarrow.ArrowException, OSError, ValueError, OverflowError, MemoryError) as err:
+            if isinstance(err, TextkitError):
+                raise
+            reason = " ".join(str(err).split())
+            raise DataError(f"not a readable {format} file: {reason}", where=name) from err
 
 
 def column_values(column: pyarrow.Array) -> list[object]:

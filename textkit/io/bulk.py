@@ -25,7 +25,7 @@ from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, Row, RowReader
 from textkit.io.exchange import PARTLY_WRITTEN
-from textkit.io.inputs import expand_inputs
+from textkit.io.inputs import expand_inputs, refuse_streams
 from textkit.io.part_log import LOG, PartFacts, PartLog
 from textkit.io.staging import Stage
 from textkit.threads import computed_once
@@ -172,14 +172,6 @@ def describe_inputs(names: Sequence[str]) -> list[dict[str, object]]:
     """Say which files a job reads and what they hold, so that a changed input is not resumed."""
     refuse_streams(names)
     return [{"name": name, **_describe_content(Path(name))} for name in names]
-
-
-def refuse_streams(names: Sequence[str]) -> None:
-    """Refuse standard input, which can be read only once."""
-    if "-" in names:
-        raise UsageError(
-            "standard input cannot be read a second time: name files when writing a folder"
-        )
 
 
 def _describe_content(path: Path) -> dict[str, object]:

@@ -1,5 +1,5 @@
-"""Rows from files: txt, csv, tsv and jsonl, each also .gz or .zst, parquet and arrow, streamed in
-constant memory.
+"""Rows from files: txt, csv, tsv, json lines and arrays, each also packed, parquet and arrow,
+streamed in constant memory.
 
 In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each
 began on. Whatever cannot be read is a DataError that says file:line and what to do; blank lines and
@@ -27,7 +27,9 @@ from textkit.io.column_choice import (
     guess_delimiter,
     known_name,
 )
-from textkit.io.inputs import FORMATS, guess_format, open_bytes
+from textkit.io.inputs import FORMATS, guess_format
+from textkit.io.json_arrays import ArrayReader
+from textkit.io.packed import open_bytes
 from textkit.io.text_lines import TextLines
 
 FASTTEXT_PREFIX = "__label__"
@@ -115,7 +117,7 @@ class RowReader:
         ] = []  # with on_bad="skip": why each bad row was left out, as file:line: reason
         self.guessed = text_column is None or (self.labelled and label_column is None)
         self.n_rows = self.n_blank = self.n_replaced = 0
-        self._line = 0
+        self._place: int | None = None  # where the row begins, where lines alone do not tell
         self._lines: TextLines | None = None
         self._first_reject: DataError | None = None
 
@@ -144,7 +146,9 @@ class RowReader:
         self.rejects.append(str(error))
 
     def _last_line(self) -> int:
-        return self._line if self._lines is None else self._lines.number
+        if self._place is not None:
+            return self._place
+        return 0 if self._lines is None else self._lines.number
 
     def error(
         self, message: str, *, line: int | None = None, column: int | None = None
@@ -278,14 +282,19 @@ class RowReader:
         return choice
 
     def _jsonl(self, lines: TextLines) -> Iterator[Row]:
-        for line in lines:
+        source = iter(lines)
+        for line in source:
             if not line.strip():
                 self.n_blank += 1
                 continue
+            if line[0] in "[ \t\r" and line.lstrip()[0] == "[" and self._place is None:
+                yield from self._json_array(ArrayReader(line, source, lines))
+                break
+            self._place = lines.number
             try:
                 if lines.bad is not None:
                     raise lines.bad
-                row = self._json_row(line)
+                row = self._json_row(self._parse(line), line)
             except DataError as err:
                 self._reject(err)
             else:
@@ -293,11 +302,29 @@ class RowReader:
         if self.text_column is None and self._first_reject is not None:
             raise self._first_reject  # no row told the columns: this is another kind of file
 
-    def _json_row(self, line: str) -> Row:
+    def _json_array(self, elements: ArrayReader) -> Iterator[Row]:
+        for value, text, line, bad in elements:
+            self._place = line
+            try:
+                if bad is not None:
+                    raise bad
+                row = self._json_row(value, text)
+            except DataError as err:
+                self._reject(err)
+            else:
+                yield row
+
+    def _parse(self, line: str) -> object:
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as err:
-            raise self.error(f"not valid JSON: {err}") from err
+            return json.loads(line)
+        except RecursionError as err:
+            raise self.error("not valid JSON: nested too deeply") from err
+        except ValueError as err:
+            goes_on = isinstance(err, json.JSONDecodeError) and err.pos >= len(line.rstrip())
+            hint = "; expected one object a line, or one array of objects" if goes_on else ""
+            raise self.error(f"not valid JSON: {err}{hint}") from err
+
+    def _json_row(self, value: object, line: str) -> Row:
         if not isinstance(value, dict):
             raise self.error(f"expected a JSON object, found {type(value).__name__}")
         if self.text_column is None or (self.labelled and self.label_column is None):
@@ -316,7 +343,8 @@ class RowReader:
             text = self._replace_surrogates(text)
         kept = tuple(self._kept_value(value, name) for name in self.keep)
         spelt = None if cell is None else self._replace_surrogates(cell)
-        return Row(text, spelt, self._last_line(), kept, listed=isinstance(label, list))
+        assert self._place is not None
+        return Row(text, spelt, self._place, kept, listed=isinstance(label, list))
 
     def _refuse_repeated(self, line: str) -> None:
         """Refuse an object that has the text's or the label's key twice: json takes the last."""
@@ -337,8 +365,6 @@ class RowReader:
 
     def _columnar(self) -> Iterator[Row]:
         """Read parquet and arrow, a batch of rows at a time; `line` is the row's number, from 1."""
-        if self.path is None:
-            raise UsageError(f"{self.format} cannot be read from standard input; name a file")
         with open_arrow(self.path, self.format) as file:
             header = list(file.schema.names)
             text_at, label_at, kept_at = self._choose(header, []).places(header, self.keep)
@@ -346,7 +372,7 @@ class RowReader:
             for batch in file.batches:
                 columns = [column_values(batch.column(i)) for i in chosen]
                 for values in zip(*columns, strict=True):
-                    self._line += 1
+                    self._place = (self._place or 0) + 1
                     try:
                         row = self._columnar_row(list(values))
                     except DataError as err:
@@ -363,7 +389,7 @@ class RowReader:
         if self.labelled and cell is None:
             raise self.error(f"'{self.label_column}' is {_shown(label)}, expected a string")
         kept = tuple(None if value is None else str(value) for value in values)
-        return Row(text, cell, self._line, kept, listed=isinstance(label, list))
+        return Row(text, cell, self._last_line(), kept, listed=isinstance(label, list))
 
     def _choose_keys(self, value: dict[str, object]) -> None:
         """Choose the keys by the first object that has them."""

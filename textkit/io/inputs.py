@@ -1,68 +1,56 @@
-"""Input files: their names, their formats, and the bytes inside .gz and .zst.
+"""Input files: their names and their formats, and which can be read only once.
 
-In: names, globs, folders, `-`. Out: a list of files, the format of each, an open binary file.
+In: names, globs, folders, `-`. Out: a list of files, the format of each, the lines of small ones.
 """
 
 from __future__ import annotations
 
 import glob
-import gzip
-import io
-import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
 
-from textkit.errors import DataError, StorageError
+from textkit.errors import DataError, StorageError, UsageError
+from textkit.io.packed import PACKED_ENDINGS, READ_ERRORS, open_bytes
 
-# What reading may raise once `open_bytes` has opened a file; gzip lets zlib's own error through.
-READ_ERRORS = (OSError, EOFError, zlib.error)
 _LINE_BYTES = 1 << 20
 FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow")
+_ENDINGS = {"ndjson": "jsonl", "json": "jsonl", "feather": "arrow", "arrows": "arrow"}
 
 
 def guess_format(path: str | Path) -> str:
-    """Tell a file's format by its name, without .gz or .zst.
+    """Tell a file's format by its name, without .gz, .bz2, .xz, .zst.
 
     Standard input and unknown endings are txt.
 
     >>> guess_format("a.csv.gz"), guess_format("-"), guess_format("notes.md")
     ('csv', 'txt', 'txt')
     """
-    name = str(path).lower().removesuffix(".gz").removesuffix(".zst")
-    ending = name.rpartition(".")[2]
-    return {"ndjson": "jsonl", "json": "jsonl", "feather": "arrow"}.get(
-        ending, ending if ending in FORMATS else "txt"
-    )
+    ending = without_packing(str(path)).rpartition(".")[2]
+    return _ENDINGS.get(ending, ending if ending in FORMATS else "txt")
 
 
-def open_bytes(path: Path | None) -> IO[bytes]:
-    """Open a file, unpacking .gz and .zst, or standard input for None; the caller closes it."""
-    if path is None:
-        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), 1 << 20)
-    if path.is_dir():
-        raise StorageError("is a folder, expected a file", where=str(path))
-    try:
-        if path.suffix.lower() == ".gz":
-            return cast(IO[bytes], gzip.open(path, "rb"))
-        if path.suffix.lower() == ".zst":
-            return _open_zstd(path)
-        return open(path, "rb", buffering=1 << 20)
-    except OSError as err:
-        raise StorageError(f"cannot open: {err.strerror}", where=str(path)) from err
+def without_packing(name: str) -> str:
+    """Give a name in small letters, without the ending of a packed file."""
+    name = name.lower()
+    return next((name.removesuffix(e) for e in PACKED_ENDINGS if name.endswith(e)), name)
 
 
-def plain_size(path: Path) -> int | None:
-    """Give the bytes that `open_bytes` will read from a file, None where it has to unpack them.
+def is_stream(path: str | Path) -> bool:
+    """Tell whether a file can be read only once: standard input, a pipe.
 
-    >>> _ = Path("a.txt").write_bytes(b"king\\n")
-    >>> _ = Path("a.txt.GZ").write_bytes(gzip.compress(b"king\\n"))
-    >>> plain_size(Path("a.txt")), plain_size(Path("a.txt.GZ"))
-    (5, None)
+    >>> is_stream("-"), is_stream("/dev/null"), is_stream("no such file")
+    (True, True, False)
     """
-    return None if path.suffix.lower() in (".gz", ".zst") else path.stat().st_size
+    return str(path) == "-" or (Path(path).exists() and not Path(path).is_file())
+
+
+def refuse_streams(names: Sequence[str | Path]) -> None:
+    """Raise UsageError where one of the files that are read twice can be read only once."""
+    for name in names:
+        if is_stream(name) and not Path(name).is_dir():
+            shown = "standard input" if str(name) == "-" else f"{name} is a pipe and"
+            raise UsageError(f"{shown} cannot be read a second time: name a file")
 
 
 @contextmanager
@@ -73,15 +61,6 @@ def unchanged(path: Path, *, advice: str) -> Iterator[None]:
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise StorageError(f"file was changed while it was read; {advice}", where=str(path))
-
-
-def _open_zstd(path: Path) -> IO[bytes]:
-    """Open a Zstandard file through pyarrow's own codec."""
-    import pyarrow
-
-    open(path, "rb").close()  # pyarrow's own error for a missing file has no errno
-    stream = pyarrow.input_stream(str(path), compression="zstd")
-    return cast(IO[bytes], io.BufferedReader(stream, 1 << 20))
 
 
 def expand_inputs(
@@ -205,8 +184,8 @@ def is_corpus_name(name: str) -> bool:
     """Tell whether a file's ending is one that we read, so that a folder's other files are left
     alone.
     """
-    bare = name.lower().removesuffix(".gz").removesuffix(".zst")
-    return not name.startswith(".") and bare.rpartition(".")[2] in (*FORMATS, "ndjson", "feather")
+    ending = without_packing(name).rpartition(".")[2]
+    return not name.startswith(".") and ending in (*FORMATS, "ndjson", "feather", "arrows")
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:

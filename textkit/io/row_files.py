@@ -1,7 +1,8 @@
 """Copy chosen rows of a file into other files of the same format, row for row and, in text formats,
 byte for byte.
 
-In: a txt, csv, tsv, jsonl (also .gz, .zst), parquet or arrow file, and which of its rows go where.
+In: a txt, csv, tsv, jsonl (also .gz, .bz2, .xz, .zst), parquet or arrow file, and which of its
+rows go where.
 Out: the files, each written whole or not at all. Two passes in constant memory but for 8 bytes a
 row: RowReader says where each row begins, then bytes are copied, so quoting, column order, further
 columns and line ends stay as they were.
@@ -9,7 +10,9 @@ columns and line ends stay as they were.
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,10 +21,11 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.errors import UsageError
+from textkit.errors import DataError, UsageError
 from textkit.io import files
 from textkit.io.arrow_rows import open_arrow
-from textkit.io.inputs import guess_format, open_bytes, unchanged
+from textkit.io.inputs import guess_format, unchanged
+from textkit.io.packed import open_bytes
 
 _BATCH_ROWS = 16_384
 _FRAME_BYTES = 4 << 20
@@ -51,10 +55,23 @@ def copy_rows(
         if path.resolve() == source.resolve():
             raise UsageError(f"{path} is the input itself; choose another -o")
     with ExitStack() as stack, unchanged(source, advice="run again"):
+        if guess_format(source) == "jsonl":
+            _refuse_array(source)
         if guess_format(source) in ("parquet", "arrow"):
             _copy_columnar(source, destinations, stack)
         else:
             _copy_lines(source, np.asarray(lines, dtype=np.int64), destinations, stack)
+
+
+def _refuse_array(source: Path) -> None:
+    """Refuse one array of JSON, which has no line for each row."""
+    with open_bytes(source) as file:
+        start = next((line for line in file if line.strip(b"\xef\xbb\xbf \t\r\n")), b"")
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+        raise DataError(
+            "one JSON array cannot be divided by lines; write one object a line first: jq -c '.[]'",
+            where=str(source),
+        )
 
 
 def _copy_lines(
@@ -95,9 +112,7 @@ class _Packed:
     def __init__(self, file: IO[bytes], ending: str) -> None:
         self.file, self.ending = file, ending.lower()
         self.held = bytearray()
-        self.packer = (
-            gzip.GzipFile("", "wb", fileobj=file, mtime=0) if self.ending == ".gz" else None
-        )
+        self.packer = _packer(file, self.ending)
 
     def write(self, data: bytes) -> None:
         if self.held and not self.held.endswith(b"\n"):
@@ -126,14 +141,23 @@ class _Packed:
             self.file.write(data)
 
 
+def _packer(file: IO[bytes], ending: str) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | None:
+    if ending == ".gz":
+        return gzip.GzipFile("", "wb", fileobj=file, mtime=0)
+    if ending == ".bz2":
+        return bz2.BZ2File(file, "wb")
+    return lzma.LZMAFile(file, "wb") if ending == ".xz" else None
+
+
 def _copy_columnar(source: Path, destinations: Sequence[Destination], stack: ExitStack) -> None:
     """Filter batch by batch; the schema stays as it was."""
     import pyarrow
     from pyarrow import ipc, parquet
 
     format = guess_format(source)
-    make = parquet.ParquetWriter if format == "parquet" else ipc.new_file
     rows_of_source = stack.enter_context(open_arrow(source, format, batch_rows=_BATCH_ROWS))
+    of_arrow = ipc.new_stream if rows_of_source.is_stream else ipc.new_file
+    make = parquet.ParquetWriter if format == "parquet" else of_arrow
     writers = []
     for path, _ in destinations:
         file = stack.enter_context(files.atomic_file(path))

@@ -21,12 +21,22 @@ _EXPLAINED = (
     (b"/annex/objects/", _ANNEX),
     (b"<!doctype html", _PAGE),
     (b"<html", _PAGE),
-    (b"PK\x03\x04", "a zip archive: unpack it and name the file within"),
+    (
+        b"PK\x03\x04",
+        "a zip archive, as xlsx is: unpack it (unzip) and name the file within, or save the sheet"
+        " as csv",
+    ),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\xfd7zXZ\x00", "packed by xz: unpack it first"),
     (b"BZh91AY&SY", "packed by bzip2: unpack it first"),
     (b"\x28\xb5\x2f\xfd", "packed by zstd: unpack it first"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it and name the file within"),
+    (b"\x04\x22\x4d\x18", "packed by lz4: unpack it first (lz4 -d)"),
+    (b"\x1f\x9d", "packed by compress: unpack it first (uncompress)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it (7z x) and name the file within"),
+    (b"Rar!\x1a\x07", "a rar archive: unpack it (unrar x) and name the file within"),
+    (b"%PDF-", "a PDF: extract its text first (pdftotext)"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file, as xls is: save the sheet as csv"),
+    (b"SQLite format 3\x00", "an SQLite database: export a table as csv (sqlite3 -csv)"),
 )
 
 
@@ -46,6 +56,8 @@ def describe_stand_in(start: bytes, *, page: bool = True) -> str | None:
     for mark, what in _EXPLAINED:
         if bare.startswith(mark) or (mark.islower() and folded.startswith(mark)):
             return what if page or what is not _PAGE else None
+    if start[257:262] == b"ustar":
+        return "a tar archive: unpack it (tar xf) and name the file within"
     is_link = bare.startswith((b".git/annex", b"../")) and b".git/annex/objects/" in start
     return _ANNEX if is_link else None
 

@@ -17,12 +17,17 @@ from collections.abc import Iterator
 from typing import IO
 
 from textkit.errors import DataError, StorageError
-from textkit.io.inputs import READ_ERRORS
+from textkit.io.packed import READ_ERRORS
 from textkit.io.stand_ins import START_BYTES, describe_stand_in
 
 _BLOCK_BYTES = 1 << 20
 # So much of a file tells its encoding.
 _HEAD_BYTES = 4096
+_TABLES = (
+    (b"PAR1\x15", "a Parquet file: give it the ending .parquet"),
+    (b"ARROW1\x00\x00", "an Arrow file: give it the ending .arrow"),
+    (b"\xff\xff\xff\xff", "an Arrow stream: give it the ending .arrow"),
+)
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -127,6 +132,7 @@ def refuse_no_text(start: bytes, name: str, *, markup: bool = True) -> None:
     markup: a web page will do.
     """
     what = describe_stand_in(start[:START_BYTES], page=not markup) if start else None
+    what = what or next((what for mark, what in _TABLES if start.startswith(mark)), None)
     if what is not None:
         raise DataError(f"the file is {what}", where=name)
     encoding = wide_encoding(start)

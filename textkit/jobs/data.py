@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textkit.data import splits
 from textkit.errors import UsageError
 from textkit.io.corpus import RowReader
+from textkit.io.inputs import refuse_streams
 from textkit.io.row_files import copy_rows
 from textkit.watch import Watch
 
@@ -91,8 +92,7 @@ def _read(options: SplitOptions, watch: Watch) -> tuple[Int64, Int64, Int64 | No
     if asked for.
     """
     group, stratify = options.group, options.stratify
-    if str(options.data) == "-":
-        raise UsageError("standard input cannot be read a second time: name a file")
+    refuse_streams([options.data])
     reader = RowReader(
         options.data,
         text_column=options.text_column,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from textkit.errors import DataError, require
 from textkit.evaluation.figures import BLUE, GREY, ORANGE, new_figure, plain, save_figure
-from textkit.io.inputs import open_bytes
+from textkit.io.packed import open_bytes
 from textkit.watch import Epoch, Step
 
 if TYPE_CHECKING:

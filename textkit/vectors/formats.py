@@ -19,7 +19,8 @@ import numpy as np
 
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
-from textkit.io.inputs import READ_ERRORS, open_bytes, unchanged
+from textkit.io.inputs import unchanged
+from textkit.io.packed import READ_ERRORS, open_bytes, packing_of
 from textkit.io.stand_ins import START_BYTES, refuse_stand_in
 from textkit.vectors import folder as folders
 from textkit.vectors.fasttext import MAGIC, FastTextRows, Ngrams
@@ -33,7 +34,6 @@ ReadProgress = Callable[[int, int | None], None]
 # Up to here a foreign file is read at each opening: half a second for text.
 CONVERT_BYTES = 32 << 20
 _SNIFF_BYTES = 1 << 16
-_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 
 
 class RowStream(Protocol):
@@ -129,19 +129,12 @@ def sniff(path: Path) -> str:
             start = file.read(START_BYTES)
     except OSError as err:
         raise files.storage_error(path, err, action="read") from err
-    where, head = str(path), start[:4]
-    if not head:
-        raise ArtifactError("file is empty", where=where)
-    packed = next((ending for magic, ending in _PACKED.items() if head.startswith(magic)), None)
-    if packed and path.suffix.lower() != packed:
-        raise ArtifactError(f"a compressed file; give it the ending {packed}", where=where)
+    head = start[:4]
     if head == MAGIC:
         return "fasttext"
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
         return "gensim"
-    if head.startswith(b"PK"):
-        raise ArtifactError("a zip archive; unpack it and open the file inside: unzip", where=where)
-    if not packed:
+    if packing_of(start) is None:
         refuse_stand_in(start, path)
     return _sniff_rows(path)
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from textkit.errors import ArtifactError, StorageError
-from textkit.io.inputs import READ_ERRORS, open_bytes, plain_size
+from textkit.io.packed import READ_ERRORS, open_bytes, plain_size
 
 Floats = npt.NDArray[np.float32]
 Batch = tuple[list[bytes], Floats]

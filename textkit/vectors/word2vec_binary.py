@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from textkit.errors import ArtifactError, StorageError
-from textkit.io.inputs import READ_ERRORS, open_bytes, plain_size
+from textkit.io.packed import READ_ERRORS, open_bytes, plain_size
 from textkit.vectors.text_format import DIM_LIMIT, Batch, shown
 
 _BLOCK_BYTES = 8 << 20
