@@ -242,7 +242,7 @@ def test_what_goes_wrong_is_one_line(vectors: str) -> None:
     assert "option prompt is not for vectors" in fails(
         2, "embed", "a.txt", "-m", vectors, "--to", "x", "--prompt", "q"
     )
-    assert "name files" in fails(2, "embed", "-", "-m", vectors, "--to", "x", input=b"a")
+    assert "name a file" in fails(2, "embed", "-", "-m", vectors, "--to", "x", input=b"a")
     Path("tok").mkdir()
     check("tokenizer", "train", "a.txt", "-k", "char", "-o", "t")
     assert "a tokenizer, which makes no vectors" in fails(

@@ -114,7 +114,7 @@ class OnBad(StrEnum):
 RowFiles = Annotated[
     list[str],
     typer.Argument(
-        metavar="FILES", help="Files, globs, folders: txt csv tsv jsonl parquet arrow, .gz .zst."
+        metavar="FILES", help="Files, globs, folders: txt csv tsv jsonl parquet arrow, also packed."
     ),
 ]
 TextColumn = Annotated[

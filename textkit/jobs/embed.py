@@ -24,11 +24,11 @@ from textkit.io.bulk import (
     Part,
     check_kept,
     part_name,
-    refuse_streams,
     share_numbers,
     write_table,
 )
 from textkit.io.columns import open_column
+from textkit.io.inputs import refuse_streams
 from textkit.jobs.parts import CorpusOptions, PartsReport, write_parts
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.formats import open_tokenizer
