@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 
@@ -105,3 +108,75 @@ def test_cut_rows_closes_a_list_with_the_row_that_fills_it(
     assert all(map(is_full, lists[:-1]))
     assert not any(is_full(part[:-1]) for part in lists if len(part) > 1)
     assert not list(cut_rows([], n_rows=n_rows, n_characters=n_characters))
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("multiple", [1, 3, 8])
+@pytest.mark.parametrize("rows", [[], [[]], [[1, 2, 3], [], [4]], [[5]] * 3], ids=str)
+def test_pad_on_either_side_matches_naive_loop(
+    rows: list[list[int]], multiple: int, side: Literal["right", "left"]
+) -> None:
+    width = max(map(len, rows), default=0)
+    while width % multiple:
+        width += 1
+    rest = [[9] * (width - len(row)) for row in rows]
+    whole = [r + row if side == "left" else row + r for row, r in zip(rows, rest, strict=True)]
+    batch = TokenBatch.from_rows(rows).padded_by(9)
+    columns = batch.pad(side=side, to_multiple_of=multiple, tensors="np")
+    assert columns["input_ids"].tolist() == whole
+    assert columns["attention_mask"].tolist() == [[int(i != 9) for i in row] for row in whole]
+    assert [column.dtype for column in columns.values()] == [np.int64, np.int64]
+    padded = batch.pad(side=side, to_multiple_of=multiple)
+    assert padded.ids.tolist() == whole
+    assert padded.mask.tolist() == columns["attention_mask"].astype(bool).tolist()
+    assert padded.lengths.tolist() == list(map(len, rows))
+
+
+def test_pad_to_a_fixed_length() -> None:
+    batch = TokenBatch.from_rows([[1], [2, 3]]).padded_by(7)
+    assert batch.pad(max_length=3).ids.tolist() == [[1, 7, 7], [2, 3, 7]]
+    assert batch.pad(max_length=3, to_multiple_of=4).ids.shape == (2, 4)
+    assert batch.pad(max_length=3, pad_id=0).ids.tolist() == [[1, 0, 0], [2, 3, 0]]
+    with pytest.raises(UsageError, match=r"row 1 has 2 tokens, more than max_length = 1"):
+        batch.pad(max_length=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"side": "both"}, "side is 'both'"),
+        ({"tensors": "tf"}, "tensors is 'tf'"),
+        ({"to_multiple_of": 0}, "to_multiple_of is 0"),
+    ],
+)
+def test_pad_refuses_what_it_does_not_know(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TokenBatch.from_rows([[1]]).pad(**options)
+
+
+def test_every_part_of_a_batch_keeps_the_padding_token() -> None:
+    batch = TokenBatch.from_rows([[1, 2], [3]]).padded_by(5)
+    parts = [
+        batch.slice(0, 1),
+        batch.take([1, 0]),
+        batch.truncate(1),
+        batch.windows(1, stride=1),
+        TokenBatch.concatenate([batch, TokenBatch.from_rows([[]]), batch]),
+        pickle.loads(pickle.dumps(batch)),
+    ]
+    assert [part.pad_id for part in parts] == [5] * len(parts)
+    assert TokenBatch.concatenate([batch, batch.padded_by(6)]).pad_id is None
+
+
+def test_torch_tensors_run_through_a_model_of_transformers() -> None:
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    torch.manual_seed(0)
+    model = transformers.BertModel(
+        transformers.BertConfig(vocab_size=10, intermediate_size=8, **sizes)
+    ).eval()
+    batch = TokenBatch.from_rows([[1, 2, 3], [4]]).padded_by(9)
+    with torch.no_grad():
+        together = model(**batch.pad(tensors="pt")).last_hidden_state
+        alone = model(torch.tensor([[4]])).last_hidden_state
+    assert torch.allclose(together[1, :1], alone[0], atol=1e-6)

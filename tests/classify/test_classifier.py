@@ -12,6 +12,7 @@ import torch
 
 from textkit import TextClassifier
 from textkit.errors import ArtifactError, DataError, LimitError, UsageError
+from textkit.nn.collate import collate
 from textkit.watch import Watch
 
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
@@ -54,6 +55,17 @@ def test_logits_do_not_depend_on_companions_or_order(model: TextClassifier) -> N
     together = model.predict_logits(texts)
     alone = np.concatenate([model.predict_logits([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("encoder", ["bag", "cnn", "lstm", "transformer"])
+def test_what_is_collated_runs_through_the_network(encoder: str) -> None:
+    model = TextClassifier(
+        encoder={"name": encoder}, training={"epochs": 1, "device": "cpu"}, seed=1
+    ).fit(TEXTS, LABELS)
+    texts = ["good film", "", "a bad and much longer text about a poor plot"]
+    with torch.no_grad():
+        logits = model.network_(collate(model.encode(texts))).numpy()
+    np.testing.assert_allclose(logits, model.predict_logits(texts), atol=1e-5, rtol=0)
 
 
 def test_no_texts_give_no_rows(model: TextClassifier) -> None:

@@ -264,6 +264,29 @@ def test_every_kind_is_and_does_what_a_tokenizer_promises(kind: str) -> None:
         assert larger.vocabulary.items() >= tokenizer.vocabulary.items()
 
 
+@pytest.mark.parametrize("kind", registry.names("tokenizer"))
+def test_every_batch_knows_the_padding_token_of_its_tokenizer(kind: str) -> None:
+    tokenizer = tokenizers.train(kind, TRAINING) if kind == "spacy" else make(kind)
+    texts = ["pride", "", "pride and vanity"]
+    options: list[dict[str, Any]] = [
+        {},
+        {"spans": True},
+        {"max_length": 1},
+        {"max_length": 2, "on_long": "window", "stride": 1},
+    ]
+    for option in options if kind == "spacy" else [*options, {"allow_special": True}]:
+        batch = tokenizer.encode(texts, **option)
+        assert batch.pad_id == tokenizer.pad_id
+        padded = batch.pad(min_width=1)
+        assert set(padded.ids[~padded.mask].tolist()) == {tokenizer.pad_id or 0}
+    assert tokenizer.encode([]).pad_id == tokenizer.pad_id
+
+
+def test_a_padding_token_behind_the_others_fills_the_rows() -> None:
+    tokenizer = tokenizers.create("wordpiece", vocabulary=["[UNK]", "a", "b", "[PAD]"])
+    assert tokenizer.encode(["a b", "a"]).pad().ids.tolist() == [[1, 2], [1, 3]]
+
+
 @pytest.mark.parametrize("kind", ["word", "whitespace", "grapheme", "char", "regex"])
 def test_a_splitter_finds_the_tokens(kind: str) -> None:
     tokenizer = make(kind)

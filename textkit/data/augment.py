@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,9 +73,7 @@ def augment_tokens(
             keep[:] = True
     spans = None if batch.spans is None else batch.spans[order][keep]
     kept = np.bincount(row[keep], minlength=len(batch))
-    return TokenBatch(
-        ids[keep], offsets_of(kept), spans, batch.truncated, batch.sources, batch.n_replaced
-    )
+    return replace(batch, ids=ids[keep], offsets=offsets_of(kept), spans=spans)
 
 
 def augment_texts(

@@ -155,7 +155,7 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         return template.encode(tokenizer, cased, max_length=length).tokens
 
     def pool(tokens: TokenBatch) -> Tensor:
-        batch = collate(tokens, pad_id=tokenizer.pad_id or 0).to(where)
+        batch = collate(tokens).to(where)
         mask = batch.attention_mask
         # Without a mask attention takes its faster way.
         whole = int(batch.lengths.min()) == mask.shape[1]

@@ -80,7 +80,7 @@ class Template:
             types += [1, 1]
         return _interleave(segments, types)
 
-    def pad(self, encoded: Encoded, *, pad_id: int = 0) -> Padded:
+    def pad(self, encoded: Encoded, *, pad_id: int | None = None) -> Padded:
         """Pad to a rectangle at least `min_length` wide, as a convolution of that width needs."""
         return encoded.tokens.pad(pad_id=pad_id, min_width=self.min_length)
 
@@ -198,6 +198,5 @@ def _interleave(segments: list[TokenBatch], types: list[int]) -> Encoded:
     type_ids = np.repeat(np.tile(np.array(types, dtype=np.int32), n), rows.lengths)
     truncated = np.sum([segment.truncated for segment in segments], axis=0).astype(np.int32)
     n_replaced = sum(segment.n_replaced for segment in segments)
-    return Encoded(
-        TokenBatch(rows.ids, offsets, rows.spans, truncated, n_replaced=n_replaced), type_ids
-    )
+    whole = replace(rows, offsets=offsets, truncated=truncated, n_replaced=n_replaced)
+    return Encoded(whole, type_ids)

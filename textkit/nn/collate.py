@@ -69,10 +69,14 @@ class RaggedBatch:
         )
 
 
-def collate(batch: TokenBatch, *, pad_id: int, targets: Targets | None = None) -> PaddedBatch:
-    """Pad the rows of a TokenBatch.
+def collate(
+    batch: TokenBatch, *, pad_id: int | None = None, targets: Targets | None = None
+) -> PaddedBatch:
+    """Pad the rows of a TokenBatch, by default with its own padding token.
 
-    >>> collate(TokenBatch.from_rows([[5, 6], []]), pad_id=0).attention_mask.tolist()
+    A network takes the result as it is: `classifier.network_(collate(batch))`.
+
+    >>> collate(TokenBatch.from_rows([[5, 6], []])).attention_mask.tolist()
     [[True, True], [False, False]]
     """
     padded = batch.pad(pad_id=pad_id, min_width=1)

@@ -172,7 +172,9 @@ class PipelineTokenizer(Tokenizer):
             batch = self._special_text.as_text(clean, batch, spans=spans)
         if n_replaced:
             batch = replace(batch, n_replaced=n_replaced)
-        batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
+        batch = limit(
+            batch.padded_by(self.pad_id), max_length=max_length, on_long=on_long, stride=stride
+        )
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
     def engine_for(self, texts: Sequence[str], *, spans: bool = False) -> str:

@@ -135,7 +135,12 @@ class SpacyTokenizer(Tokenizer):
             starts = table[kept, 1].astype(np.int32)
             edges = np.stack([starts, starts + table[kept, 2].astype(np.int32)], axis=1)
         batch = TokenBatch(
-            ids[kept], offsets, edges, np.zeros(len(texts), np.int32), n_replaced=n_replaced
+            ids[kept],
+            offsets,
+            edges,
+            np.zeros(len(texts), np.int32),
+            n_replaced=n_replaced,
+            pad_id=self.pad_id,
         )
         batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch
