@@ -136,7 +136,7 @@ def test_what_is_no_batch_of_texts_is_refused() -> None:
     tokenizer = train("word")
     with pytest.raises(UsageError, match=r"found one str; wrap it in a list"):
         tokenizer.encode("text")
-    with pytest.raises(UsageError, match="text 1 is a NoneType"):
+    with pytest.raises(UsageError, match="text 1 is missing"):
         tokenizer.encode(["text", None])  # type: ignore[list-item]
     with pytest.raises(UsageError, match=r"write \[text\] or Path"):
         tokenizers.train("word", "file.txt")

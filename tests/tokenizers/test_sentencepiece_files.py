@@ -489,3 +489,12 @@ def test_own_rules_of_a_normaliser_hold() -> None:
                 assert ids.tolist() == theirs.encode(text), text
                 if theirs.unk_id() not in ids:
                     assert ours.decode(ids) == theirs.decode(ids.tolist()), text
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_rows_are_padded_with_the_models_own_token(kind: str) -> None:
+    tokenizer = load(train(model_type=kind, pad_id=3))
+    assert tokenizer.pad_id == 3
+    for options in ({}, {"spans": True}, {"allow_special": True}, {"max_length": 2}):
+        padded = tokenizer.encode(["a", "a word and more"], **options).pad(min_width=20)
+        assert set(padded.ids[~padded.mask].tolist()) == {3}

@@ -141,7 +141,7 @@ class SentencePieceTokenizer(Tokenizer):
         encode = self._encode_special if allow_special else self._encode
         ids, offsets, edges = encode(clean, spans=spans)
         n_cut = np.zeros(len(clean), dtype=np.int32)
-        batch = TokenBatch(ids, offsets, edges, n_cut, n_replaced=n_replaced)
+        batch = TokenBatch(ids, offsets, edges, n_cut, n_replaced=n_replaced, pad_id=self.pad_id)
         batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
