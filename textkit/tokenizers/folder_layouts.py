@@ -1,8 +1,7 @@
-"""Hugging Face folders without a tokenizer.json: the pipeline that a named class builds.
+"""Hugging Face folders without a tokenizer.json: how the class that they name is built.
 
-In: a FolderConfig and the vocabulary files beside it. Out: a PipelineTokenizer that gives the ids
-and spans of that class in transformers 5.23 (`models/*/tokenization_*.py`). A class that is not in
-LAYOUTS is refused by name: no pipeline is guessed for it.
+In: a Layout, a FolderConfig and the vocabulary files beside it. Out: a PipelineTokenizer that gives
+the ids and spans of that class in transformers 5.23 (`models/*/tokenization_*.py`).
 
 A layout is the pipeline (`build`), the special tokens that the class names where the config names
 none (`tokens`), which of them take a space before them in (`lstrip`), and what is put around a text
@@ -12,27 +11,32 @@ none (`tokens`), which of them take a space before them in (`lstrip`), and what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import tokenizers as hf
 from tokenizers import (
     AddedToken,
-    Regex,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
     processors,
 )
 
-from textkit.errors import ArtifactError
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.folder_config import NAMED, FolderConfig, Token
 from textkit.tokenizers.pipeline import PipelineTokenizer
-from textkit.tokenizers.splitters import QWEN
 from textkit.tokenizers.vocabulary_files import VocabularyFiles
 
 Named = dict[str, Token | None]
+LOWERCASE = "do_lower_case"
+CASED = frozenset((LOWERCASE,))
+PLAIN: Mapping[str, bool] = {"lstrip": False, "rstrip": False}
+OF_ROBERTA: Named = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Layout:
 
     build: makes the pipeline of the files, the config and the named tokens. around: puts the
     post-processor in, once every token has its id. wrapped: named tokens that the class makes an
-    AddedToken of, with these flags, where the config gives a mere text. own, extra: further
+    AddedToken of, with these flags, where the config gives a mere text. own, others: further
     special tokens, where the config names none. options: those of which a caller may ask.
     """
 
@@ -51,7 +55,7 @@ class Layout:
     around: Callable[[hf.Tokenizer, FolderConfig, Named], None] | None = None
     wrapped: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     own: Sequence[str] = ()
-    extra: Sequence[str] = ()
+    others: Callable[[VocabularyFiles, FolderConfig], Sequence[Token]] | None = None
     options: frozenset[str] = frozenset()
 
 
@@ -66,7 +70,11 @@ def open_layout(
     """Build the tokenizer of a layout: its pipeline, its added tokens, its post-processor."""
     named = _named_tokens(layout, config)
     backend = layout.build(vocabulary, config, named)
-    _add_tokens(backend, layout, config, named)
+    extra = config.extra
+    if extra is None and layout.others is not None:
+        extra = tuple(layout.others(vocabulary, config))
+    others = (*(config.own or layout.own), *(extra or ()))
+    _add_tokens(backend, (*named.values(), *others), config, named)
     _put_around(backend, config, named)
     if layout.around is not None:
         layout.around(backend, config, named)
@@ -91,32 +99,47 @@ def _named_tokens(layout: Layout, config: FolderConfig) -> Named:
     return named
 
 
-def _add_tokens(backend: hf.Tokenizer, layout: Layout, config: FolderConfig, named: Named) -> None:
-    """Add the tokens in transformers' order: those with ids, the named ones, the others."""
-    tokens: dict[str, AddedToken] = {token.content: token for token in config.added}
+def _add_tokens(
+    backend: hf.Tokenizer, others: Sequence[Token | None], config: FolderConfig, named: Named
+) -> None:
+    """Add the tokens in transformers' order: those with ids, then the others.
+
+    Of two that are spelt alike the flags of the later one count.
+    """
+    tokens: list[Token] = list(config.added)
+    with_ids = {str(token) for token in config.added}
+    for token in others:
+        if token is not None and str(token) not in with_ids and token not in tokens:
+            tokens.append(token)
     names = {str(token) for token in named.values() if token is not None}
-    extra = layout.extra if config.extra is None else config.extra
-    for token in (*named.values(), *(config.own or layout.own), *extra):
-        if token is not None and str(token) not in tokens:
-            own = AddedToken(token, special=True) if isinstance(token, str) else token
-            tokens[own.content] = own
-    for token in tokens.values():
-        if token.content in names:
-            token.special = True
-    if tokens:
-        backend.add_tokens(list(tokens.values()))
+    made = [AddedToken(t, special=True) if isinstance(t, str) else t for t in tokens]
+    for token in made:
+        token.special = token.special or str(token) in names
+    if made:
+        backend.add_tokens(made)
 
 
 def template(
-    backend: hf.Tokenizer, before: Sequence[str], after: Sequence[str], *, pair: str = ""
+    backend: hf.Tokenizer,
+    before: Sequence[str],
+    after: Sequence[str],
+    *,
+    pair: str,
+    single: str = "",
+    unknown: int | None = None,
 ) -> None:
-    """Put tokens before and after a text; pair: the template of two texts, where it differs."""
+    """Put tokens before and after a text.
+
+    pair, single: the templates of two texts and of one, the latter where its types are not 0.
+    unknown: the id of a token that the vocabulary lacks.
+    """
     ids = {token: backend.token_to_id(token) for token in (*before, *after)}
-    if None in ids.values():
+    known = {token: unknown if i is None else i for token, i in ids.items()}
+    if None in known.values():
         return
-    single = " ".join((*(f"{token}:0" for token in before), "$A:0", *(f"{t}:0" for t in after)))
+    plain = " ".join((*(f"{token}:0" for token in before), "$A:0", *(f"{t}:0" for t in after)))
     backend.post_processor = processors.TemplateProcessing(
-        single=single, pair=pair or f"{single} $B:1", special_tokens=list(ids.items())
+        single=single or plain, pair=pair, special_tokens=list(known.items())
     )
 
 
@@ -138,283 +161,3 @@ def around_bert(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> No
     """Put [CLS] and [SEP] around a text."""
     cls, sep = str(named["cls_token"]), str(named["sep_token"])
     template(backend, [cls], [sep], pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1")
-
-
-def _around_funnel(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> None:
-    cls, sep = str(named["cls_token"]), str(named["sep_token"])
-    template(backend, [cls], [sep], pair=f"{cls}:2 $A:0 {sep}:0 $B:1 {sep}:1")
-
-
-def _around_roberta(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> None:
-    """Put <s> and </s> around a text; a span then holds no space before its word."""
-    _roberta(
-        backend,
-        str(named["cls_token"]),
-        str(named["sep_token"]),
-        trims=config.flag("trim_offsets", default=True),
-        prefix=config.flag("add_prefix_space", default=False),
-    )
-
-
-def _around_mpnet(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> None:
-    _roberta(backend, str(named["cls_token"]), str(named["sep_token"]), trims=True, prefix=False)
-
-
-def _around_clip(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> None:
-    _roberta(backend, str(named["bos_token"]), str(named["eos_token"]), trims=False, prefix=False)
-
-
-def _roberta(backend: hf.Tokenizer, cls: str, sep: str, *, trims: bool, prefix: bool) -> None:
-    cls_id, sep_id = backend.token_to_id(cls), backend.token_to_id(sep)
-    backend.post_processor = processors.RobertaProcessing(
-        (sep, 2 if sep_id is None else sep_id), (cls, 0 if cls_id is None else cls_id),
-        trims, prefix,
-    )  # fmt: skip
-
-
-def _around_deberta(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> None:
-    cls, sep = str(named["cls_token"]), str(named["sep_token"])
-    template(backend, [cls], [sep], pair=f"{cls}:0 $A:0 {sep}:0 {sep}:0 $B:0 {sep}:0")
-
-
-def _around_herbert(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> None:
-    """Put <s> and </s> around a text, by the ids that the class has fixed."""
-    del config
-    backend.post_processor = processors.BertProcessing(
-        (str(named["sep_token"]), 2), (str(named["cls_token"]), 0)
-    )
-
-
-def _around_codegen(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> None:
-    del named
-    if "add_bos_token" not in config.options and "add_eos_token" not in config.options:
-        backend.post_processor = processors.ByteLevel(
-            add_prefix_space=config.flag("add_prefix_space", default=False),
-            use_regex=True,
-            trim_offsets=False,
-        )
-
-
-def _wordpiece(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    """Build BERT's pipeline."""
-    table, unknown = files.wordpieces(), str(named["unk_token"])
-    if unknown not in table:
-        raise ArtifactError(f"no {unknown} among the lines", where=files.where("vocab.txt"))
-    backend = hf.Tokenizer(models.WordPiece(table, unk_token=unknown))
-    strips = (
-        config.flag("strip_accents", default=False)
-        if config.options.get("strip_accents") is not None
-        else None
-    )
-    backend.normalizer = normalizers.BertNormalizer(
-        clean_text=config.flag("clean_text", default=True),
-        handle_chinese_chars=config.flag("tokenize_chinese_chars", default=True),
-        strip_accents=strips,
-        lowercase=config.flag("do_lower_case", default=True),
-    )
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.WordPiece()
-    return backend
-
-
-def _byte_level(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    """Build GPT-2's pipeline."""
-    return _byte_pieces(files, config, prefix=False)
-
-
-def _blenderbot(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    return _byte_pieces(files, config, prefix=True)
-
-
-def _byte_pieces(files: VocabularyFiles, config: FolderConfig, *, prefix: bool) -> hf.Tokenizer:
-    backend = hf.Tokenizer(models.BPE(*files.merged()))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(
-        add_prefix_space=config.flag("add_prefix_space", default=prefix)
-    )
-    backend.decoder = decoders.ByteLevel()
-    return backend
-
-
-def _gpt_neox(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    backend = _byte_level(files, config, named)
-    backend.normalizer = normalizers.NFC()
-    return backend
-
-
-def _cohere(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    backend = _gpt_neox(files, config, named)
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    backend.pre_tokenizer = pre_tokenizers.Sequence([digits, backend.pre_tokenizer])
-    return backend
-
-
-def _qwen2(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    """Build Qwen2's pipeline: NFC, and each digit by itself."""
-    backend = hf.Tokenizer(models.BPE(*files.merged()))
-    backend.normalizer = normalizers.NFC()
-    prefix = config.flag("add_prefix_space", default=False)
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(QWEN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=False),
-        ]
-    )
-    backend.decoder = decoders.ByteLevel()
-    return backend
-
-
-_CLIP = (
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-)
-
-
-def _clip(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    """Build CLIP's pipeline: lower-cased bytes, '</w>' at the end of a word."""
-    backend = hf.Tokenizer(_word_ends(files, named))
-    backend.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_CLIP), "removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    # The decoder turns the bytes back, and '</w>', which it leaves, to a space.
-    backend.decoder = decoders.Sequence(
-        [decoders.ByteLevel(), decoders.Replace("</w>", " "), decoders.Strip(" ", 0, 1)]
-    )
-    return backend
-
-
-def _word_ends(files: VocabularyFiles, named: Named) -> models.BPE:
-    return models.BPE(*files.merged(), unk_token=str(named["unk_token"]), end_of_word_suffix="</w>")
-
-
-def _openai_gpt(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    """Build GPT-1's pipeline: BERT's words, lower-cased, '</w>' at the end of one."""
-    backend = hf.Tokenizer(_word_ends(files, named))
-    backend.normalizer = normalizers.BertNormalizer(lowercase=True)
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.BPEDecoder(suffix="</w>")
-    return backend
-
-
-def _herbert(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    backend = _openai_gpt(files, config, named)
-    backend.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    return backend
-
-
-_OF_BERT: Named = {
-    "unk_token": "[UNK]",
-    "sep_token": "[SEP]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "mask_token": "[MASK]",
-}
-_OF_ROBERTA: Named = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
-_END = "<|endoftext|>"
-_OF_GPT2: Named = {"bos_token": _END, "eos_token": _END, "unk_token": _END}
-_PLAIN: Mapping[str, bool] = {"lstrip": False, "rstrip": False}
-_LOWERCASE = frozenset(("do_lower_case",))
-_BERT = Layout("wordpiece", _wordpiece, _OF_BERT, around_bert, options=_LOWERCASE)
-_GPT2 = Layout("bpe", _byte_level, _OF_GPT2)
-_ROBERTA = Layout("bpe", _byte_level, _OF_ROBERTA, _around_roberta)
-
-LAYOUTS: dict[str, Layout] = {
-    **dict.fromkeys(
-        (
-            "BertTokenizer",
-            "ConvBertTokenizer",
-            "DPRContextEncoderTokenizer",
-            "DPRQuestionEncoderTokenizer",
-            "DistilBertTokenizer",
-            "ElectraTokenizer",
-            "LayoutLMTokenizer",
-            "LayoutLMv2Tokenizer",
-            "LxmertTokenizer",
-            "MobileBertTokenizer",
-            "SqueezeBertTokenizer",
-        ),
-        _BERT,
-    ),
-    "FunnelTokenizer": Layout(
-        "wordpiece",
-        _wordpiece,
-        {**_OF_ROBERTA, "sep_token": "<sep>", "cls_token": "<cls>"},
-        _around_funnel,
-        options=_LOWERCASE,
-    ),
-    "SplinterTokenizer": replace(_BERT, own=("[QUESTION]",)),
-    "MPNetTokenizer": Layout(
-        "wordpiece",
-        _wordpiece,
-        {**_OF_ROBERTA, "unk_token": "[UNK]"},
-        _around_mpnet,
-        wrapped={**dict.fromkeys(NAMED, _PLAIN), "mask_token": {"lstrip": True}},
-        options=_LOWERCASE,
-    ),
-    **dict.fromkeys(
-        (
-            "BartTokenizer",
-            "LEDTokenizer",
-            "LongformerTokenizer",
-            "MvpTokenizer",
-            "RobertaTokenizer",
-        ),
-        _ROBERTA,
-    ),
-    "BlenderbotTokenizer": Layout(
-        "bpe",
-        _blenderbot,
-        _OF_ROBERTA,
-        wrapped={"mask_token": {"lstrip": True, "normalized": False}},
-    ),
-    "CLIPTokenizer": Layout(
-        "bpe",
-        _clip,
-        {**_OF_GPT2, "bos_token": "<|startoftext|>", "pad_token": _END},
-        _around_clip,
-    ),
-    "CodeGenTokenizer": Layout("bpe", _byte_level, _OF_GPT2, _around_codegen),
-    "CohereTokenizer": Layout(
-        "bpe",
-        _cohere,
-        {
-            "bos_token": "<BOS_TOKEN>",
-            "eos_token": "<|END_OF_TURN_TOKEN|>",
-            "unk_token": "<UNK>",
-            "sep_token": "<SEP>",
-            "pad_token": "<PAD>",
-            "cls_token": "<CLS>",
-            "mask_token": "<MASK_TOKEN>",
-        },
-    ),
-    "DebertaTokenizer": Layout(
-        "bpe",
-        _byte_level,
-        {**_OF_BERT, "bos_token": "[CLS]", "eos_token": "[SEP]"},
-        _around_deberta,
-    ),
-    "GPT2Tokenizer": _GPT2,
-    "GPTNeoXTokenizer": Layout("bpe", _gpt_neox, {**_OF_GPT2, "pad_token": "<|padding|>"}),
-    "HerbertTokenizer": Layout(
-        "bpe",
-        _herbert,
-        {name: _OF_ROBERTA[name] for name in NAMED if name not in ("bos_token", "eos_token")},
-        _around_herbert,
-    ),
-    "OpenAIGPTTokenizer": Layout("bpe", _openai_gpt, {"unk_token": "<unk>"}),
-    "Qwen2Tokenizer": Layout(
-        "bpe", _qwen2, {"eos_token": _END, "unk_token": _END, "pad_token": _END}
-    ),
-}

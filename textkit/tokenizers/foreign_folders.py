@@ -6,7 +6,7 @@ folder names. What nothing names is decided here, and said in the tokenizer's no
 1. a vocab.txt of no class is BERT's; whether it is lower-cased follows from how many of its whole
    words have a capital letter;
 2. a vocab.json beside a merges.txt of no class is GPT-2's, unless its pieces end in '</w>';
-3. a class that is not known is refused by name.
+3. a class that is not known is refused by name; its sentencepiece model can be opened alone.
 """
 
 from __future__ import annotations
@@ -15,15 +15,32 @@ from collections.abc import Iterable, Sequence
 
 from textkit.errors import ArtifactError, UsageError
 from textkit.tokenizers.engines.choice import EngineChoice
+from textkit.tokenizers.folder_classes import VOCABULARY_CLASSES
 from textkit.tokenizers.folder_config import FolderConfig, read_config
-from textkit.tokenizers.folder_layouts import LAYOUTS, open_layout
+from textkit.tokenizers.folder_layouts import LOWERCASE, open_layout
+from textkit.tokenizers.folder_sentencepiece import SENTENCEPIECE_CLASSES
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.vocabulary_files import VocabularyFiles
 
-# Of the whole words of bert-base-cased 36 % have a capital letter, of bert-base-uncased none;
-# lower-cased vocabularies hold a few by accident.
+LAYOUTS = {**VOCABULARY_CLASSES, **SENTENCEPIECE_CLASSES}
+# No whole word of bert-base-uncased has a capital letter; a lower-cased vocabulary may hold a few
+# by accident, and a cased one holds names and the first words of sentences.
 CASED_SHARE = 0.1
-_LOWERCASE = "do_lower_case"
+
+
+def open_named(
+    vocabulary: VocabularyFiles, *, engine: EngineChoice, lowercase: bool | None
+) -> PipelineTokenizer | None:
+    """Open a folder as the class that it names.
+
+    None where it names none, and where it holds no vocabulary of a kind that classes read.
+    """
+    config = read_config(vocabulary.folder)
+    names = (vocabulary.txt, vocabulary.json, vocabulary.model_name())
+    has_files = any(name and (vocabulary.folder / name).is_file() for name in names)
+    if config.class_name is None or not has_files:
+        return None
+    return _open(config, config.class_name, vocabulary, engine=engine, lowercase=lowercase)
 
 
 def open_wordpieces(
@@ -63,10 +80,10 @@ def _open(
         raise _unknown(name, config)
     layout = LAYOUTS[name]
     if lowercase is not None:
-        if _LOWERCASE not in layout.options:
+        if LOWERCASE not in layout.options:
             raise UsageError(f"lowercase= has no meaning for a {name}, which decides it itself")
-        config = config.with_option(_LOWERCASE, lowercase)
-    elif layout.kind == "wordpiece" and config.options.get(_LOWERCASE) is None:
+        config = config.with_option(LOWERCASE, lowercase)
+    elif layout.kind == "wordpiece" and config.options.get(LOWERCASE) is None:
         config, note = _decide_case(config, vocabulary)
         notes = [*notes, *note]
     return open_layout(layout, vocabulary, config, engine=engine, notes=notes)
@@ -82,7 +99,7 @@ def _decide_case(
     share = capital_share(vocabulary.wordpieces())
     is_named = isinstance(config.options.get("tokenizer_class"), str)
     lowercase = is_named or share < CASED_SHARE
-    decided = config.with_option(_LOWERCASE, lowercase)
+    decided = config.with_option(LOWERCASE, lowercase)
     if is_named and share < CASED_SHARE:
         return decided, []
     return decided, [
@@ -123,6 +140,7 @@ def _assume_gpt2(vocabulary: VocabularyFiles) -> str:
 def _unknown(name: str, config: FolderConfig) -> ArtifactError:
     return ArtifactError(
         f"the class {name!r} is not known without its tokenizer.json; write one with"
-        f" transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+        f" transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER); a .model"
+        f" file opened alone gives sentencepiece's own ids",
         where=str(config.folder),
     )

@@ -143,20 +143,25 @@ def _read_folder(folder: Path, asked: _Asked) -> Tokenizer:
 
         asked.refuse(folder / SPACY_WORDS, "lowercase", "pattern")
         return spacy_words.read(folder)
-    names = [
-        SENTENCEPIECE_MODEL,
-        TOKENIZER_JSON,
-        "vocab.json",
-        "vocab.txt",
-        "tokenizer.model",
-        "spiece.model",
-        "sentencepiece.bpe.model",
-    ]
+    for name in (SENTENCEPIECE_MODEL, TOKENIZER_JSON):
+        if (folder / name).is_file():
+            return _read_file(folder / name, engine=engine, lowercase=lowercase)
+    # Which a tokenizer.json does not need.
+    from textkit.tokenizers import foreign_folders
+    from textkit.tokenizers.vocabulary_files import MODEL_NAMES, VocabularyFiles
+
+    tokenizer = foreign_folders.open_named(
+        VocabularyFiles(folder, read_bytes), engine=engine, lowercase=lowercase
+    )
+    if tokenizer is not None:
+        return tokenizer
+    names = ["vocab.json", "vocab.txt", *MODEL_NAMES]
     found = next((folder / name for name in names if (folder / name).is_file()), None)
     found = found or next(iter(sorted(folder.glob("*.tiktoken"))), None)
     if found is None:
         raise ArtifactError(
-            f"no tokenizer in this folder: none of {', '.join(names[1:])}, *.tiktoken",
+            f"no tokenizer in this folder: none of"
+            f" {', '.join([TOKENIZER_JSON, *names])}, *.tiktoken",
             where=str(folder),
         )
     return _read_file(found, asked)

@@ -9,10 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from textkit.errors import ArtifactError
 from textkit.tokenizers.description import HIGHEST_ID
+from textkit.tokenizers.sentencepiece_model import SentencePieceModel, read_model
+
+# The names that transformers gives a sentencepiece model, from the commonest on.
+MODEL_NAMES = (
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "spm.model",
+)
 
 # What Rust's `trim_end` takes from the end of a line, as tokenizers reads a vocab.txt; str.rstrip
 # would take the separators U+001C to U+001F too.
@@ -40,6 +51,19 @@ class VocabularyFiles:
         table = read_vocab_json(self._bytes(self.json), where=self.where(self.json))
         merges = self._bytes("merges.txt")
         return table, read_merges(merges, known=table, where=self.where("merges.txt"))
+
+    @cached_property
+    def sentencepiece(self) -> SentencePieceModel:
+        """Read the sentencepiece model of the folder."""
+        name = self.model_name()
+        if name is None:
+            raise ArtifactError("no sentencepiece .model in this folder", where=str(self.folder))
+        return read_model(self._bytes(name), where=self.where(name))
+
+    def model_name(self) -> str | None:
+        """Name the sentencepiece model; None where there is none."""
+        names = sorted(path.name for path in self.folder.glob("*.model"))
+        return next((name for name in MODEL_NAMES if name in names), next(iter(names), None))
 
     def where(self, name: str) -> str:
         return str(self.folder / name)
