@@ -347,3 +347,20 @@ def test_a_pattern_says_how_a_tiktoken_file_is_split_and_a_guess_is_said() -> No
         2, "tokenize", "a.txt", "-t", "own.tiktoken", "--pattern", "gpt"
     )
     assert "is for a .tiktoken file" in fails(2, "tokenize", "a.txt", "--pattern", "gpt2")
+
+
+@pytest.mark.slow
+def test_what_a_vocabulary_alone_leaves_open_is_said_and_can_be_chosen() -> None:
+    Path("vocab.txt").write_text("[PAD]\n[UNK]\ndas\nHaus\nhaus\n", encoding="utf-8")
+    Path("a.txt").write_text("Das Haus\n", encoding="utf-8")
+    verbs = ("tokenize", "a.txt", "-t", "vocab.txt", "--no-spans", "--to", "jsonl")
+    guessed = run(*verbs)
+    assert "33.3% of its whole words have a capital letter" in guessed.stderr.decode()
+    assert json.loads(guessed.stdout)["ids"] == [1, 3]
+    lowered = run(*verbs, "--lowercase")
+    assert "whole words" not in lowered.stderr.decode()
+    assert json.loads(lowered.stdout)["ids"] == [2, 4]
+    check("tokenizer", "convert", "vocab.txt", "--lowercase", "-o", "tok")
+    again = run("tokenize", "a.txt", "-t", "tok", "--to", "jsonl")
+    assert json.loads(again.stdout)["ids"] == [2, 4]
+    assert "vocab.txt" in fails(2, "tokenize", "a.txt", "-t", "word", "--lowercase")

@@ -191,6 +191,16 @@ SplitPattern = Annotated[
     ),
 ]
 
+Lowercase = Annotated[
+    bool | None,
+    typer.Option(
+        "--lowercase/--no-lowercase",
+        help="Whether a vocab.txt is of lower-cased text.",
+        show_default=False,
+        rich_help_panel=TOKENIZER,
+    ),
+]
+
 # What is written and where.
 OutFolder = Annotated[
     Path, typer.Option("--out", "-o", help="Folder to write.", rich_help_panel=OUTPUT)

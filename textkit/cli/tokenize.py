@@ -20,6 +20,7 @@ from textkit.cli.command import OUTPUT, RUNNING, TOKENIZER, gather, new_verb, ve
 from textkit.cli.options import (
     CorpusRows,
     Keep,
+    Lowercase,
     MaxLength,
     Overwrite,
     PartRows,
@@ -61,6 +62,7 @@ class Tokenizing:
         ),
     ] = "word"
     pattern: SplitPattern = None
+    lowercase: Lowercase = None
     max_length: MaxLength = None
     check: Annotated[
         bool,

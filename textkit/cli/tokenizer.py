@@ -16,6 +16,7 @@ from textkit.cli.command import INPUT, OUTPUT, RUNNING, TOKENIZER, gather, new_g
 from textkit.cli.options import (
     AsJsonLine,
     Delimiter,
+    Lowercase,
     OutFolder,
     Overwrite,
     SplitPattern,
@@ -199,6 +200,7 @@ def convert(
     ],
     out: OutFolder,
     pattern: SplitPattern = None,
+    lowercase: Lowercase = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
@@ -208,11 +210,14 @@ def convert(
         textkit tokenizer convert cl100k_base.tiktoken -o tok
         textkit tokenizer convert own.tiktoken --pattern qwen -o tok
         textkit tokenizer convert hf:google-bert/bert-base-uncased -o bert
+        textkit tokenizer convert vocab.txt --no-lowercase -o tok
     """
     from textkit.cli.output import note
     from textkit.jobs.tokenizer import convert_tokenizer
 
-    tokenizer = convert_tokenizer(source, out, pattern=pattern, overwrite=overwrite)
+    tokenizer = convert_tokenizer(
+        source, out, pattern=pattern, lowercase=lowercase, overwrite=overwrite
+    )
     for line in tokenizer.engine_notes:
         note(f"{source}: {line}")
     note(f"{out}: {tokenizer.kind}, {_describe(tokenizer)}")

@@ -42,7 +42,8 @@ class TokenizeOptions(CorpusOptions):
     """What is tokenized, by what, and what is written of it.
 
     - tokenizer: a Tokenizer, or what names one: a folder, a file, `hf:NAME`, `word`, `char`, ...
-    - pattern: how the texts of a .tiktoken file are split, as `tokenizers.load` takes it.
+    - pattern, lowercase: how a .tiktoken file splits texts, and whether a vocab.txt is of
+      lower-cased text, as `tokenizers.load` takes them.
     - out: the folder of the parts.
     - output: parquet, arrow, jsonl, tsv or text; in a stream also colour. By default parquet in a
       folder and jsonl in a stream.
@@ -53,6 +54,7 @@ class TokenizeOptions(CorpusOptions):
 
     tokenizer: str | Tokenizer = "word"
     pattern: str | None = None
+    lowercase: bool | None = None
     out: Path | None = None
     output: str | None = None
     max_length: int | None = None
@@ -69,10 +71,12 @@ class TokenizeOptions(CorpusOptions):
         of its file is noted.
         """
         if not isinstance(self.tokenizer, str):
-            if self.pattern is not None:
-                raise UsageError("pattern= is for the name of a .tiktoken file, not a Tokenizer")
+            if self.pattern is not None or self.lowercase is not None:
+                raise UsageError(
+                    "pattern= and lowercase= are for the name of a file, not a Tokenizer"
+                )
             return self.tokenizer
-        tokenizer = open_tokenizer(self.tokenizer, pattern=self.pattern)
+        tokenizer = open_tokenizer(self.tokenizer, pattern=self.pattern, lowercase=self.lowercase)
         for line in tokenizer.engine_notes:
             watch.note(f"{self.tokenizer}: {line}")
         return tokenizer

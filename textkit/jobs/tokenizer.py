@@ -146,16 +146,21 @@ def count_pieces(options: CountPiecesOptions, *, watch: Watch = Watch()) -> int:
 
 
 def convert_tokenizer(
-    source: str, out: Path, *, pattern: str | None = None, overwrite: bool = False
+    source: str,
+    out: Path,
+    *,
+    pattern: str | None = None,
+    lowercase: bool | None = None,
+    overwrite: bool = False,
 ) -> Tokenizer:
     """Turn any known tokenizer format into a folder that textkit, tokenizers and transformers
     read.
 
-    pattern: how the texts of a .tiktoken file are split, as `tokenizers.load` takes it.
+    pattern, lowercase: as `tokenizers.load` takes them, for a .tiktoken file and a vocab.txt.
     overwrite: finished work in the folder may go.
     """
     files.refuse_finished(out, overwrite=overwrite)
-    tokenizer = tokenizers.load(source, pattern=pattern)
+    tokenizer = tokenizers.load(source, pattern=pattern, lowercase=lowercase)
     tokenizer.save(out, overwrite=overwrite)
     return tokenizer
 

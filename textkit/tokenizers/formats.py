@@ -110,20 +110,24 @@ def _check_sealed(folder: Path) -> None:
     files.check_manifest(folder, kind=kind, format=format, reads=TOKENIZER_FILES)
 
 
-def open_tokenizer(spec: str, *, pattern: str | None = None) -> Tokenizer:
+def open_tokenizer(
+    spec: str, *, pattern: str | None = None, lowercase: bool | None = None
+) -> Tokenizer:
     """Load a tokenizer by path or `hf:NAME`; the kinds that split without a vocabulary are known
     by their names.
 
-    A file or folder of such a name goes first. pattern: as `load` takes it. Raises UsageError for
-    a kind that must be trained first, ArtifactError for what is no tokenizer.
+    A file or folder of such a name goes first. pattern, lowercase: as `load` takes them.
+    Raises UsageError for a kind that must be trained first, ArtifactError for what is no tokenizer.
 
     >>> open_tokenizer("word").kind
     'word'
     """
     if Path(spec).exists() or spec.startswith(hub.PREFIX) or spec not in names("tokenizer"):
-        return load(spec, pattern=pattern)
+        return load(spec, pattern=pattern, lowercase=lowercase)
     if pattern is not None:
         raise UsageError(f"pattern= is for a .tiktoken file, and '{spec}' is none")
+    if lowercase is not None:
+        raise UsageError(f"lowercase= is for a vocab.txt, and '{spec}' is none")
     if spec in ("bpe", "bpe-char", "regex", "unigram", "wordpiece"):
         raise UsageError(
             f"a '{spec}' tokenizer must be trained first: textkit tokenizer train FILES -k {spec}"
@@ -145,15 +149,16 @@ def _read_folder(folder: Path, asked: _Asked) -> Tokenizer:
         return spacy_words.read(folder)
     for name in (SENTENCEPIECE_MODEL, TOKENIZER_JSON):
         if (folder / name).is_file():
-            return _read_file(folder / name, engine=engine, lowercase=lowercase)
+            return _read_file(folder / name, asked)
     # Which a tokenizer.json does not need.
     from textkit.tokenizers import foreign_folders
     from textkit.tokenizers.vocabulary_files import MODEL_NAMES, VocabularyFiles
 
     tokenizer = foreign_folders.open_named(
-        VocabularyFiles(folder, read_bytes), engine=engine, lowercase=lowercase
+        VocabularyFiles(folder, read_bytes), engine=asked.engine, lowercase=asked.lowercase
     )
     if tokenizer is not None:
+        asked.refuse(folder, "pattern")
         return tokenizer
     names = ["vocab.json", "vocab.txt", *MODEL_NAMES]
     found = next((folder / name for name in names if (folder / name).is_file()), None)
