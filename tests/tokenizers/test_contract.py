@@ -282,6 +282,21 @@ def test_every_batch_knows_the_padding_token_of_its_tokenizer(kind: str) -> None
     assert tokenizer.encode([]).pad_id == tokenizer.pad_id
 
 
+@pytest.mark.parametrize("kind", registry.names("tokenizer"))
+def test_counts_are_lengths_and_a_batch_is_decoded_row_by_row(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("textkit.tokenizers.protocol.COUNTED_CHARACTERS", 10)
+    tokenizer = tokenizers.train(kind, TRAINING) if kind == "spacy" else make(kind)
+    texts = ["pride", "", "pride and vanity", "things", ""]
+    batch = tokenizer.encode(texts)
+    assert tokenizer.count(texts).tolist() == batch.lengths.tolist()
+    assert tokenizer.count([]).tolist() == []
+    assert tokenizer.decode_batch(batch) == [tokenizer.decode(row.tolist()) for row in batch]
+    with pytest.raises(UsageError, match="found one str"):
+        tokenizer.count("pride")
+
+
 def test_a_padding_token_behind_the_others_fills_the_rows() -> None:
     tokenizer = tokenizers.create("wordpiece", vocabulary=["[UNK]", "a", "b", "[PAD]"])
     assert tokenizer.encode(["a b", "a"]).pad().ids.tolist() == [[1, 2], [1, 3]]

@@ -15,6 +15,7 @@ import pytest
 from textkit import tokenizers
 from textkit.errors import ArtifactError, UsageError
 from textkit.tokenizers import PipelineTokenizer
+from textkit.tokenizers.description import NAMED
 from textkit.tokenizers.splitters import byte_names
 
 TEXTS = [
@@ -107,7 +108,19 @@ def check_equal(class_name: str, texts: Sequence[str] = TEXTS) -> PipelineTokeni
         assert ours.pad_id == theirs.pad_token_id
     ours.save("saved")
     assert tokenizers.load("saved").pad_id == ours.pad_id
+    check_saved(theirs)
     return ours
+
+
+def check_saved(theirs: Any) -> None:
+    """Compare the saved folder, as AutoTokenizer opens it, with the class that it was read by."""
+    transformers = pytest.importorskip("transformers")
+    auto = transformers.AutoTokenizer.from_pretrained("saved")
+    for text in TEXTS:
+        assert auto(text)["input_ids"] == theirs(text)["input_ids"], text
+    for role in NAMED:
+        if getattr(theirs, role) is not None:
+            assert getattr(auto, role) == getattr(theirs, role), role
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Literal, Required, TypedDict
 
 TOKENIZER_JSON = "tokenizer.json"
 CONFIG_JSON = "tokenizer_config.json"
+# The tokens that a tokenizer_config.json names, in the order in which transformers adds them.
+NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 # Published vocabularies end below 1,000,000; a tokenizer may number its ids with gaps.
 HIGHEST_ID = (1 << 24) - 1
 

@@ -12,7 +12,8 @@ import tokenizers as hf
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors
 
 from textkit.errors import ArtifactError
-from textkit.tokenizers.folder_config import NAMED, FolderConfig
+from textkit.tokenizers.description import NAMED
+from textkit.tokenizers.folder_config import FolderConfig
 from textkit.tokenizers.folder_layouts import (
     CASED,
     OF_ROBERTA,
@@ -91,7 +92,7 @@ def _wordpiece(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf
     """Build BERT's pipeline."""
     table, unknown = files.wordpieces(), str(named["unk_token"])
     if unknown not in table:
-        raise ArtifactError(f"no {unknown} among the lines", where=files.where("vocab.txt"))
+        raise ArtifactError(f"no {unknown} among the lines", where=files.where(files.txt))
     backend = hf.Tokenizer(models.WordPiece(table, unk_token=unknown))
     strips = (
         config.flag("strip_accents", default=False)

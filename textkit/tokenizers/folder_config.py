@@ -19,11 +19,9 @@ from tokenizers import AddedToken
 
 from textkit.errors import ArtifactError
 from textkit.io import files
-from textkit.tokenizers.description import CONFIG_JSON
+from textkit.tokenizers.description import CONFIG_JSON, NAMED
 
 SPECIAL_TOKENS_JSON, ADDED_TOKENS_JSON = "special_tokens_map.json", "added_tokens.json"
-# In the order in which transformers adds them.
-NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 Token = AddedToken | str
 # transformers 5.23, models/auto/tokenization_auto.py: what a model_type's folder is read by.
 CLASS_OF_MODEL_TYPE = {

@@ -19,8 +19,9 @@ from tokenizers import (
     processors,
 )
 
+from textkit.tokenizers.description import NAMED
 from textkit.tokenizers.engines.choice import EngineChoice
-from textkit.tokenizers.folder_config import NAMED, FolderConfig, Token
+from textkit.tokenizers.folder_config import FolderConfig, Token
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.vocabulary_files import VocabularyFiles
 
@@ -78,12 +79,11 @@ def open_layout(
     _put_around(backend, config, named)
     if layout.around is not None:
         layout.around(backend, config, named)
-    pad = named.get("pad_token")
     return PipelineTokenizer(
         backend,
         kind=layout.kind,
         engine=engine,
-        pad=None if pad is None else str(pad),
+        named={role: str(token) for role, token in named.items() if token is not None},
         notes=notes,
     )
 

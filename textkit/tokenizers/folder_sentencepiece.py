@@ -13,7 +13,8 @@ from functools import partial
 import tokenizers as hf
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
-from textkit.tokenizers.folder_config import NAMED, FolderConfig, Token
+from textkit.tokenizers.description import NAMED
+from textkit.tokenizers.folder_config import FolderConfig, Token
 from textkit.tokenizers.folder_layouts import (
     CASED,
     LOWERCASE,

@@ -19,7 +19,13 @@ from textkit.errors import ArtifactError, UsageError
 from textkit.io import files, hub
 from textkit.io.stand_ins import refuse_stand_in
 from textkit.registry import names
-from textkit.tokenizers.description import CONFIG_JSON, HIGHEST_ID, TOKENIZER_JSON, Description
+from textkit.tokenizers.description import (
+    CONFIG_JSON,
+    HIGHEST_ID,
+    NAMED,
+    TOKENIZER_JSON,
+    Description,
+)
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import (
@@ -242,21 +248,21 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
         if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
-    kind, pad = _said_beside(path)
+    kind, named = _said_beside(path)
     kind = kind or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
-    pad = pad or _pad_of(description)
+    named = _pad_of(description) | named
     known: Description = json.loads(backend.to_str())
     if known["model"]["type"] == "Unigram":
         # tokenizers writes scores anew up to one bit off; the file's own are kept.
         known["model"]["vocab"] = model["vocab"]
-    return PipelineTokenizer(backend, kind=kind, engine=engine, description=known, pad=pad)
+    return PipelineTokenizer(backend, kind=kind, engine=engine, description=known, named=named)
 
 
-def _pad_of(description: object) -> str | None:
+def _pad_of(description: object) -> dict[str, str]:
     """Give the padding token of the section that says how rows are padded, if there is one."""
     padding = description.get("padding") if isinstance(description, dict) else None
     token = padding.get("pad_token") if isinstance(padding, dict) else None
-    return token if isinstance(token, str) else None
+    return {"pad_token": token} if isinstance(token, str) else {}
 
 
 def _check_ids(vocab: object, path: Path) -> None:
@@ -270,16 +276,18 @@ def _check_ids(vocab: object, path: Path) -> None:
         )
 
 
-def _said_beside(path: Path) -> tuple[str | None, str | None]:
-    """Read the kind and the padding token from the tokenizer_config.json beside a tokenizer.json;
+def _said_beside(path: Path) -> tuple[str | None, dict[str, str]]:
+    """Read the kind and the named tokens from the tokenizer_config.json beside a tokenizer.json;
     the kind stands there where textkit wrote it.
     """
     config_path = path.parent / CONFIG_JSON
     if path.name != TOKENIZER_JSON or not config_path.is_file():
-        return None, None
+        return None, {}
     config = files.read_json(config_path)
     if not isinstance(config, dict):
-        return None, None
-    kind, pad = config.get("textkit_kind"), config.get("pad_token")
-    pad = pad.get("content") if isinstance(pad, dict) else pad
-    return kind if isinstance(kind, str) else None, pad if isinstance(pad, str) else None
+        return None, {}
+    kind = config.get("textkit_kind")
+    tokens = {role: config.get(role) for role in NAMED}
+    texts = {role: t.get("content") if isinstance(t, dict) else t for role, t in tokens.items()}
+    named = {role: text for role, text in texts.items() if isinstance(text, str)}
+    return kind if isinstance(kind, str) else None, named

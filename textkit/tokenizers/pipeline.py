@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
@@ -68,7 +68,7 @@ class PipelineTokenizer(Tokenizer):
         kind: str,
         engine: EngineChoice = "auto",
         description: Description | None = None,
-        pad: str | None = None,
+        named: Mapping[str, str] | None = None,
         notes: Sequence[str] = (),
     ) -> None:
         known: Description = json.loads(backend.to_str()) if description is None else description
@@ -85,10 +85,11 @@ class PipelineTokenizer(Tokenizer):
         self._backend = backend
         self.kind = kind
         self.vocabulary = backend.get_vocab(with_added_tokens=True)
-        names = _PAD_NAMES if pad is None else (pad, *_PAD_NAMES)
-        self.pad_id = next(
-            (self.vocabulary[name] for name in names if name in self.vocabulary), None
-        )
+        self._named = {
+            role: token for role, token in (named or {}).items() if token in self.vocabulary
+        }
+        pads = (self._named.get("pad_token", ""), *_PAD_NAMES)
+        self.pad_id = next((self.vocabulary[pad] for pad in pads if pad in self.vocabulary), None)
         unknown = unknown_token(self._description)
         self.unknown_id = None if unknown is None else self.vocabulary.get(unknown)
         self.lossless = is_lossless(self._description, self.vocabulary)
@@ -111,14 +112,10 @@ class PipelineTokenizer(Tokenizer):
         self,
     ) -> tuple[
         Callable[..., PipelineTokenizer],
-        tuple[str, str, EngineChoice, str | None, tuple[str, ...]],
+        tuple[str, str, EngineChoice, dict[str, str], tuple[str, ...]],
     ]:
         """Go to another process as text: engines stay behind and are chosen anew."""
-        return _rebuild, (self.json, self.kind, self._choice, self._pad, self._notes)
-
-    @property
-    def _pad(self) -> str | None:
-        return None if self.pad_id is None else self._names[self.pad_id]
+        return _rebuild, (self.json, self.kind, self._choice, self._named, self._notes)
 
     @property
     def special_ids(self) -> frozenset[int]:
@@ -245,13 +242,14 @@ class PipelineTokenizer(Tokenizer):
 
     def write(self, folder: Path) -> None:
         """Write tokenizer.json, and tokenizer_config.json for transformers' Auto classes, into a
-        folder that the caller seals.
+        folder that the caller seals: `mask_token` and its like stand there as they were read.
         """
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "textkit_kind": self.kind}
-        if self._pad is not None:
-            config["pad_token"] = self._pad
+        if self.pad_id is not None:
+            config["pad_token"] = self._names[self.pad_id]
         if self.unknown_id is not None:
             config["unk_token"] = self._names[self.unknown_id]
+        config |= self._named
         files.write_text(folder / TOKENIZER_JSON, self.json)
         files.write_json(folder / CONFIG_JSON, config)
 
@@ -315,14 +313,14 @@ class PipelineTokenizer(Tokenizer):
 
     def _remade(self, description: Description) -> PipelineTokenizer:
         backend = hf.Tokenizer.from_str(json.dumps(description))
-        return PipelineTokenizer(backend, kind=self.kind, pad=self._pad)
+        return PipelineTokenizer(backend, kind=self.kind, named=self._named)
 
 
 def _rebuild(
-    described: str, kind: str, engine: EngineChoice, pad: str | None, notes: tuple[str, ...]
+    described: str, kind: str, engine: EngineChoice, named: dict[str, str], notes: tuple[str, ...]
 ) -> PipelineTokenizer:
     description: Description = json.loads(described)
     backend = hf.Tokenizer.from_str(described)
     return PipelineTokenizer(
-        backend, kind=kind, engine=engine, description=description, pad=pad, notes=notes
+        backend, kind=kind, engine=engine, description=description, named=named, notes=notes
     )

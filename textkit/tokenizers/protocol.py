@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch
+from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import LimitError, UsageError
 from textkit.io import files
 from textkit.io.tables import TextData, is_missing, take_texts
@@ -20,6 +21,7 @@ from textkit.tokenizers.spans import Errors, Unit, replace_surrogates
 OnLong = Literal["truncate", "window", "error"]
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
+COUNTED_CHARACTERS = 1 << 20
 FORMAT = 1
 MANIFEST_KIND = "tokenizer"
 # A model folder holds its tokenizer, and opens as one.
@@ -136,6 +138,18 @@ class Tokenizer(Protocol):
         """Name ids as the vocabulary spells them (byte-level BPE writes a leading space as 'Ġ')."""
         names = {i: name for name, i in self.vocabulary.items()}
         return name_ids(names, ids)
+
+    def decode_batch(self, rows: Iterable[Sequence[int]]) -> list[str]:
+        """Turn rows of ids, a TokenBatch for instance, back into texts."""
+        return [self.decode(row) for row in rows]
+
+    def count(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Count the tokens of each text: (n_texts,) int64; no more ids than those of about a
+        million characters are held at a time.
+        """
+        parts = cut_rows(check_texts(texts), n_characters=COUNTED_CHARACTERS)
+        counts = [self.encode(part).lengths for part in parts]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *counts])
 
     def splitter(self) -> Splitter | None:
         """Give what cuts a text into pieces, or None where that cannot be had alone."""
