@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
@@ -35,6 +34,7 @@ from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.io.corpus import read_rows
 from textkit.io.tables import TextData
 from textkit.nn.devices import cpu_threads
+from textkit.nn.draws import draws_of_fit
 from textkit.nn.network import TextNetwork, check_parts, predict_outputs
 from textkit.recipe import Recipe, complete_recipe
 from textkit.training.examples import Change, Examples
@@ -172,10 +172,7 @@ def fit_examples(
         weights = weigh_rows(train.targets, of_classes)
         train = replace(train, weights=weights * (1 if train.weights is None else train.weights))
     coverage = None
-    # Initial weights and dropout draw from torch's generator: fork it, so that the caller's stays
-    # as it was.
-    with torch.random.fork_rng(), cpu_threads(recipe.training.threads):
-        torch.manual_seed(recipe.seed)
+    with draws_of_fit(recipe), cpu_threads(recipe.training.threads):
         network = make_network(recipe, text_input, n_outputs=len(classes))
         network.learn_scale(train.targets)
         if init_from is not None:

@@ -22,6 +22,7 @@ from textkit.classify.model_config import CONFIG, WEIGHTS
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
 from textkit.io import files
+from textkit.nn.draws import first_draws
 from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe
 from textkit.tokenizers import formats
@@ -125,16 +126,19 @@ def make_network(
     n_outputs: int,
     encoder_options: dict[str, object] | None = None,
 ) -> TextNetwork:
-    """Make the network that reads what `text_input` gives, with its first weights."""
-    return TextNetwork(
-        recipe,
-        n_tokens=text_input.n_ids,
-        n_fixed=text_input.n_fixed,
-        n_outputs=n_outputs,
-        pad_id=text_input.tokenizer.pad_id or 0,
-        vocabulary=text_input.tokenizer.vocabulary,
-        encoder_options=encoder_options,
-    )
+    """Make the network that reads what `text_input` gives, with first weights drawn by the
+    recipe's seed.
+    """
+    with first_draws(recipe.seed):
+        return TextNetwork(
+            recipe,
+            n_tokens=text_input.n_ids,
+            n_fixed=text_input.n_fixed,
+            n_outputs=n_outputs,
+            pad_id=text_input.tokenizer.pad_id or 0,
+            vocabulary=text_input.tokenizer.vocabulary,
+            encoder_options=encoder_options,
+        )
 
 
 def _encoder_options(

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, GradientState, PartialState
 from torch import distributed
 
 from textkit.errors import UsageError, unknown_name
+from textkit.threads import SharedLock
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_accelerating, _setting = SharedLock(), SharedLock()
 
 
 def choose_device(device: str) -> torch.device:
@@ -51,23 +54,39 @@ def make_accelerator(device: str, *, precision: str = "fp32") -> Accelerator:
     chosen = choose_device(device)
     if precision == "fp16" and chosen.type == "cpu":
         raise UsageError("training.precision = 'fp16' needs a GPU; use 'bf16' or 'fp32' on a CPU")
-    # accelerate keeps the device of the process in a singleton; a second training may ask for
-    # another one.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(
-        cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision
-    )
+    with _accelerating:
+        # accelerate keeps device and precision in dicts of its classes, which every object of a
+        # class shares. A further training may ask for others: it gets dicts of its own, and one in
+        # another thread goes on with those that it has.
+        for state in (AcceleratorState, PartialState, GradientState):
+            state._shared_state = {}
+        return Accelerator(
+            cpu=device == "cpu", mixed_precision="no" if precision == "fp32" else precision
+        )
 
 
 @contextlib.contextmanager
 def cpu_threads(number: int) -> Iterator[None]:
-    """Hold torch to a number of CPU threads, and give the caller's number back at the end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
+    """Hold torch to a number of CPU threads in this thread, and give its own back at the end.
+
+    Other threads keep theirs, those that have not computed yet too: they would take the number that
+    was set last, by whatever thread.
+    """
+    before = _set_threads(number)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _set_threads(before)
+
+
+def _set_threads(number: int) -> int:
+    """Set the number of this thread, and leave that of threads still to come; gives what it was."""
+    with _setting, ThreadPoolExecutor(1) as newcomer:
+        before = torch.get_num_threads()  # after this look the number is this thread's own
+        usual = newcomer.submit(torch.get_num_threads).result()
+        torch.set_num_threads(number)
+        newcomer.submit(torch.set_num_threads, usual).result()
+        return before
 
 
 def is_several() -> bool:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from textkit.errors import UsageError, unknown_name
+from textkit.nn.draws import own_generator
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
@@ -131,8 +132,8 @@ class Dropout(nn.Dropout):
     floats, 1 thread.
 
     One 64-bit draw decides four values, so p is rounded to a 65,536th (and the scale with it). It
-    was a quarter of the time of a transformer's step. Draws come from torch's generator, as ever;
-    other devices use torch's own kernels.
+    was a quarter of the time of a transformer's step. Draws come from the fit's own generator, and
+    outside a fit from torch's; other devices use torch's own kernels.
 
     >>> Dropout(0.5).eval()(torch.ones(2)).tolist()
     [1.0, 1.0]
@@ -143,7 +144,8 @@ class Dropout(nn.Dropout):
         if not self.training or self.p in (0, 1) or states.device.type != "cpu":
             return super().forward(states)
         dropped = min(round(self.p * 65_536), 65_535)
-        draws = torch.empty((states.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        draws = torch.empty((states.numel() + 3) // 4, dtype=torch.int64)
+        draws.random_(-(2**63), None, generator=own_generator())
         numbers = draws.view(torch.int16)[: states.numel()].view(states.shape)
         keep = (numbers >= dropped - 32_768).to(states.dtype).mul_(65_536 / (65_536 - dropped))
         return states * keep

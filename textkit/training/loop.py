@@ -23,6 +23,7 @@ from textkit.data.batching import padding_share
 from textkit.data.imbalance import row_weights
 from textkit.evaluation.task_scores import chosen_metric, score
 from textkit.nn.devices import any_rank, make_accelerator, sum_over_ranks
+from textkit.nn.draws import seed_draws
 from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe, TrainingSection
 from textkit.threads import computed_once
@@ -208,7 +209,7 @@ class _Loop:
         # Every random choice of a step comes from (seed, step, rank), so nothing has to be
         # remembered between steps.
         luck = np.random.SeedSequence([self.recipe.seed, state.steps, self.rank])
-        torch.manual_seed(int(luck.generate_state(1)[0]))
+        seed_draws(int(luck.generate_state(1)[0]))
         set_rates(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         share = sum(float(self.weights[rows].sum()) for rows in group)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textkit.nn.collate import RaggedBatch
+from textkit.nn.draws import own_generator
 
 
 class BagEncoder(nn.Module):
@@ -37,9 +38,15 @@ class BagEncoder(nn.Module):
         time, in_dim).
         """
         if self.training and self.dropout:
-            mask = mask & (torch.rand(mask.shape, device=mask.device) >= self.dropout)
+            mask = mask & self._draw_kept(mask)
             states = states / (1 - self.dropout)
         return states.masked_fill(~mask.unsqueeze(-1), 0.0)
+
+    def _draw_kept(self, positions: Tensor) -> Tensor:
+        """Draw which positions stay: bool, of the same shape."""
+        generator = own_generator()
+        draws = torch.rand(positions.shape, device=positions.device, generator=generator)
+        return draws >= self.dropout
 
     def pool_mean(self, table: Tensor, batch: RaggedBatch) -> Tensor:
         """Compute what mean pooling over `forward` gives, from table (n_ids, in_dim): (batch,
@@ -59,7 +66,7 @@ class BagEncoder(nn.Module):
             return functional.embedding_bag(
                 batch.ids, table, batch.offsets, mode="mean", include_last_offset=True
             )
-        kept = torch.rand(batch.ids.shape, device=batch.ids.device) >= self.dropout
+        kept = self._draw_kept(batch.ids)
         ends = functional.pad(kept.cumsum(0, dtype=torch.int32), (1, 0))
         offsets = ends[batch.offsets]
         sums = functional.embedding_bag(

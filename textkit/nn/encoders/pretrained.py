@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from textkit.errors import ArtifactError, DataError, UsageError, require
 from textkit.io import files, hub
+from textkit.nn.draws import making
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -261,18 +262,19 @@ def _transformers() -> ModuleType:
 @contextlib.contextmanager
 def _quiet(transformers: ModuleType) -> Iterator[None]:
     """Hold back the progress bar and the report on the pooler, which is expected to be left
-    over.
+    over, for one model at a time.
     """
     logging = transformers.utils.logging
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
+    with making:
+        verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bar:
+                logging.enable_progress_bar()
 
 
 def _check(model: PreTrainedModel, *, where: str) -> PreTrainedModel:
