@@ -5,7 +5,7 @@ READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 READY_DOCS := .venv/.ready-docs
 
-.PHONY: demo test test-fast coverage lint docs check-wheel format bench fuzz faults kills clean
+.PHONY: demo test test-fast coverage lint docs check-wheel format bench fuzz fuzz-readers faults kills clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -43,13 +43,20 @@ format: $(READY_DEV)
 	$(BIN)/ruff format .
 
 # Longer campaigns, 40 minutes: SEARCH new examples of every property, with their counts; every code point through every
-# tokenizer; random layouts of tokenizers on random text; the cost of doubling an input.
+# tokenizer; random layouts of tokenizers on random text; the cost of doubling an input; BUDGET (seconds, or as 1h) of
+# damaged files through every reader.
 SEARCH ?= 1000
+BUDGET ?= 60
 fuzz: $(READY_DEV)
 	TEXTKIT_SEARCH=$(SEARCH) $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-show-statistics
 	$(BIN)/python tests/campaigns/code_points.py
 	$(BIN)/python tests/campaigns/layouts.py 600
 	$(BIN)/python tests/campaigns/doubling.py
+	$(BIN)/python -m tests.campaigns.readers --budget $(BUDGET)
+
+# Of these the last alone: what a reader does with damage. `make fuzz-readers BUDGET=1h` for a release.
+fuzz-readers: $(READY_DEV)
+	$(BIN)/python -m tests.campaigns.readers --budget $(BUDGET)
 
 # Every input and output operation of every writer, spoilt in every way, in a drawn order, for BUDGET seconds.
 BUDGET ?= 60

@@ -258,7 +258,8 @@ def read_recipe(source: str | Path | Recipe | None, overrides: Sequence[str] = (
             values = tomllib.loads(Path(source).read_text(encoding="utf-8"))
         except OSError as err:
             raise StorageError(f"cannot open: {err.strerror}", where=where) from err
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        # No TOML, no UTF-8, a number of thousands of digits, brackets within brackets.
+        except (ValueError, RecursionError) as err:
             raise UsageError(f"not valid TOML: {err}", where=where) from err
     for override in overrides:
         key, equals, text = override.partition("=")

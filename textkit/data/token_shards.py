@@ -175,7 +175,10 @@ class TokenShards:
             folder, kind=MANIFEST_KIND, format=FORMAT, reads=("*.npy", CLASSES)
         )
         try:
-            columns = {name: map_column(folder / name) for name in (IDS, OFFSETS, TRUNCATED)}
+            columns = {
+                name: _map_integers(folder / name, width)
+                for name, width in ((IDS, 4), (OFFSETS, 8), (TRUNCATED, 4))
+            }
             labels = (
                 map_column(folder / LABELS, writable=True) if (folder / LABELS).exists() else None
             )
@@ -187,7 +190,10 @@ class TokenShards:
             )
         except (ValueError, KeyError, TypeError) as err:
             raise ArtifactError(f"tokenized data cannot be read: {err}", where=str(folder)) from err
-        classes = np.asarray(files.read_json(folder / CLASSES))
+        if len(tokens.ids) and int(tokens.ids.min()) < 0:
+            raise ArtifactError("ids below 0", where=str(folder / IDS))
+        classes = _read_classes(folder / CLASSES)
+        _check_targets(labels, len(tokens), classes, where=str(folder / LABELS))
         n_truncated, n_replaced, known = found
         return cls(
             folder, tokens, labels, classes, n_truncated, n_replaced, from_cache, (*notes, *known)
@@ -222,6 +228,48 @@ class TokenShards:
         An index may repeat.
         """
         return self.tokens.take(rows)
+
+
+def _map_integers(path: Path, width: int) -> NDArray[np.integer]:
+    """Map a column of integers of so many bytes."""
+    column = map_column(path)
+    if column.dtype.kind != "i" or column.dtype.itemsize != width or column.ndim != 1:
+        raise ArtifactError(
+            f"a column of {column.dtype} {column.shape}, expected integers of {width} bytes",
+            where=str(path),
+        )
+    return column
+
+
+def _read_classes(path: Path) -> Classes:
+    """Read the names of the classes, which are all text, whole numbers or numbers."""
+    names = files.read_json(path)
+    kinds = {type(name) for name in names} if isinstance(names, list) else {dict}
+    if len(kinds) > 1 or not kinds <= {str, int, float, bool} or len(set(names)) < len(names):
+        raise ArtifactError("no list of different classes of one kind", where=str(path))
+    try:
+        return np.asarray(names)
+    except OverflowError as err:
+        raise ArtifactError(f"a class is no number that fits: {err}", where=str(path)) from err
+
+
+def _check_targets(
+    labels: NDArray[np.generic] | None, n_rows: int, classes: Classes, *, where: str
+) -> None:
+    """Refuse targets that are not one for each row, or of a class that there is not."""
+    if labels is None:
+        return
+    if len(labels) != n_rows or labels.ndim > 2:
+        raise ArtifactError(f"targets of shape {labels.shape} for {n_rows:,} rows", where=where)
+    if labels.size and labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ArtifactError("a target is no finite number", where=where)
+    if labels.size and labels.dtype.kind != "f" and labels.ndim == 1:
+        lowest, highest = int(labels.min()), int(labels.max())
+        if not 0 <= lowest <= highest < max(len(classes), 1):
+            raise ArtifactError(
+                f"a target is class {lowest if lowest < 0 else highest} of {len(classes)}",
+                where=where,
+            )
 
 
 def _write(

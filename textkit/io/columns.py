@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.errors import ArtifactError
 from textkit.io import files
 
 
@@ -67,7 +68,7 @@ def open_column(path: Path, dtype: str) -> Iterator[NpyColumn]:
 def map_column(path: Path, *, writable: bool = False) -> NDArray[Any]:
     """Map a .npy file: its pages are read when they are touched.
 
-    ValueError when it is none or cut short.
+    ArtifactError when it is none, is cut short, or holds what are no numbers.
 
     writable: writing changes a page in memory, never the file; torch warns of arrays that cannot be
     written.
@@ -76,7 +77,16 @@ def map_column(path: Path, *, writable: bool = False) -> NDArray[Any]:
     >>> map_column(Path("b.npy"))[1:].tolist()
     [1, 2]
     """
-    array: NDArray[np.generic] = np.load(
-        path, mmap_mode="c" if writable else "r", allow_pickle=False
-    )
+    try:
+        array: NDArray[np.generic] = np.load(
+            path, mmap_mode="c" if writable else "r", allow_pickle=False
+        )
+    except FileNotFoundError as err:
+        raise ArtifactError("file is missing", where=str(path)) from err
+    # numpy reads the header as Python: SyntaxError, TokenError, RecursionError and more.
+    except Exception as err:
+        reason = " ".join(str(err).split())
+        raise ArtifactError(f"not a .npy column: {reason[:200]}", where=str(path)) from err
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf" or array.ndim < 1:
+        raise ArtifactError("not a .npy column of numbers", where=str(path))
     return array.view(np.ndarray)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,11 @@ LEAST_PIECES = 50_000
 FORMAT = 1
 # Pieces of a text that a trainer is given to count again.
 _REPEATS = 4000
+
+# What a line of a counts file may be at most, and the count in it: no corpus has a longer word, nor
+# ten million million of one.
+_LINE_CHARACTERS = 1 << 26
+_HIGHEST_COUNT = 10**13
 
 # Words between spaces that are counted before they are cut: a bound on their memory, about 170 MB.
 WORDS_HELD = 1_000_000
@@ -183,8 +189,8 @@ def read_counts(paths: list[Path], *, facts: dict[str, object]) -> Iterator[tupl
     for path in paths:
         with _open_lines(path) as file:
             try:
-                known = json.loads(next(file, ""))
-            except ValueError as err:
+                known = json.loads(file.readline(_LINE_CHARACTERS))
+            except (ValueError, RecursionError) as err:
                 raise DataError("not a counts file: no header", where=f"{path}:1") from err
         wanted = {"format": FORMAT, **facts}
         for key, value in wanted.items():
@@ -246,11 +252,35 @@ def _write_lines(path: Path, counts: Counted) -> None:
 
 def _read_lines(path: Path, *, skip: int = 0) -> Iterator[tuple[str, int]]:
     with _open_lines(path) as file:
-        for number, line in enumerate(file, start=1):
-            if number <= skip:
-                continue
-            count, _, piece = line.partition("\t")
+        before = ""
+        for number in itertools.count(1):
             try:
-                yield json.loads(piece), int(count)
-            except ValueError as err:
+                line = file.readline(_LINE_CHARACTERS)
+                if not line:
+                    return
+                if number <= skip:
+                    continue
+                piece, count = _parse_line(line)
+            except (ValueError, RecursionError) as err:
                 raise DataError("expected count<tab>piece", where=f"{path}:{number}") from err
+            if piece < before:
+                raise DataError(
+                    f"{piece[:40]!r} stands behind {before[:40]!r}, expected pieces in the order of"
+                    " their characters; count again",
+                    where=f"{path}:{number}",
+                )
+            before = piece
+            yield piece, count
+
+
+def _parse_line(line: str) -> tuple[str, int]:
+    """Read a line of a counts file; ValueError for what is none.
+
+    >>> _parse_line('3\\t"king"\\n')
+    ('king', 3)
+    """
+    digits, _, quoted = line.partition("\t")
+    piece, count = json.loads(quoted), int(digits)
+    if not isinstance(piece, str) or not 0 < count <= _HIGHEST_COUNT:
+        raise ValueError(f"count is {count} of {piece!r}")
+    return piece, count

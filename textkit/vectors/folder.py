@@ -119,7 +119,7 @@ def _entry(
         raise ArtifactError(
             f"tensor '{name}' does not fit into the file; the file is cut short", where=str(path)
         )
-    if code not in _NUMPY:
+    if not isinstance(code, str) or code not in _NUMPY:
         raise ArtifactError(
             unknown_name(f"dtype of tensor '{name}'", str(code), _NUMPY), where=str(path)
         )
