@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,7 @@ IDS, OFFSETS, TRUNCATED, LABELS, CLASSES = (
 # Rows and characters that are held at a time while building.
 _PART_ROWS, _PART_CHARACTERS = 4096, 4 << 20
 _REMAP_ROWS = 1 << 20
+Integer = TypeVar("Integer", np.int32, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,14 +176,13 @@ class TokenShards:
             folder, kind=MANIFEST_KIND, format=FORMAT, reads=("*.npy", CLASSES)
         )
         try:
-            columns = {
-                name: _map_integers(folder / name, width)
-                for name, width in ((IDS, 4), (OFFSETS, 8), (TRUNCATED, 4))
-            }
+            ids = _map_integers(folder / IDS, np.int32)
+            offsets = _map_integers(folder / OFFSETS, np.int64)
+            truncated = _map_integers(folder / TRUNCATED, np.int32)
             labels = (
                 map_column(folder / LABELS, writable=True) if (folder / LABELS).exists() else None
             )
-            tokens = TokenBatch(columns[IDS], columns[OFFSETS], None, columns[TRUNCATED])
+            tokens = TokenBatch(ids, offsets, None, truncated)
             found = (
                 int(manifest["n_truncated"]),
                 int(manifest["n_replaced"]),
@@ -230,12 +230,12 @@ class TokenShards:
         return self.tokens.take(rows)
 
 
-def _map_integers(path: Path, width: int) -> NDArray[np.integer]:
-    """Map a column of integers of so many bytes."""
+def _map_integers(path: Path, dtype: type[Integer]) -> NDArray[Integer]:
+    """Map a column of integers of one type."""
     column = map_column(path)
-    if column.dtype.kind != "i" or column.dtype.itemsize != width or column.ndim != 1:
+    if column.dtype != np.dtype(dtype) or column.ndim != 1:
         raise ArtifactError(
-            f"a column of {column.dtype} {column.shape}, expected integers of {width} bytes",
+            f"a column of {column.dtype} {column.shape}, expected {np.dtype(dtype)}",
             where=str(path),
         )
     return column
