@@ -13,9 +13,9 @@ import pytest
 
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.jobs import TrainOptions, suggest_rate, train_run
-from textkit.jobs.runs import CHECKPOINTS
-from textkit.recipe import read_recipe
-from textkit.watch import Epoch, Progress, Step, Watch
+from textkit.jobs.runs import CHECKPOINTS, TrainReport
+from textkit.recipe import Recipe, read_recipe
+from textkit.watch import Epoch, History, Progress, Step, Watch
 
 ROOT = Path(__file__).parents[2]
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
@@ -264,3 +264,26 @@ def test_a_rate_is_suggested_and_drawn() -> None:
     assert 0 < rate.suggested < 1 and rate.picture == Path("run/lr.png")
     assert rate.picture.read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in Path("run").iterdir()] == ["lr.png"]
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "own", "baseline", "wins"),
+    [
+        ("single-label", "accuracy", 0.8, 0.9, True),
+        ("single-label", "accuracy", 0.9, 0.9, False),
+        ("multi-label", "micro_f1", 0.9, 0.8, False),
+        ("multi-label", "micro_f1", 0.2, 0.8, True),
+        ("regression", "mae", 2.0, 1.0, True),
+        ("regression", "mae", 1.0, 2.0, False),
+        ("regression", "mae", 1.0, None, False),
+    ],
+)
+def test_the_baseline_wins_by_the_score_of_the_task(
+    task: Any, name: str, own: float, baseline: float | None, wins: bool
+) -> None:
+    best = Epoch(1, 0.0, 0.0, {name: own}, 0.0, 0.0)
+    recipe = Recipe.model_validate({"head": {"task": task}})
+    report = TrainReport(
+        Path("run"), recipe, History([best], best), 9, 9, 0, 1.0, baseline=baseline
+    )
+    assert report.baseline_wins is wins

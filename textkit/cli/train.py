@@ -264,6 +264,11 @@ def _say_report(report: TrainReport) -> None:
         shown = {"mae": "mean absolute error", "micro_f1": "micro F1"}.get(name, name)
         score = f"{shown} {report.baseline:.3f}"
         note(f"baseline: TF-IDF + {machine} on the same rows, validation {score}")
+        if report.baseline_wins and report.recipe.encoder.name != "linear":
+            note(
+                "the baseline is better on these rows; --encoder linear trains such a model, with"
+                " its cost chosen and probabilities that mean what they say"
+            )
     note(f"model: {report.model}")
 
 

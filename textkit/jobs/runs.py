@@ -23,7 +23,7 @@ from pathlib import Path
 from textkit.data.targets import Task
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.evaluation.baseline import BASELINE_SCORES
-from textkit.evaluation.task_scores import chosen_metric
+from textkit.evaluation.task_scores import FALLING, chosen_metric
 from textkit.io import files, locks
 from textkit.io.exchange import remove_folder
 from textkit.io.staging import Stage
@@ -80,6 +80,15 @@ class TrainReport:
     def baseline_score(self) -> str:
         """Name what the baseline is scored by: accuracy, micro_f1 or mae."""
         return BASELINE_SCORES[self.task]
+
+    @property
+    def baseline_wins(self) -> bool:
+        """Tell whether the baseline is better on the validation rows than the best epoch."""
+        best, name = self.history.best, self.baseline_score
+        if self.baseline is None or best is None:
+            return False
+        own = best.scores[name]
+        return self.baseline < own if name in FALLING else self.baseline > own
 
     def to_dict(self) -> dict[str, object]:
         """Give what run.json holds."""
