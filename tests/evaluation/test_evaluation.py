@@ -345,8 +345,15 @@ def test_confusions_are_the_most_frequent_errors() -> None:
     assert len(result.confusions(99)) == 3
 
 
-def test_the_baseline_learns_and_refuses_texts_without_words() -> None:
+def test_the_baseline_learns_and_refuses_empty_texts() -> None:
     texts, labels = ["good film", "bad film", "good plot", "bad plot"] * 3, ["pos", "neg"] * 6
     assert predict_baseline(texts, labels, ["good", "bad"]) == ["pos", "neg"]
-    with pytest.raises(DataError, match="the baseline found no words"):
-        predict_baseline(["!", "?"], ["x", "y"], ["z"])
+    with pytest.raises(DataError, match="no n-gram of words or characters"):
+        predict_baseline(["", " \n"], ["x", "y"], ["z"])
+
+
+def test_the_baseline_learns_from_parts_of_words_that_it_never_saw() -> None:
+    stems = ["walk", "play", "jump", "talk", "look", "cook"]
+    texts = [stem + end for stem in stems for end in ("ing", "ed")]
+    predicted = predict_baseline(texts, ["now", "then"] * len(stems), ["smiling", "smoked"])
+    assert predicted == ["now", "then"]

@@ -1,5 +1,5 @@
-"""The baseline that every trained network must be compared with: TF-IDF of words and word pairs + a
-linear machine.
+"""The baseline that every trained network must be compared with: TF-IDF of one and two words and of
+two to five characters + a linear machine.
 
 In: training texts and labels. Out: a function from texts to predicted labels, or the score on test
 rows for any task.
@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.data.targets import Targets, Task
-from textkit.errors import DataError, require
+from textkit.errors import require
 from textkit.evaluation.task_scores import score
+from textkit.features.tfidf import SparseRows, TfidfFeatures, TfidfOptions
 
 BASELINE = "TF-IDF + LinearSVC"
 # What the baseline is scored by, in each task.
@@ -29,20 +30,19 @@ BASELINE_SCORES: dict[Task, str] = {
 def fit_baseline(
     train: Sequence[str], labels: Sequence[Hashable]
 ) -> Callable[[Sequence[str]], list[Hashable]]:
-    """Train word 1-2-gram TF-IDF + LinearSVC, scikit-learn's defaults, and give its function of
-    prediction.
+    """Train TF-IDF + LinearSVC with scikit-learn's cost of 1, and give its function of prediction.
 
-    Raises DataError where no text has a word of two letters.
+    Raises DataError where all texts are empty.
 
     >>> predict = fit_baseline(["good film", "bad film"] * 3, ["pos", "neg"] * 3)
     >>> predict(["a good plot"])
     ['pos']
     """
-    vectorizer, features = _fit_features(train)
+    tfidf, features = _fit_features(train)
     from sklearn.svm import LinearSVC
 
     model = LinearSVC(random_state=0).fit(features, list(labels))
-    return lambda texts: model.predict(vectorizer.transform(texts)).tolist()
+    return lambda texts: model.predict(_to_matrix(tfidf.encode(texts), tfidf)).tolist()
 
 
 def predict_baseline(
@@ -73,8 +73,8 @@ def score_baseline(
     >>> score_baseline("single-label", texts, targets, ["so bad"], np.array([1]))
     1.0
     """
-    vectorizer, features = _fit_features(train)
-    outputs = _outputs(task, features, targets, vectorizer.transform(texts))
+    tfidf, features = _fit_features(train)
+    outputs = _outputs(task, features, targets, _to_matrix(tfidf.encode(texts), tfidf))
     return score(task, outputs, test_targets)[BASELINE_SCORES[task]]
 
 
@@ -104,13 +104,16 @@ def _outputs(task: Task, features: Any, targets: Targets, wanted: Any) -> NDArra
     return outputs
 
 
-def _fit_features(train: Sequence[str]) -> tuple[Any, Any]:
-    """Fit TF-IDF of words and word pairs: the vectorizer and the training features."""
+def _fit_features(train: Sequence[str]) -> tuple[TfidfFeatures, Any]:
+    """Fit TF-IDF of words and characters: the features, and the training rows as a matrix."""
     require("sklearn", needed_by="the baseline")
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    tfidf, rows = TfidfFeatures.learn(train, TfidfOptions())
+    return tfidf, _to_matrix(rows, tfidf)
 
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2))
-    try:
-        return vectorizer, vectorizer.fit_transform(train)
-    except ValueError as err:  # no word of two letters in the whole training text
-        raise DataError(f"the baseline found no words to learn from: {err}") from err
+
+def _to_matrix(rows: SparseRows, tfidf: TfidfFeatures) -> Any:
+    """Give rows as scikit-learn takes them."""
+    from scipy.sparse import csr_matrix
+
+    shape = (len(rows), tfidf.n_features)
+    return csr_matrix((rows.values, rows.columns, rows.offsets), shape=shape)
