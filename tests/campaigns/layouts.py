@@ -189,8 +189,13 @@ def bpe(draw: random.Random, letters: list[str], words: list[str]) -> hf.models.
             if left in known and right in known and (left, right) not in merges:
                 merges.append((left, right))
                 known[joined(left, right, prefix)] = None
+    if draw.random() < 0.2:
+        add_merges(draw, merges, known, prefix)
     if draw.random() < 0.4:  # tokens that no merge makes
         known.update(dict.fromkeys(draw.sample(words, 10)))
+    tokens = list(known)
+    if draw.random() < 0.2:  # ids in another order than the merges
+        draw.shuffle(tokens)
     options: dict[str, Any] = {}
     if draw.random() < 0.6:
         options["unk_token"] = "<unk>"
@@ -199,13 +204,28 @@ def bpe(draw: random.Random, letters: list[str], words: list[str]) -> hf.models.
     if suffix:
         options["end_of_word_suffix"] = suffix
     return hf.models.BPE(
-        {t: i for i, t in enumerate(known)},
+        {t: i for i, t in enumerate(tokens)},
         merges,
         fuse_unk=draw.random() < 0.4,
         byte_fallback=fallback,
         ignore_merges=draw.random() < 0.3,
         **options,
     )
+
+
+def add_merges(
+    draw: random.Random,
+    merges: list[tuple[str, str]],
+    known: dict[str, None],
+    prefix: str | None,
+) -> None:
+    """Put merges of any two tokens in, which training would not have made."""
+    for _ in range(60):
+        left, right = draw.choice(list(known)[1:]), draw.choice(list(known)[1:])
+        fits = right.startswith(prefix or "") and "<0x" not in left + right
+        if fits and (left, right) not in merges:
+            merges.insert(draw.randint(0, len(merges)), (left, right))
+            known[joined(left, right, prefix)] = None
 
 
 def joined(left: str, right: str, prefix: str | None) -> str:

@@ -270,6 +270,7 @@ def words_at_marks(split: Any, replaced: str) -> hf.Tokenizer:
     return made
 
 
+CUT = ["Ã¼", "ĠÃ", "ĠÃ¼"]
 WHOLE = [*LETTERS, "'S", "Ġx'S"]
 BYTES_LEFT = hf.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 IN_CL100K = hf.pre_tokenizers.Sequence(
@@ -280,6 +281,10 @@ LAYOUTS = {
     "any case": (
         bpe([*LETTERS, "¿a"], [("¿", "a")], split=IN_CL100K),
         ["it'\u017fa", "a\u017fa", "'Sx 'LL"],
+    ),
+    "merges that training would not make": (
+        bpe([*LETTERS, *CUT], [("Ã", "¼"), ("Ġ", "Ã"), ("ĠÃ", "¼")], split=LEVEL),
+        [" ü", "a ü", "ü", "  ü"],
     ),
     "whole words without merges": (
         bpe(WHOLE, [], split=LEVEL, ignore_merges=True),

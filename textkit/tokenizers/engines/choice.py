@@ -120,8 +120,8 @@ def _splintr(
     n_bytes = piece_bytes(description, vocabulary)
     splintr = SplintrEngine(description, piece_bytes=n_bytes, reference=reference)
     # Not every backend of splintr takes the text of a special token for plain text.
-    whole = words_beyond_merges(description["model"])
-    if "" in whole:  # a word of one space: every text may hold it
+    whole = words_beyond_merges(description["model"], reference)
+    if whole is None:
         return None
     guarded = _guard(splintr, description, reference, specials=True, words=whole)
     return FastEngine(guarded, n_bytes is not None)

@@ -63,6 +63,12 @@ class ReferenceEngine:
         normalizer = self._backend.normalizer
         return text if normalizer is None else str(normalizer.normalize_str(text))
 
+    def spelled_otherwise(self, tokens: Sequence[str]) -> list[str]:
+        """Give the tokens that are not what the model makes of their own letters."""
+        with native_errors("this model cannot encode"), native_calls:
+            tokenize = self._backend.model.tokenize
+            return [t for t in tokens if [piece.value for piece in tokenize(t)] != [t]]
+
     def _encode_rows(self, texts: Sequence[str], *, spans: bool) -> list[hf.Encoding]:
         encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
         # A broken file shows only now.

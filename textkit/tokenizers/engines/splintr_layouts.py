@@ -12,7 +12,7 @@ import re
 import tokenizers as hf
 
 from textkit.tokenizers.description import Description, Step, TableModel, UnigramModel, steps_of
-from textkit.tokenizers.engines.forking import native_calls
+from textkit.tokenizers.engines.reference import ReferenceEngine
 
 # Classes of a pattern that hold the same code points in both engines: all were compared.
 _SAME_CLASSES = re.compile(r"\\p\{(?:L|Lu|Ll|Lt|Lm|Lo|M|N)\}|\\[sSrn]")
@@ -104,25 +104,34 @@ def unmade_tokens(model: TableModel) -> set[str]:
     return {token for token in model["vocab"] if len(token) > 1} - made
 
 
-def words_beyond_merges(model: TableModel | UnigramModel) -> list[str]:
-    """Give the words that a byte-level BPE with `ignore_merges` has whole, its merges not.
+def words_beyond_merges(
+    model: TableModel | UnigramModel, reference: ReferenceEngine
+) -> list[str] | None:
+    """Give the words of a BPE that splintr may read otherwise; None where it may read any so.
 
-    splintr then merges by the ids of tokens, not by the merges, so it is made without that flag and
-    texts that may hold such a word are the reference's. They come without the space before them.
+    splintr joins any two pieces that make a token, the reference those of a merge. The two are one
+    where merges alone make every token of its own text, as training leaves them. Texts that may
+    hold another token are the reference's, and so are those that may hold a word that
+    `ignore_merges` has whole, for splintr is made without that flag. The words come without the
+    space before them.
     """
-    if model["type"] == "Unigram" or not model.get("ignore_merges"):
+    if model["type"] != "BPE":
         return []
-    merges = [_pair(merge) for merge in model["merges"]]
-    tokens = [token for token in model["vocab"] if len(token) > 1]
-    merging = hf.Tokenizer(hf.models.BPE(model["vocab"], merges))
-    with native_calls:
-        rows = merging.encode_batch_fast(tokens, add_special_tokens=False)
-    spelled = (
-        _spell(token)
-        for token, row in zip(tokens, rows, strict=True)
-        if row.ids != [model["vocab"][token]]
-    )
-    return [word.removeprefix(" ") for word in spelled if word is not None]
+    merging = reference
+    if model.get("ignore_merges"):
+        merges = [_pair(merge) for merge in model["merges"]]
+        merging = ReferenceEngine(hf.Tokenizer(hf.models.BPE(model["vocab"], merges)))
+    unmade = unmade_tokens(model)
+    others = merging.spelled_otherwise([token for token in model["vocab"] if len(token) > 1])
+    spelled = {token: _spell(token) for token in others}
+    if any(word is None and token not in unmade for token, word in spelled.items()):
+        return None
+    words = [
+        word.removeprefix(" ")
+        for token, word in spelled.items()
+        if word is not None and (token not in unmade or model.get("ignore_merges"))
+    ]
+    return None if "" in words else words
 
 
 def _pair(merge: str | list[str]) -> tuple[str, str]:
