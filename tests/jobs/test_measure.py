@@ -77,7 +77,7 @@ def test_numbers_are_measured_as_numbers() -> None:
     path = write_rows("words.csv", [("1", "2"), ("3", "good")])
     with pytest.raises(
         DataError,
-        match=r"words\.csv:3: the label 'good' is no number, and the model predicts numbers",
+        match=r"words\.csv:3: the label is 'good'; regression wants a finite number",
     ):
         measure.measure_numbers(FakeNumbers(), corpus.RowReader(path, labelled=True), n_mistakes=2)
 

@@ -17,7 +17,11 @@ from textkit.cli.options import (
     Delimiter,
     LabelColumn,
     LabelSeparator,
+    Missing,
+    MissingLabel,
     ModelFolder,
+    OnBad,
+    OnBadLabelledRow,
     TextColumn,
 )
 from textkit.cli.output import Display, note, to_json, write_line
@@ -38,6 +42,8 @@ class MeasuredRows:
     label_column: LabelColumn = None
     label_separator: LabelSeparator = "|"
     delimiter: Delimiter = None
+    on_bad: OnBadLabelledRow = OnBad.stop
+    missing: MissingLabel = Missing.error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,6 +103,13 @@ def among(*known: str) -> Callable[[str], list[str]]:
 complete_device = among("auto", "cpu", "cuda", "mps")
 
 
+class Missing(StrEnum):
+    """What a row without a label does."""
+
+    error = "error"
+    skip = "skip"
+
+
 class OnBad(StrEnum):
     """What a bad row does."""
 
@@ -146,6 +153,22 @@ OnBadRow = Annotated[
     typer.Option(
         "--on-bad",
         help="A bad row: stop, or skip it and write it to _rejects.txt.",
+        rich_help_panel=INPUT,
+    ),
+]
+
+OnBadLabelledRow = Annotated[
+    OnBad,
+    typer.Option(
+        "--on-bad",
+        help="A row or label that cannot be used: stop, or skip it and write it down.",
+        rich_help_panel=INPUT,
+    ),
+]
+MissingLabel = Annotated[
+    Missing,
+    typer.Option(
+        help="A row without a label: an error, or skip it and write it down.",
         rich_help_panel=INPUT,
     ),
 ]

@@ -19,6 +19,10 @@ from textkit.cli.options import (
     Delimiter,
     LabelColumn,
     LabelSeparator,
+    Missing,
+    MissingLabel,
+    OnBad,
+    OnBadLabelledRow,
     Overrides,
     TextColumn,
     among,
@@ -56,6 +60,8 @@ class TrainingRows:
     label_column: LabelColumn = None
     label_separator: LabelSeparator = "|"
     delimiter: Delimiter = None
+    on_bad: OnBadLabelledRow = OnBad.stop
+    missing: MissingLabel = Missing.error
     stream: Annotated[
         bool,
         typer.Option(

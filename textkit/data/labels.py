@@ -14,12 +14,14 @@ One rule for every reader of files (in memory, streaming, evaluation, baseline, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from textkit.data.given_labels import Missing
 from textkit.data.plain_labels import plain_label, plain_numbers
 from textkit.data.targets import Label, Targets, Task
 from textkit.errors import DataError, UsageError
@@ -27,7 +29,16 @@ from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
 from textkit.io.tables import is_missing
 
 RowLabel = Label | Sequence[Label] | None  # of a row of the caller's
+OnBad = Literal["stop", "skip"]
+Read = TypeVar("Read")
 FileLabel = str | list[str] | list[float]  # of a row of a file, by the task
+
+
+class EmptyLabelError(ValueError):
+    """A row has no label; as against one with a label that cannot be used."""
+
+    def __init__(self) -> None:
+        super().__init__("the label is empty")
 
 
 class LabelCells:
@@ -54,7 +65,7 @@ class LabelCells:
         if LABEL_SEPARATOR in cell:
             raise ValueError(f"the row has several labels{else_}")
         if is_missing(cell):
-            raise ValueError("the label is empty")
+            raise EmptyLabelError
         return cell
 
     def labels(self, cell: str | None, *, listed: bool = False) -> list[str]:
@@ -69,7 +80,7 @@ class LabelCells:
     def numbers(self, cell: str | None, *, listed: bool = False) -> list[float]:
         """Give the numbers of a cell; ValueError where it is empty or a piece is no finite one."""
         if cell is None or is_missing(cell):
-            raise ValueError("the label is empty")
+            raise EmptyLabelError
         try:
             found = [float(piece) for piece in self._pieces(cell, listed)[0]]
         except ValueError:
@@ -101,10 +112,14 @@ def spell_cell(cell: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Texts and their labels, as the task wants them: str, lists of str, or lists of float."""
+    """Texts and their labels, as the task wants them: str, lists of str, or lists of float.
+
+    rejects: why each row that is not among them was left out, as file:line: reason.
+    """
 
     texts: list[str]
     labels: list[FileLabel]
+    rejects: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -118,46 +133,71 @@ def read_labelled(
     text_column: str | None = None,
     label_column: str | None = None,
     delimiter: str | None = None,
+    on_bad: OnBad = "stop",
+    missing: Missing = "error",
     note: Callable[[str], None] = lambda line: None,
 ) -> LabelledRows:
     """Read all rows of a file with their labels; `note` hears what was guessed and dropped.
 
     separator: for multi-label, what stands between the labels of a row; such a row may have none.
-    Raises DataError for a file without rows and for a label that the task cannot use.
+    on_bad="skip" leaves out what cannot be used, missing="skip" what has no label; `rejects` says
+    why. Raises DataError for a file without rows and for a label that the task cannot use.
 
     >>> _ = Path("a.csv").write_text("text,label\\ngood film,film; pos\\n", encoding="utf-8")
     >>> read_labelled("a.csv", task="multi-label", separator=";").labels
     [['film', 'pos']]
     """
     reader = RowReader(
-        path, text_column=text_column, label_column=label_column, delimiter=delimiter, labelled=True
+        path,
+        text_column=text_column,
+        label_column=label_column,
+        delimiter=delimiter,
+        labelled=True,
+        on_bad=on_bad,
     )
-    rows = list(reader)
     cells = LabelCells(separator)
-    for line in reader.notes():
+    pairs = list(read_usable(reader, reader, lambda row: _read_cell(row, task, cells), missing))
+    for line in (*reader.notes(), *cells.notes(reader.name)):
         note(line)
-    if not rows:
-        raise reader.error("no rows after the header; expected texts and labels")
-    labels = list(_read_cells(rows, task, cells, reader))
-    for line in cells.notes(reader.name):
-        note(line)
-    return LabelledRows([row.text for row in rows], labels)
+    if not pairs:
+        raise no_rows(reader)
+    return LabelledRows(
+        [row.text for row, _ in pairs], [label for _, label in pairs], tuple(reader.rejects)
+    )
 
 
-def _read_cells(
-    rows: list[Row], task: Task, cells: LabelCells, reader: RowReader
-) -> Iterator[FileLabel]:
+def read_usable(
+    reader: RowReader, rows: Iterable[Row], read: Callable[[Row], Read], missing: Missing
+) -> Iterator[tuple[Row, Read]]:
+    """Give rows with what `read` makes of their label; a row for which it raises ValueError ends
+    the work as file:line, or joins the reader's rejects where it is to be skipped.
+    """
     for row in rows:
-        if task == "multi-label":
-            yield cells.labels(row.label, listed=row.listed)
-            continue
         try:
-            if task == "single-label":
-                yield cells.label(row.label, else_="; train with --task multi-label")
-            else:
-                yield cells.numbers(row.label, listed=row.listed)
+            label = read(row)
         except ValueError as err:
-            raise reader.error(str(err), line=row.line) from err
+            error = reader.error(str(err), line=row.line)
+            skipped = missing == "skip" and isinstance(err, EmptyLabelError)
+            if reader.on_bad == "stop" and not skipped:
+                raise error from err
+            reader.rejects.append(str(error))
+            continue
+        yield row, label
+
+
+def no_rows(reader: RowReader) -> DataError:
+    """Make the error of a file without a row to use."""
+    if reader.rejects:
+        return reader.error(f"no row can be used; the first was left out: {reader.rejects[0]}")
+    return reader.error("no rows after the header; expected texts and labels")
+
+
+def _read_cell(row: Row, task: Task, cells: LabelCells) -> FileLabel:
+    if task == "multi-label":
+        return cells.labels(row.label, listed=row.listed)
+    if task == "single-label":
+        return cells.label(row.label, else_="; train with --task multi-label")
+    return cells.numbers(row.label, listed=row.listed)
 
 
 class LabelReader:

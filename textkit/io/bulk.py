@@ -282,8 +282,7 @@ class Job:
         """Bring the parts to their folder; write the rejects and the manifest, with facts beside
         the numbers of parts and rows.
         """
-        if self.source.rejects:
-            files.write_text(self.folder / REJECTS, "\n".join(self.source.rejects) + "\n")
+        write_rejects(self.folder, self.source.rejects)
         self.log.write()
         if self.folder != self.stage.folder:
             self.stage.finish()
@@ -354,3 +353,15 @@ def share_numbers(values: NDArray[np.generic]) -> pyarrow.Array:
     values = np.ascontiguousarray(values)
     kind = pyarrow.from_numpy_dtype(values.dtype)
     return pyarrow.Array.from_buffers(kind, len(values), [None, pyarrow.py_buffer(values)])
+
+
+def write_rejects(folder: Path, rejects: Sequence[str]) -> Path | None:
+    """Write why rows were left out, a line each, and say where; no file where none was.
+
+    >>> write_rejects(Path(), ["a.csv:2: the label is empty"]).read_text(encoding="utf-8")
+    'a.csv:2: the label is empty\n'
+    """
+    if not rejects:
+        return None
+    files.write_text(folder / REJECTS, "\n".join(rejects) + "\n")
+    return folder / REJECTS

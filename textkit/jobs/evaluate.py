@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from textkit.data.given_labels import Missing
+from textkit.data.labels import OnBad
 from textkit.errors import UsageError, require
 from textkit.evaluation import (
     Comparison,
@@ -36,6 +38,7 @@ from textkit.evaluation.text import (
     render_labels,
     render_numbers,
 )
+from textkit.io import files
 from textkit.io.corpus import RowReader
 from textkit.jobs.measure import (
     measure_label_sets,
@@ -59,6 +62,7 @@ class EvaluateOptions:
       texts and labels stand; guessed where not given. label_separator: as in TrainOptions.
     - compare: other model folders, or files of predictions, for one label a text. baseline: a
       training file; TF-IDF + LinearSVC is trained on it and compared too.
+    - on_bad, missing: as in TrainOptions; what was skipped stands in `rejects`, beside the model.
     - allow: each `package.module:Name` of the models that may be imported.
     - n_mistakes: how many of the worst errors the report keeps.
     """
@@ -72,7 +76,14 @@ class EvaluateOptions:
     label_column: str | None = None
     label_separator: str = "|"
     delimiter: str | None = None
+    on_bad: OnBad = "stop"
+    missing: Missing = "error"
     allow: Sequence[str] | None = None
+
+    @property
+    def rejects(self) -> Path:
+        """Where the rows that were skipped are written down, if there are any."""
+        return self.model.parent / f"{self.data.name}.rejects.txt"
 
     @property
     def title(self) -> str:
@@ -215,7 +226,18 @@ def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> Evalua
         raise UsageError(
             f"{options.model} is a {task} model; --compare and --baseline are for one label a text"
         )
-    return _TASKS[task](classifier, _open(options), options, watch)
+    skips = (options.on_bad, options.missing) != ("stop", "error")
+    if skips and any(not path.is_dir() for path in options.compare or ()):
+        raise UsageError(
+            "a file of predictions has a line for each row: --compare it without --on-bad and"
+            " --missing"
+        )
+    reader = _open(options)
+    report = _TASKS[task](classifier, reader, options, watch)
+    if reader.rejects:
+        files.write_text(options.rejects, "\n".join(reader.rejects) + "\n")
+        watch.note(f"left out: {options.rejects}")
+    return report
 
 
 def _open(options: EvaluateOptions) -> RowReader:
@@ -225,6 +247,7 @@ def _open(options: EvaluateOptions) -> RowReader:
         text_column=options.text_column,
         label_column=options.label_column,
         delimiter=options.delimiter,
+        on_bad=options.on_bad,
     )
 
 
@@ -240,7 +263,12 @@ def _evaluate_labels(
         }
         rivals.append(train_rival(options.baseline, columns, watch=watch))
     stream, comparisons = measure_labels(
-        classifier, reader, rivals, n_mistakes=options.n_mistakes, watch=watch
+        classifier,
+        reader,
+        rivals,
+        n_mistakes=options.n_mistakes,
+        missing=options.missing,
+        watch=watch,
     )
     result = stream.result()
     _note_unseen(options, result.unseen, result.n_rows, watch)
@@ -255,6 +283,7 @@ def _evaluate_label_sets(
         reader,
         separator=options.label_separator,
         n_mistakes=options.n_mistakes,
+        missing=options.missing,
         watch=watch,
     )
     result = stream.result()
@@ -265,7 +294,13 @@ def _evaluate_label_sets(
 def _evaluate_numbers(
     classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
 ) -> NumberReport:
-    streams = measure_numbers(classifier, reader, n_mistakes=options.n_mistakes, watch=watch)
+    streams = measure_numbers(
+        classifier,
+        reader,
+        n_mistakes=options.n_mistakes,
+        missing=options.missing,
+        watch=watch,
+    )
     return NumberReport(
         options,
         {name: stream.result() for name, stream in streams.items()},

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from textkit.batch import cut_rows
-from textkit.data.labels import LabelCells, read_labelled
+from textkit.data.given_labels import Missing
+from textkit.data.labels import LabelCells, no_rows, read_labelled, read_usable
 from textkit.errors import DataError, UsageError
 from textkit.evaluation import (
     Comparison,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
 
 CHUNK_ROWS = 1024
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def measure_labels(
     rivals: Sequence[Rival] = (),
     *,
     n_mistakes: int,
+    missing: Missing = "error",
     watch: Watch = Watch(),
 ) -> tuple[Stream, dict[str, Comparison]]:
     """Predict and count every row, a chunk at a time; each rival predicts the same rows.
@@ -61,9 +64,13 @@ def measure_labels(
     stream = Stream(classes, n_mistakes=n_mistakes)
     comparisons = {rival.name: Comparison() for rival in rivals}
     cells = LabelCells()
-    for rows in read_chunks(reader, watch):
-        texts = [row.text for row in rows]
-        labels = [_one_label(reader, cells, row) for row in rows]
+
+    def read(row: Row) -> str:
+        return cells.label(row.label, else_=", and the model gives one")
+
+    for pairs in read_chunks(reader, read, missing, watch):
+        texts = [row.text for row, _ in pairs]
+        labels = [label for _, label in pairs]
         probabilities = classifier.predict_proba(texts)
         stream.add(stream.encode(labels), probabilities, texts)
         own = [classes[i] for i in probabilities.argmax(axis=1)]
@@ -84,6 +91,7 @@ def measure_label_sets(
     *,
     separator: str | None,
     n_mistakes: int,
+    missing: Missing = "error",
     watch: Watch = Watch(),
 ) -> MultiLabelStream:
     """Predict and count every row of a multi-label task.
@@ -93,9 +101,13 @@ def measure_label_sets(
     classes = [str(label) for label in classifier.classes_.tolist()]
     stream = MultiLabelStream(classes, thresholds=classifier.thresholds_, n_mistakes=n_mistakes)
     cells = LabelCells(separator)
-    for rows in read_chunks(reader, watch):
-        texts = [row.text for row in rows]
-        truth = [cells.labels(row.label, listed=row.listed) for row in rows]
+
+    def read(row: Row) -> list[str]:
+        return cells.labels(row.label, listed=row.listed)
+
+    for pairs in read_chunks(reader, read, missing, watch):
+        texts = [row.text for row, _ in pairs]
+        truth = [labels for _, labels in pairs]
         probabilities = classifier.predict_proba(texts)
         predicted = [
             [classes[i] for i in row.nonzero()[0]] for row in probabilities > classifier.thresholds_
@@ -110,17 +122,26 @@ def measure_label_sets(
 
 
 def measure_numbers(
-    classifier: TextClassifier, reader: RowReader, *, n_mistakes: int, watch: Watch = Watch()
+    classifier: TextClassifier,
+    reader: RowReader,
+    *,
+    n_mistakes: int,
+    missing: Missing = "error",
+    watch: Watch = Watch(),
 ) -> dict[str, RegressionStream]:
     """Predict every row of a regression: a stream for each of its outputs, by name."""
     streams = {
         str(name): RegressionStream(n_mistakes=n_mistakes) for name in classifier.classes_.tolist()
     }
     cells = LabelCells()
-    for rows in read_chunks(reader, watch):
-        texts = [row.text for row in rows]
-        truth = [_numbers(reader, cells, row, n=len(streams)) for row in rows]
-        predicted = classifier.predict(texts).reshape(len(rows), len(streams)).T
+
+    def read(row: Row) -> list[float]:
+        return _numbers(cells, row, n=len(streams))
+
+    for pairs in read_chunks(reader, read, missing, watch):
+        texts = [row.text for row, _ in pairs]
+        truth = [numbers for _, numbers in pairs]
+        predicted = classifier.predict(texts).reshape(len(pairs), len(streams)).T
         for stream, true, guessed in zip(
             streams.values(), zip(*truth, strict=True), predicted, strict=True
         ):
@@ -145,20 +166,29 @@ def open_rival(path: Path, *, allow: Sequence[str] = ()) -> Rival:
 
 def train_rival(path: Path, columns: dict[str, str | None], *, watch: Watch = Watch()) -> Rival:
     """Train the baseline on a file."""
-    rows = read_labelled(path, task="single-label", note=watch.note, **columns)
+    rows = read_labelled(
+        path, task="single-label", on_bad="stop", missing="error", note=watch.note, **columns
+    )
     return Rival(BASELINE, fit_baseline(rows.texts, [str(label) for label in rows.labels]))
 
 
-def read_chunks(reader: RowReader, watch: Watch) -> Iterator[list[Row]]:
-    """Give the rows in chunks and say how many are done; say at the end what was guessed.
+def read_chunks(
+    reader: RowReader, read: Callable[[Row], Read], missing: Missing, watch: Watch
+) -> Iterator[list[tuple[Row, Read]]]:
+    """Give the rows in chunks, each with what `read` makes of its label, and say how many are
+    done; say at the end what was guessed and left out.
 
     Refuse a file without rows.
     """
+    empty = True
     for chunk in cut_rows(reader, n_rows=CHUNK_ROWS):
-        yield chunk
+        pairs = list(read_usable(reader, chunk, read, missing))
+        if pairs:
+            empty = False
+            yield pairs
         watch.progress(Progress("evaluating", reader.n_rows))
-    if not reader.n_rows:
-        raise reader.error("no rows after the header; expected texts and labels")
+    if empty:
+        raise no_rows(reader)
     for line in reader.notes():
         watch.note(line)
 
@@ -174,26 +204,10 @@ def name_some(names: Iterable[str], n: int) -> str:
     return ", ".join(names[:n]) + more
 
 
-def _one_label(reader: RowReader, cells: LabelCells, row: Row) -> str:
-    try:
-        return cells.label(row.label, else_=", and the model gives one")
-    except ValueError as err:
-        raise reader.error(str(err), line=row.line) from err
-
-
-def _numbers(reader: RowReader, cells: LabelCells, row: Row, *, n: int) -> list[float]:
-    if not row.label:
-        raise reader.error("the label is empty", line=row.line)
-    try:
-        values = cells.numbers(row.label, listed=row.listed)
-    except ValueError as err:
-        raise reader.error(
-            f"the label '{row.label}' is no number, and the model predicts numbers", line=row.line
-        ) from err
+def _numbers(cells: LabelCells, row: Row, *, n: int) -> list[float]:
+    values = cells.numbers(row.label, listed=row.listed)
     if len(values) != n:
-        raise reader.error(
-            f"the label has {len(values)} numbers, and the model predicts {n}", line=row.line
-        )
+        raise ValueError(f"the label has {len(values)} numbers, and the model predicts {n}")
     return values
 
 

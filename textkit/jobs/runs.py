@@ -3,6 +3,7 @@
 - recipe.toml: repeats the run alone.
 - data.json: names the training file by its hash.
 - checkpoints/: what going on needs, until the run is over.
+- _rejects.txt: the rows that were left out, where there are some.
 - metrics.jsonl: a line an epoch; curves.png draws it.
 - model/: the result.
 - run.json: what ran, how fast, and what came out; written last, it seals the run.

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textkit.data.labels import LabelledRows, read_labelled
+from textkit.data.given_labels import Missing
+from textkit.data.labels import LabelledRows, OnBad, read_labelled
 from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import TextkitError, UsageError, require
+from textkit.io.bulk import write_rejects
 from textkit.io.exchange import settle
 from textkit.jobs import runs
 from textkit.jobs.runs import TrainReport
@@ -41,6 +43,8 @@ class TrainOptions:
     - init_from: a model folder whose tokenizer and weights to start from.
     - allow: each `package.module:Name` that may be imported because the run in `out` or the
       model of `init_from` names it; those of the recipe given here need none.
+    - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
+      ("error"), or skip it. What was skipped stands in the run's _rejects.txt.
     - baseline: train TF-IDF + a linear machine on the same rows, for comparison.
     - stream: the rows do not fit into memory: tokenize them once into mapped files.
     - tensorboard: also write TensorBoard's logs.
@@ -59,6 +63,8 @@ class TrainOptions:
     label_column: str | None = None
     label_separator: str = "|"
     delimiter: str | None = None
+    on_bad: OnBad = "stop"
+    missing: Missing = "error"
     baseline: bool = True
     stream: bool = False
     tensorboard: bool = False
@@ -120,6 +126,8 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
     rows = None if options.stream else _read(options, recipe, watch)
     if runs.is_main() and not options.resume:
         runs.begin(work, options.data, recipe)
+    if runs.is_main() and rows is not None:
+        write_rejects(work, [reject for part in rows if part for reject in part.rejects])
     classifier = _fit(options, recipe, work, rows, watch)
     is_network = not is_whole(recipe.encoder.name)
     if is_network:
@@ -171,6 +179,8 @@ def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tupl
         raise UsageError("--resume goes on with a run, --overwrite begins anew; leave one out")
     asked = options.recipe is not None or options.overrides
     given = complete_recipe(read_recipe(options.recipe, options.overrides)) if asked else None
+    if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
+        raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
     if options.stream and (sweeps or options.init_from is not None):
         raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
     if sweeps:
@@ -191,7 +201,14 @@ def _read(
     """Read the training rows, and the validation rows where they have a file."""
     files = [options.data, *([] if options.valid is None else [options.valid])]
     rows, *valid = (
-        read_labelled(path, task=recipe.head.task, note=watch.note, **options.columns(recipe))
+        read_labelled(
+            path,
+            task=recipe.head.task,
+            note=watch.note,
+            on_bad=options.on_bad,
+            missing=options.missing,
+            **options.columns(recipe),
+        )
         for path in files
     )
     return rows, next(iter(valid), None)
