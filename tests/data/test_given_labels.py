@@ -257,7 +257,7 @@ def test_r_squared_of_several_outputs_is_scikit_learns() -> None:
     truth, predicted = rng.normal(size=(2, 20, 3)).astype(np.float32)
     truth[:, 1] *= 100
     found = score("regression", predicted, truth)["r2"]
-    np.testing.assert_allclose(found, r2_score(truth, predicted), rtol=1e-6)
+    np.testing.assert_allclose(found, r2_score(truth, predicted), rtol=1e-5)
 
 
 def test_texts_and_labels_of_other_lengths_are_refused() -> None:

@@ -244,7 +244,8 @@ class TextClassifier:
             return float(np.average(right, weights=weights))
         targets = encode_labels(fitted.task, given.labels, fitted.classes)
         if fitted.task == "regression":
-            return r_squared(targets, fitted.logits(texts), weights=weights)
+            predicted = fitted.logits(texts).astype(np.float64)
+            return r_squared(targets.astype(np.float64), predicted, weights=weights)
         return micro_f1(targets, fitted.has_label(texts), weights=weights)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:

@@ -36,20 +36,25 @@ def chosen_metric(task: Task, metric: str) -> str:
 
 
 def r_squared(
-    truth: Targets, predicted: NDArray[np.float32], *, weights: NDArray[np.float32] | None = None
+    truth: NDArray[np.floating],
+    predicted: NDArray[np.floating],
+    *,
+    weights: NDArray[np.float32] | None = None,
 ) -> float:
     """Average R squared over the outputs, as scikit-learn does: (n, n_outputs) each.
 
     Truths that are all the same have no spread to explain: 1 where each is met, else 0.
     """
-    true = truth.astype(np.float64)
-    weigh = np.ones(len(true)) if weights is None else weights.astype(np.float64)
-    missed = weigh @ (predicted - true) ** 2
-    spread = weigh @ (true - np.average(true, axis=0, weights=weigh)) ** 2
+    missed = (predicted - truth) ** 2
+    spread = (truth - np.average(truth, axis=0, weights=weights)) ** 2
+    counted = truth
+    if weights is not None:
+        missed, spread = missed * weights[:, None], spread * weights[:, None]
+        counted = truth[weights > 0]
+    missed, spread = missed.sum(axis=0), spread.sum(axis=0)
     # Not spread == 0: the mean of ten times 0.1 is not 0.1.
-    counted = true[weigh > 0]
     varies = counted.max(axis=0) > counted.min(axis=0)
-    scores = np.where(varies, 1 - missed / np.where(varies, spread, 1.0), missed == 0)
+    scores = np.where(varies, 1 - missed / np.where(varies, spread, 1), missed == 0)
     return float(scores.mean())
 
 
@@ -73,7 +78,7 @@ def score(task: Task, logits: NDArray[np.float32], targets: Targets) -> dict[str
     """
     if task == "regression":
         mae = float(np.abs(logits - targets).mean())
-        return {"mae": mae, "r2": r_squared(targets, logits)}
+        return {"mae": mae, "r2": r_squared(targets.astype(np.float32), logits)}
     if task == "multi-label":
         predicted, true = logits > 0, targets > 0
         hits, total = (predicted & true).sum(axis=0), predicted.sum(axis=0) + true.sum(axis=0)
