@@ -237,3 +237,68 @@ def test_token_shards_without_a_file_are_refused(name: str) -> None:
     )
     with pytest.raises(ArtifactError, match=f"{name}: file is missing"):
         TokenShards.open(folder)
+
+
+def change_checkpoint(**values: object) -> Path:
+    """Change the state of both checkpoints of a golden run, and seal them anew."""
+    run = targets.golden("run-1")(Path())
+    for folder in (run / "run" / "checkpoints").iterdir():
+        state = files.read_json(folder / "state.json")
+        files.write_json(folder / "state.json", state | values)
+        files.write_manifest(folder, kind="checkpoint", format=1)
+    return run
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epoch": None},
+        {"epoch": "1"},
+        {"steps": -1},
+        {"steps": 1.5},
+        {"tokens_seen": [1]},
+        {"seconds": "a"},
+        {"identity": None},
+        {"identity": {"recipe": {}}},
+        {"identity": {"recipe": [], "training rows": "a", "validation rows": "b"}},
+        {"epochs": {}},
+        {"epochs": [{}]},
+        {"epochs": [[1]]},
+        {"ended": 3},
+        {"best": "1"},
+        {"scaler": 1},
+    ],
+)
+def test_a_checkpoint_with_an_odd_state_is_passed_over(values: dict[str, object]) -> None:
+    from textkit.training.checkpoints import load_newest
+
+    found, problems = load_newest(change_checkpoint(**values) / "run" / "checkpoints")
+    assert found is None
+    assert len(problems) == 2 and all("state.json: " in line for line in problems)
+
+
+def test_a_checkpoint_that_holds_no_numbers_is_passed_over() -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from textkit.training.checkpoints import load_newest
+
+    folder = targets.golden("run-1")(Path()) / "run" / "checkpoints"
+    newest = max(folder.iterdir())
+    tensors = load_file(newest / "tensors.safetensors")
+    name = next(name for name in tensors if name.startswith("network/"))
+    tensors[name].view(-1)[0] = torch.nan
+    save_file(tensors, newest / "tensors.safetensors")
+    files.write_manifest(newest, kind="checkpoint", format=1)
+    found, problems = load_newest(folder)
+    assert found is not None and f"{name} holds NaN or infinity" in problems[0]
+
+
+@pytest.mark.parametrize("data", ["[]", "{}", "3", '{"path": "a"}', '{"sha256": "a"}'])
+def test_a_run_that_does_not_name_its_data_is_refused(data: str) -> None:
+    from textkit.jobs.train import TrainOptions, train_run
+
+    run = targets.golden("run-1")(Path())
+    (run / "run" / "data.json").write_text(data, encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"data.json: it does not name the run's file and hash"):
+        train_run(TrainOptions(data=run / "train.csv", out=run / "run", resume=True))

@@ -209,3 +209,93 @@ def test_a_models_tokenizer_is_opened_under_the_models_seal() -> None:
     (folder / "tokenizer_config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"tokenizer_config.json: file was changed"):
         tk.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("section", "options"),
+    [
+        ("embedding", {"dim": 10**9}),
+        ("encoder", {"dim": 10**9}),
+        ("encoder", {"layers": 10**9}),
+        ("encoder", {"members": 10**9}),
+        ("head", {"hidden": [10**9]}),
+        ("head", {"hidden": [8] * 100_000}),
+        ("ngrams", {"buckets": 10**9}),
+    ],
+)
+def test_a_recipe_of_more_weights_than_the_file_is_refused_before_they_are_made(
+    section: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy_golden("model-2-lstm")
+
+    def change(config: dict[str, Any]) -> None:
+        recipe = config["recipe"]
+        if section == "ngrams":
+            recipe["encoder"] = {"name": "bag"}
+            recipe["head"]["pooling"] = ["mean"]
+        recipe[section] = {**(recipe.get(section) or {}), **options}
+
+    change_config(folder, change)
+    devices = set()
+    empty = torch.empty
+
+    def watched(*shape: Any, **values: Any) -> torch.Tensor:
+        made = empty(*shape, **values)
+        devices.add(made.device.type)
+        return made
+
+    monkeypatch.setattr(torch, "empty", watched)
+    with pytest.raises(ArtifactError, match=r"^model/config.json: the config asks for more|do not"):
+        TextClassifier.load(folder)
+    assert devices <= {"meta"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weights: weights.pop(max(weights)),
+        lambda weights: weights.update(added=torch.zeros(1)),
+        lambda weights: weights.update({max(weights): torch.zeros(3, 5)}),
+        lambda weights: weights.update({max(weights): weights[max(weights)].to(torch.int32)}),
+    ],
+)
+def test_a_weight_of_another_shape_or_kind_is_named(change: Callable[[Any], object]) -> None:
+    folder = copy_golden("model-2-lstm")
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors")
+    files.write_manifest(folder, kind="model", format=2)
+    with pytest.raises(
+        ArtifactError, match=r"^model/model.safetensors: weights do not fit the con"
+    ):
+        TextClassifier.load(folder)
+
+
+ODD_CONFIGS: list[dict[str, object]] = [
+    {"labels": [["neg"], ["pos"]]},
+    {"labels": ["neg", 1]},
+    {"labels": ["neg", "neg"]},
+    {"labels": ["neg", None]},
+    {"labels": [0, 10**30]},
+    {"labels": {"neg": 0}},
+    {"textkit_version": None},
+    {"vocab_size": "16"},
+    {"vocab_size": True},
+    {"tokenizer_fingerprint": ["a"]},
+    {"recipe": {"encoder": 3}},
+    {"recipe": {"tokenizer": {"name": None}}},
+    {"recipe": {"head": {"pooling": []}}},
+    {"recipe": []},
+]
+
+
+@pytest.mark.parametrize("values", ODD_CONFIGS)
+def test_a_config_with_odd_values_is_one_line_everywhere(values: dict[str, object]) -> None:
+    from textkit.cli.info import info
+
+    folder = copy_golden("model-2-lstm")
+    change_config(folder, lambda config: config.update(values))
+    for read in (TextClassifier.load, info, TextEmbedder.open):
+        with pytest.raises(ArtifactError, match=r"^model/config.json: ") as caught:
+            read(folder)
+        assert "\n" not in str(caught.value)

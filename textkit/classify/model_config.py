@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from textkit.errors import ArtifactError
+from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
+from textkit.recipe import Recipe, check_recipe
 from textkit.registry import is_number
 from textkit.tokenizers.protocol import MODEL_FORMAT, MODEL_KIND, TOKENIZER_FILES
 
@@ -33,10 +34,36 @@ def check(folder: Path) -> dict[str, Any]:
         raise ArtifactError(
             f"model_type is {found!r}, expected 'textkit'", where=str(folder / CONFIG)
         )
-    labels = config.get("labels")
-    if not isinstance(labels, list) or not labels or not isinstance(config.get("recipe"), dict):
-        raise ArtifactError("no labels or no recipe in it", where=str(folder / CONFIG))
+    _check_values(config, where=str(folder / CONFIG))
     return config
+
+
+def _check_values(config: dict[str, Any], *, where: str) -> None:
+    """Refuse what every reader of a config relies on where it is of another type."""
+    labels, recipe = config.get("labels"), config.get("recipe")
+    if not isinstance(labels, list) or not labels or not isinstance(recipe, dict):
+        raise ArtifactError("no labels or no recipe in it", where=where)
+    kinds = {type(label) for label in labels}
+    if len(kinds) > 1 or not kinds <= {str, int, float, bool}:
+        raise ArtifactError("labels are not all text, or all numbers", where=where)
+    if len(set(labels)) < len(labels) or (float in kinds and not all(map(is_number, labels))):
+        raise ArtifactError("a label is there twice, or is no number", where=where)
+    if int in kinds and max(map(abs, labels)) >= 1 << 63:
+        raise ArtifactError("a label is a number of more than 64 bits", where=where)
+    for key, kind in (("textkit_version", str), ("vocab_size", int)):
+        if type(config.get(key)) is not kind:
+            shown = str(config.get(key))[:40]
+            raise ArtifactError(f"{key} is {shown!r}, expected {kind.__name__}", where=where)
+    if not isinstance(config.get("tokenizer_fingerprint", ""), str):
+        raise ArtifactError("tokenizer_fingerprint is no text", where=where)
+
+
+def read_recipe(config: dict[str, Any], folder: Path) -> Recipe:
+    """Give the recipe in a config; ArtifactError where it is none."""
+    try:
+        return check_recipe(config["recipe"], where=str(folder / CONFIG))
+    except UsageError as err:
+        raise ArtifactError(str(err)) from err
 
 
 def read_calibration(config: dict[str, Any], folder: Path) -> tuple[float, list[float]]:

@@ -10,16 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from textkit.classify.fitted import Fitted, Model
 from textkit.classify.linear import LinearModel
-from textkit.classify.model_config import CONFIG, FORMAT, KIND, check, read_calibration
-from textkit.errors import ArtifactError, UsageError, require
+from textkit.classify.model_config import (
+    CONFIG,
+    FORMAT,
+    KIND,
+    check,
+    read_calibration,
+    read_recipe,
+)
+from textkit.errors import require
 from textkit.io import files
-from textkit.recipe import Recipe, check_code, check_recipe
+from textkit.recipe import check_code
 from textkit.registry import is_whole
 from textkit.version import __version__
 
@@ -52,7 +58,8 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
     """
     folder = Path(folder)
     config = check(folder)
-    recipe = _read_recipe(config, folder, allow=allow)
+    recipe = read_recipe(config, folder)
+    check_code(recipe, allow=allow, where=str(folder / CONFIG))
     classes = np.array(config["labels"])
     temperature, thresholds = read_calibration(config, folder)
     model: Model
@@ -70,17 +77,6 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
         temperature=temperature,
         thresholds=np.array(thresholds, dtype=np.float64),
     )
-
-
-def _read_recipe(config: dict[str, Any], folder: Path, *, allow: Sequence[str]) -> Recipe:
-    """Give the recipe in a model's config, once what it would import is allowed."""
-    where = str(folder / CONFIG)
-    try:
-        recipe = check_recipe(config["recipe"], where=where)
-    except UsageError as err:
-        raise ArtifactError(str(err)) from err
-    check_code(recipe, allow=allow, where=where)
-    return recipe
 
 
 def _config(fitted: Fitted) -> dict[str, object]:

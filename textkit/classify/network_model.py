@@ -5,6 +5,7 @@ In: texts. Out: logits. Its part of a model folder is `model.safetensors` and th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
@@ -22,6 +22,7 @@ from textkit.classify.model_config import CONFIG, WEIGHTS
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
 from textkit.io import files
+from textkit.nn.bounds import no_larger_than, read_sizes
 from textkit.nn.draws import first_draws
 from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe
@@ -87,6 +88,7 @@ class NetworkModel:
                 " learnt with",
                 where=str(folder),
             )
+        sizes = read_sizes([folder / WEIGHTS])
         try:
             weights = {
                 _present_name(name): value for name, value in load_file(folder / WEIGHTS).items()
@@ -98,14 +100,22 @@ class NetworkModel:
                 kept=None if kept is None else kept.numpy(),
                 n_fixed=len(weights.get("embedding.fixed", ())),
             )
-            network = make_network(
+            make = functools.partial(
+                make_network,
                 recipe,
                 text_input,
                 n_outputs=len(config["labels"]),
                 encoder_options=encoder_options,
             )
+            # Once without memory, which ends where the recipe asks for more than the file has.
+            with no_larger_than(sizes, where=str(folder / CONFIG)), torch.device("meta"):
+                _check_shapes(make(), weights)
+            network = make()
             network.load_state_dict(weights)
-        except (SafetensorError, RuntimeError, UsageError) as err:
+        except ArtifactError:
+            raise
+        # A recipe may say what its encoder, torch or transformers refuse in manners of their own.
+        except Exception as err:
             reason = " ".join(str(err).split())
             raise ArtifactError(
                 f"weights do not fit the config: {reason}", where=str(folder / WEIGHTS)
@@ -160,6 +170,20 @@ def _encoder_options(
             where=str(folder / CONFIG),
         )
     return options
+
+
+def _check_shapes(network: TextNetwork, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse, as a UsageError, the first weight that is not as the network's own."""
+    wanted = network.state_dict()
+    for name in sorted(wanted.keys() | weights.keys()):
+        if name not in weights or name not in wanted:
+            raise UsageError(f"{name} is {'missing' if name in wanted else 'of no part of it'}")
+        mine, theirs = wanted[name], weights[name]
+        if mine.shape != theirs.shape or mine.is_floating_point() != theirs.is_floating_point():
+            raise UsageError(
+                f"{name} is {theirs.dtype} {tuple(theirs.shape)}, expected {mine.dtype}"
+                f" {tuple(mine.shape)}"
+            )
 
 
 def _present_name(name: str) -> str:

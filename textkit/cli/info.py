@@ -17,30 +17,31 @@ def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
         textkit info run/model
         textkit info run/model --json
     """
-    from textkit.classify.model_config import check
+    from textkit.classify.model_config import check, read_recipe
     from textkit.io import files
     from textkit.registry import is_whole
 
     config = check(model)
+    recipe = read_recipe(config, model)
     manifest = files.read_json(model / files.MANIFEST)
     if as_json:
         write_line(to_json({"config": config, "manifest": manifest}))
         return
-    recipe, labels = config["recipe"], config["labels"]
+    labels, encoder = config["labels"], recipe.encoder.model_dump(mode="json", exclude_unset=True)
     shown = ", ".join(str(label) for label in labels[:12]) + (", ..." if len(labels) > 12 else "")
     write_line(
         f"{model}: textkit {config['textkit_version']} model, format {manifest['format']}, all"
         f" files verified"
     )
-    options = " ".join(f"{key}={value}" for key, value in recipe["encoder"].items())
-    if is_whole(recipe["encoder"]["name"]):
+    options = " ".join(f"{key}={value}" for key, value in encoder.items())
+    if is_whole(recipe.encoder.name):
         write_line(f"features   {config['vocab_size']:,}")
         write_line(f"model      {options}")
     else:
-        write_line(f"tokenizer  {recipe['tokenizer']['name']}, {config['vocab_size']:,} tokens")
-        write_line(f"embedding  {recipe['embedding']['dim']} wide")
+        write_line(f"tokenizer  {recipe.tokenizer.name}, {config['vocab_size']:,} tokens")
+        write_line(f"embedding  {recipe.embedding.dim} wide")
         write_line(f"encoder    {options}")
-        write_line(f"pooling    {' + '.join(recipe['head']['pooling'])}")
+        write_line(f"pooling    {' + '.join(recipe.head.pooling)}")
     write_line(f"labels     {len(labels)}: {shown}")
     for name, entry in manifest["files"].items():
         write_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")

@@ -178,6 +178,8 @@ def open_again(
             f" choose another -o"
         )
     known = files.read_json(run / DATA)
+    if not isinstance(known, dict) or not {"path", "sha256"} <= known.keys():
+        raise ArtifactError("it does not name the run's file and hash", where=str(run / DATA))
     if known["sha256"] != files.sha256(data):
         raise DataError(
             f"file has changed since the run began (it was {known['path']}); start a new run with"

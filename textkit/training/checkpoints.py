@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, cast
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -22,6 +22,7 @@ from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
 from textkit.io.exchange import remove_folder
 from textkit.recipe import Recipe, flatten
+from textkit.registry import is_number
 from textkit.watch import Ended
 
 FORMAT = 1
@@ -98,10 +99,58 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
             for name, value in tensors.items():
                 part, _, key = name.partition("/")
                 parts.setdefault(part, {})[key] = value
-            return Checkpoint(parts, files.read_json(path / _STATE)), problems
+            _check_finite(tensors, where=str(path / _TENSORS))
+            return Checkpoint(parts, _read_state(path / _STATE)), problems
         except (ArtifactError, SafetensorError) as err:
             problems.append(f"checkpoint passed over: {err}")
     return None, problems
+
+
+def _check_finite(tensors: dict[str, Tensor], *, where: str) -> None:
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise ArtifactError(f"{name} holds NaN or infinity", where=where)
+
+
+def _read_state(path: Path) -> SavedState:
+    """Read the numbers of a checkpoint; ArtifactError where one is missing or of another type."""
+    state = files.read_json(path)
+    whole = ("epoch", "batches_done", "steps", "tokens_seen")
+    shares = ("loss_sum", "seconds", "train_seconds")
+    if not isinstance(state, dict):
+        raise ArtifactError("not the state of a training", where=str(path))
+    for key in (*whole, *shares):
+        value = state.get(key)
+        if not is_number(value) or value < 0 or (key in whole and not isinstance(value, int)):
+            if key == "loss_sum" and is_number(value):
+                continue
+            raise ArtifactError(f"{key} is {str(value)[:40]}, expected a number", where=str(path))
+    identity, epochs = state.get("identity"), state.get("epochs")
+    named_rows = ("training rows", "validation rows")
+    if (
+        not isinstance(identity, dict)
+        or not isinstance(identity.get("recipe"), dict)
+        or not all(isinstance(identity.get(name), str) for name in named_rows)
+    ):
+        raise ArtifactError("identity names no recipe and rows", where=str(path))
+    if not isinstance(epochs, list) or not all(map(_is_epoch, epochs)):
+        raise ArtifactError("epochs are no list of tables of numbers", where=str(path))
+    is_known = state.get("ended") in ("epochs", "early")
+    best, scaler = state.get("best"), state.get("scaler")
+    if not is_known or not isinstance(best, int | None) or not isinstance(scaler, dict | None):
+        raise ArtifactError("ended, best or scaler is of another type", where=str(path))
+    return cast(SavedState, state)
+
+
+def _is_epoch(values: object) -> bool:
+    """Tell whether values are what `Epoch.to_dict` gives."""
+    own = ("epoch", "train_loss", "valid_loss", "padding_share", "lr")
+    return (
+        isinstance(values, dict)
+        and all(name in values for name in own)
+        and all(map(is_number, values.values()))
+        and isinstance(values["epoch"], int)
+    )
 
 
 def newest(folder: Path) -> Path | None:

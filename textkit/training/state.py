@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from textkit.errors import LimitError
+from textkit.errors import ArtifactError, LimitError
 from textkit.evaluation.task_scores import FALLING
 from textkit.nn.network import TextNetwork
 from textkit.training import checkpoints
@@ -134,17 +134,21 @@ class TrainingState:
         losses.
         """
         parts, state = checkpoint.parts, checkpoint.state
-        network.load_state_dict(parts["network"])
-        self.best = parts.get("best", {})
-        average.load(parts.get("average", {}))
-        slots = {
-            int(part.removeprefix("optimizer.")): values
-            for part, values in parts.items()
-            if part.startswith("optimizer.")
-        }
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-        if scaler is not None and state["scaler"] is not None:
-            scaler.load_state_dict(state["scaler"])
+        try:
+            network.load_state_dict(parts["network"])
+            self.best = parts.get("best", {})
+            average.load(parts.get("average", {}))
+            slots = {
+                int(part.removeprefix("optimizer.")): values
+                for part, values in parts.items()
+                if part.startswith("optimizer.")
+            }
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+            if scaler is not None and state["scaler"] is not None:
+                scaler.load_state_dict(state["scaler"])
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as err:
+            reason = " ".join(str(err).split())
+            raise ArtifactError(f"the checkpoint does not fit its recipe: {reason[:300]}") from err
         self.epoch, self.batches_done = state["epoch"], state["batches_done"]
         self.steps = state["steps"]
         self.loss_sum = state["loss_sum"] if is_main else 0.0

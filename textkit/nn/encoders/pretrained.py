@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from textkit.errors import ArtifactError, DataError, UsageError, require
 from textkit.io import files, hub
+from textkit.nn.bounds import Sizes, no_larger_than, read_sizes
 from textkit.nn.draws import making
 
 if TYPE_CHECKING:
@@ -187,7 +188,8 @@ def load(path: str) -> PreTrainedModel:
     if local:
         _check_folder(Path(path))
     try:
-        with _quiet(transformers):
+        bound = no_larger_than(_own_sizes(path), where=path) if local else contextlib.nullcontext()
+        with _quiet(transformers), bound:
             model, found = transformers.AutoModel.from_pretrained(
                 name,
                 local_files_only=local,
@@ -195,6 +197,8 @@ def load(path: str) -> PreTrainedModel:
                 trust_remote_code=False,
                 output_loading_info=True,
             )
+    except ArtifactError:
+        raise
     except Exception as err:  # each config of transformers checks its values in its own manner
         reason = " ".join(str(err).split())
         raise ArtifactError(
@@ -218,12 +222,18 @@ def build(config: dict[str, object]) -> PreTrainedModel:
         made = transformers.AutoConfig.for_model(str(model_type), **values)
         with _quiet(transformers):
             model = transformers.AutoModel.from_config(made, trust_remote_code=False)
+    except ArtifactError:
+        raise
     except Exception as err:  # each config of transformers checks its values in its own manner
         reason = " ".join(str(err).split())
         raise UsageError(
             f"encoder 'pretrained': config of model_type {model_type!r}: {reason[:200]}"
         ) from err
     return _check(model.float(), where="encoder.config")
+
+
+def _own_sizes(path: str) -> Sizes:
+    return read_sizes(sorted(Path(path).glob("*.safetensors")))
 
 
 def _check_folder(folder: Path) -> None:
