@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from textkit.cli.command import CHECKS, INPUT, OUTPUT, RUNNING, SPLIT, gather, new_group, verb
+from textkit.cli.errors import visible
 from textkit.cli.options import Delimiter, LabelColumn, TextColumn
 from textkit.cli.output import Display, note, to_json, write_line
 
@@ -197,17 +198,20 @@ def _show(report: Report) -> None:
 
     console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     for file in report.files:
-        console.print(f"{file['file']}: {file['n_rows']:,} rows, {file['n_classes']:,} classes")
+        name = visible(str(file["file"]))
+        console.print(f"{name}: {file['n_rows']:,} rows, {file['n_classes']:,} classes")
     if not report.findings:
         console.print("nothing found")
         return
     table = Table("check", "file", "count", "what")
     table.columns[2].justify = "right"
     for found in report.findings:
-        table.add_row(found.check, Path(found.file).name, f"{found.n:,}", found.message)
+        table.add_row(
+            found.check, visible(Path(found.file).name), f"{found.n:,}", visible(found.message)
+        )
     Console(file=sys.stdout, markup=False).print(table)
     for found in report.findings:
-        console.print(f"\n{found.check}: {found.n:,} {found.message}")
+        console.print(f"\n{found.check}: {found.n:,} {visible(found.message)}")
         for example in found.examples:
             console.print("  " + _line(example.where, example.label, example.text))
             if example.other is not None:
@@ -217,4 +221,4 @@ def _show(report: Report) -> None:
 
 
 def _line(where: str, label: str | None, text: str) -> str:
-    return f"{where}  {'' if label is None else f'[{label}] '}{text}"
+    return visible(f"{where}  {'' if label is None else f'[{label}] '}{text}")

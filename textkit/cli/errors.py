@@ -15,6 +15,17 @@ from textkit.errors import StorageError, TextkitError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+# C0 but tab and line end, DEL and C1; marks, embeddings, overrides and isolates of direction; and
+# the ends of lines that only some programs know. \u escapes are JSON's own, too.
+_STEERING = (
+    *(n for n in range(0x20) if n not in (0x09, 0x0A)),
+    *range(0x7F, 0xA0),
+    *(0x61C, 0x200E, 0x200F, 0x2028, 0x2029),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+)
+_ESCAPES = {n: f"\\u{n:04x}" for n in _STEERING}
+
 INTERRUPTED, TERMINATED, BROKEN_PIPE, BUG = 130, 143, 141, 70
 
 
@@ -158,14 +169,25 @@ def fail(message: str, *, code: int, debug: bool) -> int:
     if debug:
         import traceback
 
-        traceback.print_exc()
+        say(traceback.format_exc().rstrip("\n"))
     say(f"error: {' '.join(message.split(chr(10)))}")
     return code
+
+
+def visible(text: str) -> str:
+    r"""Write what would steer a terminal as its escape: control characters but tab and line end,
+    and the marks that turn the direction of writing.
+
+    >>> print(visible("a\x1b[31m b\u202ec"))
+    a\u001b[31m b\u202ec
+    """
+    return text if text.isascii() and text.isprintable() else text.translate(_ESCAPES)
 
 
 def say(message: str) -> None:
     """Write a line to standard error; where that cannot be written, the work goes on without."""
     try:
-        print(message.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr)
+        line = visible(message).encode("utf-8", "backslashreplace").decode("utf-8")
+        print(line, file=sys.stderr)
     except OSError:
         silence(sys.stderr)

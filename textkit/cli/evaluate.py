@@ -24,7 +24,7 @@ from textkit.cli.options import (
     OnBadLabelledRow,
     TextColumn,
 )
-from textkit.cli.output import Display, note, to_json, write_line
+from textkit.cli.output import Display, note, show_line, to_json, write_line
 
 app = new_verb()
 
@@ -95,7 +95,10 @@ def evaluate(rows: MeasuredRows, rivals: Rivals, findings: Findings) -> None:
     options = gather(EvaluateOptions, rows, rivals, n_mistakes=findings.errors)
     with Display() as watch:
         report = evaluate_file(options, watch=watch)
-    write_line(to_json(report.to_dict()) if findings.as_json else report.to_text())
+    if findings.as_json:
+        write_line(to_json(report.to_dict()))
+    else:
+        show_line(report.to_text())
     pictures = report.draw(findings.png)
     if findings.html is not None:
         report.write_html(findings.html)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textkit.cli.command import new_verb, verb
 from textkit.cli.options import AsJsonLine, ModelFolder
-from textkit.cli.output import to_json, write_line
+from textkit.cli.output import show_line, to_json, write_line
 
 app = new_verb()
 
@@ -29,19 +29,19 @@ def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
         return
     labels, encoder = config["labels"], recipe.encoder.model_dump(mode="json", exclude_unset=True)
     shown = ", ".join(str(label) for label in labels[:12]) + (", ..." if len(labels) > 12 else "")
-    write_line(
+    show_line(
         f"{model}: textkit {config['textkit_version']} model, format {manifest['format']}, all"
         f" files verified"
     )
     options = " ".join(f"{key}={value}" for key, value in encoder.items())
     if is_whole(recipe.encoder.name):
-        write_line(f"features   {config['vocab_size']:,}")
-        write_line(f"model      {options}")
+        show_line(f"features   {config['vocab_size']:,}")
+        show_line(f"model      {options}")
     else:
-        write_line(f"tokenizer  {recipe.tokenizer.name}, {config['vocab_size']:,} tokens")
-        write_line(f"embedding  {recipe.embedding.dim} wide")
-        write_line(f"encoder    {options}")
-        write_line(f"pooling    {' + '.join(recipe.head.pooling)}")
-    write_line(f"labels     {len(labels)}: {shown}")
+        show_line(f"tokenizer  {recipe.tokenizer.name}, {config['vocab_size']:,} tokens")
+        show_line(f"embedding  {recipe.embedding.dim} wide")
+        show_line(f"encoder    {options}")
+        show_line(f"pooling    {' + '.join(recipe.head.pooling)}")
+    show_line(f"labels     {len(labels)}: {shown}")
     for name, entry in manifest["files"].items():
-        write_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")
+        show_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING
 
-from textkit.cli.errors import say
+from textkit.cli.errors import say, visible
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -27,8 +27,18 @@ def note(message: str) -> None:
 
 
 def write_line(text: str, *, file: IO[bytes] | None = None) -> None:
-    """Write one line of data as UTF-8, to standard output unless a file is given."""
+    """Write one line of data as UTF-8, to standard output unless a file is given.
+
+    The bytes are the data's own, but for a terminal, which they must not steer.
+    """
+    if file is None and sys.stdout.isatty():
+        text = visible(text)
     (file or sys.stdout.buffer).write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def show_line(text: str) -> None:
+    """Write a line for people to standard output; nothing in it steers a terminal."""
+    write_line(visible(text))
 
 
 def to_json(value: object) -> str:
@@ -94,7 +104,7 @@ class Display:
                 self._bar.task_ids[0],
                 completed=progress.done,
                 total=self._total,
-                details=progress.details,
+                details=visible(progress.details),
             )
         elif now - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = now
@@ -113,15 +123,15 @@ class Display:
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[details]}"),
+                TextColumn("{task.fields[details]}", markup=False),
                 TimeRemainingColumn(),
                 console=error_console(),
             )
             self._bar.start()
-            self._bar.add_task(progress.title, total=progress.total, details="")
+            self._bar.add_task(visible(progress.title), total=progress.total, details="")
 
     def _left(self, done: int, now: float) -> str:
         first, began = self._began
@@ -131,6 +141,6 @@ class Display:
 
     def _note(self, line: str) -> None:
         if self._bar is not None:
-            self._bar.console.print(line, highlight=False, markup=False)
+            self._bar.console.print(visible(line), highlight=False, markup=False)
         elif not self.silent:
             note(line)

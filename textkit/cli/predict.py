@@ -11,6 +11,7 @@ import typer
 from textkit.cli.command import INPUT, OUTPUT, gather, new_verb, verb
 from textkit.cli.options import Allow, Delimiter, Format, ModelFolder, TextColumn
 from textkit.cli.output import note, to_json, write_line
+from textkit.errors import UsageError
 from textkit.watch import Watch
 
 app = new_verb()
@@ -47,6 +48,14 @@ def predict(
     as_json: Annotated[
         bool, typer.Option("--json", help="Write JSON lines.", rich_help_panel=OUTPUT)
     ] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet-safe",
+            help="Put ' before a label that begins with = + - @, a tab or a carriage return.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
 ) -> None:
     """Label texts: one line out for each row in, as LABEL<tab>PROBABILITY, repeated for --top.
 
@@ -58,11 +67,17 @@ def predict(
     """
     from textkit.jobs import PredictOptions, predict_file
 
+    if as_json and spreadsheet_safe:
+        raise UsageError("--spreadsheet-safe is for lines of text; leave it out, or --json")
     options = gather(PredictOptions, rows)
     if rows.data == "-" and sys.stdin.isatty():
         options = gather(PredictOptions, rows, chunk_rows=1)  # a person types, and waits
     for n, prediction in enumerate(predict_file(options, watch=Watch(note=note)), start=1):
-        write_line(to_json(prediction.to_dict()) if as_json else prediction.to_text())
+        write_line(
+            to_json(prediction.to_dict())
+            if as_json
+            else prediction.to_text(spreadsheet_safe=spreadsheet_safe)
+        )
         if n % options.chunk_rows == 0:
             sys.stdout.buffer.flush()
     sys.stdout.buffer.flush()

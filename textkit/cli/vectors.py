@@ -241,7 +241,7 @@ def info(vectors: Spec, cache: Cache = None, as_json: AsJson = False) -> None:
         textkit vectors info glove
         textkit vectors info vectors/ --json
     """
-    from textkit.cli.output import Display, to_json, write_line
+    from textkit.cli.output import Display, show_line, to_json, write_line
     from textkit.jobs.vectors import describe_vectors
 
     with Display() as watch:
@@ -250,20 +250,20 @@ def info(vectors: Spec, cache: Cache = None, as_json: AsJson = False) -> None:
         write_line(to_json(found.to_dict()))
         return
     v = found.vectors
-    write_line(
+    show_line(
         f"{vectors}: {len(v):,} words, {v.dim} wide, {v.dtype}"
         + (", all files verified" if found.verified else "")
     )
-    write_line(f"source     {v.source}")
+    show_line(f"source     {v.source}")
     write_line(f"table      {len(v.table):,} rows, {v.table.nbytes:,} bytes")
     if v.ngrams is not None:
         lengths = f"{v.ngrams.shortest} to {v.ngrams.longest} characters"
         write_line(
             f"n-grams    {len(v.ngrams.table):,} rows, {lengths}: unknown words have vectors too"
         )
-    write_line(f"words      {' '.join(v.words[:10])} ...")
+    show_line(f"words      {' '.join(v.words[:10])} ...")
     for line in v.notes:
-        write_line(f"note       {line}")
+        show_line(f"note       {line}")
 
 
 @verb(app)
@@ -485,12 +485,16 @@ def _print_table(title: str, row: Neighbours) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
+    from textkit.cli.errors import visible
+
+    table = Table(title=Text(visible(title)), title_justify="left")
     table.add_column("word")
     table.add_column("cosine", justify="right")
     table.add_column("")
     for word, cosine in row:
         table.add_row(
-            Text(word), f"{cosine:.3f}", Text("█" * round(20 * max(cosine, 0.0)), style="cyan")
+            Text(visible(word)),
+            f"{cosine:.3f}",
+            Text("█" * round(20 * max(cosine, 0.0)), style="cyan"),
         )
     Console().print(table)

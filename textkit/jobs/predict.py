@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
 
 
+# What a cell begins with that a spreadsheet takes for a formula.
+_RUN = ("=", "+", "-", "@", "\t", "\r")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions:
     """What is predicted, and how much of it is told.
@@ -64,11 +68,21 @@ class Prediction:
             "labels": [{"label": label, "probability": round(p, 6)} for label, p in self.labels]
         }
 
-    def to_text(self) -> str:
-        """Write one line: LABEL<tab>PROBABILITY, repeated, or numbers with tabs between."""
+    def to_text(self, *, spreadsheet_safe: bool = False) -> str:
+        """Write one line: LABEL<tab>PROBABILITY, repeated, or numbers with tabs between.
+
+        spreadsheet_safe: put ' before a label that a spreadsheet would run as a formula.
+
+        >>> Prediction(labels=(("=1+1", 0.5),)).to_text(spreadsheet_safe=True)
+        "'=1+1\\t0.5000"
+        """
         if self.values is not None:
             return "\t".join(f"{number:.6g}" for number in self.values)
-        return "\t".join(f"{label}\t{p:.4f}" for label, p in self.labels)
+        cells: list[str] = []
+        for label, p in self.labels:
+            runs = spreadsheet_safe and isinstance(label, str) and label.startswith(_RUN)
+            cells.append(f"{chr(39) if runs else ''}{label}\t{p:.4f}")
+        return "\t".join(cells)
 
 
 def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator[Prediction]:
