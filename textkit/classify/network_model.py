@@ -26,6 +26,7 @@ from textkit.nn.bounds import no_larger_than, read_sizes
 from textkit.nn.draws import first_draws
 from textkit.nn.network import TextNetwork, predict_outputs
 from textkit.recipe import Recipe
+from textkit.registry import BUILT_IN
 from textkit.tokenizers import formats
 
 # Beside the weights: the buckets of hashed n-grams that the model numbers.
@@ -107,9 +108,11 @@ class NetworkModel:
                 n_outputs=len(config["labels"]),
                 encoder_options=encoder_options,
             )
-            # Once without memory, which ends where the recipe asks for more than the file has.
-            with no_larger_than(sizes, where=str(folder / CONFIG)), torch.device("meta"):
-                _check_shapes(make(), weights)
+            # Once without memory, which ends where the recipe asks for more than the file has. What
+            # somebody else wrote and the user allows may need its numbers as soon as it is made.
+            if _is_built_in(recipe):
+                with no_larger_than(sizes, where=str(folder / CONFIG)), torch.device("meta"):
+                    _check_shapes(make(), weights)
             network = make()
             network.load_state_dict(weights)
         except ArtifactError:
@@ -170,6 +173,11 @@ def _encoder_options(
             where=str(folder / CONFIG),
         )
     return options
+
+
+def _is_built_in(recipe: Recipe) -> bool:
+    encoder, poolings = recipe.encoder.name, recipe.head.pooling
+    return encoder in BUILT_IN["encoder"] and all(name in BUILT_IN["pooling"] for name in poolings)
 
 
 def _check_shapes(network: TextNetwork, weights: dict[str, torch.Tensor]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +68,13 @@ def no_larger_than(sizes: Sizes, *, where: str) -> Iterator[None]:
     Traceback (most recent call last):
     textkit.errors.ArtifactError: m: the config asks for more weights than the 6 of the file
     """
-    n_tensors, n_numbers = 0, 0
+    n_tensors, n_numbers, builder = 0, 0, threading.get_ident()
     most = _ROOM * len(sizes.shapes) + _FREE_TENSORS, _ROOM * sizes.n_numbers + _FREE_NUMBERS
 
     def count(module: nn.Module, name: str, weight: nn.Parameter | None) -> None:
         nonlocal n_tensors, n_numbers
+        if threading.get_ident() != builder:  # another thread builds another network
+            return
         n_tensors, n_numbers = n_tensors + 1, n_numbers + (0 if weight is None else weight.numel())
         if n_tensors > most[0] or n_numbers > most[1]:
             raise ArtifactError(
