@@ -13,9 +13,10 @@ import pyarrow
 import pytest
 from pyarrow import ipc, parquet
 
-from textkit.errors import DataError, TextkitError, UsageError
+from textkit.errors import DataError, LimitError, TextkitError, UsageError
 from textkit.io.corpus import Row, RowReader
 from textkit.io.row_files import copy_rows
+from textkit.io.text_lines import RowLimit
 
 FORMATS = ["parquet", "arrow"]
 
@@ -166,3 +167,10 @@ def test_a_file_with_its_schema_at_the_end_is_not_read_from_a_pipe(format: str) 
     with pytest.raises(UsageError, match=f"{format} cannot be read from a pipe; name a file"):
         list(RowReader(f"pipe.{format}"))
     thread.join()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_text_of_a_table_has_the_limit_of_a_line(format: str) -> None:
+    write(f"a.{format}", {"text": ["one", "x" * ((1 << 20) + 1)]})
+    with pytest.raises(LimitError, match=rf"^a.{format}:2: the text has more than 1 MB"):
+        list(RowReader(f"a.{format}", on_bad="skip", limit=RowLimit(1)))

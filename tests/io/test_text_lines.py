@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
 
-from textkit.errors import DataError
+from textkit.errors import DataError, LimitError
 from textkit.io.corpus import RowReader
-from textkit.io.text_lines import TextLines, wide_encoding
+from textkit.io.text_lines import RowLimit, TextLines, wide_encoding
 
 TEXTS = {
     "english": "text,label\nhello there,a\n",
@@ -96,3 +99,62 @@ def test_lines_of_many_blocks_are_numbered_and_the_bad_ones_told() -> None:
     bad = [lines.number for _ in lines if lines.bad is not None]
     assert bad == [2, 40_001, 90_000]
     assert lines.number == 90_000
+
+
+LIMIT = RowLimit(1, "--max-row-mb")
+LONG = "x" * ((1 << 20) + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.txt", f"one\n{LONG}\n", "a.txt:2: the line has more than 1 MB"),
+        ("a.txt", f"one\n{LONG}", "a.txt:2: the line has more than 1 MB"),
+        ("a.csv", f"text,y\none,x\n{LONG},x\n", "a.csv:3: the line has more than 1 MB"),
+        (
+            "a.csv",
+            'text,y\none,x\n"two\n' + "word\n" * 300_000 + '",x\n',
+            "a.csv:3: the row of a quote that opens here has more than 1 MB",
+        ),
+        ("a.jsonl", '{"text": "' + LONG + '"}\n', "a.jsonl:1: the line has more than 1 MB"),
+        (
+            "a.json",
+            '[\n{"text": "a"},\n{"text": "b", "n": [' + "1,\n" * 900_000 + "1]}]",
+            "a.json:3: the element has more than 1 MB",
+        ),
+    ],
+)
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_longer_row_is_a_limit_with_its_place_and_option(
+    name: str, data: str, message: str, ending: str
+) -> None:
+    raw = data.encode()
+    Path(name + ending).write_bytes(gzip.compress(raw, 1) if ending else raw)
+    with pytest.raises(LimitError) as caught:
+        list(RowReader(name + ending, on_bad="skip", limit=LIMIT))
+    assert str(caught.value).replace(ending or "\0", "", 1).startswith(message)
+    assert str(caught.value).endswith("or pass a larger --max-row-mb")
+    assert len(list(RowReader(name + ending))) in (1, 2)
+
+
+def test_a_limit_without_an_option_names_none() -> None:
+    assert "--" not in str(RowLimit().error("the line", "a.txt:1"))
+
+
+@pytest.mark.parametrize("data", [LONG[1:], f"{LONG[1:]}\n", "one\n" * 700_000])
+def test_rows_within_the_limit_are_read_however_long_the_file(data: str) -> None:
+    Path("a.txt").write_text(data, encoding="utf-8")
+    rows = [row.text for row in RowReader("a.txt", limit=LIMIT)]
+    assert "\n".join(rows) == data.removesuffix("\n")
+
+
+def test_a_small_packed_file_of_one_endless_line_takes_little_memory() -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    parts = [packer.compress(b"a" * (1 << 20)) for _ in range(300)]
+    Path("a.txt").write_bytes(b"".join([*parts, packer.flush()]))
+    tracemalloc.start()
+    with pytest.raises(LimitError, match="more than 8 MB"):
+        list(RowReader("a.txt", limit=RowLimit(8)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 20

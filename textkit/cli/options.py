@@ -173,6 +173,11 @@ MissingLabel = Annotated[
     ),
 ]
 
+MaxRow = Annotated[
+    int,
+    typer.Option(min=1, help="A row of more megabytes is refused.", rich_help_panel=INPUT),
+]
+
 # What does the work, and with which choices.
 ModelFolder = Annotated[
     Path,
@@ -277,3 +282,4 @@ class CorpusRows:
     delimiter: Delimiter = None
     format: Format = None
     on_bad: OnBadRow = OnBad.stop
+    max_row_mb: MaxRow = 32

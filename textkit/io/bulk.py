@@ -249,7 +249,10 @@ class Job:
         index, n_shards = parse_shard(shard or "1/1")
         whole = {
             "inputs": describe_inputs(source.names),
-            "options": {key: value for key, value in source.options.items() if value},
+            # How long a row may be decides no byte: a resumed job may allow more.
+            "options": {
+                key: value for key, value in source.options.items() if value and key != "limit"
+            },
             "part_rows": part_rows,
             "shard": f"{index}/{n_shards}",
             **description,

@@ -30,14 +30,12 @@ from textkit.io.column_choice import (
 from textkit.io.inputs import FORMATS, guess_format
 from textkit.io.json_arrays import ArrayReader
 from textkit.io.packed import open_bytes
-from textkit.io.text_lines import TextLines
+from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextLines
 
 FASTTEXT_PREFIX = "__label__"
 # Between the labels of a row that has several: a JSON list, an Arrow list, or several __label__ in
 # a .txt line.
 LABEL_SEPARATOR = "\x1f"
-# A quoted field that is never closed runs to the end of the file; this bounds the memory it takes.
-FIELD_LIMIT = 256 << 20
 _SAMPLE_ROWS = 200
 _NO_LABELS = (bytes, list, dict)
 
@@ -67,6 +65,7 @@ class ReadOptions(TypedDict, total=False):
     delimiter: str | None
     keep: Sequence[str]
     on_bad: Literal["stop", "skip"]
+    limit: RowLimit
 
 
 def read_rows(path: str | Path, **options: Unpack[ReadOptions]) -> Iterator[Row]:
@@ -87,7 +86,7 @@ class RowReader:
     `n_rows`, `n_blank` (blank lines, which are no rows) and `n_replaced` (rows with a lone
     surrogate, which no UTF-8 file can hold). keep: further columns that each row carries.
     on_bad="skip" leaves a bad row out and says why in `rejects`; what damages more than its own
-    row, as a quote that never closes, stops all the same.
+    row, as a quote that never closes, stops all the same. limit: a longer row is a LimitError.
     """
 
     def __init__(
@@ -101,6 +100,7 @@ class RowReader:
         delimiter: str | None = None,
         keep: Sequence[str] = (),
         on_bad: Literal["stop", "skip"] = "stop",
+        limit: RowLimit = DEFAULT_LIMIT,
     ) -> None:
         self.name = "standard input" if str(path) == "-" else str(path)
         self.path = None if str(path) == "-" else Path(path)
@@ -112,6 +112,7 @@ class RowReader:
         self.delimiter = delimiter
         self.keep = tuple(keep)
         self.on_bad = on_bad
+        self.limit = limit
         self.rejects: list[
             str
         ] = []  # with on_bad="skip": why each bad row was left out, as file:line: reason
@@ -126,7 +127,7 @@ class RowReader:
             yield from self._count(self._columnar())
             return
         with open_bytes(self.path) as file:
-            self._lines = TextLines(file, self.name, markup=self.format == "txt")
+            self._lines = TextLines(file, self.name, markup=self.format == "txt", limit=self.limit)
             rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[
                 self.format
             ](self._lines)
@@ -181,7 +182,7 @@ class RowReader:
 
     def _csv(self, lines: TextLines) -> Iterator[Row]:
         csv.field_size_limit(
-            max(csv.field_size_limit(), FIELD_LIMIT)
+            max(csv.field_size_limit(), self.limit.n_bytes)
         )  # the module's default is 131,072 characters
         source = iter(lines)
         header_line = next(source, None)
@@ -228,7 +229,12 @@ class RowReader:
 
         def hold() -> Iterator[str]:
             nonlocal bad
+            size = 0
             for line in lines:
+                size = size + len(line) if held else len(line)
+                if size > self.limit.n_bytes:
+                    where = f"{self.name}:{first + _unclosed_quote(held, delimiter)}"
+                    raise self.limit.error("the row of a quote that opens here", where)
                 held.append(line)
                 bad = bad or source.bad
                 yield line
@@ -384,6 +390,8 @@ class RowReader:
         text = values.pop(0)
         if not isinstance(text, str):
             raise self.error(f"'{self.text_column}' is {_shown(text)}, expected a string")
+        if len(text) > self.limit.n_bytes:
+            raise self.limit.error("the text", f"{self.name}:{self._last_line()}")
         label = values.pop(0) if self.labelled else None
         cell = spell_label(label) if self.labelled else None
         if self.labelled and cell is None:

@@ -120,6 +120,8 @@ class ArrayReader:
     def _more(self) -> bool:
         """Read as much again as is held, so that a long element costs its length a few times."""
         held = self.text[self.at :]
+        if len(held) > self.lines.limit.n_bytes:
+            raise self.lines.limit.error("the element", f"{self.lines.name}:{self.line}")
         parts, n_read = [held], 0
         for line in self.rest:
             self._note_bad()

@@ -14,9 +14,10 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
 
-from textkit.errors import DataError, StorageError
+from textkit.errors import DataError, LimitError, StorageError
 from textkit.io.packed import READ_ERRORS
 from textkit.io.stand_ins import START_BYTES, describe_stand_in
 
@@ -39,19 +40,51 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _WIDE = (("UTF-32LE", 4, 3), ("UTF-32BE", 4, 0), ("UTF-16LE", 2, 1), ("UTF-16BE", 2, 0))
 
 
+@dataclass(frozen=True)
+class RowLimit:
+    """How many bytes a row may have. option: what raises it, where the caller has one."""
+
+    megabytes: int = 32
+    option: str | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        return self.megabytes << 20
+
+    def error(self, what: str, where: str) -> LimitError:
+        """Make the error of a row that is longer."""
+        more = "" if self.option is None else f", or pass a larger {self.option}"
+        return LimitError(
+            f"{what} has more than {self.megabytes} MB, the most that a row may have; cut it into"
+            f" rows{more}",
+            where=where,
+        )
+
+
+DEFAULT_LIMIT = RowLimit()
+
+
 class TextLines:
     """Iterate over the lines of an open file; each is given once.
 
-    markup: the text may be a web page's. number: of the line given last, from 1. bad: why that line
-    is no UTF-8, else None. n_nul: lines with a NUL character, the first of them first_nul.
+    markup: the text may be a web page's. limit: a longer line is a LimitError. number: of the line
+    given last, from 1. bad: why that line is no UTF-8, else None. n_nul: lines with a NUL
+    character, the first of them first_nul.
 
     >>> lines = TextLines(io.BytesIO(b"one\\ncaf\\xe9\\n"), "a.txt")
     >>> [(line, lines.number, lines.bad is not None) for line in lines]
     [('one\\n', 1, False), ('caf\\ufffd\\n', 2, True)]
     """
 
-    def __init__(self, file: IO[bytes], name: str, *, markup: bool = True) -> None:
-        self.file, self.name, self.markup = file, name, markup
+    def __init__(
+        self,
+        file: IO[bytes],
+        name: str,
+        *,
+        markup: bool = True,
+        limit: RowLimit = DEFAULT_LIMIT,
+    ) -> None:
+        self.file, self.name, self.markup, self.limit = file, name, markup, limit
         self.number = 0
         self.bad: DataError | None = None
         self.n_nul = self.first_nul = 0
@@ -67,7 +100,9 @@ class TextLines:
                     continue
                 if "\0" in text:
                     self._count_nul(text)
-                for line in io.StringIO(text, newline="\n"):
+                # A long line is not copied once more, in four bytes a character.
+                long = len(block) > 2 * _BLOCK_BYTES
+                for line in _cut(text) if long else io.StringIO(text, newline="\n"):
                     self.number += 1
                     yield line
         except READ_ERRORS as err:  # pyarrow's errors of reading are OSErrors
@@ -88,7 +123,14 @@ class TextLines:
 
     def _read_block(self) -> bytes:
         block: bytes = self.file.read1(_BLOCK_BYTES)  # type: ignore[attr-defined]
-        return block if block.endswith(b"\n") or not block else block + self.file.readline()
+        if block.endswith(b"\n") or not block:
+            return block
+        room = self.limit.n_bytes - (len(block) - block.rfind(b"\n") - 1)
+        rest = self.file.readline(max(room, 0) + 1)
+        if len(rest) - rest.endswith(b"\n") > room:
+            number = self.number + block.count(b"\n") + 1
+            raise self.limit.error("the line", f"{self.name}:{number}")
+        return block + rest
 
     def _one_by_one(self, block: bytes) -> Iterator[str]:
         """Give the lines of a block of which one or more are no UTF-8."""
@@ -124,6 +166,15 @@ class TextLines:
             f"{self.name}: {self.n_nul:,} lines hold NUL characters, the first is line"
             f" {self.first_nul:,}; they were kept as they are"
         ]
+
+
+def _cut(text: str) -> Iterator[str]:
+    """Cut a text at its line ends, which stay."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def refuse_no_text(start: bytes, name: str, *, markup: bool = True) -> None:

@@ -22,6 +22,7 @@ from textkit.io import locks
 from textkit.io.bulk import Inputs, Job, Part, part_name
 from textkit.io.exchange import settle
 from textkit.io.part_log import PartFacts
+from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class CorpusOptions:
     - text_column, delimiter, format: by default guessed.
     - keep: columns to carry along.
     - on_bad: stop at a bad row, or skip it and write it down.
+    - max_row_mb: a longer row is a LimitError, before it takes many times as much memory.
     - workers: processes. The bytes are the same for any number.
     - shard: "i/n" makes the parts p with p % n = i - 1.
     - part_rows: rows of a part at most; 8 million characters end it too.
@@ -90,6 +92,7 @@ class CorpusOptions:
     format: str | None = None
     keep: tuple[str, ...] = ()
     on_bad: Literal["stop", "skip"] = "stop"
+    max_row_mb: int = DEFAULT_LIMIT.megabytes
     workers: int = 1
     shard: str | None = None
     part_rows: int = 50_000
@@ -100,7 +103,12 @@ class CorpusOptions:
         for name, names in (("inputs", self.inputs), ("keep", self.keep)):
             if isinstance(names, str | Path):
                 raise UsageError(f"{name} is one name, expected a list: {name}=['{names}']")
-        for name, number in (("workers", self.workers), ("part_rows", self.part_rows)):
+        numbers = {
+            "workers": self.workers,
+            "part_rows": self.part_rows,
+            "max_row_mb": self.max_row_mb,
+        }
+        for name, number in numbers.items():
             if number < 1:
                 raise UsageError(f"{name} is {number}, expected at least 1")
 
@@ -113,6 +121,7 @@ class CorpusOptions:
             format=self.format,
             keep=self.keep,
             on_bad=self.on_bad,
+            limit=RowLimit(self.max_row_mb, "--max-row-mb"),
         )
 
 
