@@ -37,6 +37,7 @@ FASTTEXT_PREFIX = "__label__"
 # a .txt line.
 LABEL_SEPARATOR = "\x1f"
 _SAMPLE_ROWS = 200
+_JSON = json.JSONDecoder()
 _NO_LABELS = (bytes, list, dict)
 
 
@@ -121,6 +122,7 @@ class RowReader:
         self._place: int | None = None  # where the row begins, where lines alone do not tell
         self._lines: TextLines | None = None
         self._first_reject: DataError | None = None
+        self._quoted: tuple[str, ...] = ()  # the keys of JSON as they are written, once chosen
 
     def __iter__(self) -> Iterator[Row]:
         if self.format in ("parquet", "arrow"):
@@ -134,8 +136,8 @@ class RowReader:
             yield from self._count(rows)
 
     def _count(self, rows: Iterator[Row]) -> Iterator[Row]:
-        for row in rows:
-            self.n_rows += 1
+        first = self.n_rows + 1
+        for self.n_rows, row in enumerate(rows, first):
             yield row
 
     def _reject(self, error: DataError) -> None:
@@ -202,17 +204,16 @@ class RowReader:
         choice = self._choose(header, [fields for _, fields, _ in sample])
         text_at, label_at, kept_at = choice.places(header, self.keep)
         for line, fields, bad in itertools.chain(sample, records):
-            if bad is None and len(fields) != len(header):
-                message = (
-                    f"expected {len(header)} fields, found {len(fields)}; quote the text"
-                    f" or pass --delimiter"
-                )
-                bad = self.error(message, line=line)
-            if bad is not None:
-                self._reject(bad)
+            if bad is None and len(fields) == len(header):
+                label = None if label_at is None else fields[label_at]
+                kept = tuple([fields[i] for i in kept_at]) if kept_at else ()
+                yield Row(fields[text_at], label, line, kept)
                 continue
-            label = None if label_at is None else fields[label_at]
-            yield Row(fields[text_at], label, line, tuple(fields[i] for i in kept_at))
+            message = (
+                f"expected {len(header)} fields, found {len(fields)}; quote the text"
+                f" or pass --delimiter"
+            )
+            self._reject(bad or self.error(message, line=line))
 
     def _records(
         self, lines: Iterator[str], delimiter: str
@@ -231,12 +232,16 @@ class RowReader:
             nonlocal bad
             size = 0
             for line in lines:
-                size = size + len(line) if held else len(line)
-                if size > self.limit.n_bytes:
-                    where = f"{self.name}:{first + _unclosed_quote(held, delimiter)}"
-                    raise self.limit.error("the row of a quote that opens here", where)
+                if held:
+                    size += len(line)
+                    if size > self.limit.n_bytes:
+                        where = f"{self.name}:{first + _unclosed_quote(held, delimiter)}"
+                        raise self.limit.error("the row of a quote that opens here", where)
+                else:
+                    size = len(line)
                 held.append(line)
-                bad = bad or source.bad
+                if source.bad is not None:
+                    bad = bad or source.bad
                 yield line
 
         quoting: Literal[0, 3] = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
@@ -290,17 +295,18 @@ class RowReader:
     def _jsonl(self, lines: TextLines) -> Iterator[Row]:
         source = iter(lines)
         for line in source:
-            if not line.strip():
+            text = line.strip(" \t\r\n")
+            if not text.strip():
                 self.n_blank += 1
                 continue
-            if line[0] in "[ \t\r" and line.lstrip()[0] == "[" and self._place is None:
+            if self._place is None and text[0] == "[":
                 yield from self._json_array(ArrayReader(line, source, lines))
                 break
             self._place = lines.number
             try:
                 if lines.bad is not None:
                     raise lines.bad
-                row = self._json_row(self._parse(line), line)
+                row = self._json_row(self._parse(text), text)
             except DataError as err:
                 self._reject(err)
             else:
@@ -322,25 +328,29 @@ class RowReader:
 
     def _parse(self, line: str) -> object:
         try:
-            return json.loads(line)
+            value, end = _JSON.raw_decode(line)
+            if end != len(line):
+                raise json.JSONDecodeError("Extra data", line, end)
+            return value
         except RecursionError as err:
             raise self.error("not valid JSON: nested too deeply") from err
         except ValueError as err:
-            goes_on = isinstance(err, json.JSONDecodeError) and err.pos >= len(line.rstrip())
+            goes_on = isinstance(err, json.JSONDecodeError) and err.pos >= len(line)
             hint = "; expected one object a line, or one array of objects" if goes_on else ""
             raise self.error(f"not valid JSON: {err}{hint}") from err
 
     def _json_row(self, value: object, line: str) -> Row:
         if not isinstance(value, dict):
             raise self.error(f"expected a JSON object, found {type(value).__name__}")
-        if self.text_column is None or (self.labelled and self.label_column is None):
+        if not self._quoted:
             self._choose_keys(value)
         text_key, label_key = str(self.text_column), self.label_column
         text = value.get(text_key)
         if not isinstance(text, str):
             raise self.error(_wrong_value(value, text_key))
-        if line.count(f'"{text_key}"') > 1 or (label_key and line.count(f'"{label_key}"') > 1):
-            self._refuse_repeated(line)
+        for quoted in self._quoted:
+            if line.count(quoted) > 1:
+                self._refuse_repeated(line)
         label = value.get(label_key) if label_key is not None and self.labelled else None
         cell = spell_label(label) if self.labelled else None
         if self.labelled and cell is None:
@@ -416,6 +426,7 @@ class RowReader:
                     f" --{role}-column"
                 )
         self.text_column, self.label_column = text, label
+        self._quoted = tuple(f'"{key}"' for key in (text, label if self.labelled else None) if key)
 
     def _replace_surrogates(self, text: str) -> str:
         clean = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

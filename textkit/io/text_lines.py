@@ -92,18 +92,16 @@ class TextLines:
     def __iter__(self) -> Iterator[str]:
         try:
             for block in self._blocks():
-                # Decoding a block at once and cutting it after costs less than line by line.
+                # A block at once costs less than line by line.
                 try:
-                    text = block.decode("utf-8")
+                    decoded = list(map(bytes.decode, io.BytesIO(block)))
                 except UnicodeDecodeError:
                     yield from self._one_by_one(block)
                     continue
-                if "\0" in text:
-                    self._count_nul(text)
-                # A long line is not copied once more, in four bytes a character.
-                long = len(block) > 2 * _BLOCK_BYTES
-                for line in _cut(text) if long else io.StringIO(text, newline="\n"):
-                    self.number += 1
+                if b"\0" in block:
+                    self._count_nul(block.decode("utf-8"))
+                first = self.number + 1
+                for self.number, line in enumerate(decoded, first):
                     yield line
         except READ_ERRORS as err:  # pyarrow's errors of reading are OSErrors
             if isinstance(err, StorageError):
@@ -166,15 +164,6 @@ class TextLines:
             f"{self.name}: {self.n_nul:,} lines hold NUL characters, the first is line"
             f" {self.first_nul:,}; they were kept as they are"
         ]
-
-
-def _cut(text: str) -> Iterator[str]:
-    """Cut a text at its line ends, which stay."""
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start) + 1 or len(text)
-        yield text[start:end]
-        start = end
 
 
 def refuse_no_text(start: bytes, name: str, *, markup: bool = True) -> None:
