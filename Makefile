@@ -5,7 +5,7 @@ READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 READY_DOCS := .venv/.ready-docs
 
-.PHONY: demo test test-fast coverage lint docs check-wheel format bench fuzz fuzz-readers faults kills clean
+.PHONY: demo test test-fast coverage lint docs check-wheel format bench fuzz fuzz-readers faults kills threads clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -68,6 +68,11 @@ faults: $(READY_DEV)
 KILLS ?= 40
 kills: $(READY_DEV)
 	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m tests.campaigns.kills
+
+# Every public object under threads, asyncio, forks, spawned processes and DataLoader workers, for BUDGET seconds.
+threads: BUDGET = 30
+threads: $(READY_DEV)
+	$(BIN)/python -m tests.campaigns.threads --seconds $(BUDGET) --seed $(SEED)
 
 bench: $(READY_DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
