@@ -35,8 +35,10 @@ from textkit.evaluation.task_scores import FALLING, chosen_metric, score
 from textkit.features.tfidf import SparseRows, TfidfFeatures
 from textkit.io.tables import TextData
 from textkit.recipe import Recipe, complete_recipe
+from textkit.threads import SharedLock
 from textkit.watch import Epoch, History, Watch
 
+_learning = SharedLock()
 # The costs that "auto" tries.
 COSTS = (0.1, 0.3, 1.0)
 NUMBER_COSTS = (0.3, 1.0, 3.0, 10.0)
@@ -78,8 +80,9 @@ def fit_texts(
             f"{len(rows.texts):,} rows leave none to hold out; give more, or rows for validation"
         )
     _say_empty(rows.texts, watch)
-    # The last bits of a sum depend on the threads that share it.
-    with threadpool_limits(limits=1):
+    # The last bits of a sum depend on the threads that share it. That limit, Python's filters of
+    # warnings and liblinear's generator are of the whole process: one fit at a time.
+    with _learning, threadpool_limits(limits=1):
         features, train = TfidfFeatures.learn(rows.texts, options)
         examples = _weigh(recipe, rows.classes, train, rows.targets, rows.weights)
         learner = _Learner(recipe, options, len(rows.classes), watch)
