@@ -14,8 +14,9 @@ from textkit import TextClassifier, Vectors, tokenizers
 from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.data.rows import RowView
-from textkit.errors import UsageError
+from textkit.errors import DataError, UsageError
 from textkit.training.examples import Examples
+from textkit.watch import Watch
 
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
 TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]
@@ -84,3 +85,41 @@ def test_a_fit_starts_from_a_model_of_the_same_task_alone() -> None:
     numbers = TextClassifier(**SMALL, head__task="regression")
     with pytest.raises(UsageError, match="init_from was trained for single-label, not regression"):
         numbers.fit(TEXTS, [1.0, 2.0] * 20, init_from=first)
+
+
+@pytest.mark.parametrize("task", ["single-label", "multi-label"])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_labels_of_the_model_to_start_from_are_kept_or_said(task: str, balanced: bool) -> None:
+    options = {**SMALL, "head__task": task}
+    options |= {"training__class_weights": "balanced"} if balanced else {}
+    names = ["b", "c", "a", "d"]
+
+    def labels(used: list[str]) -> Any:
+        drawn = [used[i % len(used)] for i in range(len(TEXTS))]
+        return drawn if task == "single-label" else [[name] for name in drawn]
+
+    first = TextClassifier(**options).fit(TEXTS, labels(names))
+    notes: list[str] = []
+    watch = Watch(note=notes.append)
+    fewer = TextClassifier(**options).fit(TEXTS, labels(["c", "e"]), init_from=first, watch=watch)
+    assert fewer.classes_.tolist() == ["c", "e"]
+    said = [note for note in notes if note.startswith("dropped")]
+    assert len(said) == 1 and "knew (3): a, b, d; to keep them: --keep-labels" in said[0]
+    notes.clear()
+    wider = TextClassifier(**options).fit(
+        TEXTS, labels(["c", "e"]), init_from=first, keep_labels=True, watch=watch
+    )
+    assert wider.classes_.tolist() == ["a", "b", "c", "d", "e"]
+    assert not [note for note in notes if note.startswith("dropped")]
+    wider.save("wider")
+    assert TextClassifier.load("wider").predict(TEXTS[:3]) is not None
+
+
+def test_labels_are_kept_only_of_a_model_and_of_one_type() -> None:
+    first = TextClassifier(**SMALL).fit(TEXTS, ["a", "b"] * (len(TEXTS) // 2))
+    with pytest.raises(UsageError, match=r"^--keep-labels keeps the labels of the model"):
+        TextClassifier(**SMALL).fit(TEXTS, ["a", "b"] * (len(TEXTS) // 2), keep_labels=True)
+    with pytest.raises(DataError, match=r"of several types: int, str; make them the same$"):
+        TextClassifier(**SMALL).fit(
+            TEXTS, [1, 2] * (len(TEXTS) // 2), init_from=first, keep_labels=True
+        )

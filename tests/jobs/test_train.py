@@ -201,6 +201,38 @@ def test_a_run_that_was_killed_early_is_begun_anew_and_a_stopped_one_waits() -> 
     assert finished.run == Path("run") and finished.history.epochs == whole.history.epochs
 
 
+@pytest.mark.slow
+def test_a_killed_run_goes_on_only_with_what_it_began_with() -> None:
+    write_csv("train.csv", SIDES)
+    write_csv("valid.csv", SIDES)
+    train_run(options("first"))
+    start_from = {"init_from": Path("first/model"), "valid": Path("valid.csv")}
+    chosen = ["--init-from", "first/model", "--valid", "valid.csv"]
+    kill_in(start("-o", "run", *chosen), place=Path("run"))
+    again = {"overrides": [], "resume": True, **start_from}
+    for name, flag in (("init_from", "--init-from"), ("valid", "--valid")):
+        with pytest.raises(UsageError, match=f"^{flag} is not as when the run began; go on with"):
+            train_run(options("run", **{**again, name: None}))
+    write_csv("valid.csv", SIDES[::-1])
+    with pytest.raises(UsageError, match=r"^--valid is not as when the run began"):
+        train_run(options("run", **again))
+    write_csv("valid.csv", SIDES)
+    train_run(options("run", **again))
+    longer = [*SMALL, "training.checkpoint_seconds=99"]
+    train_run(options("fresh", overrides=longer, **start_from))
+    assert contents("run") == contents("fresh")
+
+
+@pytest.mark.parametrize("left", ["data.json", ".data.json.0.part", ".recipe.toml.0.part"])
+def test_a_run_that_was_killed_in_its_first_moments_is_begun_anew(left: str) -> None:
+    write_csv("train.csv", SIDES)
+    Path("run").mkdir()
+    Path("run", left).write_text("{", encoding="utf-8")
+    train_run(options("run"))
+    train_run(options("fresh"))
+    assert contents("run") == contents("fresh")
+
+
 def test_a_run_that_fails_leaves_the_finished_one_alone() -> None:
     write_csv("train.csv", SIDES)
     train_run(options("run"))

@@ -105,6 +105,7 @@ class TextClassifier:
         missing: Missing = "error",
         validation: TextData | tuple[TextData, LabelData] | None = None,
         init_from: TextClassifier | None = None,
+        keep_labels: bool = False,
         checkpoints: str | Path | None = None,
         watch: Watch | None = None,
     ) -> TextClassifier:
@@ -122,6 +123,8 @@ class TextClassifier:
           rows is held out, stratified by label, as the recipe says.
         - init_from: a fitted model whose tokenizer and weights this one starts from; labels that it
           knows keep their weights.
+        - keep_labels: keep also the labels of that model that are in no row; else it is said which
+          are dropped.
         - checkpoints: folder for what is needed to go on after a stop; a fit with the same
           arguments then does.
 
@@ -139,6 +142,7 @@ class TextClassifier:
             missing=missing,
             weights=_take_weights(texts, sample_weight),
             init_from=None if init_from is None else init_from._check_fitted(),
+            keep_labels=keep_labels,
             checkpoints=None if checkpoints is None else Path(checkpoints),
             watch=watch or Watch(),
         )

@@ -53,6 +53,7 @@ def fit_texts(
     missing: Missing = "error",
     weights: object = None,
     init_from: Fitted | None = None,
+    keep_labels: bool = False,
     checkpoints: Path | None = None,
     watch: Watch = Watch(),
 ) -> Fitted:
@@ -61,8 +62,21 @@ def fit_texts(
     task = recipe.head.task
     if init_from is not None and init_from.task != task:
         raise UsageError(f"init_from was trained for {init_from.task}, not {task}")
+    if keep_labels and (init_from is None or task == "regression"):
+        raise UsageError(
+            "--keep-labels keeps the labels of the model that --init-from names; without one, or in"
+            " a regression, leave it out"
+        )
     rows = split_rows(
-        recipe, texts, labels, validation, missing=missing, weights=weights, watch=watch
+        recipe,
+        texts,
+        labels,
+        validation,
+        missing=missing,
+        weights=weights,
+        known=None if init_from is None or task == "regression" else init_from.classes,
+        keep_known=keep_labels,
+        watch=watch,
     )
     texts = rows.texts
     if init_from is None:

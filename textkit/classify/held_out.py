@@ -47,10 +47,14 @@ def split_rows(
     *,
     missing: Missing = "error",
     weights: object = None,
+    known: Classes | None = None,
+    keep_known: bool = False,
     watch: Watch = Watch(),
 ) -> SplitRows:
     """Read texts (n,), labels (n,) and perhaps weights of rows, and hold out the recipe's share of
     them where no rows for validation are given; the options are those of TextClassifier.fit.
+
+    known: the classes of the model to start from; `meet_classes` says what becomes of them.
     """
     task = recipe.head.task
     given = read_labels(task, labels, missing=missing)
@@ -67,6 +71,8 @@ def split_rows(
         texts = [texts[row] for row in counts.tolist()]
     classes = find_classes(task, given.labels)
     classes = classes if given.classes is None else given.classes
+    if known is not None:
+        classes = meet_classes(classes, known, keep=keep_known, watch=watch)
     targets = encode_labels(task, given.labels, classes)
     if validation is None:
         rows, held = split_validation(targets, recipe)
@@ -80,6 +86,30 @@ def split_rows(
         raise DataError("no validation rows; leave them out to hold some of the rows out")
     valid_targets = encode_labels(task, valid.labels, classes, what=what)
     return SplitRows(classes, texts, targets, valid_texts, valid_targets, weighed)
+
+
+def meet_classes(classes: Classes, known: Classes, *, keep: bool, watch: Watch) -> Classes:
+    """Give the classes of a fit that starts from a model: those of its rows, and with `keep` also
+    those that only the model knows; else these are dropped, and that is said.
+    """
+    here = set(classes.tolist())
+    others = [label for label in known.tolist() if label not in here]
+    if not others:
+        return classes
+    if not keep:
+        shown = ", ".join(map(str, others[:8])) + (", ..." if len(others) > 8 else "")
+        watch.note(
+            f"dropped, for they are in no row, labels that the model to start from knew"
+            f" ({len(others):,}): {shown}; to keep them: --keep-labels (keep_labels=True)"
+        )
+        return classes
+    kinds = sorted({type(label).__name__ for label in (*here, *others)})
+    if len(kinds) > 1:
+        raise DataError(
+            f"labels of the rows and of the model to start from are of several types:"
+            f" {', '.join(kinds)}; make them the same"
+        )
+    return np.array(sorted([*here, *others]))
 
 
 def split_validation(

@@ -58,6 +58,7 @@ def fit_texts(
     missing: Missing = "error",
     weights: object = None,
     init_from: Fitted | None = None,
+    keep_labels: bool = False,
     checkpoints: Path | None = None,
     watch: Watch = Watch(),
 ) -> Fitted:
@@ -66,8 +67,8 @@ def fit_texts(
     There are no checkpoints: a fit that was stopped begins anew.
     """
     recipe, started = complete_recipe(recipe), time.perf_counter()
-    if init_from is not None:
-        raise UsageError("a linear model starts from nothing; leave out init_from")
+    if init_from is not None or keep_labels:
+        raise UsageError("a linear model starts from nothing; leave out init_from, keep_labels")
     require("sklearn", needed_by="learning a linear model")
     from threadpoolctl import threadpool_limits
 

@@ -148,6 +148,14 @@ class Manner:
             help="Model folder whose tokenizer and weights to start from.", rich_help_panel=MODEL
         ),
     ] = None
+    keep_labels: Annotated[
+        bool,
+        typer.Option(
+            "--keep-labels",
+            help="With --init-from: keep its labels that are in no row.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False
     allow: Allow = None
     out: Annotated[
         Path | None,

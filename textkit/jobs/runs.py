@@ -130,8 +130,11 @@ def stage(run: Path) -> Stage:
 
 
 def check_folder(run: Path) -> None:
-    """Refuse a folder that is somebody else's; a picture of rates may lie there."""
-    is_free = not run.exists() or (run.is_dir() and not {*_names(run)} - {PICTURE_OF_RATES})
+    """Refuse a folder that is somebody else's.
+
+    A picture of rates may lie there, and what a run left that was killed in its first moments.
+    """
+    is_free = not run.exists() or (run.is_dir() and {*_names(run)} <= {PICTURE_OF_RATES, DATA})
     if not is_free and not (run / RECIPE).is_file():
         raise UsageError(f"{run} exists and is no run folder; choose another -o")
 
@@ -151,7 +154,7 @@ def check_new(run: Path, *, overwrite: bool) -> None:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    return (path.name for path in folder.iterdir())
+    return (path.name for path in folder.iterdir() if not path.name.endswith(".part"))
 
 
 def _has_checkpoints(run: Path) -> bool:
@@ -195,12 +198,29 @@ def is_over(run: Path) -> bool:
     return is_whole and not (run / CHECKPOINTS).exists()
 
 
-def begin(run: Path, data: Path, recipe: Recipe) -> None:
-    """Write what the run is to be, once what a killed one left there has gone."""
+def check_start(run: Path, start: Mapping[str, str | None]) -> None:
+    """Refuse to go on with other options than the run began with, those that no recipe holds.
+
+    start: for each option the hash of what it names, or None where it is not given.
+    """
+    known = files.read_json(run / DATA).get("start", start)
+    for option, value in start.items():
+        if known.get(option) != value:
+            how = "without it" if known.get(option) is None else "with it, on the same files"
+            raise UsageError(f"{option} is not as when the run began; go on {how}")
+
+
+def begin(run: Path, data: Path, recipe: Recipe, start: Mapping[str, str | None]) -> None:
+    """Write what the run is to be, once what a killed one left there has gone.
+
+    The recipe comes last: without one there is nothing to go on with.
+    """
     for name in (CHECKPOINTS, MODEL):
         remove_folder(run / name)
+    (run / RECIPE).unlink(missing_ok=True)
+    facts = {"path": str(data), "sha256": files.sha256(data), "start": dict(start)}
+    files.write_json(run / DATA, facts)
     files.write_text(run / RECIPE, recipe.to_toml())
-    files.write_json(run / DATA, {"path": str(data), "sha256": files.sha256(data)})
     files.write_text(run / METRICS, "")
 
 

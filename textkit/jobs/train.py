@@ -17,6 +17,7 @@ from textkit.data.given_labels import Missing
 from textkit.data.labels import LabelledRows, OnBad, read_labelled
 from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import TextkitError, UsageError, require
+from textkit.io import files
 from textkit.io.bulk import write_rejects
 from textkit.io.exchange import settle
 from textkit.jobs import runs
@@ -40,7 +41,8 @@ class TrainOptions:
     - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order.
     - overwrite: a run in `out` may go; a finished one stays until the new one is finished.
     - resume: go on with the run in `out`; a recipe that is given must be the run's.
-    - init_from: a model folder whose tokenizer and weights to start from.
+    - init_from: a model folder whose tokenizer and weights to start from. keep_labels: also keep
+      those of its labels that are in no row.
     - allow: each `package.module:Name` that may be imported because the run in `out` or the
       model of `init_from` names it; those of the recipe given here need none.
     - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
@@ -57,6 +59,7 @@ class TrainOptions:
     overwrite: bool = False
     resume: bool = False
     init_from: Path | None = None
+    keep_labels: bool = False
     allow: Sequence[str] | None = None
     valid: Path | None = None
     text_column: str | None = None
@@ -125,7 +128,7 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
     """Train in a folder that is free, or that holds a run to go on with."""
     rows = None if options.stream else _read(options, recipe, watch)
     if runs.is_main() and not options.resume:
-        runs.begin(work, options.data, recipe)
+        runs.begin(work, options.data, recipe, _say_start(options))
     if runs.is_main() and rows is not None:
         write_rejects(work, [reject for part in rows if part for reject in part.rejects])
     classifier = _fit(options, recipe, work, rows, watch)
@@ -181,6 +184,8 @@ def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tupl
     given = complete_recipe(read_recipe(options.recipe, options.overrides)) if asked else None
     if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
         raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
+    if options.keep_labels and options.init_from is None:
+        raise UsageError("--keep-labels goes with --init-from; leave it out")
     if options.stream and (sweeps or options.init_from is not None):
         raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
     if sweeps:
@@ -191,7 +196,9 @@ def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tupl
         runs.check_new(run, overwrite=options.overwrite)
     work = runs.stage(run).locate(resume=options.resume)
     if options.resume:
-        return work, runs.open_again(work, options.data, given, allow=options.allow or ())
+        recipe = runs.open_again(work, options.data, given, allow=options.allow or ())
+        runs.check_start(work, _say_start(options))
+        return work, recipe
     return work, given or complete_recipe(Recipe())
 
 
@@ -199,7 +206,7 @@ def _read(
     options: TrainOptions, recipe: Recipe, watch: Watch
 ) -> tuple[LabelledRows, LabelledRows | None]:
     """Read the training rows, and the validation rows where they have a file."""
-    files = [options.data, *([] if options.valid is None else [options.valid])]
+    paths = [options.data, *([] if options.valid is None else [options.valid])]
     rows, *valid = (
         read_labelled(
             path,
@@ -209,7 +216,7 @@ def _read(
             missing=options.missing,
             **options.columns(recipe),
         )
-        for path in files
+        for path in paths
     )
     return rows, next(iter(valid), None)
 
@@ -238,9 +245,20 @@ def _fit(
         train.labels,
         validation=None if valid is None else (valid.texts, valid.labels),
         init_from=_open_start(options, recipe),
+        keep_labels=options.keep_labels,
         checkpoints=checkpoints,
         watch=watch,
     )
+
+
+def _say_start(options: TrainOptions) -> dict[str, str | None]:
+    """Say what a run depends on beside its recipe and its rows, for who goes on with it."""
+    start, valid = options.init_from, options.valid
+    return {
+        "--init-from": None if start is None else files.sha256(start / files.MANIFEST),
+        "--keep-labels": "yes" if options.keep_labels else None,
+        "--valid": None if valid is None else files.sha256(valid),
+    }
 
 
 def _open_start(options: TrainOptions, recipe: Recipe) -> TextClassifier | None:
