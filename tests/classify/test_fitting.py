@@ -90,6 +90,7 @@ def test_a_fit_starts_from_a_model_of_the_same_task_alone() -> None:
 @pytest.mark.parametrize("task", ["single-label", "multi-label"])
 @pytest.mark.parametrize("balanced", [False, True])
 def test_labels_of_the_model_to_start_from_are_kept_or_said(task: str, balanced: bool) -> None:
+    tokenizers.train("whitespace", TEXTS).save("tok")
     options = {**SMALL, "head__task": task}
     options |= {"training__class_weights": "balanced"} if balanced else {}
     names = ["b", "c", "a", "d"]
@@ -116,6 +117,7 @@ def test_labels_of_the_model_to_start_from_are_kept_or_said(task: str, balanced:
 
 
 def test_labels_are_kept_only_of_a_model_and_of_one_type() -> None:
+    tokenizers.train("whitespace", TEXTS).save("tok")
     first = TextClassifier(**SMALL).fit(TEXTS, ["a", "b"] * (len(TEXTS) // 2))
     with pytest.raises(UsageError, match=r"^--keep-labels keeps the labels of the model"):
         TextClassifier(**SMALL).fit(TEXTS, ["a", "b"] * (len(TEXTS) // 2), keep_labels=True)
