@@ -139,7 +139,7 @@ def complete(words: str, *, shell: str = "bash") -> list[str]:
     [
         ("textkit ve", ["vectors"]),
         ("textkit vectors n", ["nearest"]),
-        ("textkit train --encoder l", ["lstm"]),
+        ("textkit train --encoder ls", ["lstm"]),
         ("textkit train -t word", ["word", "wordpiece"]),
         ("textkit train --task m", ["multi-label"]),
         ("textkit tokenizer train -k uni", ["unicode", "unigram"]),
@@ -162,7 +162,7 @@ def test_the_shell_completes_verbs_and_values(words: str, wanted: list[str]) -> 
     ("shell", "said"), [("zsh", "_arguments '*: :((\"lstm\"))'"), ("fish", "lstm")]
 )
 def test_other_shells_complete_too(shell: str, said: str) -> None:
-    assert complete("textkit train --encoder l", shell=shell) == [said]
+    assert complete("textkit train --encoder ls", shell=shell) == [said]
 
 
 KNOWN = {"device", "encoder", "format", "kind", "model", "pooling", "precision", "recipe", "task"}

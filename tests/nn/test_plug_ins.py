@@ -75,7 +75,7 @@ class DoubledBag(nn.Module):
 
 def saved_and_loaded(model: TextClassifier) -> TextClassifier:
     assert model.score(TEXTS, LABELS) == 1.0
-    model.save("model")
+    model.save("model", overwrite=True)
     own = [f"{__name__}:OwnCodes", f"{__name__}:DoubledBag"]
     loaded = TextClassifier.load("model", allow=own)
     texts = [*TEXTS[:4], "", "words never seen"]

@@ -359,7 +359,7 @@ def share_numbers(values: NDArray[np.generic]) -> pyarrow.Array:
 
 
 def write_rejects(folder: Path, rejects: Sequence[str]) -> Path | None:
-    """Write why rows were left out, a line each, and say where; no file where none was.
+    r"""Write why rows were left out, a line each, and say where; no file where none was.
 
     >>> write_rejects(Path(), ["a.csv:2: the label is empty"]).read_text(encoding="utf-8")
     'a.csv:2: the label is empty\n'

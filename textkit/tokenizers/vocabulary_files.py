@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from textkit.errors import ArtifactError
+from textkit.threads import computed_once
 from textkit.tokenizers.description import HIGHEST_ID
 from textkit.tokenizers.sentencepiece_model import SentencePieceModel, read_model
 
@@ -52,7 +52,7 @@ class VocabularyFiles:
         merges = self._bytes("merges.txt")
         return table, read_merges(merges, known=table, where=self.where("merges.txt"))
 
-    @cached_property
+    @computed_once
     def sentencepiece(self) -> SentencePieceModel:
         """Read the sentencepiece model of the folder."""
         name = self.model_name()
