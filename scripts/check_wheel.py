@@ -71,7 +71,7 @@ umap           vectors plot words king queen man woman --method umap -o run
 
 # What Python says of the same, by the extra that is missing.
 NEEDS_IN_PYTHON = {
-    "from textkit import TextClassifier": "train",
+    "from textkit import TextClassifier as T; T().fit(['a', 'b'], ['x', 'y'])": "train",
     "import textkit; textkit.TextEmbedder.open('model')": "train",
     "from textkit import tokenizers; tokenizers.create('spacy')": "spacy",
 }
