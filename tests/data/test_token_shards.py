@@ -261,7 +261,6 @@ def run(code: str, *arguments: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
-@pytest.mark.xfail(reason="44 MB more for the larger data: to be mended", strict=False)
 def test_memory_is_flat_whatever_the_size_of_the_data() -> None:
     WORDS.save("tok")
     line = "the cat sat again today a dog fell " * 12 + "\n"

@@ -190,8 +190,7 @@ class TokenShards:
             )
         except (ValueError, KeyError, TypeError) as err:
             raise ArtifactError(f"tokenized data cannot be read: {err}", where=str(folder)) from err
-        if len(tokens.ids) and int(tokens.ids.min()) < 0:
-            raise ArtifactError("ids below 0", where=str(folder / IDS))
+        _check_ids(folder / IDS)
         classes = _read_classes(folder / CLASSES)
         _check_targets(labels, len(tokens), classes, where=str(folder / LABELS))
         n_truncated, n_replaced, known = found
@@ -239,6 +238,13 @@ def _map_integers(path: Path, dtype: type[Integer]) -> NDArray[Integer]:
             where=str(path),
         )
     return column
+
+
+def _check_ids(path: Path) -> None:
+    """Refuse ids below 0; each block has a map of its own, so that no page stays in memory."""
+    for start in range(0, len(map_column(path)), _REMAP_ROWS):
+        if int(map_column(path)[start : start + _REMAP_ROWS].min()) < 0:
+            raise ArtifactError("ids below 0", where=str(path))
 
 
 def _read_classes(path: Path) -> Classes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from textkit.errors import ArtifactError
 from textkit.io import files
@@ -88,8 +87,8 @@ def read_sentence_folder(folder: Path) -> SentenceConfig:
                 f"module '{kind}' is not known; expected Transformer, Pooling, Dense, Normalize",
                 where=str(folder / "modules.json"),
             )
-    own = _read_object(model / "sentence_bert_config.json")
-    said = _read_object(folder / "config_sentence_transformers.json")
+    own = files.read_object(model / "sentence_bert_config.json")
+    said = files.read_object(folder / "config_sentence_transformers.json")
     prompts = said.get("prompts")
     known = {str(k): str(v) for k, v in prompts.items()} if isinstance(prompts, dict) else {}
     max_length = own.get("max_seq_length")
@@ -131,7 +130,7 @@ def _read_pooling(path: Path) -> tuple[tuple[str, ...], bool]:
     """Give the poolings, in the order in which they are joined, and whether a prompt's tokens
     are pooled too.
     """
-    config = _read_object(path)
+    config = files.read_object(path)
     if not config:
         raise ArtifactError(
             "file is missing or empty; it says how states are pooled", where=str(path)
@@ -154,7 +153,10 @@ def _longest(model: Path) -> int | None:
     """Give the most tokens that a model takes: the less of what its tokenizer and its positions
     allow.
     """
-    config, own = _read_object(model / "config.json"), _read_object(model / "tokenizer_config.json")
+    config, own = (
+        files.read_object(model / "config.json"),
+        files.read_object(model / "tokenizer_config.json"),
+    )
     limits = []
     positions, pad = config.get("max_position_embeddings"), config.get("pad_token_id")
     if isinstance(positions, int) and positions > 0:
@@ -164,13 +166,3 @@ def _longest(model: Path) -> int | None:
     if isinstance(said, int) and 0 < said < _NO_LIMIT:
         limits.append(said)
     return min(limits, default=None)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an absent file is an empty one."""
-    if not path.is_file():
-        return {}
-    value = files.read_json(path)
-    if not isinstance(value, dict):
-        raise ArtifactError("expected a JSON object", where=str(path))
-    return value

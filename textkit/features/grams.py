@@ -179,6 +179,14 @@ class GramTable:
         )
 
 
+class Numbers(dict[str, int]):
+    """What was met -> its number from 0, given in the order in which things come."""
+
+    def __missing__(self, key: str) -> int:
+        number = self[key] = len(self)
+        return number
+
+
 def find(keys: NDArray[np.integer], wanted: NDArray[np.integer]) -> tuple[Int64, NDArray[np.bool_]]:
     """Find numbers in an ascending array: the place of each, and whether it is there.
 

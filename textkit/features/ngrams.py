@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import UsageError
+from textkit.features.grams import Numbers
 from textkit.threads import SharedLock
 from textkit.tokenizers.protocol import Tokenizer, check_texts
 from textkit.tokenizers.spans import replace_surrogates
@@ -208,14 +209,6 @@ def _places_of(kept: NDArray[np.int32], n_words: int, buckets: int) -> NDArray[n
     return places
 
 
-class _Numbers(dict[str, int]):
-    """Word as it stands in a text -> its number, given as words come."""
-
-    def __missing__(self, word: str) -> int:
-        number = self[word] = len(self)
-        return number
-
-
 @dataclass(frozen=True)
 class _Learnt:
     """What the first words of some numbers are hashed to; more of them make another one.
@@ -224,7 +217,7 @@ class _Learnt:
     ids of the character n-grams, word after word; offsets: (n_words + 1,) int64.
     """
 
-    numbers: _Numbers = field(default_factory=_Numbers)
+    numbers: Numbers = field(default_factory=Numbers)
     hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
     grams: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     offsets: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from textkit.batch import gather_positions, offsets_of
 from textkit.errors import DataError, UsageError
-from textkit.features.grams import GramTable, Int64, Sequences, find, split_blocks
+from textkit.features.grams import GramTable, Int64, Numbers, Sequences, find, split_blocks
 from textkit.threads import SharedLock
 from textkit.tokenizers.protocol import check_texts
 
@@ -338,19 +338,11 @@ class _Chunks:
         )
 
 
-class _Numbers(dict[str, int]):
-    """Chunk -> its number, given as chunks come."""
-
-    def __missing__(self, chunk: str) -> int:
-        number = self[chunk] = len(self)
-        return number
-
-
 @dataclass(frozen=True)
 class _Learnt:
     """What the first chunks of some numbers hold; more of them make another one."""
 
-    numbers: _Numbers = field(default_factory=_Numbers)
+    numbers: Numbers = field(default_factory=Numbers)
     chunks: _Chunks = field(
         default_factory=lambda: _Chunks(
             *(np.zeros(0, np.int32), np.zeros(1, np.int64)),

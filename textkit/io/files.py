@@ -164,6 +164,17 @@ def read_json(path: str | Path, *, limit_bytes: int = JSON_LIMIT_BYTES) -> Any:
     return parse_json(data, path)
 
 
+def read_object(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object; an absent file is an empty one."""
+    path = Path(path)
+    if not path.is_file():
+        return {}
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ArtifactError("expected a JSON object", where=str(path))
+    return value
+
+
 def parse_json(data: bytes, path: Path) -> Any:
     """Parse the JSON of a file; what is none is an ArtifactError that names it."""
     refuse_stand_in(data, path)

@@ -102,7 +102,7 @@ def read_config(folder: Path) -> FolderConfig:
 
     Raises ArtifactError that names the file and the field.
     """
-    options = _read_object(folder / CONFIG_JSON)
+    options = files.read_object(folder / CONFIG_JSON)
     named: dict[str, Token | None] = {
         name: _token(options[name], folder / CONFIG_JSON, name) for name in NAMED if name in options
     }
@@ -115,14 +115,14 @@ def read_config(folder: Path) -> FolderConfig:
     if "added_tokens_decoder" in options:
         added = _decoded(options["added_tokens_decoder"], folder / CONFIG_JSON)
     else:
-        said = _read_object(folder / SPECIAL_TOKENS_JSON)
+        said = files.read_object(folder / SPECIAL_TOKENS_JSON)
         path = folder / SPECIAL_TOKENS_JSON
         named |= {
             name: _token(said[name], path, name, special=True) for name in NAMED if name in said
         }
         special = {str(token) for token in (*named.values(), *(extra_names or ())) if token}
         extra_names = extra_names or _tokens(said, path, special=True)
-        added = _added(_read_object(folder / ADDED_TOKENS_JSON), special, folder)
+        added = _added(files.read_object(folder / ADDED_TOKENS_JSON), special, folder)
     by_name = {token.content: token for token in added}
     named = {
         name: None if token is None else by_name.get(str(token), token)
@@ -140,21 +140,11 @@ def read_config(folder: Path) -> FolderConfig:
 
 
 def _class_name(options: Mapping[str, object], folder: Path) -> str | None:
-    model = _read_object(folder / "config.json")
+    model = files.read_object(folder / "config.json")
     for name in (options.get("tokenizer_class"), model.get("tokenizer_class")):
         if isinstance(name, str) and name:
             return name.removesuffix("Fast") if name != "PreTrainedTokenizerFast" else name
     return CLASS_OF_MODEL_TYPE.get(str(model.get("model_type")))
-
-
-def _read_object(path: Path) -> dict[str, object]:
-    """Read a JSON object; an absent file is an empty one."""
-    if not path.is_file():
-        return {}
-    value = files.read_json(path)
-    if not isinstance(value, dict):
-        raise ArtifactError("expected a JSON object", where=str(path))
-    return value
 
 
 def _token(value: object, path: Path, name: str, *, special: bool | None = None) -> Token | None:
