@@ -13,11 +13,20 @@ from textkit.version import __version__
 if TYPE_CHECKING:
     from textkit.batch import TokenBatch
     from textkit.classify.classifier import TextClassifier
+    from textkit.classify.opening import load
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import TextkitError
     from textkit.vectors.vectors import Vectors
 
-__all__ = ["TextClassifier", "TextEmbedder", "TextkitError", "TokenBatch", "Vectors", "__version__"]
+__all__ = [
+    "TextClassifier",
+    "TextEmbedder",
+    "TextkitError",
+    "TokenBatch",
+    "Vectors",
+    "__version__",
+    "load",
+]
 
 _HOMES = {
     "TextClassifier": "textkit.classify.classifier",
@@ -25,6 +34,7 @@ _HOMES = {
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",
     "Vectors": "textkit.vectors.vectors",
+    "load": "textkit.classify.opening",
 }
 
 

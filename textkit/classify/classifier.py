@@ -186,6 +186,12 @@ class TextClassifier:
         """Tokenize texts as the model sees them, cut to the recipe's max_length."""
         return self._check_fitted().encode(check_texts(take_texts(texts, column=text)))
 
+    def describe(self) -> dict[str, object]:
+        """Say what the model is, as plain values for JSON: task, labels, encoder, what computes it,
+        how many weights, temperature and thresholds.
+        """
+        return self._check_fitted().describe()
+
     def predict_logits(self, texts: TextData, *, text: str | None = None) -> NDArray[np.float32]:
         """Compute (n_texts, n_classes) float32 logits before the temperature, columns in the order
         of `classes_`.

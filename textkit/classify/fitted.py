@@ -42,6 +42,10 @@ class Model(Protocol):
     def n_weights(self) -> int:
         """Number of weights that were learnt."""
 
+    @property
+    def engine(self) -> str:
+        """What computes: the name of a package."""
+
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Compute (n_texts, n_outputs) float32 logits; of a regression the predicted numbers."""
 
@@ -97,6 +101,18 @@ class Fitted:
     def network(self) -> TextNetwork:
         """The network, on the CPU."""
         return self._network_model().network
+
+    def describe(self) -> dict[str, object]:
+        """Say what it is, as plain values for JSON."""
+        return {
+            "task": self.task,
+            "labels": self.classes.tolist(),
+            "encoder": self.recipe.encoder.name,
+            "engine": self.model.engine,
+            "n_weights": self.model.n_weights,
+            "temperature": self.temperature,
+            "thresholds": self.thresholds.tolist(),
+        }
 
     def encode(self, texts: TextData) -> TokenBatch:
         """Tokenize texts as the network reads them, cut to the recipe's max_length."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,8 @@ class LinearModel:
     logit of each output; of two classes with one label a text, one machine tells the second from
     the first.
     """
+
+    engine: ClassVar[str] = "numpy"
 
     features: TfidfFeatures
     weights: NDArray[np.float32]

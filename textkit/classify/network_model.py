@@ -9,7 +9,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ _CHUNK_ROWS = 4096
 @dataclass(frozen=True, eq=False)
 class NetworkModel:
     """Texts -> text_input -> network -> logits."""
+
+    engine: ClassVar[str] = "torch"
 
     text_input: TextInput
     network: TextNetwork
