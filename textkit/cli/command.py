@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -57,7 +58,15 @@ Options = TypeVar("Options")
 
 
 class Verb(TyperCommand):
-    """A command whose help shows its options in groups, then the examples of its docstring."""
+    """A command whose help shows its options in groups, then the examples of its docstring.
+
+    bare: options whose value may be left out; it is then the empty text.
+    """
+
+    bare: ClassVar[Sequence[str]] = ()
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [*_close_bare(args, self.bare)])
 
     def get_help(self, ctx: Context) -> str:
         ctx.max_content_width = ANY_WIDTH
@@ -111,14 +120,29 @@ def new_verb() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None)
 
 
-def verb(app: typer.Typer) -> Callable[[Function], Function]:
-    """Make a function a verb of an app, its dataclasses of options spread out to flags."""
+def verb(app: typer.Typer, *, bare: Sequence[str] = ()) -> Callable[[Function], Function]:
+    """Make a function a verb of an app, its dataclasses of options spread out to flags.
+
+    bare: options, as --abstain, whose value may be left out.
+    """
 
     def add(function: Function) -> Function:
-        app.command(cls=Verb)(spread(function))
+        cls = type("Verb", (Verb,), {"bare": bare}) if bare else Verb
+        app.command(cls=cls)(spread(function))
         return function
 
     return add
+
+
+def _close_bare(args: Sequence[str], bare: Sequence[str]) -> Iterator[str]:
+    """Write `--name=` for an option of `bare` that no value follows.
+
+    >>> [*_close_bare(["--abstain", "--json", "--abstain", "none"], ["--abstain"])]
+    ['--abstain=', '--json', '--abstain', 'none']
+    """
+    for word, following in itertools.zip_longest(args, args[1:]):
+        is_last = following is None or (following.startswith("-") and following != "-")
+        yield f"{word}=" if word in bare and is_last else word
 
 
 def spread(function: Callable[..., None]) -> Callable[..., None]:

@@ -24,6 +24,7 @@ from textkit.cli.options import (
     complete_device,
     complete_tokenizer,
     complete_vectors,
+    split_names,
 )
 
 app = new_verb()
@@ -172,7 +173,7 @@ def embed(
     from textkit.cli.output import Display, note
     from textkit.jobs.embed import EmbedOptions, embed_corpus
 
-    keep, pooling = tuple(written.keep or ()), embedding.pooling or []
+    keep, pooling = split_names(written.keep), embedding.pooling or []
     options = gather(
         EmbedOptions,
         corpus,

@@ -19,8 +19,10 @@ def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
     """
     from textkit.classify.model_config import check, read_recipe
     from textkit.io import files
+    from textkit.jobs.runs import find_model
     from textkit.registry import is_whole
 
+    model = find_model(model)
     config = check(model)
     recipe = read_recipe(config, model)
     manifest = files.read_json(model / files.MANIFEST)

@@ -6,7 +6,7 @@ folders only: they import nothing heavy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -103,6 +103,18 @@ def among(*known: str) -> Callable[[str], list[str]]:
 complete_device = among("auto", "cpu", "cuda", "mps")
 
 
+def split_names(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Give the names of columns that stand behind --keep, each once; one that holds a comma stands
+    in quotes.
+
+    >>> split_names(["id,lang", '"a,b"']), split_names(None)
+    (('id', 'lang', 'a,b'), ())
+    """
+    import csv
+
+    return tuple(dict.fromkeys(name for row in csv.reader(given or ()) for name in row if name))
+
+
 class Missing(StrEnum):
     """What a row without a label does."""
 
@@ -181,7 +193,7 @@ MaxRow = Annotated[
 # What does the work, and with which choices.
 ModelFolder = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="Model folder, as RUN/model.", rich_help_panel=MODEL),
+    typer.Argument(metavar="MODEL", help="Run folder, or model folder.", rich_help_panel=MODEL),
 ]
 Allow = Annotated[
     list[str] | None,
@@ -241,7 +253,11 @@ Overwrite = Annotated[
 ]
 Keep = Annotated[
     list[str] | None,
-    typer.Option(help="Column to carry along; may be repeated.", rich_help_panel=OUTPUT),
+    typer.Option(
+        metavar="COLUMNS",
+        help="Columns to carry along, as id,lang; may be repeated.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 PartRows = Annotated[
     int,

@@ -28,6 +28,7 @@ from textkit.cli.options import (
     Shard,
     SplitPattern,
     complete_tokenizer,
+    split_names,
 )
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def tokenize(
     from textkit.jobs.tokenize import TokenizeOptions, count_corpus, show_corpus, tokenize_corpus
     from textkit.watch import Watch
 
-    keep = tuple(written.keep or ())
+    keep = split_names(written.keep)
     options = gather(TokenizeOptions, corpus, tokenizing, written, running, keep=keep)
     if instead.show is not None:
         shown = show_corpus(options, instead.show)

@@ -1,9 +1,9 @@
 """Predictions from a file, to compare a model with anything that wrote one prediction for each test
 row.
 
-In: what `textkit predict` writes (LABEL<tab>PROBABILITY, or JSON lines with --json), or a plain
-label a line; also .gz and .zst. Out: the labels, in order, as many at a time as the test rows are
-read.
+In: what `textkit predict` writes (LABEL<tab>PROBABILITY, JSON lines, or a table in csv, tsv or
+jsonl), or a plain label a line; also .gz and .zst. Out: the labels, in order, as many at a time as
+the test rows are read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from textkit.errors import DataError
+from textkit.io.corpus import RowReader
 from textkit.io.packed import open_bytes
+
+# How the header of a table of predictions begins.
+_TABLES = ("row,", "row\t")
 
 
 class PredictionFile:
@@ -62,13 +66,19 @@ class PredictionFile:
                     raise DataError(
                         "line is not UTF-8; expected one prediction a line", where=where
                     ) from err
+                if number == 1 and line.startswith(_TABLES):
+                    format = "csv" if "," in line else "tsv"
+                    table = RowReader(self.path, text_column="label", format=format)
+                    yield from (row.text for row in table)
+                    return
                 yield _json_label(line, where) if line.startswith("{") else line.partition("\t")[0]
 
 
 def _json_label(line: str, where: str) -> str:
-    """Take the first of the labels that `textkit predict --json` wrote."""
+    """Take the label, or the first of those that `textkit predict --json` wrote."""
     try:
-        return str(json.loads(line)["labels"][0]["label"])
+        row = json.loads(line)
+        return str(row["label"] if "label" in row else row["labels"][0]["label"])
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as err:
         raise DataError(
             'not a line of `textkit predict --json`: {"labels": [{"label": ...}]}', where=where

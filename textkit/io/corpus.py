@@ -43,7 +43,7 @@ _NO_LABELS = (bytes, list, dict)
 
 class Row(NamedTuple):
     """One row: its text, its label if one was asked for, the line it began on (from 1), and the
-    columns to keep.
+    columns to keep, as text or None unless the reader was asked for their values.
 
     Several labels stand in one string with LABEL_SEPARATOR between them. listed: the file itself
     told the labels apart, as a list of one does too; see textkit.data.labels.
@@ -52,7 +52,7 @@ class Row(NamedTuple):
     text: str
     label: str | None
     line: int
-    kept: tuple[str | None, ...] = ()
+    kept: tuple[object, ...] = ()
     listed: bool = False
 
 
@@ -65,6 +65,7 @@ class ReadOptions(TypedDict, total=False):
     labelled: bool
     delimiter: str | None
     keep: Sequence[str]
+    keep_values: bool
     on_bad: Literal["stop", "skip"]
     limit: RowLimit
 
@@ -85,9 +86,10 @@ class RowReader:
 
     After the first row `text_column` and `label_column` say what was chosen; after the last,
     `n_rows`, `n_blank` (blank lines, which are no rows) and `n_replaced` (rows with a lone
-    surrogate, which no UTF-8 file can hold). keep: further columns that each row carries.
-    on_bad="skip" leaves a bad row out and says why in `rejects`; what damages more than its own
-    row, as a quote that never closes, stops all the same. limit: a longer row is a LimitError.
+    surrogate, which no UTF-8 file can hold). keep: further columns that each row carries, as text;
+    with keep_values as the values that JSON, parquet and arrow have. on_bad="skip" leaves a bad row
+    out and says why in `rejects`; what damages more than its own row, as a quote that never closes,
+    stops all the same. limit: a longer row is a LimitError.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class RowReader:
         labelled: bool = False,
         delimiter: str | None = None,
         keep: Sequence[str] = (),
+        keep_values: bool = False,
         on_bad: Literal["stop", "skip"] = "stop",
         limit: RowLimit = DEFAULT_LIMIT,
     ) -> None:
@@ -111,7 +114,7 @@ class RowReader:
         self.text_column, self.label_column = text_column, label_column
         self.labelled = labelled or label_column is not None
         self.delimiter = delimiter
-        self.keep = tuple(keep)
+        self.keep, self.keep_values = tuple(keep), keep_values
         self.on_bad = on_bad
         self.limit = limit
         self.rejects: list[
@@ -161,6 +164,11 @@ class RowReader:
         return DataError(message, where=where if column is None else f"{where}:{column}")
 
     def _txt(self, lines: TextLines) -> Iterator[Row]:
+        if self.keep:
+            raise UsageError(
+                f"{self.name} has lines, no columns; --keep {self.keep[0]} needs csv, tsv, jsonl,"
+                " parquet or arrow"
+            )
         for line in lines:
             if lines.bad is not None:
                 self._reject(lines.bad)
@@ -371,10 +379,12 @@ class RowReader:
         if repeated is not None:
             raise self.error(f"the key '{repeated}' is there twice; expected it once")
 
-    def _kept_value(self, value: dict[str, object], name: str) -> str | None:
+    def _kept_value(self, value: dict[str, object], name: str) -> object:
         if name not in value:
             raise self.error(f"no key '{name}'; found {', '.join(value) or 'none'}")
         found = value[name]
+        if self.keep_values and not isinstance(found, str):
+            return found
         if found is None or isinstance(found, str):
             return None if found is None else self._replace_surrogates(found)
         return json.dumps(found, ensure_ascii=False)
@@ -406,7 +416,11 @@ class RowReader:
         cell = spell_label(label) if self.labelled else None
         if self.labelled and cell is None:
             raise self.error(f"'{self.label_column}' is {_shown(label)}, expected a string")
-        kept = tuple(None if value is None else str(value) for value in values)
+        kept = tuple(
+            values
+            if self.keep_values
+            else [None if value is None else str(value) for value in values]
+        )
         return Row(text, cell, self._last_line(), kept, listed=isinstance(label, list))
 
     def _choose_keys(self, value: dict[str, object]) -> None:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
     from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
+    from textkit.jobs.predictions import (
+        PredictCorpusOptions,
+        PredictReport,
+        predict_corpus,
+        stream_predictions,
+    )
     from textkit.jobs.runs import TrainReport
     from textkit.jobs.tokenize import (
         TokenizeOptions,
@@ -71,7 +77,9 @@ __all__ = [
     "MeasureFitOptions",
     "PieceOptions",
     "PlotVectorsOptions",
+    "PredictCorpusOptions",
     "PredictOptions",
+    "PredictReport",
     "Prediction",
     "RateReport",
     "SearchOptions",
@@ -95,12 +103,14 @@ __all__ = [
     "measure_tokenizer",
     "open_vectors",
     "plot_vectors",
+    "predict_corpus",
     "predict_file",
     "predict_texts",
     "show_corpus",
     "solve_analogy",
     "split_file",
     "stream_corpus",
+    "stream_predictions",
     "suggest_rate",
     "tokenize_corpus",
     "train_run",
@@ -116,6 +126,12 @@ _HOMES = {
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
     "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),
+    "predictions": (
+        "PredictCorpusOptions",
+        "PredictReport",
+        "predict_corpus",
+        "stream_predictions",
+    ),
     "runs": ("TrainReport",),
     "tokenize": (
         "TokenizeOptions",

@@ -8,7 +8,7 @@ predicted and counted a chunk at a time, so its size does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,6 +48,7 @@ from textkit.jobs.measure import (
     open_rival,
     train_rival,
 )
+from textkit.jobs.runs import find_model
 from textkit.watch import Watch
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ if TYPE_CHECKING:
 class EvaluateOptions:
     """What is measured on what.
 
-    - model: a model folder. data: the test file. text_column, label_column, delimiter: where its
-      texts and labels stand; guessed where not given. label_separator: as in TrainOptions.
+    - model: a model folder, or a run folder. data: the test file.
+    - text_column, label_column, delimiter: where its texts and labels stand; guessed where not
+      given. label_separator: as in TrainOptions.
     - compare: other model folders, or files of predictions, for one label a text. baseline: a
       training file; TF-IDF + LinearSVC is trained on it and compared too.
     - on_bad, missing: as in TrainOptions; what was skipped stands in `rejects`, beside the model.
@@ -220,6 +222,7 @@ def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> Evalua
     from textkit import TextClassifier
 
     require("matplotlib", needed_by="an evaluation")
+    options = replace(options, model=find_model(options.model))
     classifier = TextClassifier.load(options.model, allow=options.allow or ())
     task = classifier.task_
     if task != "single-label" and (options.compare or options.baseline):

@@ -27,6 +27,7 @@ from textkit.evaluation import compare as count
 from textkit.evaluation.baseline import BASELINE
 from textkit.evaluation.predictions import PredictionFile
 from textkit.io.corpus import Row, RowReader
+from textkit.jobs.runs import find_model
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -150,13 +151,13 @@ def measure_numbers(
 
 
 def open_rival(path: Path, *, allow: Sequence[str] = ()) -> Rival:
-    """Open another model's folder, or a file of its predictions."""
+    """Open another model's folder, its run folder, or a file of its predictions."""
     if not path.is_dir():
         file = PredictionFile(path)
         return Rival(str(path), lambda texts: file.take(len(texts)), file.finish)
     from textkit import TextClassifier
 
-    other = TextClassifier.load(path, allow=allow)
+    other = TextClassifier.load(find_model(path), allow=allow)
     if other.task_ != "single-label":
         raise UsageError(
             f"{path} is a {other.task_} model; only models of one label a text can be compared"

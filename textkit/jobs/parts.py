@@ -86,6 +86,9 @@ class CorpusOptions:
     - resume: go on with a job in its folder, skipping finished parts.
     """
 
+    # Whether kept columns are read as the values that a file has, or as text.
+    keeps_values: ClassVar[bool] = False
+
     inputs: Sequence[str | Path]
     text_column: str | None = None
     delimiter: str | None = None
@@ -120,6 +123,7 @@ class CorpusOptions:
             delimiter=self.delimiter,
             format=self.format,
             keep=self.keep,
+            keep_values=self.keeps_values,
             on_bad=self.on_bad,
             limit=RowLimit(self.max_row_mb, "--max-row-mb"),
         )

@@ -1,7 +1,8 @@
 """Predict texts: one prediction for each row of a file, in order, while it is read.
 
-In: a model folder or a classifier, and texts. Out: predictions one after the other: labels with
-their probabilities, or the numbers of a regression.
+In: a model folder or a classifier, and texts. Out: predictions one after the other (`predict_file`,
+`predict_texts`). A file of them, beside the columns of their rows, is made by
+textkit/jobs/predictions.py.
 """
 
 from __future__ import annotations
@@ -12,26 +13,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textkit.batch import cut_rows
+from textkit.data.labels import OnBad
 from textkit.data.targets import Label
 from textkit.io.corpus import RowReader
+from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit
+from textkit.jobs.answer_output import RUNS
+from textkit.jobs.runs import find_model
 from textkit.watch import Watch
 
 if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
 
 
-# What a cell begins with that a spreadsheet takes for a formula.
-_RUN = ("=", "+", "-", "@", "\t", "\r")
-
-
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions:
     """What is predicted, and how much of it is told.
 
-    - model: a model folder. data: a file of texts, or - for standard input. text_column, delimiter,
-      format: how it is read; guessed where not given.
+    - model: a model folder, or a run folder. data: a file of texts, or - for standard input.
+    - text_column, delimiter, format: how it is read; guessed where not given.
     - top: labels a row, the most probable first. Without it one; of a multi-label model those
       above their thresholds.
+    - on_bad: stop at a row that cannot be read, or leave it out and say how many were.
+    - max_row_mb: a longer row is a LimitError.
     - allow: each `package.module:Name` of the model that may be imported.
     - chunk_rows: rows that are read before the first prediction.
     """
@@ -42,6 +45,8 @@ class PredictOptions:
     text_column: str | None = None
     delimiter: str | None = None
     format: str | None = None
+    on_bad: OnBad = "stop"
+    max_row_mb: int = DEFAULT_LIMIT.megabytes
     allow: Sequence[str] | None = None
     chunk_rows: int = 1024
 
@@ -80,7 +85,7 @@ class Prediction:
             return "\t".join(f"{number:.6g}" for number in self.values)
         cells: list[str] = []
         for label, p in self.labels:
-            runs = spreadsheet_safe and isinstance(label, str) and label.startswith(_RUN)
+            runs = spreadsheet_safe and isinstance(label, str) and label.startswith(RUNS)
             cells.append(f"{chr(39) if runs else ''}{label}\t{p:.4f}")
         return "\t".join(cells)
 
@@ -101,12 +106,14 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
     """
     from textkit import TextClassifier
 
-    classifier = TextClassifier.load(options.model, allow=options.allow or ())
+    classifier = TextClassifier.load(find_model(options.model), allow=options.allow or ())
     reader = RowReader(
         options.data,
         text_column=options.text_column,
         delimiter=options.delimiter,
         format=options.format,
+        on_bad=options.on_bad,
+        limit=RowLimit(options.max_row_mb, "--max-row-mb"),
     )
     for rows in cut_rows(reader, n_rows=options.chunk_rows):
         yield from predict_texts(classifier, [row.text for row in rows], top=options.top)

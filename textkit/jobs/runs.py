@@ -119,6 +119,28 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def find_model(place: str | Path) -> Path:
+    """Give the model folder of a run folder; a model folder is its own.
+
+    Raises ArtifactError for a run that has no model yet.
+
+    >>> find_model("runs/first/model").as_posix()
+    'runs/first/model'
+    """
+    place = Path(place)
+    has_model = (place / MODEL / files.MANIFEST).is_file()
+    is_run = has_model or (place / RECIPE).is_file()
+    if not is_run or (place / files.MANIFEST).is_file():
+        return place
+    if not has_model:
+        how = "it is not over" if _has_checkpoints(place) else "its training has not ended"
+        raise ArtifactError(
+            f"the run has no model yet: {how}; go on with textkit train ... -o {place} --resume",
+            where=str(place),
+        )
+    return place / MODEL
+
+
 def kept(run: Path) -> contextlib.AbstractContextManager[None]:
     """Keep a run folder to this training, and to the other processes of it that torchrun began."""
     return locks.held(run) if is_main() else contextlib.nullcontext()

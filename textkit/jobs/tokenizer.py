@@ -177,7 +177,7 @@ def measure_tokenizer(options: MeasureFitOptions, *, watch: Watch = Watch()) -> 
         delimiter=options.delimiter,
         keep=() if by is None else (by,),
     )
-    pairs = ((row.text, "" if by is None else row.kept[0] or "(none)") for row in rows)
+    pairs = ((row.text, "" if by is None else str(row.kept[0] or "(none)")) for row in rows)
     return measure_fit(tokenizer, pairs)
 
 
