@@ -39,7 +39,9 @@ from textkit.threads import SharedLock
 from textkit.watch import Epoch, History, Watch
 
 _learning = SharedLock()
-# The costs that "auto" tries.
+# The costs that "auto" tries, chosen anew by cross-validation of training parts alone: with 2,000
+# rows each of AG News, TREC-6, TREC-50, SST-2, Banking77 and R8 the best of these three is at most
+# .1 of a point below the best of 0.03 to 3 (benchmarks/linear_cost.py).
 COSTS = (0.1, 0.3, 1.0)
 NUMBER_COSTS = (0.3, 1.0, 3.0, 10.0)
 # Up to so much work, features of all rows times machines, every third of the rows is held out once;
