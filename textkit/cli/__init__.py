@@ -30,6 +30,7 @@ VERBS = {
     "train": ("train", "Train a text classifier from a file of texts and labels."),
     "evaluate": ("evaluate", "Measure a model on a test file."),
     "predict": ("predict", "Label texts from a file or standard input."),
+    "serve": ("serve", "Serve models over HTTP, with a page to try them."),
     "info": ("info", "Verify a model folder and say what is in it."),
 }
 

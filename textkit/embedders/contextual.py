@@ -79,8 +79,12 @@ class ContextualTexts:
         )
 
     def _embed_block(self, texts: Sequence[str]) -> TextVectors:
-        tokens = self.encode([self.prompt + text for text in texts] if self.prompt else texts)
-        return TextVectors(self._embed_tokens(tokens), tokens.truncated)
+        tokens = self.encode_prompted(texts)
+        return TextVectors(self.embed_tokens(tokens), tokens.truncated)
+
+    def encode_prompted(self, texts: Sequence[str]) -> TokenBatch:
+        """Encode texts behind the prompt, where there is one."""
+        return self.encode([self.prompt + text for text in texts] if self.prompt else texts)
 
     def fit(self, texts: Iterable[str], *, n_components: int = 1) -> ContextualTexts:
         """Refuse: a model's vectors are as it was trained."""
@@ -90,7 +94,8 @@ class ContextualTexts:
         """Say all that decides the vectors."""
         return {**self.facts, "prompt": self.prompt, "batch_tokens": self.batch_tokens}
 
-    def _embed_tokens(self, tokens: TokenBatch) -> NDArray[np.float32]:
+    def embed_tokens(self, tokens: TokenBatch) -> NDArray[np.float32]:
+        """Give the vectors of encoded texts: (n, dim) float32, in their order."""
         plan = plan_sorted(
             tokens.lengths,
             batch_tokens=self.batch_tokens,

@@ -1,0 +1,95 @@
+"""Read the body of a request within bounds, and what it holds.
+
+A body takes its bytes from the server's share before they are read; one that is too large or too
+slow ends here, before anything is parsed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from textkit.serve.admission import Admission, Share, now
+from textkit.serve.answers import RequestError, too_large
+
+# Bytes that earn a slow body a second more.
+_BYTES_PER_SECOND = 64 << 10
+# A larger body is parsed in a thread: 30 ms for 10 MB.
+_LARGE_BYTES = 256 << 10
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+async def read_body(request: Request, admission: Admission, share: Share) -> bytes:
+    """Read a whole body; what is held of it is counted in the share."""
+    limits = admission.limits
+    said = request.headers.get("content-length", "")
+    n_said = int(said) if said.isdigit() and len(said) < 16 else 0
+    _check_size(max(n_said, len(said) >= 16 and limits.body_bytes + 1), limits.body_bytes)
+    admission.take(share, bytes=n_said)
+    parts, n_read = [], 0
+    try:
+        async with asyncio.timeout(limits.body_seconds) as patience:
+            began = now()
+            async for part in request.stream():
+                n_read += len(part)
+                _check_size(n_read, limits.body_bytes)
+                if n_read > share.bytes:  # no length was said
+                    admission.take(share, bytes=n_read - share.bytes)
+                parts.append(part)
+                ends = began + limits.body_seconds + n_read / _BYTES_PER_SECOND
+                patience.reschedule(asyncio.get_running_loop().time() + ends - now())
+    except TimeoutError:
+        raise RequestError(
+            f"the body came too slowly: {n_read:,} bytes so far; send it again",
+            status=408,
+            code="too_slow",
+            headers={"Connection": "close"},
+        ) from None
+    return b"".join(parts)
+
+
+def _check_size(n_bytes: int, bound: int) -> None:
+    if n_bytes > bound:
+        raise too_large(f"the body has more than {bound:,} bytes; send fewer texts at a time")
+
+
+async def read_request(
+    request: Request, schema: type[Schema], admission: Admission, share: Share
+) -> Schema:
+    """Read what a request asks; a pydantic ValidationError says what is wrong with it."""
+    body = await read_body(request, admission, share)
+    if len(body) > _LARGE_BYTES:
+        return await asyncio.to_thread(parse, schema, body)
+    return parse(schema, body)
+
+
+def parse(schema: type[Schema], body: bytes) -> Schema:
+    """Read JSON; a pydantic ValidationError names the field.
+
+    Half a surrogate pair is let through: every tokenizer makes U+FFFD of it, and counts it.
+    """
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as err:
+        if err.errors()[0]["type"] != "json_invalid" or b"\\u" not in body:
+            raise
+        # pydantic's reader of JSON refuses half pairs.
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            raise err from None
+        return schema.model_validate(value)
+
+
+async def until_gone(request: Request) -> None:
+    """Wait until the client hangs up."""
+    try:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+    except ClientDisconnect:
+        pass
