@@ -53,7 +53,7 @@ class Rivals:
     group: ClassVar = MODEL
     compare: Annotated[
         list[Path] | None,
-        typer.Option(help="Another model folder, or a file of predictions; may be repeated."),
+        typer.Option(help="Another run or model, or a file of predictions; may be repeated."),
     ] = None
     allow: Allow = None
     baseline: Annotated[
@@ -78,6 +78,13 @@ class Findings:
             " and reliability.png."
         ),
     ] = None
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Also the figures of each value of this column, as a language.",
+        ),
+    ] = None
     errors: Annotated[int, typer.Option(min=0, help="Worst errors that the report lists.")] = 50
 
 
@@ -86,13 +93,13 @@ def evaluate(rows: MeasuredRows, rivals: Rivals, findings: Findings) -> None:
     """Measure a model on a test file.
 
     Examples:
-        textkit evaluate run/model test.csv
-        textkit evaluate run/model test.csv --html report.html --baseline train.csv
-        textkit evaluate run/model test.csv --compare other/model --json
+        textkit evaluate runs/first test.csv
+        textkit evaluate runs/first test.csv --html report.html --baseline train.csv
+        textkit evaluate runs/first test.csv --by language --compare other/run --json
     """
     from textkit.jobs import EvaluateOptions, evaluate_file
 
-    options = gather(EvaluateOptions, rows, rivals, n_mistakes=findings.errors)
+    options = gather(EvaluateOptions, rows, rivals, by=findings.by, n_mistakes=findings.errors)
     with Display() as watch:
         report = evaluate_file(options, watch=watch)
     if findings.as_json:

@@ -24,6 +24,7 @@ from textkit.evaluation.page import (
     worst_section,
     write_page,
 )
+from textkit.evaluation.slices import Slices
 from textkit.evaluation.stream import Mistake
 from textkit.version import __version__
 
@@ -37,6 +38,7 @@ def write_html(
     title: str = "Evaluation",
     mistakes: Sequence[Mistake] = (),
     comparisons: Mapping[str, Comparison] | None = None,
+    slices: Slices | None = None,
 ) -> None:
     """Write the page; comparisons are by the other model's name, this model first in each.
 
@@ -56,6 +58,7 @@ def write_html(
             " The log loss leaves them out.",
         ),
         _comparisons(comparisons or {}),
+        "" if slices is None else slices.to_html(),
         _classes(evaluation),
         _confusion(evaluation),
         _reliability(evaluation),

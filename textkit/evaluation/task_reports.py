@@ -27,6 +27,7 @@ from textkit.evaluation.page import (
     write_page,
 )
 from textkit.evaluation.regression import NumberMistake, RegressionEvaluation
+from textkit.evaluation.slices import Slices
 from textkit.version import __version__
 
 _NAMED_LABELS = 30  # that a cell of the worst errors holds
@@ -38,6 +39,7 @@ def write_multilabel_html(
     *,
     title: str = "Evaluation",
     mistakes: Sequence[LabelMistake] = (),
+    slices: Slices | None = None,
 ) -> None:
     """Write the page of a multi-label model.
 
@@ -60,6 +62,7 @@ def write_multilabel_html(
             values, evaluation.intervals(), "Subset accuracy is the share of rows all right."
         ),
         warn_unseen(evaluation.unseen, "labels of rows are unknown to the model"),
+        "" if slices is None else slices.to_html(),
         _labels(evaluation),
         _reliability(evaluation),
         _label_mistakes(mistakes),
@@ -73,6 +76,7 @@ def write_regression_html(
     *,
     title: str = "Evaluation",
     mistakes: Mapping[str, Sequence[NumberMistake]] | None = None,
+    slices: Mapping[str, Slices] | None = None,
 ) -> None:
     """Write the page of a regression: evaluations, and the largest errors, by the name of the
     output.
@@ -89,6 +93,7 @@ def write_regression_html(
         sections += [f"<h2>{escape(shorten(name, 80))}</h2>"] if len(results) > 1 else []
         sections += [
             _numbers(result),
+            *(part.to_html() for output, part in (slices or {}).items() if output == name),
             _pictures(result),
             _number_mistakes((mistakes or {}).get(name, ())),
         ]

@@ -8,7 +8,7 @@ predicted and counted a chunk at a time, so its size does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,8 +21,10 @@ from textkit.evaluation import (
     LabelMistake,
     Mistake,
     MultiLabelEvaluation,
+    MultiLabelStream,
     NumberMistake,
     RegressionEvaluation,
+    RegressionStream,
     draw_confusion,
     draw_labels,
     draw_regression,
@@ -32,6 +34,7 @@ from textkit.evaluation import (
     write_regression_html,
 )
 from textkit.evaluation.baseline import BASELINE
+from textkit.evaluation.slices import LabelCounts, Slice, Slices, SliceStream
 from textkit.evaluation.text import (
     render_comparison,
     render_label_sets,
@@ -66,6 +69,7 @@ class EvaluateOptions:
       training file; TF-IDF + LinearSVC is trained on it and compared too.
     - on_bad, missing: as in TrainOptions; what was skipped stands in `rejects`, beside the model.
     - allow: each `package.module:Name` of the models that may be imported.
+    - by: a column; the rows of each of its values are measured for themselves too.
     - n_mistakes: how many of the worst errors the report keeps.
     """
 
@@ -73,6 +77,7 @@ class EvaluateOptions:
     data: Path
     compare: Sequence[Path] | None = None
     baseline: Path | None = None
+    by: str | None = None
     n_mistakes: int = 50
     text_column: str | None = None
     label_column: str | None = None
@@ -125,17 +130,18 @@ class LabelReport:
     evaluation: Evaluation
     mistakes: Sequence[Mistake]
     comparisons: Mapping[str, Comparison]
+    slices: Slices | None = None
 
     def to_dict(self) -> dict[str, object]:
         pairs = {name: pair.to_dict() for name, pair in self.comparisons.items()}
-        report = {**self.evaluation.to_dict(), "comparisons": pairs}
+        report = {**self.evaluation.to_dict(), "comparisons": pairs, **_by(self.slices)}
         if BASELINE in self.comparisons:
             report["baseline_accuracy"] = self.comparisons[BASELINE].accuracies[1]
         return report
 
     def to_text(self) -> str:
         pairs = (f"\n{render_comparison(name, pair)}" for name, pair in self.comparisons.items())
-        return "\n".join([render_labels(self.evaluation), *pairs])
+        return "\n".join([render_labels(self.evaluation), *_table(self.slices), *pairs])
 
     def draw(self, png: Path | None = None) -> list[Path]:
         confusion = self.of.picture("confusion", png)
@@ -151,6 +157,7 @@ class LabelReport:
             title=self.of.title,
             mistakes=self.mistakes,
             comparisons=self.comparisons,
+            slices=self.slices,
         )
 
 
@@ -161,12 +168,13 @@ class LabelSetReport:
     of: EvaluateOptions
     evaluation: MultiLabelEvaluation
     mistakes: Sequence[LabelMistake]
+    slices: Slices | None = None
 
     def to_dict(self) -> dict[str, object]:
-        return self.evaluation.to_dict()
+        return {**self.evaluation.to_dict(), **_by(self.slices)}
 
     def to_text(self) -> str:
-        return render_label_sets(self.evaluation)
+        return "\n".join([render_label_sets(self.evaluation), *_table(self.slices)])
 
     def draw(self, png: Path | None = None) -> list[Path]:
         labels = self.of.picture("labels", png)
@@ -176,7 +184,13 @@ class LabelSetReport:
         return [labels, reliability]
 
     def write_html(self, path: Path) -> None:
-        write_multilabel_html(self.evaluation, path, title=self.of.title, mistakes=self.mistakes)
+        write_multilabel_html(
+            self.evaluation,
+            path,
+            title=self.of.title,
+            mistakes=self.mistakes,
+            slices=self.slices,
+        )
 
 
 @dataclass(frozen=True)
@@ -186,13 +200,21 @@ class NumberReport:
     of: EvaluateOptions
     evaluations: Mapping[str, RegressionEvaluation]
     mistakes: Mapping[str, Sequence[NumberMistake]]
+    slices: Mapping[str, Slices] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
-        reports = {output: result.to_dict() for output, result in self.evaluations.items()}
+        reports = {
+            output: {**result.to_dict(), **_by(self.slices.get(output))}
+            for output, result in self.evaluations.items()
+        }
         return {"outputs": reports} if len(reports) > 1 else next(iter(reports.values()))
 
     def to_text(self) -> str:
-        return render_numbers(self.evaluations)
+        blocks = [render_numbers(self.evaluations)]
+        for output, slices in self.slices.items():
+            named = [f"\n{output}"] if len(self.slices) > 1 else []
+            blocks += [*named, *_table(slices)]
+        return "\n".join(blocks)
 
     def draw(self, png: Path | None = None) -> list[Path]:
         picture = self.of.picture("predictions", png)
@@ -200,7 +222,21 @@ class NumberReport:
         return [picture]
 
     def write_html(self, path: Path) -> None:
-        write_regression_html(self.evaluations, path, title=self.of.title, mistakes=self.mistakes)
+        write_regression_html(
+            self.evaluations,
+            path,
+            title=self.of.title,
+            mistakes=self.mistakes,
+            slices=self.slices,
+        )
+
+
+def _by(slices: Slices | None) -> dict[str, object]:
+    return {} if slices is None else {"by": slices.to_dict()}
+
+
+def _table(slices: Slices | None) -> list[str]:
+    return [] if slices is None else ["", slices.to_text()]
 
 
 def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> EvaluateReport:
@@ -250,6 +286,7 @@ def _open(options: EvaluateOptions) -> RowReader:
         text_column=options.text_column,
         label_column=options.label_column,
         delimiter=options.delimiter,
+        keep=() if options.by is None else (options.by,),
         on_bad=options.on_bad,
     )
 
@@ -265,49 +302,73 @@ def _evaluate_labels(
             "delimiter": options.delimiter,
         }
         rivals.append(train_rival(options.baseline, columns, watch=watch))
+    slices = None if options.by is None else SliceStream(options.by, LabelCounts)
     stream, comparisons = measure_labels(
         classifier,
         reader,
         rivals,
         n_mistakes=options.n_mistakes,
         missing=options.missing,
+        slices=slices,
         watch=watch,
     )
     result = stream.result()
     _note_unseen(options, result.unseen, result.n_rows, watch)
-    return LabelReport(options, result, stream.mistakes(), comparisons)
+    sliced = None if slices is None else slices.finish(lambda held: Slice.of(held.result()))
+    return LabelReport(options, result, stream.mistakes(), comparisons, sliced)
 
 
 def _evaluate_label_sets(
     classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
 ) -> LabelSetReport:
+    classes = [str(label) for label in classifier.classes_.tolist()]
+    slices = None
+    if options.by is not None:
+        slices = SliceStream(options.by, lambda: MultiLabelStream(classes, n_mistakes=0))
     stream = measure_label_sets(
         classifier,
         reader,
         separator=options.label_separator,
         n_mistakes=options.n_mistakes,
         missing=options.missing,
+        slices=slices,
         watch=watch,
     )
     result = stream.result()
     _note_unseen(options, result.unseen, result.n_rows, watch)
-    return LabelSetReport(options, result, stream.mistakes())
+    sliced = None if slices is None else slices.finish(lambda held: Slice.of(held.result()))
+    return LabelSetReport(options, result, stream.mistakes(), sliced)
 
 
 def _evaluate_numbers(
     classifier: TextClassifier, reader: RowReader, options: EvaluateOptions, watch: Watch
 ) -> NumberReport:
+    n_outputs = len(classifier.classes_)
+    slices = None
+    if options.by is not None:
+        slices = SliceStream(
+            options.by, lambda: [RegressionStream(n_mistakes=0) for _ in range(n_outputs)]
+        )
     streams = measure_numbers(
         classifier,
         reader,
         n_mistakes=options.n_mistakes,
         missing=options.missing,
+        slices=slices,
         watch=watch,
     )
+    sliced: dict[str, Slices] = {}
+    if slices is not None:
+        for at, name in enumerate(streams):
+            parts = {value: held[at] for value, held in slices.held.items()}
+            sliced[name] = Slices.of(
+                options.by or "", {v: Slice.of(part.result()) for v, part in parts.items()}
+            )
     return NumberReport(
         options,
         {name: stream.result() for name, stream in streams.items()},
         {name: stream.mistakes() for name, stream in streams.items()},
+        sliced,
     )
 
 

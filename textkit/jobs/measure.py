@@ -26,6 +26,7 @@ from textkit.evaluation import (
 from textkit.evaluation import compare as count
 from textkit.evaluation.baseline import BASELINE
 from textkit.evaluation.predictions import PredictionFile
+from textkit.evaluation.slices import LabelCounts, SliceStream
 from textkit.io.corpus import Row, RowReader
 from textkit.jobs.runs import find_model
 from textkit.watch import Progress, Watch
@@ -55,9 +56,12 @@ def measure_labels(
     *,
     n_mistakes: int,
     missing: Missing = "error",
+    slices: SliceStream[LabelCounts] | None = None,
     watch: Watch = Watch(),
 ) -> tuple[Stream, dict[str, Comparison]]:
     """Predict and count every row, a chunk at a time; each rival predicts the same rows.
+
+    slices: counts the rows of each value of the reader's kept column too.
 
     Raises DataError for a file without rows, or one of whose labels the model knows none.
     """
@@ -73,8 +77,12 @@ def measure_labels(
         texts = [row.text for row, _ in pairs]
         labels = [label for _, label in pairs]
         probabilities = classifier.predict_proba(texts)
-        stream.add(stream.encode(labels), probabilities, texts)
-        own = [classes[i] for i in probabilities.argmax(axis=1)]
+        codes, guessed = stream.encode(labels), probabilities.argmax(axis=1)
+        stream.add(codes, probabilities, texts)
+        if slices is not None:
+            for held, at in slices.groups(_kept(pairs)):
+                held.add(codes[at], guessed[at])
+        own = [classes[i] for i in guessed]
         for rival in rivals:
             guesses = [str(label) for label in rival.predict(texts)]
             comparisons[rival.name] += count(labels, own, guesses)
@@ -93,6 +101,7 @@ def measure_label_sets(
     separator: str | None,
     n_mistakes: int,
     missing: Missing = "error",
+    slices: SliceStream[MultiLabelStream] | None = None,
     watch: Watch = Watch(),
 ) -> MultiLabelStream:
     """Predict and count every row of a multi-label task.
@@ -114,6 +123,9 @@ def measure_label_sets(
             [classes[i] for i in row.nonzero()[0]] for row in probabilities > classifier.thresholds_
         ]
         stream.add(truth, predicted, probabilities, texts)
+        if slices is not None:
+            for held, at in slices.groups(_kept(pairs)):
+                held.add([truth[i] for i in at], [predicted[i] for i in at])
     for line in cells.notes(reader.name):
         watch.note(line)
     result = stream.result()
@@ -128,6 +140,7 @@ def measure_numbers(
     *,
     n_mistakes: int,
     missing: Missing = "error",
+    slices: SliceStream[list[RegressionStream]] | None = None,
     watch: Watch = Watch(),
 ) -> dict[str, RegressionStream]:
     """Predict every row of a regression: a stream for each of its outputs, by name."""
@@ -147,7 +160,16 @@ def measure_numbers(
             streams.values(), zip(*truth, strict=True), predicted, strict=True
         ):
             stream.add(true, guessed, texts)
+        if slices is not None:
+            for held, at in slices.groups(_kept(pairs)):
+                for output, part in enumerate(held):
+                    part.add([truth[i][output] for i in at], predicted[output][at].tolist())
     return streams
+
+
+def _kept(pairs: Sequence[tuple[Row, object]]) -> list[object]:
+    """Give the column by which rows are sliced."""
+    return [row.kept[0] for row, _ in pairs]
 
 
 def open_rival(path: Path, *, allow: Sequence[str] = ()) -> Rival:
