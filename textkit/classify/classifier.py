@@ -19,8 +19,9 @@ from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
 from textkit.data.given_labels import LabelData, Missing, read_labels, take_labelled
 from textkit.data.imbalance import WeightData, read_weights
-from textkit.data.targets import Classes, Task, encode_labels, known_codes
+from textkit.data.targets import Classes, Label, Task, encode_labels, known_codes
 from textkit.errors import DataError, not_fitted, require
+from textkit.evaluation.explanations import Explanation, Method
 from textkit.evaluation.task_scores import micro_f1, r_squared
 from textkit.features.text_input import TextInput
 from textkit.io.tables import TextData, take_column, take_texts
@@ -221,6 +222,34 @@ class TextClassifier:
         (n_texts,) numbers, or (n_texts, n_outputs).
         """
         return self._check_fitted().labels(take_texts(texts, column=text))
+
+    def explain(
+        self,
+        texts: TextData,
+        *,
+        label: Label | None = None,
+        against: Label | None = None,
+        method: Method | None = None,
+        text: str | None = None,
+    ) -> list[Explanation]:
+        """Say which words of each text spoke for a label, and how much: one Explanation a text.
+
+        label: which one to explain; by default the predicted one. against: compare it with this
+        one, and not with the mean of the others. method: "gradients", "exact" or "occlusion"; by
+        default the one that serves the model. Raises UsageError for what the model has not.
+
+        >>> texts = ["good film", "bad film", "good plot", "bad plot"] * 10
+        >>> model = TextClassifier(encoder="linear").fit(texts, ["pos", "neg"] * 20)
+        >>> words = model.explain(["a good film"])[0]
+        >>> words.label, words.spell(words.words[words.order()[0]])
+        ('pos', 'good')
+        """
+        from textkit.classify.explain import explain
+
+        rows = take_texts(texts, column=text)
+        return explain(
+            self._check_fitted(), check_texts(rows), label=label, against=against, method=method
+        )
 
     def score(
         self,

@@ -31,6 +31,7 @@ VERBS = {
     "evaluate": ("evaluate", "Measure a model on a test file."),
     "predict": ("predict", "Label texts from a file or standard input."),
     "serve": ("serve", "Serve models over HTTP, with a page to try them."),
+    "explain": ("explain", "Show which words of a text decided what a model says of it."),
     "info": ("info", "Verify a model folder and say what is in it."),
 }
 

@@ -41,6 +41,11 @@ def show_line(text: str) -> None:
     write_line(visible(text))
 
 
+def show_coloured(text: str) -> None:
+    """Write lines whose colours are ours, and whose other parts were made printable already."""
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
 def to_json(value: object) -> str:
     """Write one line of JSON; text stays readable, a lone surrogate stays its escape."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -88,11 +88,18 @@ class GramTable:
         """Find the n-grams of sequences: the sequence and the column of each, (n,) and (n,),
         shorter n-grams first.
         """
-        room, owners = sequences.room, sequences.owners
+        owners = sequences.owners
+        levels = list(self.locate(sequences))
+        places = [owners.take(positions) for positions, _ in levels]
+        return np.concatenate(places), np.concatenate([columns for _, columns in levels])
+
+    def locate(self, sequences: Sequences) -> Iterator[tuple[Int64, NDArray[np.int32]]]:
+        """Find the n-grams of 1, 2, ... symbols: where each begins among the symbols, and its
+        column, (n,) and (n,).
+        """
+        room = sequences.room
         positions = np.flatnonzero(sequences.symbols >= 0)
         nodes = sequences.symbols.take(positions)
-        places: list[Int64] = []
-        columns: list[NDArray[np.int32]] = []
         for n in range(1, self.longest + 1):
             if n > 1:
                 positions, wanted = _extend(
@@ -104,9 +111,7 @@ class GramTable:
             counts = (found >= 0) & _counts(
                 positions, room, sequences, n, self.shortest, self.whole
             )
-            places.append(owners.take(positions[counts]))
-            columns.append(found[counts])
-        return np.concatenate(places), np.concatenate(columns)
+            yield positions[counts], found[counts]
 
     def keep(self, kept: NDArray[np.bool_]) -> tuple[GramTable, Int64]:
         """Keep some columns, (n_columns,) bool; they are numbered anew, in the same order.

@@ -33,7 +33,7 @@ from textkit.features.grams import GramTable, Int64, Numbers, Sequences, find, s
 from textkit.threads import SharedLock
 from textkit.tokenizers.protocol import check_texts
 
-_WORDS = re.compile(r"\b\w\w+\b")
+WORDS = re.compile(r"\b\w\w+\b")
 # From so many rows on, a feature of a single row is left out by itself: it halves the features. In
 # a cross-validation of training parts alone (benchmarks/linear_cost.py, 2,000 rows a set) AG News,
 # Banking77 and SST-2 lose .6, .5 and .3 of a point by it, TREC-50, TREC-6 and R8 gain .6, .5, .1.
@@ -276,7 +276,7 @@ def _learn_all(texts: Sequence[str], options: TfidfOptions) -> TfidfFeatures:
                 if chunk not in of_chunk:
                     of_chunk[chunk] = [
                         vocabulary.setdefault(word, len(vocabulary))
-                        for word in _WORDS.findall(chunk)
+                        for word in WORDS.findall(chunk)
                     ]
         rows = [[word for chunk in row for word in of_chunk[chunk]] for row in split]
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
@@ -389,7 +389,7 @@ class _ChunkTable:
             grams += np.int32(features.n_word_features)
             gram_offsets = offsets_of(np.bincount(owners, minlength=n))
         if features.words is not None:
-            found = [_WORDS.findall(chunk) for chunk in chunks]
+            found = [WORDS.findall(chunk) for chunk in chunks]
             word_offsets = offsets_of(np.fromiter(map(len, found), np.int64, n))
             symbol = self._symbols.get
             listed = [symbol(word, -1) for row in found for word in row]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
+    from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
     from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
     from textkit.jobs.predictions import (
         PredictCorpusOptions,
@@ -73,6 +74,8 @@ __all__ = [
     "EvaluateOptions",
     "EvaluateReport",
     "EvaluateVectorsOptions",
+    "ExplainOptions",
+    "ExplainReport",
     "IndexVectorsOptions",
     "MeasureFitOptions",
     "PieceOptions",
@@ -98,6 +101,7 @@ __all__ = [
     "embed_corpus",
     "evaluate_file",
     "evaluate_vectors",
+    "explain_file",
     "find_nearest",
     "index_vectors",
     "measure_tokenizer",
@@ -125,6 +129,7 @@ _HOMES = {
     ),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
+    "explain": ("ExplainOptions", "ExplainReport", "explain_file"),
     "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),
     "predictions": (
         "PredictCorpusOptions",

@@ -181,6 +181,14 @@ class TextNetwork(nn.Module):
         """
         return torch.cat(self._pool(batch, None), dim=-1)
 
+    def outputs_of(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Compute (batch, n_outputs) from embedded states (batch, time, in_dim) under mask (batch,
+        time) bool: what an explanation follows back to the tokens. Of a ragged network, too.
+        """
+        lengths = mask.sum(dim=1).cpu()
+        outputs = [member.head(member.pool(states, mask, lengths)) for member in self.members]
+        return torch.stack(outputs).mean(dim=0)
+
     def _pool(self, batch: PaddedBatch | RaggedBatch, mix: Mix | None) -> list[Tensor]:
         """Compute (batch, width) for each member, with its own dropout of the embedding."""
         if isinstance(batch, RaggedBatch):
