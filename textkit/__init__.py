@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from textkit.classify.opening import load
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import TextkitError
+    from textkit.serve.client import AsyncClient, Client
     from textkit.vectors.vectors import Vectors
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "TextClassifier",
     "TextEmbedder",
     "TextkitError",
@@ -29,6 +32,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncClient": "textkit.serve.client",
+    "Client": "textkit.serve.client",
     "TextClassifier": "textkit.classify.classifier",
     "TextEmbedder": "textkit.embedders.embedder",
     "TextkitError": "textkit.errors",

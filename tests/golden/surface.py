@@ -27,6 +27,8 @@ def python_names() -> list[str]:
     vectors = textkit.Vectors(["a"], np.ones((1, 2), np.float32))
     lines = [f"textkit.{name}" for name in textkit.__all__]
     for cls, made in (
+        (textkit.AsyncClient, None),
+        (textkit.Client, None),
         (textkit.TextClassifier, None),
         (textkit.TextEmbedder, textkit.TextEmbedder.__new__(textkit.TextEmbedder)),
         (textkit.TokenBatch, None),

@@ -14,13 +14,14 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from textkit.serve import page
 from textkit.serve.answers import RequestError, say_error
 from textkit.serve.host import Host
 
-# What answers without a key: whether the server lives, for those who run it.
-OPEN_PATHS = ("/health", "/ready")
+# What answers without a key: whether the server lives, for those who run it, and the page.
+OPEN_PATHS = ("/health", "/ready", *page.OPEN_PATHS)
 # Asked every few seconds by machines: counted, and no line of the log.
-_UNTOLD = (*OPEN_PATHS, "/metrics")
+_UNTOLD = ("/health", "/ready", "/metrics")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # A client that hung up: nginx's number for it.
 GONE = 499
