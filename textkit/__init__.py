@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from textkit.batch import TokenBatch
     from textkit.classify.classifier import TextClassifier
     from textkit.classify.opening import load
+    from textkit.classify.summary import summary
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import TextkitError
     from textkit.serve.client import AsyncClient, Client
@@ -29,6 +30,7 @@ __all__ = [
     "Vectors",
     "__version__",
     "load",
+    "summary",
 ]
 
 _HOMES = {
@@ -40,6 +42,7 @@ _HOMES = {
     "TokenBatch": "textkit.batch",
     "Vectors": "textkit.vectors.vectors",
     "load": "textkit.classify.opening",
+    "summary": "textkit.classify.summary",
 }
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from textkit.cli.command import new_verb, verb
+from typing import Annotated
+
+import typer
+
+from textkit.cli.command import OUTPUT, new_verb, verb
 from textkit.cli.options import AsJsonLine, ModelFolder
 from textkit.cli.output import show_line, to_json, write_line
 
@@ -10,11 +14,23 @@ app = new_verb()
 
 
 @verb(app)
-def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
-    """Verify a model folder and say what is in it; torch is not needed.
+def info(
+    model: ModelFolder,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Also list the layers, with shapes, weights and bytes.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    as_json: AsJsonLine = False,
+) -> None:
+    """Verify a model folder and say what is in it; torch is needed for --layers alone.
 
     Examples:
         textkit info run/model
+        textkit info run/model --layers
         textkit info run/model --json
     """
     from textkit.classify.model_config import check, read_recipe
@@ -26,8 +42,14 @@ def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
     config = check(model)
     recipe = read_recipe(config, model)
     manifest = files.read_json(model / files.MANIFEST)
+    table = None
+    if layers:
+        from textkit import summary
+
+        table = summary(model)
     if as_json:
-        write_line(to_json({"config": config, "manifest": manifest}))
+        facts = {"config": config, "manifest": manifest}
+        write_line(to_json(facts if table is None else facts | {"summary": table.to_dict()}))
         return
     labels, encoder = config["labels"], recipe.encoder.model_dump(mode="json", exclude_unset=True)
     shown = ", ".join(str(label) for label in labels[:12]) + (", ..." if len(labels) > 12 else "")
@@ -47,3 +69,5 @@ def info(model: ModelFolder, as_json: AsJsonLine = False) -> None:
     show_line(f"labels     {len(labels)}: {shown}")
     for name, entry in manifest["files"].items():
         show_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")
+    if table is not None:
+        show_line(str(table))

@@ -63,7 +63,7 @@ def tops_section(tops: Mapping[str, Sequence[TopWord]]) -> str:
             [name_cell(top.word), _bar(top.total, top.total / largest), f"{top.n_texts:,}"]
             for top in words
         ]
-        body = table(["text", "sum of scores", "texts"], rows) if rows else "<p>none</p>"
+        body = table(["word", "sum of scores", "texts"], rows) if rows else "<p>none</p>"
         blocks.append(f'<div><h3 dir="auto">{escape(shorten(label, 80))}</h3>{body}</div>')
     more = len(tops) - _SHOWN_LABELS
     said = f"<p>and {more} more labels</p>" if more > 0 else ""
@@ -103,7 +103,7 @@ def _text(explanation: Explanation) -> str:
         head.append(f"the model says <bdi>{escape(shorten(explanation.predicted, 80))}</bdi>")
     if explanation.truth is not None:
         same = explanation.truth == explanation.predicted
-        said = "and so does the row" if same else "the row says"
+        said = "as the row says" if same else "the row says"
         shown = "" if same else f" <bdi>{escape(shorten(explanation.truth, 80))}</bdi>"
         head.append(said + shown)
     flip = explanation.counterfactual
@@ -150,7 +150,7 @@ def _curves_svg(
     shares: Sequence[float], own: Sequence[float], other: Sequence[float], x: str
 ) -> str:
     """Draw a curve in blue beside that of random order, dashed."""
-    left, top, width, height = 46.0, 14.0, 360.0, 220.0
+    left, top, width, height = 64.0, 14.0, 360.0, 220.0
 
     def line(values: Sequence[float], kind: str) -> str:
         points = " ".join(

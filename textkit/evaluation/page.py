@@ -32,6 +32,7 @@ _LEFT = (
     "prediction",
     "predicted as",
     "text",
+    "word",
     "missed",
     "extra",
     "right",
