@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 
 
 class Model(Protocol):
-    """What gives logits for texts, and writes its part of a model folder."""
+    """What gives logits for texts, and writes its part of a model folder.
+
+    seal: the kind and the format of that folder.
+    """
+
+    seal: ClassVar[tuple[str, int]]
 
     @property
     def n_weights(self) -> int:
@@ -54,6 +59,30 @@ class Model(Protocol):
 
     def write(self, folder: Path) -> None:
         """Write its files into a folder."""
+
+
+@runtime_checkable
+class TokenModel(Protocol):
+    """A model that reads tokens: a network, or what became of one."""
+
+    @property
+    def text_input(self) -> TextInput:
+        """What turns texts into the ids that it reads."""
+
+    @property
+    def longest_row(self) -> int | None:
+        """Tokens of the longest row that it takes, None for any."""
+
+    def score(self, tokens: TokenBatch) -> NDArray[np.float32]:
+        """Compute the logits of encoded rows: (n_rows, n_outputs) float32."""
+
+
+@runtime_checkable
+class ExactModel(TokenModel, Protocol):
+    """A model that can say what its float32 numbers come close to."""
+
+    def score_exactly(self, tokens: TokenBatch) -> NDArray[np.float64]:
+        """Compute the logits of encoded rows in float64."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +124,9 @@ class Fitted:
     @property
     def text_input(self) -> TextInput:
         """What turns texts into the ids that the network reads."""
-        return self._network_model().text_input
+        if not isinstance(self.model, TokenModel):
+            raise self._no_network()
+        return self.model.text_input
 
     @property
     def network(self) -> TextNetwork:
@@ -178,13 +209,18 @@ class Fitted:
 
     def _network_model(self) -> NetworkModel:
         """Give the model where it is a network; refuse to where it is none."""
-        name = self.recipe.encoder.name
-        if is_whole(name):
-            raise UsageError(f"a {name} model has no tokenizer and no network")
+        if self.model.engine != "torch":
+            raise self._no_network()
         from textkit.classify.network_model import NetworkModel
 
         assert isinstance(self.model, NetworkModel)
         return self.model
+
+    def _no_network(self) -> UsageError:
+        name = self.recipe.encoder.name
+        if is_whole(name):
+            return UsageError(f"a {name} model has no tokenizer and no network")
+        return UsageError("an exported model has no network; take the model that was exported")
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

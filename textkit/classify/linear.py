@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_arrays
 
 from textkit.batch import cut_rows
-from textkit.classify.model_config import WEIGHTS
+from textkit.classify.model_config import FORMAT, KIND, WEIGHTS
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.grams import GramTable, split_blocks
 from textkit.features.tfidf import SparseRows, TfidfFeatures, TfidfOptions
@@ -74,6 +74,7 @@ class LinearModel:
     the first.
     """
 
+    seal: ClassVar = (KIND, FORMAT)
     engine: ClassVar[str] = "numpy"
 
     features: TfidfFeatures

@@ -9,11 +9,22 @@ from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
 from textkit.recipe import Recipe, check_recipe
 from textkit.registry import is_number
-from textkit.tokenizers.protocol import MODEL_FORMAT, MODEL_KIND, TOKENIZER_FILES
+from textkit.tokenizers.protocol import (
+    EXPORTED_FORMAT,
+    EXPORTED_KIND,
+    MODEL_FORMAT,
+    MODEL_KIND,
+    TOKENIZER_FILES,
+)
 
 KIND, FORMAT = MODEL_KIND, MODEL_FORMAT
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+# Of an exported model.
+GRAPH = "model.onnx"
+ENGINES = ("numpy", "onnxruntime")
+# Beside the weights: the buckets of hashed n-grams that the model numbers.
+KEPT = "ngrams.kept"
 
 
 def check(folder: Path) -> dict[str, Any]:
@@ -25,8 +36,9 @@ def check(folder: Path) -> dict[str, Any]:
             raise ArtifactError(
                 f"model_type is {model_type!r}, expected 'textkit'", where=str(folder / CONFIG)
             )
+    kind, format = _seal_of(folder)
     files.check_manifest(
-        folder, kind=KIND, format=FORMAT, reads=(CONFIG, WEIGHTS, *TOKENIZER_FILES)
+        folder, kind=kind, format=format, reads=(CONFIG, WEIGHTS, GRAPH, *TOKENIZER_FILES)
     )
     config = files.read_json(folder / CONFIG)
     if not isinstance(config, dict) or config.get("model_type") != "textkit":
@@ -35,7 +47,23 @@ def check(folder: Path) -> dict[str, Any]:
             f"model_type is {found!r}, expected 'textkit'", where=str(folder / CONFIG)
         )
     _check_values(config, where=str(folder / CONFIG))
+    if ("engine" in config) != (kind == EXPORTED_KIND):
+        raise ArtifactError(
+            f"engine is {str(config.get('engine'))[:40]!r} in a folder of kind '{kind}'",
+            where=str(folder / CONFIG),
+        )
     return config
+
+
+def _seal_of(folder: Path) -> tuple[str, int]:
+    """Give the kind and the format that a folder is to have: an exported model's where it says so,
+    else a model's.
+    """
+    if (folder / files.MANIFEST).is_file():
+        manifest = files.read_json(folder / files.MANIFEST)
+        if isinstance(manifest, dict) and manifest.get("kind") == EXPORTED_KIND:
+            return EXPORTED_KIND, EXPORTED_FORMAT
+    return KIND, FORMAT
 
 
 def _check_values(config: dict[str, Any], *, where: str) -> None:

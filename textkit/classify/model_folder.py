@@ -8,23 +8,23 @@ the SHA-256 of every file. The layout is Hugging Face's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from textkit.classify.exported import open_exported
 from textkit.classify.fitted import Fitted, Model
 from textkit.classify.linear import LinearModel
 from textkit.classify.model_config import (
     CONFIG,
-    FORMAT,
-    KIND,
     check,
     read_calibration,
     read_recipe,
 )
 from textkit.errors import require
-from textkit.io import files
+from textkit.io import files, zipped
 from textkit.recipe import check_code
 from textkit.registry import is_whole
 from textkit.version import __version__
@@ -43,21 +43,36 @@ def save(fitted: Fitted, folder: str | Path, *, overwrite: bool = False) -> None
     A folder that holds other finished work is refused unless `overwrite` says so.
     """
     with files.atomic_folder(folder, overwrite=overwrite) as temporary:
-        files.write_json(temporary / CONFIG, _config(fitted))
-        fitted.model.write(temporary)
-        files.write_manifest(temporary, kind=KIND, format=FORMAT)
+        write(fitted, temporary)
+        seal(fitted, temporary)
+
+
+def write(fitted: Fitted, folder: Path) -> None:
+    """Write the files of a model into a folder, which `seal` then closes."""
+    files.write_json(folder / CONFIG, _config(fitted))
+    fitted.model.write(folder)
+
+
+def seal(fitted: Fitted, folder: Path, *, facts: Mapping[str, object] | None = None) -> None:
+    """Write the manifest of a model's files, and further facts about the whole."""
+    kind, format = fitted.model.seal
+    files.write_manifest(folder, kind=kind, format=format, facts=facts)
 
 
 def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
-    """Check a model folder against its manifest and open it.
+    """Check a model folder against its manifest and open it, an exported one or a .zip of one too.
 
     allow: each `package.module:Name` of the model that may be imported.
 
     Raises ArtifactError that names the file which is missing, changed, of a newer format or not
     textkit's, and code that the model names and `allow` does not.
     """
-    folder = Path(folder)
-    config = check(folder)
+    with zipped.unzipped(folder) as place:
+        return open_files(place, check(place), allow=allow)
+
+
+def open_files(folder: Path, config: dict[str, Any], *, allow: Sequence[str] = ()) -> Fitted:
+    """Open the files of a model, whose config is checked."""
     recipe = read_recipe(config, folder)
     check_code(recipe, allow=allow, where=str(folder / CONFIG))
     classes = np.array(config["labels"])
@@ -65,6 +80,8 @@ def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
     model: Model
     if is_whole(recipe.encoder.name):
         model = LinearModel.open(folder, config, recipe)
+    elif "engine" in config:
+        model = open_exported(folder, config, recipe)
     else:
         require("torch", needed_by="this model's network")
         from textkit.classify.network_model import NetworkModel

@@ -5,6 +5,7 @@ In: texts. Out: logits. Its part of a model folder is `model.safetensors` and th
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
-from textkit.batch import cut_rows
-from textkit.classify.model_config import CONFIG, WEIGHTS
+from textkit.batch import TokenBatch, cut_rows
+from textkit.classify.model_config import CONFIG, FORMAT, KEPT, KIND, WEIGHTS
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
 from textkit.io import files
@@ -29,8 +30,6 @@ from textkit.recipe import Recipe
 from textkit.registry import BUILT_IN
 from textkit.tokenizers import formats
 
-# Beside the weights: the buckets of hashed n-grams that the model numbers.
-KEPT = "ngrams.kept"
 # Texts that are held as tensors at a time.
 _CHUNK_ROWS = 4096
 
@@ -39,6 +38,7 @@ _CHUNK_ROWS = 4096
 class NetworkModel:
     """Texts -> text_input -> network -> logits."""
 
+    seal: ClassVar = (KIND, FORMAT)
     engine: ClassVar[str] = "torch"
 
     text_input: TextInput
@@ -49,13 +49,33 @@ class NetworkModel:
         """Number of weights that a training may change."""
         return sum(weight.numel() for weight in self.network.parameters())
 
+    @property
+    def longest_row(self) -> int | None:
+        """Tokens of the longest row that it takes, None for any."""
+        return self.network.longest_row
+
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Compute (n_texts, n_outputs) float32 logits; of a regression the predicted numbers."""
-        parts = [np.zeros((0, self.network.n_outputs), dtype=np.float32)]
-        for chunk in cut_rows(texts, n_rows=_CHUNK_ROWS):
-            outputs = predict_outputs(self.network, self.text_input.encode(chunk))
-            parts.append(self.network.restore(outputs).numpy())
-        return np.concatenate(parts)
+        none = np.zeros((0, self.network.n_outputs), dtype=np.float32)
+        chunks = cut_rows(texts, n_rows=_CHUNK_ROWS)
+        return np.concatenate([none, *(self.score(self.text_input.encode(c)) for c in chunks)])
+
+    def score(self, tokens: TokenBatch) -> NDArray[np.float32]:
+        """Compute the same from encoded rows."""
+        scores: NDArray[np.float32] = self.network.restore(
+            predict_outputs(self.network, tokens)
+        ).numpy()
+        return scores
+
+    def score_exactly(self, tokens: TokenBatch) -> NDArray[np.float64]:
+        """Compute the same in float64, row by row: what float32 comes close to."""
+        network = copy.deepcopy(self.network).double().eval()
+        scores = np.zeros((len(tokens), network.n_outputs))
+        with torch.inference_mode():
+            for i in range(len(tokens)):
+                batch = network.make_batch(tokens.slice(i, i + 1))
+                scores[i] = network.restore(network(batch)).numpy()[0]
+        return scores
 
     def describe(self) -> dict[str, object]:
         """Give what the config of a model folder says of it."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
+    from textkit.jobs.export import ExportOptions, ExportReport, export_model
     from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
     from textkit.jobs.predictions import (
         PredictCorpusOptions,
@@ -76,6 +77,8 @@ __all__ = [
     "EvaluateVectorsOptions",
     "ExplainOptions",
     "ExplainReport",
+    "ExportOptions",
+    "ExportReport",
     "IndexVectorsOptions",
     "MeasureFitOptions",
     "PieceOptions",
@@ -102,6 +105,7 @@ __all__ = [
     "evaluate_file",
     "evaluate_vectors",
     "explain_file",
+    "export_model",
     "find_nearest",
     "index_vectors",
     "measure_tokenizer",
@@ -130,6 +134,7 @@ _HOMES = {
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),
+    "export": ("ExportOptions", "ExportReport", "export_model"),
     "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),
     "predictions": (
         "PredictCorpusOptions",

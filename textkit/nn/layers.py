@@ -48,6 +48,16 @@ def feed_forward_width(ffn: float, dim: int) -> int:
     return width
 
 
+def needs_mask(lengths: Tensor, time: int) -> bool:
+    """Tell whether a row of a batch is shorter than its rectangle; an exported graph, which takes
+    any batch, always looks.
+
+    >>> needs_mask(torch.tensor([3, 3]), 3), needs_mask(torch.tensor([3, 2]), 3)
+    (False, True)
+    """
+    return torch.compiler.is_exporting() or bool((lengths < time).any())
+
+
 class Norm(nn.Module):
     """Normalise the features of every position: `none`, `batch`, `layer`, or `rms` (Zhang &
     Sennrich 2019).
@@ -74,6 +84,16 @@ class Norm(nn.Module):
         """
         normed: Tensor = self.norm(states, mask) if self.name == "batch" else self.norm(states)
         return normed
+
+    def affine(self) -> tuple[Tensor | None, Tensor | None]:
+        """Give the scale and the shift (dim,) that follow the normalising, None where there is
+        none; of a batch norm in eval mode they are all that it does.
+        """
+        if self.name == "batch":
+            assert isinstance(self.norm, BatchNorm)
+            return self.norm.affine()
+        weight, bias = getattr(self.norm, "weight", None), getattr(self.norm, "bias", None)
+        return weight, bias
 
 
 class RmsNorm(nn.RMSNorm):
@@ -111,11 +131,18 @@ class BatchNorm(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """states (..., dim), mask (...) bool -> the same shape."""
-        real = states.reshape(-1, states.shape[-1]) if mask is None else states[mask]
-        normed = self._normalise(real)
-        if mask is None:
-            return normed.view_as(states)
+        if mask is None or not self.training:  # which rows are real decides statistics alone
+            normed = self._normalise(states.reshape(-1, states.shape[-1])).view_as(states)
+            return normed if mask is None else normed.masked_fill(~mask.unsqueeze(-1), 0.0)
+        normed = self._normalise(states[mask])
         return torch.zeros_like(states, dtype=normed.dtype).index_put((mask,), normed)
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Give the scale and the shift (dim,) of eval mode."""
+        norm = self.norm
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        return scale, norm.bias - norm.running_mean * scale
 
     def _normalise(self, real: Tensor) -> Tensor:
         norm = self.norm
@@ -173,13 +200,23 @@ class Mlp(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.in_dim, self.out_dim = in_dim, out_dim
+        self.in_dim, self.out_dim, self.activation = in_dim, out_dim, activation
         layers: list[nn.Module] = []
         for width in hidden:
             layers += [Dropout(dropout), nn.Linear(in_dim, width), Norm(norm, dim=width)]
             layers.append(make_activation(activation))
             in_dim = width
         self.layers = nn.Sequential(*layers, Dropout(dropout), nn.Linear(in_dim, out_dim))
+
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The linear layers, from the first on."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    @property
+    def norms(self) -> list[Norm]:
+        """The norms, one behind each linear layer but the last."""
+        return [layer for layer in self.layers if isinstance(layer, Norm)]
 
     @property
     def output_names(self) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from textkit.nn.encoders import (
     Encoder,
     InputEmbedding,
     LayeredEncoder,
+    LimitedEncoder,
     OwnEmbedding,
     RaggedPooling,
     Rebuilt,
@@ -153,6 +154,13 @@ class TextNetwork(nn.Module):
         encoder = self.members[0].encoder
         return encoder.saved_options if isinstance(encoder, Rebuilt) else None
 
+    @property
+    def longest_row(self) -> int | None:
+        """Tokens of the longest row that it takes; None where it takes any."""
+        encoders_ = [member.encoder for member in self.members]
+        limits = [e.max_length for e in encoders_ if isinstance(e, LimitedEncoder)]
+        return min((limit for limit in limits if limit is not None), default=None)
+
     def make_batch(
         self, tokens: TokenBatch, *, targets: Targets | None = None
     ) -> PaddedBatch | RaggedBatch:
@@ -174,6 +182,12 @@ class TextNetwork(nn.Module):
             return outputs[0]
         # The mean of logits is, but for one number a row, that of log-probabilities.
         return torch.stack(outputs) if self.training else torch.stack(outputs).mean(dim=0)
+
+    def outputs_and_pooled(self, batch: PaddedBatch | RaggedBatch) -> tuple[Tensor, Tensor]:
+        """Compute what `forward` and `pooled` give of a network in eval mode, in one pass."""
+        pooled = self._pool(batch, None)
+        outputs = [m.head(part) for m, part in zip(self.members, pooled, strict=True)]
+        return torch.stack(outputs).mean(dim=0), torch.cat(pooled, dim=-1)
 
     def pooled(self, batch: PaddedBatch | RaggedBatch) -> Tensor:
         """Compute what the heads see of each text, one member's beside the other's: (batch, sum

@@ -97,7 +97,7 @@ def last_pool(states: Tensor, mask: Tensor) -> Tensor:
     4.0
     """
     last = (mask.sum(dim=1) - 1).clamp(min=0)
-    picked = states[torch.arange(len(states), device=states.device), last]
+    picked = states[torch.arange(states.shape[0], device=states.device), last]
     return picked.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
 
 

@@ -26,6 +26,7 @@ FORMAT = 1
 MANIFEST_KIND = "tokenizer"
 # A model folder holds its tokenizer, and opens as one.
 MODEL_KIND, MODEL_FORMAT = "model", 2
+EXPORTED_KIND, EXPORTED_FORMAT = "exported model", 1
 # What other libraries write of a tokenizer, and every file that is read of a folder with one in it.
 FOREIGN_FILES = (
     "tokenizer.json",

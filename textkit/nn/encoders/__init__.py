@@ -73,6 +73,16 @@ class LayeredEncoder(Protocol):
 
 
 @runtime_checkable
+class LimitedEncoder(Protocol):
+    """An encoder whose positions may end.
+
+    max_length: tokens of the longest row that it takes, None for any.
+    """
+
+    max_length: int | None
+
+
+@runtime_checkable
 class Rebuilt(Protocol):
     """An encoder that a saved model rebuilds from other options than those it was made with."""
 

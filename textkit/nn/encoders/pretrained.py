@@ -22,6 +22,7 @@ from textkit.errors import ArtifactError, DataError, UsageError, require
 from textkit.io import files, hub
 from textkit.nn.bounds import Sizes, no_larger_than, read_sizes
 from textkit.nn.draws import making
+from textkit.nn.layers import needs_mask
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -127,7 +128,7 @@ class PretrainedEncoder(nn.Module):
                 f" tokenizer.max_length"
             )
         looked_at = None
-        if bool((lengths < time).any()):
+        if needs_mask(lengths, time):
             looked_at = mask.long()
             looked_at[:, 0] = 1  # an empty row has to look at something
         output = self.model(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from textkit.errors import DataError, UsageError, unknown_name
-from textkit.nn.layers import Dropout, Norm, feed_forward_width, make_activation
+from textkit.nn.layers import Dropout, Norm, feed_forward_width, make_activation, needs_mask
 
 Positions = Literal["learned", "sinusoidal", "rotary", "none"]
 POSITIONS = ("learned", "sinusoidal", "rotary", "none")
@@ -56,6 +56,7 @@ class TransformerEncoder(nn.Module):
         self.in_dim, self.out_dim = in_dim, dim
         self.positions, self.head_dim = positions, dim // heads
         self.project = nn.Linear(in_dim, dim)
+        self.max_length = max_length if positions == "learned" else None
         if positions == "learned":
             self.table = nn.Embedding(max_length, dim)
             nn.init.normal_(self.table.weight, std=0.02)
@@ -87,7 +88,7 @@ class TransformerEncoder(nn.Module):
         # The lengths are on the CPU: asking them waits for no GPU. An empty row looks at its first
         # padding, since a softmax over nothing is NaN; its result is zeroed like all padding.
         looked_at = None
-        if bool((lengths < time).any()):
+        if needs_mask(lengths, time):
             looked_at = mask.clone()
             looked_at[:, 0] = True
             looked_at = looked_at[:, None, None]

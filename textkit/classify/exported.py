@@ -1,0 +1,216 @@
+"""Models that left torch: a graph that onnxruntime computes, or a bag that numpy does.
+
+In: texts. Out: logits, the same as the network's that was exported. How one is made stands in
+textkit/classify/exporting.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as save_arrays
+
+from textkit.batch import TokenBatch, cut_rows
+from textkit.classify.model_config import (
+    CONFIG,
+    ENGINES,
+    GRAPH,
+    KEPT,
+    WEIGHTS,
+)
+from textkit.errors import ArtifactError, UsageError
+from textkit.features.text_input import TextInput
+from textkit.io import files
+from textkit.recipe import Recipe
+from textkit.runtime.bag import Bag
+from textkit.runtime.graph import Graph, read_graph
+from textkit.tokenizers import formats
+from textkit.tokenizers.protocol import EXPORTED_FORMAT, EXPORTED_KIND
+
+# Texts whose tokens are held at a time.
+_CHUNK_ROWS = 4096
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class GraphModel:
+    """Texts -> text_input -> graph -> logits.
+
+    scores: the graph's output that predicts, `logits`, or `values` of a regression.
+    """
+
+    seal: ClassVar = (EXPORTED_KIND, EXPORTED_FORMAT)
+    engine: ClassVar[str] = "onnxruntime"
+
+    text_input: TextInput
+    graph: Graph
+    scores: str
+    n_weights: int
+
+    @property
+    def longest_row(self) -> int | None:
+        """Tokens of the longest row that it takes, None for any."""
+        return self.graph.longest
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Compute (n_texts, n_outputs) float32 logits; of a regression the predicted numbers."""
+        none = np.zeros((0, self.graph.width(self.scores)), np.float32)
+        chunks = cut_rows(texts, n_rows=_CHUNK_ROWS)
+        return np.concatenate([none, *(self.score(self.text_input.encode(c)) for c in chunks)])
+
+    def score(self, tokens: TokenBatch) -> NDArray[np.float32]:
+        """Compute the same from encoded rows."""
+        return self.graph.run(tokens, output=self.scores)
+
+    def pool(self, tokens: TokenBatch) -> NDArray[np.float32]:
+        """Compute what the heads see of each row: (n_rows, width) float32."""
+        return self.graph.run(tokens, output="pooled")
+
+    def describe(self) -> dict[str, object]:
+        """Give what the config of a model folder says of it."""
+        return {
+            **_describe(self.text_input, self.engine),
+            "n_weights": self.n_weights,
+            "longest_row": self.graph.longest,
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write the graph and the tokenizer's files."""
+        files.write_bytes(folder / GRAPH, self.graph.data)
+        kept = _kept_buckets(self.text_input)
+        if kept:
+            files.write_bytes(folder / WEIGHTS, save_arrays(kept))
+        self.text_input.tokenizer.write(folder)
+
+
+@dataclass(frozen=True, eq=False)
+class BagModel:
+    """Texts -> text_input -> mean of vectors -> logits."""
+
+    seal: ClassVar = (EXPORTED_KIND, EXPORTED_FORMAT)
+    engine: ClassVar[str] = "numpy"
+
+    text_input: TextInput
+    bag: Bag
+    n_outputs: int
+    longest_row: None = None
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights that were learnt."""
+        return self.bag.n_weights
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Compute (n_texts, n_outputs) float32 logits; of a regression the predicted numbers."""
+        none = np.zeros((0, self.n_outputs), np.float32)
+        chunks = cut_rows(texts, n_rows=_CHUNK_ROWS)
+        return np.concatenate([none, *(self.score(self.text_input.encode(c)) for c in chunks)])
+
+    def score(self, tokens: TokenBatch) -> NDArray[np.float32]:
+        """Compute the same from encoded rows."""
+        return self.bag.score(tokens)
+
+    def pool(self, tokens: TokenBatch) -> NDArray[np.float32]:
+        """Compute what the heads see of each row: (n_rows, width) float32."""
+        return np.tile(self.bag.pool(tokens), len(self.bag.heads))
+
+    def describe(self) -> dict[str, object]:
+        """Give what the config of a model folder says of it."""
+        return _describe(self.text_input, self.engine)
+
+    def write(self, folder: Path) -> None:
+        """Write the arrays and the tokenizer's files."""
+        arrays = self.bag.to_arrays() | _kept_buckets(self.text_input)
+        files.write_bytes(folder / WEIGHTS, save_arrays(arrays))
+        self.text_input.tokenizer.write(folder)
+
+
+def open_exported(folder: Path, config: dict[str, Any], recipe: Recipe) -> GraphModel | BagModel:
+    """Open what was exported; ArtifactError names what does not fit the config."""
+    engine = config["engine"]
+    if engine not in ENGINES:
+        raise ArtifactError(
+            f"engine is {str(engine)[:40]!r}, expected {' or '.join(ENGINES)}",
+            where=str(folder / CONFIG),
+        )
+    tokenizer = formats.read_files(folder)
+    if tokenizer.fingerprint != config.get("tokenizer_fingerprint"):
+        raise ArtifactError(
+            f"the tokenizer's fingerprint is {tokenizer.fingerprint[:12]}, {CONFIG} says"
+            f" {str(config.get('tokenizer_fingerprint'))[:12]}; it is not the one that the model"
+            " learnt with",
+            where=str(folder),
+        )
+    arrays = _read_arrays(folder / WEIGHTS)
+    where, n_outputs = str(folder / WEIGHTS), len(config["labels"])
+    try:
+        text_input = TextInput.make(recipe, tokenizer, kept=arrays.pop(KEPT, None))
+        if engine == BagModel.engine:
+            head = recipe.head
+            bag = Bag.of_arrays(
+                arrays,
+                n_heads=recipe.encoder.members,
+                widths=[recipe.embedding.dim, *head.hidden, n_outputs],
+                norm=head.norm,
+                activation=head.activation,
+            )
+            if len(bag.table) != text_input.n_ids:
+                raise ValueError(f"table has {len(bag.table)} rows for {text_input.n_ids} ids")
+            return BagModel(text_input, bag, n_outputs)
+    except KeyError as err:
+        raise ArtifactError(f"array {err.args[0]} is missing", where=where) from err
+    except (UsageError, ValueError, IndexError, OverflowError) as err:
+        reason = " ".join(str(err).split())
+        raise ArtifactError(f"weights do not fit the config: {reason}", where=where) from err
+    return _open_graph(folder, config, recipe, text_input)
+
+
+def _open_graph(
+    folder: Path, config: dict[str, Any], recipe: Recipe, text_input: TextInput
+) -> GraphModel:
+    longest, n_weights = config.get("longest_row"), config.get("n_weights")
+    for name, value in (("longest_row", longest or 1), ("n_weights", n_weights)):
+        if type(value) is not int or value < 0:
+            raise ArtifactError(f"{name} is {str(value)[:40]!r}", where=str(folder / CONFIG))
+    if not (folder / GRAPH).is_file():
+        raise ArtifactError("file is missing", where=str(folder / GRAPH))
+    graph = read_graph(folder / GRAPH, pad_id=text_input.tokenizer.pad_id or 0, longest=longest)
+    scores = "values" if recipe.head.task == "regression" else "logits"
+    if graph.width(scores) != len(config["labels"]):
+        raise ArtifactError(
+            f"the graph gives {graph.width(scores)} {scores} for {len(config['labels'])} labels",
+            where=str(folder / GRAPH),
+        )
+    return GraphModel(text_input, graph, scores, int(n_weights or 0))
+
+
+def _describe(text_input: TextInput, engine: str) -> dict[str, object]:
+    tokenizer = text_input.tokenizer
+    return {
+        "vocab_size": len(tokenizer),
+        "tokenizer_fingerprint": tokenizer.fingerprint,
+        "engine": engine,
+    }
+
+
+def _kept_buckets(text_input: TextInput) -> Arrays:
+    ngrams = text_input.ngrams
+    return {} if ngrams is None or ngrams.kept is None else {KEPT: ngrams.kept}
+
+
+def _read_arrays(path: Path) -> Arrays:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, ValueError) as err:
+        reason = " ".join(str(err).split())
+        raise ArtifactError(f"not readable as safetensors: {reason}", where=str(path)) from err

@@ -1,0 +1,109 @@
+"""Export a model: a sealed folder, or one .zip file, that predicts without torch.
+
+In: a model folder. Out: tokenizer, numbers or graph, labels, temperature and thresholds, and a
+manifest that says how far it is from the original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textkit.classify import model_folder
+from textkit.classify.certify import Certificate, certify
+from textkit.classify.model_config import CONFIG
+from textkit.errors import require
+from textkit.io import files, zipped
+from textkit.io.corpus import RowReader
+from textkit.registry import is_whole
+from textkit.watch import Watch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What is exported, and what it is checked on.
+
+    - model: a model folder. out: a folder, or a file that ends in .zip; overwrite: also where
+      finished work lies.
+    - check: a file of texts on which both are compared, beside textkit's own hard texts.
+      text_column, delimiter, format: how it is read; guessed where not given.
+    - allow: each `package.module:Name` of the model that may be imported.
+    """
+
+    model: Path
+    out: Path
+    check: Path | None = None
+    text_column: str | None = None
+    delimiter: str | None = None
+    format: str | None = None
+    overwrite: bool = False
+    allow: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was exported: where, what computes it, how far it is from the original, how large."""
+
+    out: Path
+    engine: str
+    certificate: Certificate
+    n_bytes: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Give plain values for JSON."""
+        return {
+            "out": str(self.out),
+            "engine": self.engine,
+            "bytes": self.n_bytes,
+            **self.certificate.to_dict(),
+        }
+
+
+def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportReport:
+    """Export a model, and compare what was written with the original before it gets its name.
+
+    Raises ArtifactError where they differ by more than 1e-5, UsageError for a network that cannot
+    be exported.
+
+    >>> from textkit import TextClassifier
+    >>> texts, labels = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
+    >>> TextClassifier(encoder="linear").fit(texts, labels).save("model")
+    >>> report = export_model(ExportOptions(model=Path("model"), out=Path("out.zip")))
+    >>> report.engine, report.certificate.difference
+    ('numpy', 0.0)
+    """
+    texts = read_check_texts(options, watch=watch)
+    original = model_folder.load(options.model, allow=options.allow or ())
+    exported = original
+    if not is_whole(original.recipe.encoder.name):
+        require("torch", needed_by="an export of a network")
+        from textkit.classify.exporting import export
+
+        exported = export(original)
+    with zipped.place_for(options.out, overwrite=options.overwrite) as folder:
+        model_folder.write(exported, folder)
+        config = files.read_json(folder / CONFIG)
+        opened = model_folder.open_files(folder, config, allow=options.allow or ())
+        certificate = certify(original, opened, texts)
+        facts = {"certificate": certificate.to_dict()}
+        model_folder.seal(exported, folder, facts=facts)
+    return ExportReport(
+        options.out, exported.model.engine, certificate, zipped.size_of(options.out)
+    )
+
+
+def read_check_texts(options: ExportOptions, *, watch: Watch) -> list[str]:
+    """Read the texts of `options.check`; none without it."""
+    if options.check is None:
+        return []
+    reader = RowReader(
+        options.check,
+        text_column=options.text_column,
+        delimiter=options.delimiter,
+        format=options.format,
+    )
+    texts = [row.text for row in reader]
+    for line in reader.notes():
+        watch.note(line)
+    return texts

@@ -1,0 +1,1 @@
+"""Exported models computed without torch: graphs by onnxruntime, bags by numpy."""
