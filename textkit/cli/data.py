@@ -1,8 +1,11 @@
-"""`textkit data`: make the quick-start data, split a file, check files before a training."""
+"""`textkit data`: make the quick-start data, split a file, check files before a training, remove
+rows that repeat others.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -61,6 +64,34 @@ class Checks:
     long: Annotated[int, typer.Option(min=1, help="A text with more characters is very long.")] = (
         10_000
     )
+
+
+class Level(StrEnum):
+    """How alike a row must be to an earlier one."""
+
+    exact = "exact"
+    normalised = "normalised"
+    near = "near"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeated:
+    """Which rows repeat another."""
+
+    group: ClassVar = CHECKS
+    level: Annotated[
+        Level,
+        typer.Option(
+            help="exact: the same text; normalised: but for case, space and punctuation; near."
+        ),
+    ] = Level.near
+    likeness: Annotated[
+        float, typer.Option(help="Of near ones: the Jaccard index of their word pairs.")
+    ] = 0.8
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="TEST", help="Rows that repeat one of this file go too."),
+    ] = None
 
 
 @verb(app)
@@ -187,6 +218,64 @@ def check(
             f"{len(report.findings)} kinds of trouble were found, and --strict was given",
             where=str(train),
         )
+
+
+@verb(app)
+def dedup(
+    data: Annotated[
+        Path, typer.Argument(metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="File of the rows that stay, as FILE.", rich_help_panel=OUTPUT
+        ),
+    ],
+    columns: LabelledColumns,
+    repeated: Repeated,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="csv of which row went for which; by default OUT.removed.csv.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="-o may be replaced.", rich_help_panel=OUTPUT),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the counts as JSON.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
+    """Remove rows that repeat an earlier one, and say which row went for which.
+
+    Examples:
+        textkit data dedup all.csv -o clean.csv
+        textkit data dedup train.csv --against test.csv -o clean.csv
+        textkit data dedup all.jsonl --level exact -o clean.jsonl --json
+    """
+    from textkit.jobs.dedup import DedupOptions, dedup_file
+
+    options = gather(
+        DedupOptions,
+        columns,
+        repeated,
+        data=data,
+        out=out,
+        report=report,
+        overwrite=overwrite,
+    )
+    with Display() as watch:
+        made = dedup_file(options, watch=watch)
+    went = ", ".join(f"{n:,} {level}" for level, n in made.removed.items() if n) or "none"
+    note(f"{made.out}: {made.n_kept:,} of {made.n_rows:,} rows stay; removed: {went}")
+    if made.n_conflicts:
+        note(f"{made.n_conflicts:,} removed rows had another label than the row that stays")
+    if made.report is not None:
+        note(f"which went for which: {made.report}")
+    if as_json:
+        write_line(to_json(made.to_dict()))
 
 
 def _show(report: Report) -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.data import near_duplicates
 from textkit.data.checked_rows import (
     N_EXAMPLES,
     Example,
@@ -29,6 +28,7 @@ from textkit.data.checked_rows import (
     normalise,
     read_table,
 )
+from textkit.data.duplicates import find_firsts, find_near
 from textkit.errors import UsageError
 from textkit.io.corpus import ReadOptions
 
@@ -89,18 +89,19 @@ def check_files(
     ]
     labels = list(names)
     findings: list[Finding] = []
-    for table in tables:
+    paths = [str(path) for path in (train, test) if path is not None]
+    for table, path in zip(tables, paths, strict=True):
         findings += _check_rows(table, labels, long_characters=long_characters)
         findings += _check_duplicates(table)
         if near:
-            findings += _check_near(table, likeness)
+            findings += _check_near(table, path, options, likeness)
     if labelled:
         findings += _check_labels(tables, labels, tiny_rows=tiny_rows)
     if len(tables) == 2:
-        findings += _check_leakage(tables[0], tables[1], likeness if near else None)
-    fill_examples(
-        findings, tables, options, [str(path) for path in (train, test) if path is not None]
-    )
+        findings += _check_leakage(*tables)
+        if near:
+            findings += _check_leakage_near(tables, paths, options, likeness)
+    fill_examples(findings, tables, options, paths)
     files = [
         {
             "file": table.name,
@@ -110,12 +111,6 @@ def check_files(
         for table in tables
     ]
     return Report(files, findings, notes)
-
-
-def _firsts(hashes: NDArray[np.uint64]) -> RowNumbers:
-    """Give for each row the first row with the same hash."""
-    _, index, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    return np.asarray(index[inverse], dtype=np.int64)
 
 
 def _check_rows(
@@ -141,7 +136,7 @@ def _check_duplicates(table: Table) -> Iterator[Finding]:
     another label than it.
     """
     here = np.arange(len(table.lines))
-    exact, normal = _firsts(table.exact), _firsts(table.normal)
+    exact, normal = find_firsts(table.exact), find_firsts(table.normal)
     filled = table.characters > 0
     again = np.flatnonzero((exact != here) & filled)
     yield from make_finding(
@@ -166,18 +161,16 @@ def _places(table: Table, rows: RowNumbers) -> list[str]:
     return [table.where(row) for row in rows[:N_EXAMPLES].tolist()]
 
 
-def _check_near(table: Table, likeness: float) -> list[Finding]:
+def _check_near(table: Table, path: str, options: ReadOptions, likeness: float) -> list[Finding]:
     """Find rows nearly alike an earlier one, among those that do not repeat one."""
-    rows = np.flatnonzero((_firsts(table.normal) == np.arange(len(table.lines))) & table.usable)
-    pairs, _ = near_duplicates.alike(table.signatures[rows], threshold=likeness)
-    later, first = np.unique(rows[pairs[:, 1]], return_index=True)
-    message = f"rows are nearly alike an earlier text (estimated: {likeness:.0%} of the word pairs)"
-    return make_finding(
-        "near-duplicates", table, later, message, _places(table, rows[pairs[first, 0]])
-    )
+    rows = np.flatnonzero((find_firsts(table.normal) == np.arange(len(table.lines))) & table.usable)
+    pairs, _ = find_near([table], [path], options, rows, likeness=likeness)
+    later, first = np.unique(pairs[:, 1], return_index=True)
+    message = f"rows are nearly alike an earlier text ({likeness:.0%} of the word pairs)"
+    return make_finding("near-duplicates", table, later, message, _places(table, pairs[first, 0]))
 
 
-def _check_leakage(train: Table, test: Table, likeness: float | None) -> list[Finding]:
+def _check_leakage(train: Table, test: Table) -> list[Finding]:
     """Find test rows whose text is also in the training file."""
     filled = test.characters > 0
     exact, exact_at = _find(test.exact, train.exact)
@@ -200,21 +193,24 @@ def _check_leakage(train: Table, test: Table, likeness: float | None) -> list[Fi
     findings += make_finding(
         "leakage-conflicts", test, rows, message, _places(train, normal_at[rows])
     )
-    if likeness is not None:
-        ours, theirs = np.flatnonzero(train.usable), np.flatnonzero(test.usable & ~normal)
-        ours = ours[_firsts(train.normal[ours]) == np.arange(len(ours))]
-        both = np.concatenate([train.signatures[ours], test.signatures[theirs]])
-        pairs, _ = near_duplicates.alike(both, threshold=likeness)
-        pairs = pairs[(pairs[:, 0] < len(ours)) & (pairs[:, 1] >= len(ours))]
-        rows, first = np.unique(theirs[pairs[:, 1] - len(ours)], return_index=True)
-        message = (
-            f"test rows are nearly alike a training row (estimated: {likeness:.0%} of the"
-            f" word pairs)"
-        )
-        findings += make_finding(
-            "leakage-near", test, rows, message, _places(train, ours[pairs[first, 0]])
-        )
     return findings
+
+
+def _check_leakage_near(
+    tables: list[Table], paths: list[str], options: ReadOptions, likeness: float
+) -> list[Finding]:
+    """Find test rows that are nearly alike a training row, and are none but for punctuation."""
+    train, test = tables
+    normal, _ = _find(test.normal, train.normal)
+    ours, theirs = np.flatnonzero(train.usable), np.flatnonzero(test.usable & ~normal)
+    ours = ours[find_firsts(train.normal[ours]) == np.arange(len(ours))]
+    n_train = len(train.lines)
+    both = np.concatenate([ours, theirs + n_train])
+    pairs, _ = find_near(tables, paths, options, both, likeness=likeness)
+    pairs = pairs[(pairs[:, 0] < n_train) & (pairs[:, 1] >= n_train)]
+    rows, first = np.unique(pairs[:, 1] - n_train, return_index=True)
+    message = f"test rows are nearly alike a training row ({likeness:.0%} of the word pairs)"
+    return make_finding("leakage-near", test, rows, message, _places(train, pairs[first, 0]))
 
 
 def _find(

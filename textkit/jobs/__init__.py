@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         SplitOptions,
         split_file,
     )
+    from textkit.jobs.dedup import DedupOptions, DedupReport, dedup_file
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
@@ -70,6 +71,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ConvertVectorsOptions",
     "CountPiecesOptions",
+    "DedupOptions",
+    "DedupReport",
     "EmbedOptions",
     "EmbedReport",
     "EvaluateOptions",
@@ -100,6 +103,7 @@ __all__ = [
     "convert_vectors",
     "count_corpus",
     "count_pieces",
+    "dedup_file",
     "describe_vectors",
     "embed_corpus",
     "evaluate_file",
@@ -131,6 +135,7 @@ _HOMES = {
         "SplitOptions",
         "split_file",
     ),
+    "dedup": ("DedupOptions", "DedupReport", "dedup_file"),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),
