@@ -31,6 +31,7 @@ VERBS = {
     "evaluate": ("evaluate", "Measure a model on a test file."),
     "predict": ("predict", "Label texts from a file or standard input."),
     "serve": ("serve", "Serve models over HTTP, with a page to try them."),
+    "draw": ("draw", "Draw a model or a recipe; walk a text through it."),
     "explain": ("explain", "Show which words of a text decided what a model says of it."),
     "export": ("export", "Write a model so that it predicts without torch."),
     "info": ("info", "Verify a model folder and say what is in it."),

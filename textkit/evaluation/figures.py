@@ -47,7 +47,13 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG; a script that the font lacks becomes boxes without a warning."""
+    """Write a figure as PNG, or as SVG where the name ends so; a script that the font lacks becomes
+    boxes without a warning.
+    """
+    from matplotlib import rc_context
+
+    is_svg = Path(path).suffix.lower() == ".svg"
+    facts = {"Date": None, "Creator": None} if is_svg else {"Software": None}
     fonts = logging.getLogger("matplotlib.font_manager")
     before = fonts.level
     fonts.setLevel(logging.ERROR)
@@ -55,7 +61,9 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+            with rc_context({"svg.hashsalt": "textkit"}):  # the same bytes on every run
+                kind = "svg" if is_svg else "png"
+                figure.savefig(buffer, format=kind, dpi=120, metadata=facts)
     finally:
         fonts.setLevel(before)
     files.write_bytes(path, buffer.getvalue())

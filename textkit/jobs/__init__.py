@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         split_file,
     )
     from textkit.jobs.dedup import DedupOptions, DedupReport, dedup_file
+    from textkit.jobs.draw import Drawing, DrawOptions, draw_model
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
@@ -73,6 +74,8 @@ __all__ = [
     "CountPiecesOptions",
     "DedupOptions",
     "DedupReport",
+    "DrawOptions",
+    "Drawing",
     "EmbedOptions",
     "EmbedReport",
     "EvaluateOptions",
@@ -105,6 +108,7 @@ __all__ = [
     "count_pieces",
     "dedup_file",
     "describe_vectors",
+    "draw_model",
     "embed_corpus",
     "evaluate_file",
     "evaluate_vectors",
@@ -136,6 +140,7 @@ _HOMES = {
         "split_file",
     ),
     "dedup": ("DedupOptions", "DedupReport", "dedup_file"),
+    "draw": ("DrawOptions", "Drawing", "draw_model"),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),

@@ -50,10 +50,13 @@ class AttentionPooling(nn.Module):
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states (batch, time, dim), mask (batch, time) bool -> (batch, dim)."""
         states = states.masked_fill(~mask.unsqueeze(-1), 0.0)
+        return (self.weigh(states, mask).unsqueeze(1) @ states).squeeze(1)
+
+    def weigh(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Give what each position counts for, zeros at padding: (batch, time)."""
         scores = torch.tanh(self.project(states)) @ self.query
         # The lowest number, not -inf: a row without a real position must not become NaN.
-        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=1)
-        return (weights.unsqueeze(1) @ states).squeeze(1)
+        return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=1)
 
 
 def mean_pool(states: Tensor, mask: Tensor) -> Tensor:

@@ -150,6 +150,29 @@ class Block(nn.Module):
     ) -> Tensor:
         """Mix positions by attention: (batch, time, dim) -> (batch, time, dim)."""
         batch, time, dim = states.shape
+        query, key, value = self._heads(states, angles)
+        mixed = scaled_dot_product_attention(query, key, value, attn_mask=looked_at)
+        joined: Tensor = self.out_project(mixed.transpose(1, 2).reshape(batch, time, dim))
+        return joined
+
+    def look(
+        self, states: Tensor, looked_at: Tensor | None, angles: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """Give how much each position looks at each other one, rows that sum to 1: (batch, heads,
+        time, time); the arguments are those of `forward`.
+        """
+        query, key, _ = self._heads(self.attention_norm(states), angles)
+        scores = query @ key.transpose(-1, -2) * self.head_dim**-0.5
+        if looked_at is not None:
+            scores = scores.masked_fill(~looked_at, float("-inf"))
+        shares: Tensor = scores.softmax(dim=-1)
+        return shares
+
+    def _heads(
+        self, states: Tensor, angles: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Project to queries, keys and values, each (batch, heads, time, head_dim)."""
+        batch, time, _ = states.shape
         parts = (
             self.in_project(states)
             .view(batch, time, 3, self.heads, self.head_dim)
@@ -158,9 +181,7 @@ class Block(nn.Module):
         query, key, value = parts.unbind(0)
         if angles is not None:
             query, key = rotate(query, angles), rotate(key, angles)
-        mixed = scaled_dot_product_attention(query, key, value, attn_mask=looked_at)
-        joined: Tensor = self.out_project(mixed.transpose(1, 2).reshape(batch, time, dim))
-        return joined
+        return query, key, value
 
 
 def sinusoids(time: int, dim: int, *, like: Tensor) -> Tensor:
