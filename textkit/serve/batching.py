@@ -106,6 +106,7 @@ class Batcher:
         name: str = "work",
     ) -> None:
         self.work = work
+        self._longest = limits.tokens if work.longest is None else work.longest
         self._limits = limits
         self._on_batch, self._on_bug, self._n_coming = on_batch, on_bug, n_coming
         self._entries: deque[Entry] = deque()
@@ -136,7 +137,7 @@ class Batcher:
 
         entry = Entry(
             items,
-            [cost_of(item) for item in items],
+            [min(self._longest, cost_of(item)) for item in items],
             time.monotonic(),
             lambda entry: loop.call_soon_threadsafe(finish, entry),
         )
@@ -227,8 +228,7 @@ class Batcher:
         if not batch:
             return
         start = time.monotonic()
-        self._n_positions = 0
-        answers = self._answer_all([entry.items[row] for entry, row in batch])
+        answers, n_positions = self._answer_all([entry.items[row] for entry, row in batch])
         end = time.monotonic()
         for (entry, row), answer in zip(batch, answers, strict=True):
             entry.answers[row] = answer
@@ -241,30 +241,26 @@ class Batcher:
             Ran(
                 len(batch),
                 sum(read) or sum(entry.costs[row] for entry, row in batch),
-                self._n_positions,
+                n_positions,
                 end - start,
                 start - min(entry.born for entry, _ in batch),
             )
         )
 
-    def _answer_all(self, items: list[Item]) -> list[Answer]:
-        """Run items; where that fails, one half and then the other."""
+    def _answer_all(self, items: list[Item]) -> tuple[list[Answer], int]:
+        """Run items; where that fails, one half and then the other. The positions computed are
+        counted.
+        """
         try:
-            return self._rows_of(self.work.run(items))
+            outcome = self.work.run(items)
         except Exception as err:  # noqa: BLE001 - whatever a model raises: the thread lives on
             if len(items) == 1:
-                return [self._error_of(err)]
+                return [self._error_of(err)], 0
+        else:
+            return _rows_of(outcome), outcome.n_positions
         half = len(items) // 2
-        return self._answer_all(items[:half]) + self._answer_all(items[half:])
-
-    def _rows_of(self, outcome: Outcome) -> list[Answer]:
-        self._n_positions += outcome.n_positions
-        truncated = outcome.truncated.tolist()
-        counts = [None] * len(truncated) if outcome.n_tokens is None else outcome.n_tokens.tolist()
-        return [
-            Row(values, cut, count)
-            for values, cut, count in zip(outcome.values, truncated, counts, strict=True)
-        ]
+        first, second = self._answer_all(items[:half]), self._answer_all(items[half:])
+        return first[0] + second[0], first[1] + second[1]
 
     def _error_of(self, err: Exception) -> TextkitError:
         """Say what a client may know: our own messages, and of a bug that there was one."""
@@ -272,3 +268,12 @@ class Batcher:
             return err
         self._on_bug(err)
         return RowError("the model failed on this text; the server's log says why")
+
+
+def _rows_of(outcome: Outcome) -> list[Answer]:
+    truncated = outcome.truncated.tolist()
+    counts = [None] * len(truncated) if outcome.n_tokens is None else outcome.n_tokens.tolist()
+    return [
+        Row(values, cut, count)
+        for values, cut, count in zip(outcome.values, truncated, counts, strict=True)
+    ]

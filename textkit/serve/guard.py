@@ -54,6 +54,8 @@ class Guard:
                     (b"x-request-id", request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
                 ]
+                if self._host.is_stopping:
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:

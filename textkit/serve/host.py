@@ -42,7 +42,8 @@ class Host:
     """Open models, find them by name, and hand texts to them.
 
     log: takes lines for the operator. `open` is called once before the first request. is_open:
-    requests are worked on; is_ready: clients may send more.
+    requests are worked on; is_ready: clients may send more; is_stopping: answers say that their
+    connection closes.
     """
 
     def __init__(self, options: ServeOptions, *, log: Log = lambda line: None) -> None:
@@ -51,7 +52,7 @@ class Host:
         self.log = log
         self.admission = Admission(options.limits)
         self.metrics = Metrics(self.admission)
-        self.is_open = self.is_ready = False
+        self.is_open = self.is_ready = self.is_stopping = False
         self.n_open = 0  # requests on their way in or waiting
         self._places = name_models(options.models)
         self._hosted: dict[str, Hosted] = {}
@@ -65,6 +66,10 @@ class Host:
             self._hosted[name] = self._open(name, place)
             self.log(f"{name}: {place}, {self._hosted[name].model.kind}")
         self.is_open = self.is_ready = True
+
+    def stop(self) -> None:
+        """Say to clients that no more is to be sent; what comes yet is still answered."""
+        self.is_ready, self.is_stopping = False, True
 
     def close(self) -> None:
         """Finish all that was taken."""

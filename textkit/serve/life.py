@@ -151,9 +151,35 @@ class QuietServer(uvicorn.Server):
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
-        self._host.is_ready = False
+        self._host.stop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take what is under way, then close."""
+        """Take what is under way, then close.
+
+        The system has accepted connections that the loop has not seen; those are taken in the same
+        moment in which no more can come.
+        """
         await asyncio.sleep(_LAST_SECONDS)
+        late = [connection for listening in sockets or () for connection in _accept_all(listening)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in late:
+            await loop.connect_accepted_socket(self._new_connection, connection)
         await super().shutdown(sockets)
+
+    def _new_connection(self) -> asyncio.Protocol:
+        kind = self.config.http_protocol_class
+        made: asyncio.Protocol = kind(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+
+def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
+    """Accept what waits, without waiting for more."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            connection.setblocking(False)
+            yield connection

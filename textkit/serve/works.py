@@ -42,12 +42,13 @@ class Outcome:
 @dataclass(frozen=True)
 class Work:
     """A thing that a model does. width: of a row of values. reads_ids: whether an item may be a row
-    of ids, as `join_items` puts them among texts.
+    of ids, as `join_items` puts them among texts. longest: tokens that are read of an item at most.
     """
 
     run: Callable[[Sequence[Item]], Outcome]
     width: int
     reads_ids: bool = False
+    longest: int | None = None
 
 
 def read_texts(items: Sequence[Item]) -> list[str]:
@@ -106,7 +107,9 @@ def classify(fitted: Fitted) -> Work:
         n_positions = count_positions(tokens, networks.BATCH_TOKENS)
         return Outcome(values, tokens.truncated, tokens.lengths, n_positions)
 
-    return Work(run, len(fitted.classes), reads_ids=source.ngrams is None)
+    return Work(
+        run, len(fitted.classes), reads_ids=source.ngrams is None, longest=source.max_length
+    )
 
 
 def _score(fitted: Fitted, texts: list[str]) -> Outcome:
@@ -135,7 +138,7 @@ def contextual(
         n_positions = count_positions(tokens, backend.batch_tokens, padding)
         return Outcome(vectors, tokens.truncated, tokens.lengths, n_positions)
 
-    return Work(run, backend.dim, reads_ids=reads_ids)
+    return Work(run, backend.dim, reads_ids=reads_ids, longest=max_length)
 
 
 def static(backend: StaticTexts) -> Work:
