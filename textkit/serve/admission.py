@@ -70,6 +70,16 @@ class Admission:
             setattr(share, name, getattr(share, name) + more)
             setattr(self.held, name, getattr(self.held, name) + more)
 
+    def refuse_when_full(self) -> None:
+        """Raise BusyError where not one more item could be held: the quickest refusal there is."""
+        for name in ("items", "tokens", "bytes"):
+            bound = getattr(self.limits, name)
+            if getattr(self.held, name) >= bound:
+                raise BusyError(
+                    f"the server holds all the {bound:,} {name} that it may",
+                    after_seconds=self.wait_seconds(),
+                )
+
     def give_back(self, share: Share) -> None:
         """Let go of all that a request held."""
         for name in ("items", "tokens", "bytes"):

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textkit.serve import page
+from textkit.serve.admission import BusyError
 from textkit.serve.answers import RequestError, say_error
 from textkit.serve.host import Host
 
@@ -59,11 +60,19 @@ class Guard:
             await send(message)
 
         try:
-            if self._is_allowed(scope["path"], headers):
-                await self._app(scope, receive, send_named)
-            else:
+            if not self._is_allowed(scope["path"], headers):
                 answer = say_error(_no_key(), request_id=request_id)
                 await answer(scope, receive, send_named)
+                return
+            if scope["method"] == "POST":
+                try:
+                    self._host.admission.refuse_when_full()
+                except BusyError as err:
+                    # Before a route is looked for or a byte of the body is read.
+                    scope["state"]["route"] = "refused"
+                    await say_error(err, request_id=request_id)(scope, receive, send_named)
+                    return
+            await self._app(scope, receive, send_named)
         finally:
             self._note(scope, status, time.perf_counter() - began, request_id)
 
