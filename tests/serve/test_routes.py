@@ -13,6 +13,7 @@ import pytest
 
 from tests.serve.calls import LABELS, TEXTS, get, open_host, post, save_models
 from textkit import TextClassifier, TextEmbedder, tokenizers
+from textkit.jobs.export import ExportOptions, export_model
 from textkit.serve.host import Host
 from textkit.serve.options import Limits
 
@@ -80,6 +81,38 @@ def test_a_network_says_what_it_read_and_what_was_cut(
     found = [{e["label"]: e["probability"] for e in row["labels"]} for row in told]
     wanted = model.predict_proba(texts)
     assert [row["pos"] for row in found] == pytest.approx(wanted[:, 1].tolist(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_an_exported_model_answers_as_its_original(
+    network: tuple[Host, TextClassifier], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    host, model = network
+    model.save(tmp_path / "model")
+    export_model(ExportOptions(model=tmp_path / "model", out=tmp_path / "exported.zip"))
+    bare = open_host([f"net={tmp_path / 'exported.zip'}"])
+    for path, asked in (
+        ("/predict", {"texts": ["good film", "", "bad " * 600], "top": 2}),
+        ("/embed", {"texts": ["good film", "plot"]}),
+        ("/v1/embeddings", {"input": [[2, 3], [4]]}),
+    ):
+        mine, theirs = post(bare, path, asked).json(), post(host, path, asked).json()
+        assert_close(mine, theirs)
+    bare.close()
+
+
+def assert_close(mine: Any, theirs: Any) -> None:
+    """Compare plain values; numbers up to 1e-5."""
+    if isinstance(theirs, dict):
+        assert mine.keys() == theirs.keys()
+        mine, theirs = list(mine.values()), list(theirs.values())
+    if isinstance(theirs, list):
+        assert len(mine) == len(theirs)
+        for one, other in zip(mine, theirs, strict=True):
+            assert_close(one, other)
+    else:
+        assert mine == (pytest.approx(theirs, abs=1e-5) if isinstance(theirs, float) else theirs)
 
 
 def test_embed_gives_the_embedders_vectors(

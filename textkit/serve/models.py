@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from textkit import tokenizers
-from textkit.classify import opening
+from textkit.classify import model_folder, opening
+from textkit.classify.exported import BagModel, GraphModel
+from textkit.classify.fitted import Fitted, TokenModel
 from textkit.data.targets import Label, Task
 from textkit.embedders.embedder import TextEmbedder, find_kind
 from textkit.embedders.sentence_folder import read_sentence_folder
 from textkit.embedders.static import StaticTexts
 from textkit.errors import ArtifactError, TextkitError
 from textkit.io import files
-from textkit.registry import is_whole
 from textkit.serve import works
 from textkit.serve.works import Work
 from textkit.threads import computed_once
 from textkit.tokenizers.protocol import MANIFEST_KIND, name_ids
 
 if TYPE_CHECKING:
-    from textkit.classify.fitted import Fitted
     from textkit.tokenizers import Tokenizer
 
 Kind = Literal["classifier", "embedder", "tokenizer"]
@@ -109,6 +109,8 @@ def open_model(name: str, place: str, *, allow: Sequence[str] = ()) -> ServedMod
     version = read_version(place)
     if _manifest_kind(place) == MANIFEST_KIND:
         return _open_tokenizer(name, place, version)
+    if Path(place).suffix == ".zip":
+        return _open_classifier(name, place, version, model_folder.load(place, allow=allow))
     try:
         found = opening.load(place, allow=allow)
     except TextkitError as no_model:
@@ -155,9 +157,12 @@ def _open_tokenizer(name: str, place: str, version: str) -> ServedModel:
 
 def _open_classifier(name: str, place: str, version: str, fitted: Fitted) -> ServedModel:
     told: dict[WorkName, Work] = {"predict": works.classify(fitted)}
-    tokenizer, max_length = None, None
-    if not is_whole(fitted.recipe.encoder.name):
-        tokenizer, max_length = fitted.text_input.tokenizer, fitted.text_input.max_length
+    tokenizer, max_length, model = None, None, fitted.model
+    if isinstance(model, TokenModel):
+        tokenizer, max_length = model.text_input.tokenizer, model.text_input.max_length
+    if isinstance(model, GraphModel | BagModel):
+        told["embed"] = works.exported(model)
+    elif isinstance(model, TokenModel):
         told["embed"] = _embed_by(fitted, place)
     return ServedModel(
         name,
@@ -170,7 +175,11 @@ def _open_classifier(name: str, place: str, version: str, fitted: Fitted) -> Ser
         thresholds=tuple(fitted.thresholds.tolist()),
         max_length=max_length,
         version=version,
-        facts={"encoder": fitted.recipe.encoder.name, "weights": fitted.model.n_weights},
+        facts={
+            "encoder": fitted.recipe.encoder.name,
+            "engine": model.engine,
+            "weights": model.n_weights,
+        },
     )
 
 

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
+from textkit.classify.fitted import Fitted, TokenModel
 from textkit.data.batching import plan_sorted
+from textkit.vectors.neighbours import unit
 
 if TYPE_CHECKING:
-    from textkit.classify.fitted import Fitted
+    from textkit.classify.exported import BagModel, GraphModel
     from textkit.embedders.contextual import ContextualTexts
     from textkit.embedders.static import StaticTexts
     from textkit.tokenizers import Tokenizer
@@ -86,29 +88,50 @@ def join_items(
     return joined.take(order)
 
 
+# Padded positions of one step of a network, in torch and in an exported graph alike.
+_STEP_TOKENS = 8192
+
+
 def classify(fitted: Fitted) -> Work:
     """Give a classifier's probabilities, or the numbers of a regression."""
-    from textkit.registry import is_whole
-
-    if is_whole(fitted.recipe.encoder.name):
+    model = fitted.model
+    if not isinstance(model, TokenModel):
         return Work(lambda items: _score(fitted, read_texts(items)), len(fitted.classes))
-    from textkit.nn import network as networks
-
-    source = fitted.text_input
-    template = source.template
-    around = ((), ()) if template is None else (template.before, template.after)
-    network = fitted.network
+    read = _reader(model)
+    pads = model.engine != "numpy"
 
     def run(items: Sequence[Item]) -> Outcome:
-        tokens = join_items(items, source.encode, source.tokenizer, source.max_length, around)
-        outputs = networks.predict_outputs(network, tokens)
-        logits = network.restore(outputs).numpy()
+        tokens = read(items)
+        logits = model.score(tokens)
         values = logits if fitted.task == "regression" else fitted.calibrate(logits)
-        n_positions = count_positions(tokens, networks.BATCH_TOKENS)
+        n_positions = count_positions(tokens, _STEP_TOKENS) if pads else 0
         return Outcome(values, tokens.truncated, tokens.lengths, n_positions)
 
-    return Work(
-        run, len(fitted.classes), reads_ids=source.ngrams is None, longest=source.max_length
+    source = model.text_input
+    return Work(run, len(fitted.classes), source.ngrams is None, source.max_length)
+
+
+def exported(model: GraphModel | BagModel) -> Work:
+    """Give the vectors that the heads of an exported classifier see, scaled to length 1."""
+    read = _reader(model)
+
+    def run(items: Sequence[Item]) -> Outcome:
+        tokens = read(items)
+        vectors = unit(model.pool(tokens))
+        return Outcome(vectors, tokens.truncated, tokens.lengths)
+
+    source = model.text_input
+    width = run(["a"]).values.shape[1]
+    return Work(run, width, source.ngrams is None, source.max_length)
+
+
+def _reader(model: TokenModel) -> Callable[[Sequence[Item]], TokenBatch]:
+    """Give what turns items into the rows that a model reads."""
+    source = model.text_input
+    template = source.template
+    around = ((), ()) if template is None else (template.before, template.after)
+    return lambda items: join_items(
+        items, source.encode, source.tokenizer, source.max_length, around
     )
 
 
