@@ -27,7 +27,7 @@ _TOLERANCE = 0.002
 _LEAST_GAP = 1e-3
 # Points of a stretch of the way, and how many stretches there may be. A mixer's norms are steep
 # beside zeros: 512 points evenly miss a third of a gap that 8 stretches meet to .1 %.
-_POINTS, _STRETCHES = 24, 40
+_POINTS, _STRETCHES = 8, 160
 
 
 def has_spans(text_input: TextInput) -> bool:

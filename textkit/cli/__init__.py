@@ -32,6 +32,7 @@ VERBS = {
     "predict": ("predict", "Label texts from a file or standard input."),
     "serve": ("serve", "Serve models over HTTP, with a page to try them."),
     "draw": ("draw", "Draw a model or a recipe; walk a text through it."),
+    "profile": ("profile", "Measure where the time of a prediction goes, and what it costs."),
     "explain": ("explain", "Show which words of a text decided what a model says of it."),
     "export": ("export", "Write a model so that it predicts without torch."),
     "info": ("info", "Verify a model folder and say what is in it."),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         predict_corpus,
         stream_predictions,
     )
+    from textkit.jobs.profile import ProfileOptions, ProfileReport, profile_models
     from textkit.jobs.runs import TrainReport
     from textkit.jobs.tokenize import (
         TokenizeOptions,
@@ -93,6 +94,8 @@ __all__ = [
     "PredictOptions",
     "PredictReport",
     "Prediction",
+    "ProfileOptions",
+    "ProfileReport",
     "RateReport",
     "SearchOptions",
     "SplitOptions",
@@ -122,6 +125,7 @@ __all__ = [
     "predict_corpus",
     "predict_file",
     "predict_texts",
+    "profile_models",
     "show_corpus",
     "solve_analogy",
     "split_file",
@@ -152,6 +156,7 @@ _HOMES = {
         "predict_corpus",
         "stream_predictions",
     ),
+    "profile": ("ProfileOptions", "ProfileReport", "profile_models"),
     "runs": ("TrainReport",),
     "tokenize": (
         "TokenizeOptions",
