@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
 
-from textkit.cli.command import MODEL, RUNNING, new_verb, verb
+from textkit.cli.command import MODEL, OUTPUT, RUNNING, new_verb, verb
 from textkit.cli.options import Allow
 from textkit.cli.output import note
 from textkit.errors import require
@@ -65,7 +66,19 @@ class Serving:
 
 
 @verb(app)
-def serve(served: Served, serving: Serving) -> None:
+def serve(
+    served: Served,
+    serving: Serving,
+    dockerfile: Annotated[
+        Path | None,
+        typer.Option(
+            "--dockerfile",
+            metavar="FOLDER",
+            help="Serve nothing; write what an image of this server is built from.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+) -> None:
     """Serve models over HTTP: labels, vectors, tokens, OpenAI's /v1/embeddings, and a page.
 
     A key in the environment variable TEXTKIT_API_KEY is asked of every request.
@@ -74,12 +87,17 @@ def serve(served: Served, serving: Serving) -> None:
         textkit serve run/model
         textkit serve topics=run/model all-MiniLM-L6-v2/ glove --port 9000
         textkit serve run/model --host 0.0.0.0 --watch
+        textkit serve exported --dockerfile out
     """
     for package in ("starlette", "uvicorn", "prometheus_client"):
         require(package, needed_by="textkit serve")
-    from textkit.serve import life
+    from textkit.serve import images, life
     from textkit.serve.options import KEY_VARIABLE, Limits, ServeOptions
 
+    if dockerfile is not None:
+        written = images.write_image(served.models, dockerfile, allow=served.allow or ())
+        note(f"{written}: docker build {written}")
+        return
     limits = Limits(
         body_bytes=serving.max_body_mb << 20,
         texts=serving.max_texts,

@@ -1,0 +1,138 @@
+"""Write what a container image of a server is built from: Dockerfile, .dockerignore, the models, a
+compose file and an example for Kubernetes.
+
+In: models on disk. Out: a folder that `docker build` takes as it is: python slim, no torch where no
+model needs it, another user than root, a file system that is only read, offline.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from textkit.errors import UsageError
+from textkit.io import files
+from textkit.serve.models import ServedModel, open_model
+from textkit.serve.options import KEY_VARIABLE, name_models
+from textkit.version import __version__
+
+KIND, FORMAT = "image", 1
+_TORCH = "RUN pip install --no-cache-dir torch --index-url https://download.pytorch.org/whl/cpu\n"
+
+_DOCKERFILE = """\
+FROM python:3.12-slim
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 HOME=/tmp
+# A wheel of textkit in wheels/ goes before the package index.
+COPY wheels/ /wheels/
+{torch}RUN pip install --no-cache-dir --find-links /wheels 'textkit-nlp[{extras}]=={version}'
+COPY models/ /models/
+RUN useradd --system --uid 10001 textkit
+USER 10001
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", \
+"import urllib.request as r; r.urlopen('http://127.0.0.1:8080/health', timeout=2)"]
+ENTRYPOINT ["textkit", "serve", {models}, "--host", "0.0.0.0", "--port", "8080"]
+"""
+
+_COMPOSE = """\
+services:
+  textkit:
+    build: .
+    image: {image}
+    ports: ["8080:8080"]
+    environment: [{key}]
+    read_only: true
+    tmpfs: [/tmp]
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    stop_grace_period: 60s
+"""
+
+_KUBERNETES = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: textkit}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: textkit}}}}
+  template:
+    metadata: {{labels: {{app: textkit}}}}
+    spec:
+      terminationGracePeriodSeconds: 60
+      containers:
+        - name: textkit
+          image: {image}
+          ports: [{{containerPort: 8080}}]
+          startupProbe: {{httpGet: {{path: /ready, port: 8080}}, failureThreshold: 60}}
+          readinessProbe: {{httpGet: {{path: /ready, port: 8080}}, periodSeconds: 2}}
+          livenessProbe: {{httpGet: {{path: /health, port: 8080}}, timeoutSeconds: 3}}
+          resources: {{requests: {{cpu: "1", memory: 1Gi}}, limits: {{memory: 2Gi}}}}
+          securityContext:
+            runAsNonRoot: true
+            readOnlyRootFilesystem: true
+            allowPrivilegeEscalation: false
+            capabilities: {{drop: [ALL]}}
+          volumeMounts: [{{name: tmp, mountPath: /tmp}}]
+      volumes: [{{name: tmp, emptyDir: {{}}}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: textkit}}
+spec:
+  selector: {{app: textkit}}
+  ports: [{{port: 80, targetPort: 8080}}]
+"""
+
+
+def write_image(models: Sequence[str], out: str | Path, *, allow: Sequence[str] = ()) -> Path:
+    """Write the folder; each model is opened first, so that what is built can be served.
+
+    models: as `ServeOptions` takes them, but files and folders alone. Raises UsageError for one
+    that is neither, StorageError for a folder that holds other work.
+    """
+    named = name_models(models)
+    for name, place in named.items():
+        if not Path(place).exists():
+            raise UsageError(f"'{place}' is no file or folder; an image holds its models as files")
+        if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+            raise UsageError(f"'{name}' cannot be a name in an image; write NAME={place}")
+    opened = [open_model(name, place, allow=allow) for name, place in named.items()]
+    with files.atomic_folder(out) as folder:
+        (folder / "wheels").mkdir()
+        (folder / "models").mkdir()
+        files.write_text(folder / "wheels" / "README", "Wheels that no package index has.\n")
+        told = []
+        for name, place in named.items():
+            source = Path(place)
+            kept = name if source.is_dir() else f"{name}{''.join(source.suffixes[-1:])}"
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            copy(source, folder / "models" / kept)
+            told.append(f'"{name}=/models/{kept}"')
+        values = {"extras": ",".join(extras_of(opened)), "version": __version__}
+        dockerfile = _DOCKERFILE.format(
+            torch=_TORCH if "train" in extras_of(opened) else "", models=", ".join(told), **values
+        )
+        image = f"textkit-{next(iter(named)).lower()}:latest"
+        files.write_text(folder / "Dockerfile", dockerfile)
+        files.write_text(folder / ".dockerignore", "*\n!models\n!wheels\n")
+        files.write_text(folder / "compose.yaml", _COMPOSE.format(image=image, key=KEY_VARIABLE))
+        files.write_text(folder / "kubernetes.yaml", _KUBERNETES.format(image=image))
+        files.write_manifest(folder, kind=KIND, format=FORMAT)
+    return Path(out)
+
+
+def extras_of(models: Sequence[ServedModel]) -> list[str]:
+    """Name the extras that models need."""
+    extras = ["serve"]
+    engines = {model.facts.get("engine") for model in models}
+    is_transformer = any(
+        model.kind == "embedder" and "pooling" not in model.facts for model in models
+    )
+    if "onnxruntime" in engines:
+        extras.append("onnx")
+    if "torch" in engines or is_transformer:
+        extras.append("train")
+    if is_transformer or any(model.facts.get("encoder") == "pretrained" for model in models):
+        extras.append("transformers")
+    return extras
