@@ -63,7 +63,7 @@ def profile(
 
     Examples:
         textkit profile run/model test.csv
-        textkit profile run/model test.csv --beside other/model -o profile.png --trace trace.json
+        textkit profile run/model test.csv --beside other/model -o profile.png
     """
     from textkit.jobs import ProfileOptions, profile_models
 

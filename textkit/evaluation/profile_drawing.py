@@ -22,7 +22,7 @@ def draw_profiles(
     path: str | Path,
 ) -> None:
     """Draw three panels; each sequence has an entry a model."""
-    figure = new_figure(9.5, 2.2 + 0.42 * len(names) + 3.4)
+    figure = new_figure(9.5, 2.4 + 0.55 * len(names) + 3.4)
     grid = figure.add_gridspec(2, 2, height_ratios=[1.2 + 0.42 * len(names), 3.4])
     shown = [plain(name, 36) for name in names]
     bars = figure.add_subplot(grid[0, :])
@@ -51,7 +51,8 @@ def draw_profiles(
     right.set_yscale("log")
     for axes in (left, right):
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False, fontsize=8)
     for axes in (bars, left, right):
         axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = right.get_legend_handles_labels()  # below, where no line runs through it
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     save_figure(figure, path)

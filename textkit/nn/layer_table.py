@@ -42,7 +42,7 @@ def list_layers(network: TextNetwork) -> list[Layer]:
     >>> from textkit.recipe import Recipe
     >>> network = TextNetwork(Recipe(), n_tokens=9, n_outputs=2)
     >>> [layer.name for layer in list_layers(network) if layer.depth == 0]
-    ['embedding', 'encoder', 'poolings.0', 'head']
+    ['embedding', 'encoder', 'poolings.0', 'poolings.1', 'poolings.2', 'head']
     """
     shapes = _measure(network)
     alone = len(network.members) == 1
