@@ -52,6 +52,8 @@ train          train data/train.csv -o run --stream
 train          train data/train.csv -o run --encoder cnn --no-baseline
 train          evaluate model data/test.csv
 train          evaluate model data/test.csv --json
+train          compare data/test.csv -m model -m model
+train          compare data/test.csv --train data/train.csv -e bag,cnn -o run
 train          predict model data/test.csv
 train          embed data/test.csv -m model -o run
 train          embed data/test.csv -m bert -o run

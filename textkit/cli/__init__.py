@@ -29,6 +29,7 @@ VERBS = {
     "recipe": ("recipe", "Show a recipe whole; write its JSON schema for editors."),
     "train": ("train", "Train a text classifier from a file of texts and labels."),
     "evaluate": ("evaluate", "Measure a model on a test file."),
+    "compare": ("compare", "Compare models, encoders or recipes on one file."),
     "predict": ("predict", "Label texts from a file or standard input."),
     "serve": ("serve", "Serve models over HTTP, with a page to try them."),
     "draw": ("draw", "Draw a model or a recipe; walk a text through it."),

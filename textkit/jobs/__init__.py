@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from textkit.jobs.compare import CompareOptions, CompareReport, compare_models
     from textkit.jobs.data import (
         SplitOptions,
         split_file,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CompareOptions",
+    "CompareReport",
     "ConvertVectorsOptions",
     "CountPiecesOptions",
     "DedupOptions",
@@ -105,6 +108,7 @@ __all__ = [
     "TrainReport",
     "TrainTokenizerOptions",
     "TrainVectorsOptions",
+    "compare_models",
     "convert_tokenizer",
     "convert_vectors",
     "count_corpus",
@@ -139,6 +143,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "compare": ("CompareOptions", "CompareReport", "compare_models"),
     "data": (
         "SplitOptions",
         "split_file",
