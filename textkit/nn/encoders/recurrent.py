@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain, islice, repeat
 
 import torch
 from torch import Tensor, nn
@@ -44,11 +45,14 @@ class RecurrentEncoder(nn.Module):
         super().__init__()
         self.in_dim = in_dim
         self.out_dim = dim * (2 if bidirectional else 1)
-        widths = [in_dim] + [self.out_dim] * (layers - 1)
-        self.ahead = nn.ModuleList(cell(width, dim, batch_first=True) for width in widths)
-        self.back = nn.ModuleList(
-            cell(width, dim, batch_first=True) for width in widths if bidirectional
-        )
+
+        def make_layers(n: int) -> nn.ModuleList:
+            # One at a time: a config may say a billion, and is refused at the first too many.
+            widths = chain([in_dim], repeat(self.out_dim))
+            return nn.ModuleList(cell(w, dim, batch_first=True) for w in islice(widths, n))
+
+        self.ahead = make_layers(layers)
+        self.back = make_layers(layers if bidirectional else 0)
         self.dropout = Dropout(dropout)
         self.norm = Norm(norm, dim=self.out_dim)
 
