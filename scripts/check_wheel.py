@@ -55,6 +55,11 @@ train          evaluate model data/test.csv --json
 train          compare data/test.csv -m model -m model
 train          compare data/test.csv --train data/train.csv -e bag,cnn -o run
 train          predict model data/test.csv
+train          draw model -o run.svg
+train          explain model data/test.csv --rows 1 -o run.html
+train          profile model data/test.csv
+train          export model -o run.zip
+serve          serve model
 train          embed data/test.csv -m model -o run
 train          embed data/test.csv -m bert -o run
 train          recipe show

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import sys
 from datetime import date
 from itertools import pairwise
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from textkit import __version__
+from textkit.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 ENTRIES = re.findall(
@@ -57,3 +59,10 @@ def test_what_a_page_names_is_there(name: str) -> None:
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= set(targets)
     for path in re.findall(r"`((?:textkit|tests|scripts|docs|\.ci|pipelines)/[\w/.-]*)`", text):
         assert (ROOT / path).exists(), path
+
+
+def test_the_check_of_the_wheel_tries_every_verb() -> None:
+    program = runpy.run_path(str(ROOT / "scripts" / "check_wheel.py"))
+    lines = program["WORKS"].splitlines()
+    lines += [line.partition(" ")[2].strip() for line in program["NEEDS"].splitlines()]
+    assert set(VERBS) <= {line.split()[0] for line in lines if line}
