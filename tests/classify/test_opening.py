@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.shell import run_textkit
 from textkit import TextClassifier, TextEmbedder
 from textkit import tokenizers as tk
 from textkit.errors import ArtifactError, UsageError
@@ -85,13 +86,12 @@ def test_the_shell_imports_what_is_allowed_alone(verb: list[str]) -> None:
     name_code(folder, "encoder")
     Path("rows.csv").write_text("text,label\na,b\n", encoding="utf-8")
 
-    def run(*options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "textkit", *verb, *options]
-        return subprocess.run(command, input="a\n", capture_output=True, text=True, check=False)
+    def run(*options: str) -> subprocess.CompletedProcess[bytes]:
+        return run_textkit(*verb, *options, input=b"a\n")
 
     refused = run()
-    assert (refused.returncode, refused.stderr.count("\n")) == (4, 1), refused.stderr
-    assert "--allow planted_code:Encoder" in refused.stderr
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (4, 1), refused.stderr
+    assert b"--allow planted_code:Encoder" in refused.stderr
     assert run("--allow", "planted_code:Other").returncode == 4
     assert not Path("imported").exists()
     run("--allow", "planted_code:Encoder")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import textkit
-from tests.cli.test_evaluate import run
+from tests.shell import run_textkit
 from textkit.errors import UsageError
 from textkit.nn.network import TextNetwork
 from textkit.recipe import make_recipe
@@ -59,6 +59,6 @@ def test_what_has_no_layers_is_refused() -> None:
 
 @pytest.mark.slow
 def test_info_lists_the_layers() -> None:
-    done = run("info", str(GOLDEN / "model-2-lstm"), "--layers", "--json")
+    done = run_textkit("info", str(GOLDEN / "model-2-lstm"), "--layers", "--json")
     layers = json.loads(done.stdout)["summary"]["layers"]
     assert layers[0]["layer"] == "embedding" and layers[-1]["shape"] == ["batch", "2"]

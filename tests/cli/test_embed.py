@@ -19,7 +19,8 @@ import pytest
 from pyarrow import parquet
 
 from tests.cli.test_tokenize_corpus import folder_bytes, write_corpus
-from tests.cli.test_verbs import check, command, environment, fails, run
+from tests.cli.test_verbs import check, command, environment, fails
+from tests.shell import run_textkit
 from textkit import TextEmbedder, Vectors
 
 WORDS = ["the", "king", "queen", "tree", "and"]
@@ -42,7 +43,7 @@ def read_vectors(folder: str) -> Any:
 )
 def test_a_row_out_for_each_row_in(vectors: str, name: str) -> None:
     keep = [] if ".txt" in name else ["--keep", "id"]
-    done = run(
+    done = run_textkit(
         "embed", write_corpus(name, TEXTS), "-m", vectors, "--to", "out", "--part-rows", "4", *keep
     )
     assert done.returncode == 0, done.stderr.decode()
@@ -142,7 +143,7 @@ def test_workers_and_shards_give_the_same_bytes(vectors: str) -> None:
 @pytest.mark.slow
 def test_sif_is_fitted_to_the_first_rows(vectors: str) -> None:
     write_corpus("a.txt", TEXTS * 3)
-    done = run(
+    done = run_textkit(
         "embed", "a.txt", "-m", vectors, "--pooling", "sif", "--fit-rows", "5", "--to", "out"
     )
     assert "from the first 5 rows" in done.stderr.decode() and "Zipf" not in done.stderr.decode()
@@ -150,7 +151,7 @@ def test_sif_is_fitted_to_the_first_rows(vectors: str) -> None:
     np.testing.assert_array_equal(read_vectors("out"), wanted)
     assert (
         "Zipf"
-        in run(
+        in run_textkit(
             "embed", "a.txt", "-m", vectors, "--pooling", "sif", "--fit-rows", "0", "-o", "z"
         ).stderr.decode()
     )
@@ -251,7 +252,7 @@ def test_what_goes_wrong_is_one_line(vectors: str) -> None:
     Path("empty.csv").touch()
     assert "empty.csv: file is empty" in fails(3, "embed", "empty.csv", "-m", vectors, "--to", "e")
     Path("empty.txt").touch()
-    done = run("embed", "empty.txt", "-m", vectors, "--to", "none")
+    done = run_textkit("embed", "empty.txt", "-m", vectors, "--to", "none")
     assert done.returncode == 0 and "0 parts, 0 rows" in done.stderr.decode()
     Vectors(["king"], np.full((1, 2), 1e6, np.float32)).save("big")
     said = fails(3, "embed", "a.txt", "-m", "big", "--dtype", "float16", "--to", "b")

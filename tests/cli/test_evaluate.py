@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.shell import run_textkit
+
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
 ROWS = [
     (f"{word} {noun}", label)
@@ -21,14 +19,8 @@ ROWS = [
 ]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, "-m", "textkit", *arguments]
-    return subprocess.run(command, capture_output=True, env=environment, timeout=120)
-
-
 def fails(code: int, *arguments: str) -> str:
-    done = run(*arguments)
+    done = run_textkit(*arguments)
     assert done.returncode == code, done.stderr.decode()
     lines = [line for line in done.stderr.decode().splitlines() if line.startswith("error: ")]
     assert len(lines) == 1 and "Traceback" not in done.stderr.decode()
@@ -73,7 +65,7 @@ def test_a_model_is_measured_compared_and_reported(model: str) -> None:
         "--baseline",
         "train.csv",
     ]
-    done = run(*arguments, "--json", "--html", "report.html", "--png", "c.png")
+    done = run_textkit(*arguments, "--json", "--html", "report.html", "--png", "c.png")
     assert done.returncode == 0, done.stderr.decode()
     report = json.loads(done.stdout)
     assert set(report["comparisons"]) == {"other.tsv", model, "TF-IDF + LinearSVC"}
@@ -103,7 +95,7 @@ def test_a_model_is_measured_compared_and_reported(model: str) -> None:
 @pytest.mark.slow
 def test_pictures_go_beside_the_model_and_the_text_says_it_all(model: str) -> None:
     write_rows("test.csv", ROWS)
-    done = run("evaluate", model, "test.csv", "--compare", model)
+    done = run_textkit("evaluate", model, "test.csv", "--compare", model)
     text = done.stdout.decode()
     for word in (
         "accuracy",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_evaluate import fails, run
+from tests.cli.test_evaluate import fails
+from tests.shell import run_textkit
 from textkit.classify.explain import explain
 from textkit.classify.model_folder import load
 from textkit.evaluation.explanation_text import render_explanation
@@ -17,14 +18,14 @@ MODEL = str(Path(__file__).parents[1] / "data" / "golden" / "model-2-lstm")
 
 @pytest.mark.slow
 def test_a_text_is_explained_as_lines_as_json_and_as_a_page() -> None:
-    done = run("explain", MODEL, "a good film", "-o", "why.html")
+    done = run_textkit("explain", MODEL, "a good film", "-o", "why.html")
     assert done.returncode == 0, done.stderr.decode()
     lines = done.stdout.decode().splitlines()
     assert lines[0].startswith("pos  probability 0.") and lines[1] == "  a good film"
     assert "logit gap" in lines[3] and "\x1b" not in done.stdout.decode()
     assert "page: why.html" in done.stderr.decode() and Path("why.html").is_file()
     Path("t.txt").write_text("a good film\nbad plot\n", encoding="utf-8")
-    done = run("explain", MODEL, "t.txt", "--json", "--label", "neg", "--measure")
+    done = run_textkit("explain", MODEL, "t.txt", "--json", "--label", "neg", "--measure")
     report = json.loads(done.stdout)
     found = report["texts"][0]
     assert found["label"] == "neg" and found["gap"] == pytest.approx(found["sum"], rel=0.01)

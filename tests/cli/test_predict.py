@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +11,14 @@ import pytest
 import typer
 
 from tests.golden.observations import GOLDEN
+from tests.shell import run_textkit
 from textkit.cli import app
 
 MODEL = str(GOLDEN / "model-2-lstm")
 
 
 def run(*arguments: str, input: str = "", code: int = 0) -> tuple[str, str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-m", "textkit", "predict", *arguments]
-    done = subprocess.run(command, input=input.encode(), capture_output=True, env=environment)
+    done = run_textkit("predict", *arguments, input=input.encode())
     assert done.returncode == code, done.stderr.decode()
     return done.stdout.decode(), done.stderr.decode()
 
@@ -30,9 +26,9 @@ def run(*arguments: str, input: str = "", code: int = 0) -> tuple[str, str]:
 @pytest.mark.slow
 def test_from_a_run_folder_to_parquet_and_from_a_pipe_to_a_pipe() -> None:
     shutil.copytree(MODEL, "runs/x/model")
-    rows = "id,lang,text\\n007,en,good film\\n8,,bad walk\\n".replace("\\n", "\n")
+    rows = "id,lang,text\n007,en,good film\n8,,bad walk\n"
     Path("data.csv").write_text(rows, encoding="utf-8")
-    options = ["--keep", "id,lang", "--proba", "all", "--threshold", ".99", "--abstain"]
+    options = ["--keep", "id,lang", "--proba", "all", "--threshold", ".999", "--abstain"]
     _, said = run("runs/x", "data.csv", "-o", "out.parquet", *options)
     assert "out.parquet: 2 rows, 1 without a label" in said
     made = pq.read_table("out.parquet").to_pydict()

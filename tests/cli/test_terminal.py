@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.classify.test_opening import change_config, copy_golden
-from tests.cli.test_verbs import run
+from tests.shell import run_textkit
 from textkit.cli.errors import say, visible
 from textkit.cli.output import Display, show_line, write_line
 from textkit.jobs.predict import Prediction
@@ -87,7 +87,7 @@ def test_verbs_show_labels_texts_and_names_as_text() -> None:
         ["predict", f"no{bad}"],
         ["--debug", "predict", f"no{bad}"],
     ):
-        done = run(*verb)
+        done = run_textkit(*verb)
         sent = (done.stdout + done.stderr).decode()
         assert "\x1b" not in sent and "\u202e" not in sent, (verb, sent)
         assert "\\u001b[31m" in sent, (verb, sent)
@@ -103,5 +103,5 @@ def test_a_label_that_a_spreadsheet_would_run_gets_a_mark(label: str) -> None:
 
 def test_a_number_is_no_formula_and_json_takes_no_mark() -> None:
     assert Prediction(labels=((-1, 1.0),)).to_text(spreadsheet_safe=True) == "-1\t1.0000"
-    done = run("predict", "model", "--json", "--spreadsheet-safe")
+    done = run_textkit("predict", "model", "--json", "--spreadsheet-safe")
     assert done.returncode == 2 and b"leave it out" in done.stderr

@@ -18,7 +18,8 @@ import pyarrow
 import pytest
 from pyarrow import ipc, parquet
 
-from tests.cli.test_verbs import check, command, environment, fails, run
+from tests.cli.test_verbs import check, command, environment, fails
+from tests.shell import run_textkit
 
 TEXTS = ["Don't stop 🙂", "", "हिन्दी ไทย", "a\tb", 'say "hi"', "one two three four five"]
 
@@ -259,7 +260,7 @@ def test_bad_rows_stop_or_are_skipped_and_written_down() -> None:
     rejects = Path("out/_rejects.txt").read_text().splitlines()
     assert [line.split(": ")[0] for line in rejects] == ["a.csv:3", "a.csv:4:6"]
     Path("b.jsonl").write_text('{"text": "a"}\n{\n{"text": 3}\n{"text": "b"}\n', encoding="utf-8")
-    done = run("tokenize", "b.jsonl", "--on-bad", "skip", "--to", "text")
+    done = run_textkit("tokenize", "b.jsonl", "--on-bad", "skip", "--to", "text")
     assert done.stdout == b"a\nb\n"
     assert "2 bad rows were left out, the first: b.jsonl:2: not valid JSON" in done.stderr.decode()
 
@@ -273,7 +274,7 @@ def test_count_says_what_there_is() -> None:
     assert counts["n_truncated_tokens"] == 4
     assert counts["n_tokens"] == 14
     assert counts["p99_length"] == 5
-    done = run("tokenize", "a.txt", "--count", "--max-length", "3")
+    done = run_textkit("tokenize", "a.txt", "--count", "--max-length", "3")
     assert "3 rows cut at 3 tokens (22.2% of all tokens)" in done.stderr.decode()
     assert done.stdout == b""
 
@@ -332,16 +333,16 @@ def test_a_pattern_says_how_a_tiktoken_file_is_split_and_a_guess_is_said() -> No
     lines = (base64.b64encode(token) + b" %d\n" % rank for rank, token in enumerate(tokens))
     Path("own.tiktoken").write_bytes(b"".join(lines))
     Path("a.txt").write_text("1234\n", encoding="utf-8")
-    guessed = run("tokenize", "a.txt", "-t", "own.tiktoken")
+    guessed = run_textkit("tokenize", "a.txt", "-t", "own.tiktoken")
     assert b"own.tiktoken: the file is none of OpenAI's" in guessed.stderr
-    asked = run("tokenize", "a.txt", "-t", "own.tiktoken", "--pattern", "gpt2")
+    asked = run_textkit("tokenize", "a.txt", "-t", "own.tiktoken", "--pattern", "gpt2")
     assert json.loads(asked.stdout)["ids"] == [258]
     assert b"split" not in asked.stderr
     for pattern, n_tokens in (("gpt2", 1), ("qwen", 4)):
         report = ("tokenizer", "report", "own.tiktoken", "a.txt", "--json", "--pattern", pattern)
         assert json.loads(check(*report))["all"]["n_tokens"] == n_tokens
     check("tokenizer", "convert", "own.tiktoken", "--pattern", "qwen", "-o", "tok")
-    converted = run("tokenize", "a.txt", "-t", "tok")
+    converted = run_textkit("tokenize", "a.txt", "-t", "tok")
     assert json.loads(converted.stdout)["ids"] == [ord(c) for c in "1234"]
     assert "unknown split pattern 'gpt'" in fails(
         2, "tokenize", "a.txt", "-t", "own.tiktoken", "--pattern", "gpt"
@@ -354,13 +355,13 @@ def test_what_a_vocabulary_alone_leaves_open_is_said_and_can_be_chosen() -> None
     Path("vocab.txt").write_text("[PAD]\n[UNK]\ndas\nHaus\nhaus\n", encoding="utf-8")
     Path("a.txt").write_text("Das Haus\n", encoding="utf-8")
     verbs = ("tokenize", "a.txt", "-t", "vocab.txt", "--no-spans", "--to", "jsonl")
-    guessed = run(*verbs)
+    guessed = run_textkit(*verbs)
     assert "33.3% of its whole words have a capital letter" in guessed.stderr.decode()
     assert json.loads(guessed.stdout)["ids"] == [1, 3]
-    lowered = run(*verbs, "--lowercase")
+    lowered = run_textkit(*verbs, "--lowercase")
     assert "whole words" not in lowered.stderr.decode()
     assert json.loads(lowered.stdout)["ids"] == [2, 4]
     check("tokenizer", "convert", "vocab.txt", "--lowercase", "-o", "tok")
-    again = run("tokenize", "a.txt", "-t", "tok", "--to", "jsonl")
+    again = run_textkit("tokenize", "a.txt", "-t", "tok", "--to", "jsonl")
     assert json.loads(again.stdout)["ids"] == [2, 4]
     assert "vocab.txt" in fails(2, "tokenize", "a.txt", "-t", "word", "--lowercase")

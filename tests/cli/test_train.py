@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.shell import ROOT, run_textkit
+
 NOUNS = ["film", "plot", "cast", "song", "book", "meal", "walk", "game", "talk", "room"]
 TEXTS = [f"{word} {noun}" for word in ("good", "fine", "bad", "poor") for noun in NOUNS]
 SIDES = ["pos"] * 20 + ["neg"] * 20
@@ -31,15 +33,12 @@ def run(
     *arguments: str, launcher: tuple[str, ...] = (), code: int = 0, input: str = ""
 ) -> tuple[str, str]:
     """Call textkit; give what it wrote and what it said."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, *launcher, "-m", "textkit", *arguments]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, timeout=300, input=input.encode()
-    )
+    if launcher:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, *launcher, "-m", "textkit", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=300)
+    else:
+        done = run_textkit(*arguments, input=input.encode())
     assert done.returncode == code, done.stderr.decode()
     return done.stdout.decode(), done.stderr.decode()
 

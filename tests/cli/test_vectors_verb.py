@@ -14,27 +14,28 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.shell import ROOT, run_textkit
+
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "TERM": "xterm"}
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "textkit", "vectors", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=120)
+def run(*arguments: str) -> tuple[int, str, str]:
+    done = run_textkit("vectors", *arguments, environment={"COLUMNS": "100", "TERM": "xterm"})
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 def check(*arguments: str) -> str:
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    code, out, said = run(*arguments)
+    assert code == 0, said
+    return out
 
 
 def fails(code: int, *arguments: str) -> str:
-    done = run(*arguments)
-    assert done.returncode == code, done.stderr
-    lines = done.stderr.strip().splitlines()
+    ended, _, said = run(*arguments)
+    assert ended == code, said
+    lines = said.strip().splitlines()
     assert lines[-1].startswith("error: ")
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in said
     return lines[-1]
 
 
@@ -124,9 +125,8 @@ def test_convert_info_and_evaluate(vectors: str) -> None:
 
 def test_plot_writes_a_page_and_a_picture(vectors: str) -> None:
     Path("w.tsv").write_text("king\trole\ntree\tplant\nnoword\tplant\n", encoding="utf-8")
-    done = run("plot", vectors, "--words", "w.tsv", "-o", "p.html")
-    assert done.returncode == 0
-    assert "1 of 3 words are unknown and not drawn: noword" in done.stderr
+    code, _, said = run("plot", vectors, "--words", "w.tsv", "-o", "p.html")
+    assert code == 0 and "1 of 3 words are unknown and not drawn: noword" in said
     assert Path("p.html").stat().st_size > 5000
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.shell import ROOT, run_textkit
+
 SMALL = [
     "--set",
     "encoder.dim=8",
@@ -43,21 +44,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
 
 
-def run(*arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        command(*arguments), input=input, capture_output=True, env=environment(), timeout=120
-    )
-
-
 def check(*arguments: str, input: bytes = b"") -> str:
-    done = run(*arguments, input=input)
+    done = run_textkit(*arguments, input=input)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 
 
 def fails(code: int, *arguments: str, input: bytes = b"") -> str:
     """Run a command that must fail with this code and exactly one error line; give that line."""
-    done = run(*arguments, input=input)
+    done = run_textkit(*arguments, input=input)
     lines = [line for line in done.stderr.decode().splitlines() if line.startswith("error: ")]
     assert done.returncode == code, done.stderr.decode()
     assert len(lines) == 1
@@ -129,12 +124,12 @@ def test_help_lists_every_verb_and_version_is_said() -> None:
 
 
 def test_usage_errors_exit_2() -> None:
-    assert run().returncode == 2
-    done = run("tokenise")
+    assert run_textkit().returncode == 2
+    done = run_textkit("tokenise")
     assert done.returncode == 2
     assert "tokenize" in done.stderr.decode()
-    assert run("train").returncode == 2
-    assert run("tokenize", "--max-length", "x", "-").returncode == 2
+    assert run_textkit("train").returncode == 2
+    assert run_textkit("tokenize", "--max-length", "x", "-").returncode == 2
 
 
 def test_tokenize_streams_json_lines() -> None:
@@ -158,7 +153,9 @@ def test_tokenize_with_a_trained_tokenizer_gives_ids() -> None:
 
 
 def test_tokenize_says_what_it_cut_and_colours_on_request() -> None:
-    done = run("tokenize", "-", "--max-length", "1", "--to", "colour", input=b"one two \x1b[31m\n")
+    done = run_textkit(
+        "tokenize", "-", "--max-length", "1", "--to", "colour", input=b"one two \x1b[31m\n"
+    )
     assert b"one\x1b[0m two" in done.stdout
     assert b"\x1b[31m\n" in done.stdout or b"\\x1b" in done.stdout
     assert "1 rows cut at 1 tokens" in done.stderr.decode()
@@ -209,7 +206,7 @@ def test_the_written_recipe_repeats_the_run(model: str) -> None:
 @pytest.mark.slow
 def test_train_says_the_guess_and_the_baseline() -> None:
     write_rows("train.csv")
-    done = run("train", "train.csv", "-o", "run", *SMALL[:-1])
+    done = run_textkit("train", "train.csv", "-o", "run", *SMALL[:-1])
     said = done.stderr.decode()
     assert "text = 'text', label = 'label' (guessed" in said
     assert "baseline: TF-IDF + LinearSVC" in said
@@ -235,7 +232,7 @@ def test_evaluate_prints_numbers_and_draws(model: str) -> None:
 @pytest.mark.slow
 def test_evaluate_names_labels_that_the_model_lacks(model: str) -> None:
     write_rows("test.csv", [("good film", "pos x"), ("odd", "new")])
-    done = run("evaluate", f"{model}/model", "test.csv", "--png", "c.png")
+    done = run_textkit("evaluate", f"{model}/model", "test.csv", "--png", "c.png")
     assert "1 labels are unknown to the model and count as wrong: new" in done.stderr.decode()
 
 
@@ -343,7 +340,7 @@ def test_odd_but_good_input_trains() -> None:
     rows += [{"text": "", "label": "neg"}, {"text": "a\ud800b", "label": "pos x"}]
     rows += [{"text": "word " * 200_000, "label": "neg"}]
     Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    done = run("train", "a.jsonl", "-o", "run", *SMALL)
+    done = run_textkit("train", "a.jsonl", "-o", "run", *SMALL)
     assert done.returncode == 0, done.stderr.decode()
     assert "lone surrogates became U+FFFD in 1 fields" in done.stderr.decode()
     assert "1 rows were cut at tokenizer.max_length = 512" in done.stderr.decode()

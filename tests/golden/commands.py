@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from tests.golden.observations import GOLDEN, see_parts, see_run
+from tests.shell import run_textkit
 
 RUN = ["--epochs", "12", "--device", "cpu", "--seed", "1", "-e", "lstm", "-t", "whitespace"]
 RUN += ["--no-baseline"]
@@ -37,10 +36,7 @@ def environment() -> dict[str, str]:
 
 def shell(*arguments: str, folder: Path) -> None:
     """Run `textkit` in a folder; a failure shows what it said."""
-    command = [sys.executable, "-m", "textkit", *arguments]
-    done = subprocess.run(  # what it said stands in the error
-        command, cwd=folder, env=environment(), capture_output=True, timeout=120, check=False
-    )
+    done = run_textkit(*arguments, folder=folder)
     assert done.returncode == 0, done.stderr.decode()
 
 
