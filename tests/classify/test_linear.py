@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from textkit import TextClassifier
-from textkit.classify.linear import multiply
 from textkit.classify.linear_fitting import COSTS
+from textkit.classify.machines import multiply
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.features.tfidf import SparseRows
 from textkit.io import files

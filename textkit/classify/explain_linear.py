@@ -27,7 +27,7 @@ def contribute(
     rows = model.features.encode([text])
     empty = model.score(model.features.encode([""]))[0].astype(np.float64)
     weights = model.weights.take(rows.columns, axis=0).astype(np.float64)
-    if weights.shape[1] != model.n_outputs:  # one machine tells two classes apart
+    if weights.shape[1] != model.machines.n_outputs:  # one machine tells two classes apart
         weights = np.concatenate([-weights / 2, weights / 2], axis=1)
     parts = dict(zip(rows.columns.tolist(), rows.values * (weights @ direction), strict=True))
     standing = defaultdict(list)

@@ -20,19 +20,18 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_arrays
 
 from textkit.batch import cut_rows
+from textkit.classify.machines import Machines, SparseFeatures, check_machines
 from textkit.classify.model_config import FORMAT, KIND, WEIGHTS
 from textkit.errors import ArtifactError, UsageError
-from textkit.features.grams import GramTable, split_blocks
+from textkit.features.grams import GramTable
 from textkit.features.tfidf import SparseRows, TfidfFeatures, TfidfOptions
 from textkit.io import files
 from textkit.recipe import Recipe
 
 Arrays = dict[str, NDArray[Any]]
 
-LOSSES = ("squared_hinge", "logistic")
-# Texts whose features are held at a time, and products of weights.
+# Texts whose features are held at a time.
 _CHUNK_ROWS = 4096
-_BLOCK_PRODUCTS = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +50,7 @@ class LinearOptions(TfidfOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.loss not in LOSSES:
-            raise UsageError(f"loss = {self.loss!r}; expected {' or '.join(LOSSES)}")
-        is_number = isinstance(self.cost, int | float) and not isinstance(self.cost, bool)
-        if self.cost != "auto" and not (is_number and 0 < float(self.cost) < np.inf):
-            raise UsageError(f"cost = {self.cost!r}; expected 'auto' or a number above 0")
+        check_machines(self.loss, self.cost)
 
     @staticmethod
     def of(recipe: Recipe) -> LinearOptions:
@@ -67,29 +62,32 @@ class LinearOptions(TfidfOptions):
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
-    """Texts -> TF-IDF -> logits.
-
-    weights: (n_features, n_machines) float32; bias: (n_machines,) float32. A machine gives the
-    logit of each output; of two classes with one label a text, one machine tells the second from
-    the first.
-    """
+    """Texts -> TF-IDF -> logits."""
 
     seal: ClassVar = (KIND, FORMAT)
     engine: ClassVar[str] = "numpy"
 
     features: TfidfFeatures
-    weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    n_outputs: int
+    machines: Machines
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """What each feature counts for in each machine: (n_features, n_machines)."""
+        return self.machines.weights
+
+    @property
+    def bias(self) -> NDArray[np.float32]:
+        """What each machine says of a text without a feature: (n_machines,)."""
+        return self.machines.bias
 
     @property
     def n_weights(self) -> int:
         """Number of weights that were learnt."""
-        return self.weights.size + self.bias.size
+        return self.machines.n_weights
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Compute (n_texts, n_outputs) float32 logits; of a regression the predicted numbers."""
-        none = np.zeros((0, self.n_outputs), dtype=np.float32)
+        none = np.zeros((0, self.machines.n_outputs), dtype=np.float32)
         chunks = cut_rows(texts, n_rows=_CHUNK_ROWS)
         return np.concatenate(
             [none, *(self.score(self.features.encode(chunk)) for chunk in chunks)]
@@ -97,10 +95,7 @@ class LinearModel:
 
     def score(self, rows: SparseRows) -> NDArray[np.float32]:
         """Compute the same from features."""
-        scores = multiply(rows, self.weights) + self.bias
-        if self.n_outputs == 2 and scores.shape[1] == 1:
-            return np.concatenate([-scores / 2, scores / 2], axis=1)
-        return scores
+        return self.machines.score(SparseFeatures(rows, self.features.n_features))
 
     def describe(self) -> dict[str, object]:
         """Give what the config of a model folder says of it."""
@@ -110,8 +105,8 @@ class LinearModel:
         """Write the weights, and the n-grams that they belong to."""
         features = self.features
         arrays: Arrays = {
-            "weights": self.weights,
-            "bias": self.bias,
+            "weights": self.machines.weights,
+            "bias": self.machines.bias,
             "row_counts": features.row_counts,
             "n_rows": np.array([features.n_rows]),
         }
@@ -137,42 +132,9 @@ class LinearModel:
             raise ArtifactError(f"weights do not fit the config: {reason}", where=where) from err
         except KeyError as err:
             raise ArtifactError(f"weight {err.args[0]} is missing", where=where) from err
-        n_outputs = len(config["labels"])
-        n_machines = 1 if n_outputs == 2 and recipe.head.task == "single-label" else n_outputs
-        expected = (features.n_features, n_machines)
-        if weights.shape != expected or bias.shape != (n_machines,):
-            raise ArtifactError(
-                f"weights are {weights.shape} and bias {bias.shape}, expected {expected} and"
-                f" {(n_machines,)}",
-                where=where,
-            )
-        for name, value in (("weights", weights), ("bias", bias)):
-            if value.dtype != np.float32 or not np.isfinite(value).all():
-                raise ArtifactError(
-                    f"weight {name} holds other values than finite float32; train the model anew",
-                    where=where,
-                )
-        return LinearModel(features, weights, bias, n_outputs)
-
-
-def multiply(rows: SparseRows, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Multiply sparse rows with weights (n_features, n): (n_rows, n) float32.
-
-    Each row is added up for itself, in one thread and a fixed order, so that it gives the same bits
-    whatever stands beside it. `take` needs an eighth of the time of an index in brackets.
-    """
-    made = np.zeros((len(rows), weights.shape[1]), dtype=np.float32)
-    values = rows.values.astype(np.float32)
-    n_items = max(1, _BLOCK_PRODUCTS // max(1, weights.shape[1]))
-    for first, end in split_blocks(rows.offsets, n_items=n_items):
-        here = slice(rows.offsets[first], rows.offsets[end])
-        products = weights.take(rows.columns[here], axis=0)
-        products *= values[here, None]
-        filled = np.flatnonzero(np.diff(rows.offsets[first : end + 1]))
-        starts = rows.offsets[first:end][filled] - rows.offsets[first]
-        if len(filled):
-            made[first + filled] = np.add.reduceat(products, starts, axis=0)
-    return made
+        machines = Machines(weights, bias, len(config["labels"]))
+        machines.check(features.n_features, recipe.head.task, where=where)
+        return LinearModel(features, machines)
 
 
 def _pack_grams(name: str, table: GramTable) -> Arrays:

@@ -78,7 +78,11 @@ def open_files(folder: Path, config: dict[str, Any], *, allow: Sequence[str] = (
     classes = np.array(config["labels"])
     temperature, thresholds = read_calibration(config, folder)
     model: Model
-    if is_whole(recipe.encoder.name):
+    if recipe.encoder.name == "frozen":
+        from textkit.classify.frozen import FrozenModel
+
+        model = FrozenModel.open(folder, config, recipe)
+    elif is_whole(recipe.encoder.name):
         model = LinearModel.open(folder, config, recipe)
     elif "engine" in config:
         model = open_exported(folder, config, recipe)

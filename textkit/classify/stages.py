@@ -7,6 +7,7 @@ the vocabulary and the number of labels are not known and stand as words.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textkit.classify.fitted import Fitted
@@ -38,6 +39,8 @@ def stages_of(source: Fitted | Recipe) -> list[Stage]:
     fitted = source if isinstance(source, Fitted) else None
     recipe = source.recipe if isinstance(source, Fitted) else complete_recipe(source)
     stages = [Stage("text", (Box("text"),), "(batch,) texts")]
+    if recipe.encoder.name == "frozen":
+        return [*stages, *_frozen(recipe, fitted), _answer(recipe, fitted)]
     if is_whole(recipe.encoder.name):
         return [*stages, *_linear(recipe, fitted), _answer(recipe, fitted)]
     network = _network(recipe, fitted)
@@ -205,6 +208,23 @@ def describe_encoder(
     return tuple(lines)
 
 
+def _frozen(recipe: Recipe, fitted: Fitted | None) -> list[Stage]:
+    options = recipe.encoder.options
+    vectors = Box("text vectors", (shorten(Path(options["embedder"]).name, 24), "not trained"))
+    labels, weights, dim = "labels", "", "width"
+    if fitted is not None:
+        labels, weights = f"{len(fitted.classes):,}", f"{fitted.model.n_weights:,}"
+        dim = f"{fitted.model.describe()['vocab_size']:,}"
+    return [
+        Stage("input", (vectors,), f"vectors (batch, {dim})"),
+        Stage("head", (_machine(options),), f"logits (batch, {labels})", weights),
+    ]
+
+
+def _machine(options: Mapping[str, Any]) -> Box:
+    return Box("linear", (f"loss {options.get('loss')}, cost {options.get('cost')}",))
+
+
 def _linear(recipe: Recipe, fitted: Fitted | None) -> list[Stage]:
     options = recipe.encoder.options
     boxes = []
@@ -217,10 +237,9 @@ def _linear(recipe: Recipe, fitted: Fitted | None) -> list[Stage]:
     if fitted is not None and isinstance(fitted.model, LinearModel):
         n, labels = f"{fitted.model.features.n_features:,}", f"{len(fitted.classes):,}"
         weights = f"{fitted.model.n_weights:,}"
-    head = Box("linear", (f"loss {options.get('loss')}, cost {options.get('cost')}",))
     return [
         Stage("input", tuple(boxes), f"TF-IDF (batch, {n}), sparse"),
-        Stage("head", (head,), f"logits (batch, {labels})", weights),
+        Stage("head", (_machine(options),), f"logits (batch, {labels})", weights),
     ]
 
 

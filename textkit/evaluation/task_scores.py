@@ -97,6 +97,27 @@ def score(task: Task, logits: NDArray[np.float32], targets: Targets) -> dict[str
     }
 
 
+def row_losses(
+    task: Task, outputs: NDArray[np.floating], targets: Targets, *, temperature: float = 1.0
+) -> NDArray[np.float64]:
+    """Give the log loss of each row's probabilities, of a regression its squared error: (n,).
+
+    outputs: (n, n_classes) logits before the temperature, or numbers.
+
+    >>> row_losses("single-label", np.zeros((1, 2)), np.array([0])).round(3).tolist()
+    [0.693]
+    """
+    logits = outputs.astype(np.float64) / temperature
+    if task == "regression":
+        return np.asarray(((logits - targets) ** 2).mean(axis=1))
+    if task == "multi-label":
+        wrong = np.logaddexp(0, np.where(targets > 0, -logits, logits))
+        return np.asarray(np.minimum(wrong, -np.log(1e-12)).mean(axis=1))
+    largest = logits.max(axis=1)
+    logs = np.log(np.exp(logits - largest[:, None]).sum(axis=1)) + largest
+    return np.asarray(logs - logits[np.arange(len(logits)), targets.astype(np.int64)])
+
+
 def fit_thresholds(
     probabilities: NDArray[np.float64], targets: NDArray[np.float32]
 ) -> NDArray[np.float64]:
