@@ -4,7 +4,7 @@ rows that repeat others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -18,6 +18,9 @@ from textkit.cli.output import Display, note, to_json, write_line
 
 if TYPE_CHECKING:
     from textkit.data.check import Report
+    from textkit.jobs.label_noise import DoubtReport
+
+SHOWN_DOUBTS = 30
 
 app = new_group("Make, split and check data sets.")
 
@@ -64,6 +67,48 @@ class Checks:
     long: Annotated[int, typer.Option(min=1, help="A text with more characters is very long.")] = (
         10_000
     )
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Also doubt labels of TRAIN: those a cross-validated model contradicts."
+        ),
+    ] = False
+    folds: Annotated[
+        int, typer.Option(min=2, help="With --deep: so many models, each for a part of the rows.")
+    ] = 5
+
+
+def _doubt(train: Path, columns: LabelledColumns, checks: Checks) -> DoubtReport:
+    from textkit.jobs.label_noise import DoubtOptions, doubt_file
+
+    with Display() as watch:
+        return doubt_file(
+            gather(DoubtOptions, columns, data=train, folds=checks.folds),
+            watch=replace(watch, note=lambda line: None),  # as said of the check itself
+        )
+
+
+def _show_doubts(report: DoubtReport) -> None:
+    """Write a table of the rows whose label is most doubtful."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    if not report.doubts:
+        return
+    table = Table("line", "label", "rather", "probability", "text")
+    for doubt in report.doubts[:SHOWN_DOUBTS]:
+        shares = f"{doubt.probability:.3f} < {doubt.suggested_probability:.3f}"
+        text = " ".join(doubt.text.split())[:80]
+        cells = (f"{doubt.line:,}", doubt.label, doubt.suggested, shares, text)
+        table.add_row(*map(visible, cells))
+    more = len(report.doubts) - SHOWN_DOUBTS
+    console = Console(file=sys.stdout, markup=False, highlight=False)
+    console.print("\ndoubted labels, the most doubtful first")
+    console.print(table)
+    if more > 0:
+        console.print(f"and {more:,} more: --json or --html page.html has them")
 
 
 class Level(StrEnum):
@@ -185,17 +230,28 @@ def check(
         bool,
         typer.Option("--json", help="Write the findings as JSON.", rich_help_panel=OUTPUT),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --deep: write an HTML page to correct the labels in.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
 ) -> None:
     """Look for duplicates, leakage, contradictions, tiny classes, odd labels, empty and very
-    long texts.
+    long texts, and with --deep for labels that are probably wrong.
 
     Examples:
         textkit data check train.csv test.csv
         textkit data check train.csv --no-near --strict --json
+        textkit data check train.csv --deep --html doubts.html
     """
     from textkit.data.check import check_files
-    from textkit.errors import DataError
+    from textkit.errors import DataError, UsageError
 
+    if html is not None and not checks.deep:
+        raise UsageError("--html is a page of doubted labels; ask for them with --deep")
+    if checks.deep and not checks.labels:
+        raise UsageError("--deep doubts labels; leave --no-labels out")
     report = check_files(
         train,
         test,
@@ -207,12 +263,22 @@ def check(
         tiny_rows=checks.tiny,
         long_characters=checks.long,
     )
+    doubts = _doubt(train, columns, checks) if checks.deep else None
     for line in report.notes:
         note(line)
+    if doubts is not None:
+        report.findings += doubts.findings()
+        if html is not None:
+            doubts.write_html(html)
     if as_json:
-        write_line(to_json(report.to_dict()))
+        deep = {} if doubts is None else {"deep": doubts.to_dict()}
+        write_line(to_json({**report.to_dict(), **deep}))
     else:
         _show(report)
+        if doubts is not None:
+            _show_doubts(doubts)
+    if html is not None:
+        note(f"page: {html}")
     if strict and report.findings:
         raise DataError(
             f"{len(report.findings)} kinds of trouble were found, and --strict was given",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
     from textkit.jobs.export import ExportOptions, ExportReport, export_model
+    from textkit.jobs.label_noise import Doubt, DoubtOptions, DoubtReport, doubt_file
     from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
     from textkit.jobs.predictions import (
         PredictCorpusOptions,
@@ -78,6 +79,9 @@ __all__ = [
     "CountPiecesOptions",
     "DedupOptions",
     "DedupReport",
+    "Doubt",
+    "DoubtOptions",
+    "DoubtReport",
     "DrawOptions",
     "Drawing",
     "EmbedOptions",
@@ -115,6 +119,7 @@ __all__ = [
     "count_pieces",
     "dedup_file",
     "describe_vectors",
+    "doubt_file",
     "draw_model",
     "embed_corpus",
     "evaluate_file",
@@ -154,6 +159,7 @@ _HOMES = {
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),
     "export": ("ExportOptions", "ExportReport", "export_model"),
+    "label_noise": ("Doubt", "DoubtOptions", "DoubtReport", "doubt_file"),
     "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),
     "predictions": (
         "PredictCorpusOptions",
