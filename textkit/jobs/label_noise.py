@@ -166,7 +166,7 @@ def doubt_file(options: DoubtOptions, *, watch: Watch = Watch()) -> DoubtReport:
     code_of = {name: code for code, name in enumerate(names)}
     codes = np.array([code_of[label] for label in labels], dtype=np.int64)
     texts = [row.text for _, row, _ in numbered]
-    probabilities = _cross_validate(texts, codes, names, options, watch)
+    probabilities = cross_validate(texts, codes, names, options, watch)
     found = doubt_labels(codes, probabilities)
     doubts = []
     for at, code in zip(found.rows.tolist(), found.suggested.tolist(), strict=True):
@@ -190,7 +190,7 @@ def _check_labels(reader: RowReader, labels: Sequence[str], names: Sequence[str]
         )
 
 
-def _cross_validate(
+def cross_validate(
     texts: Sequence[str],
     codes: NDArray[np.int64],
     names: Sequence[str],
