@@ -20,13 +20,12 @@ from textkit.classify.fitted import FitFacts, Fitted
 from textkit.data.given_labels import LabelData, Missing, read_labels, take_labelled
 from textkit.data.imbalance import WeightData, read_weights
 from textkit.data.targets import Classes, Label, Task, encode_labels, known_codes
-from textkit.errors import DataError, not_fitted, require
+from textkit.errors import DataError, not_fitted
 from textkit.evaluation.explanations import Explanation, Method
 from textkit.evaluation.task_scores import micro_f1, r_squared
 from textkit.features.text_input import TextInput
 from textkit.io.tables import TextData, take_column, take_texts
 from textkit.recipe import Recipe, make_recipe
-from textkit.registry import is_whole
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.protocol import check_texts
 from textkit.vectors.coverage import Coverage
@@ -35,6 +34,7 @@ from textkit.watch import History, Watch
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
+    from textkit.classify.board import Choice
     from textkit.nn.network import TextNetwork
 
 
@@ -359,6 +359,11 @@ class TextClassifier:
         return self._facts().history
 
     @property
+    def choice_(self) -> Choice | None:
+        """The board by which an `auto` fit chose; None for another fit."""
+        return self._facts().choice
+
+    @property
     def n_rows_(self) -> int:
         """Rows of training and validation."""
         return self._facts().n_rows
@@ -389,11 +394,6 @@ def _take_weights(table: TextData, weights: WeightData | None) -> object:
 
 def _fitting_of(recipe: Recipe) -> ModuleType:
     """Give the module that fits a recipe's kind of model; a network's needs torch."""
-    if is_whole(recipe.encoder.name):
-        from textkit.classify import linear_fitting
+    from textkit.classify import auto_fitting
 
-        return linear_fitting
-    require("torch", "accelerate", needed_by="a text classifier")
-    from textkit.classify import fitting
-
-    return fitting
+    return auto_fitting if recipe.encoder.name == "auto" else auto_fitting.fitting_of(recipe)

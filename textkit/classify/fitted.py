@@ -30,6 +30,7 @@ from textkit.tokenizers.protocol import check_texts
 from textkit.watch import History
 
 if TYPE_CHECKING:
+    from textkit.classify.board import Choice
     from textkit.classify.network_model import NetworkModel
     from textkit.nn.network import TextNetwork
     from textkit.vectors.coverage import Coverage
@@ -90,13 +91,15 @@ class FitFacts:
     """What a fit knew of its training, which no model folder keeps.
 
     n_rows: of training and validation. n_truncated: of these, rows that were cut. coverage: what
-    the recipe's vectors knew of the training texts' words, where it names some.
+    the recipe's vectors knew of the training texts' words, where it names some. choice: the board
+    of an `auto` fit.
     """
 
     history: History
     n_rows: int
     n_truncated: int
     coverage: Coverage | None = None
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, eq=False)

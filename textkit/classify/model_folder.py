@@ -23,7 +23,7 @@ from textkit.classify.model_config import (
     read_calibration,
     read_recipe,
 )
-from textkit.errors import require
+from textkit.errors import ArtifactError, require
 from textkit.io import files, zipped
 from textkit.recipe import check_code
 from textkit.registry import is_whole
@@ -78,6 +78,8 @@ def open_files(folder: Path, config: dict[str, Any], *, allow: Sequence[str] = (
     classes = np.array(config["labels"])
     temperature, thresholds = read_calibration(config, folder)
     model: Model
+    if recipe.encoder.name == "auto":
+        raise ArtifactError("encoder 'auto' is a choice and no model", where=str(folder / CONFIG))
     if recipe.encoder.name == "frozen":
         from textkit.classify.frozen import FrozenModel
 

@@ -98,7 +98,7 @@ class Shortcuts:
         typer.Option(
             "--encoder",
             "-e",
-            help="bag, cnn, frozen, linear, lstm, ..., or a plug-in.",
+            help="auto, bag, cnn, linear, lstm, ..., or a plug-in.",
             autocompletion=complete_encoder,
             rich_help_panel=MODEL,
         ),

@@ -47,6 +47,7 @@ class TrainReport:
 
     run: the folder. n_truncated_rows: cut at the recipe's max_length. coverage: what the recipe's
     vectors knew. baseline: its score on the validation rows, by the name `baseline_score`.
+    choice: the board of an `auto` run, as Choice.to_dict gives it.
     stopped: the watch ended it early, and it can go on. was_over: it had ended before this call.
     """
 
@@ -59,6 +60,7 @@ class TrainReport:
     temperature: float
     coverage: Mapping[str, object] | None = None
     baseline: float | None = None
+    choice: Mapping[str, object] | None = None
     stopped: bool = False
     was_over: bool = False
 
@@ -109,6 +111,8 @@ class TrainReport:
         }
         if self.coverage is not None:
             facts["coverage"] = self.coverage
+        if self.choice is not None:
+            facts["choice"] = self.choice
         if self.baseline is not None:
             facts[f"baseline_valid_{self.baseline_score}"] = self.baseline
         return facts
@@ -180,7 +184,8 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _has_checkpoints(run: Path) -> bool:
-    return any((run / CHECKPOINTS).glob("step-*"))
+    found = (run / CHECKPOINTS).glob
+    return any(found("step-*")) or any(found("auto-*"))
 
 
 def open_again(
@@ -291,6 +296,7 @@ def read_report(run: Path) -> TrainReport:
             recipe,
             history,
             coverage=facts.get("coverage"),
+            choice=facts.get("choice"),
             baseline=facts.get(f"baseline_valid_{BASELINE_SCORES[recipe.head.task]}"),
             was_over=True,
             **{name: facts[name] for name in _OF_THE_RUN},

@@ -132,7 +132,7 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
     if runs.is_main() and rows is not None:
         write_rejects(work, [reject for part in rows if part for reject in part.rejects])
     classifier = _fit(options, recipe, work, rows, watch)
-    is_network = not is_whole(recipe.encoder.name)
+    is_network = not is_whole(classifier.recipe_.encoder.name)
     if is_network:
         from textkit.nn.devices import leave_processes
 
@@ -296,7 +296,7 @@ def _keep_metrics(run: Path, watch: Watch, *, tensorboard: bool) -> Watch:
 
 
 def _report(run: Path, classifier: TextClassifier) -> TrainReport:
-    coverage = classifier.coverage_
+    coverage, choice = classifier.coverage_, classifier.choice_
     return TrainReport(
         run,
         classifier.recipe_,
@@ -306,6 +306,7 @@ def _report(run: Path, classifier: TextClassifier) -> TrainReport:
         n_truncated_rows=classifier.n_truncated_,
         temperature=classifier.temperature_,
         coverage=None if coverage is None else coverage.to_dict(),
+        choice=None if choice is None else choice.to_dict(),
     )
 
 

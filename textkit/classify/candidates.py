@@ -1,0 +1,159 @@
+"""What `auto` may choose from: recipes by name, from cheap to dear, and which are worth their time.
+
+In: the recipe of an `auto` fit and the size of its rows. Out: the candidates' recipes. Which are
+tried depends on the data's size and on nothing that a clock says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from textkit.data.targets import Task
+from textkit.errors import UsageError, unknown_name
+from textkit.recipe import Recipe, complete_recipe, flatten, make_recipe
+
+# fastText's idea; see pipelines/ngram-bag.toml.
+_BAG = {
+    "tokenizer": {"name": "word", "lowercase": True, "min_frequency": 1},
+    "ngrams": {"word_ngrams": 2},
+    "embedding": {"dim": 32, "dropout": 0.0},
+    "encoder": {"name": "bag"},
+    "head": {"pooling": ["mean"], "dropout": 0.0},
+    "training": {
+        "epochs": 8,
+        "batch_size": 256,
+        "lr": 0.05,
+        "schedule": "linear",
+        "weight_decay": 0.0,
+        "patience": 8,
+        "average": 0.0,
+    },
+    "augment": {"word_dropout": 0.0},
+}
+CANDIDATES: Mapping[str, Mapping[str, Any]] = {
+    "linear": {"encoder": {"name": "linear"}},
+    "linear-logistic": {"encoder": {"name": "linear", "loss": "logistic"}},
+    "linear-words": {"encoder": {"name": "linear", "characters": []}},
+    "linear-balanced": {"encoder": {"name": "linear"}, "training": {"class_weights": "balanced"}},
+    "frozen": {"encoder": {"name": "frozen"}},
+    "ngram-bag": _BAG,
+    "lstm": {"encoder": {"name": "lstm"}},
+}
+USUAL = ("linear", "linear-logistic", "linear-words", "linear-balanced", "frozen")
+NETWORKS = ("ngram-bag", "lstm")
+# A network has too few steps on fewer rows, and takes minutes on more characters.
+FEWEST_OF_A_NETWORK, MOST_CHARACTERS_OF_A_NETWORK = 1000, 3_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoOptions:
+    """What a recipe says of the choice of a model, under `encoder.`.
+
+    candidates: names of what may be chosen, tried in the order of CANDIDATES. embedder: what makes
+    text vectors for `frozen`, as TextEmbedder.open takes it; without one it is no candidate.
+    """
+
+    candidates: Sequence[str] = USUAL
+    embedder: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.candidates, str) or not self.candidates:
+            raise UsageError(f"candidates = {self.candidates!r}; expected a list of names")
+        for name in self.candidates:
+            if name not in CANDIDATES:
+                raise UsageError(unknown_name("candidate", str(name), list(CANDIDATES)))
+        if self.candidates == ["frozen"] and not self.embedder:
+            raise UsageError("candidate 'frozen' needs encoder.embedder")
+
+    @staticmethod
+    def of(recipe: Recipe) -> AutoOptions:
+        """Read the options of a recipe."""
+        names = {field.name for field in fields(AutoOptions)}
+        given = {key: value for key, value in recipe.encoder.options.items() if key in names}
+        return AutoOptions(**given)
+
+
+@dataclass(frozen=True)
+class Left:
+    """Candidates to try, and why others are not: name -> reason."""
+
+    recipes: dict[str, Recipe]
+    reasons: dict[str, str]
+
+
+def list_candidates(recipe: Recipe, *, metric: str, n_rows: int, n_characters: int) -> Left:
+    """Give the recipes of the candidates of an `auto` recipe for data of a size.
+
+    >>> auto = complete_recipe(make_recipe(encoder="auto"))
+    >>> left = list_candidates(auto, metric="accuracy", n_rows=100, n_characters=9000)
+    >>> list(left.recipes)
+    ['linear', 'linear-logistic', 'linear-words']
+    >>> left.reasons["frozen"]
+    'no embedder is named (encoder.embedder)'
+    """
+    options, recipes, reasons = AutoOptions.of(recipe), {}, {}
+    for name in CANDIDATES:
+        if name not in options.candidates:
+            continue
+        reason = _reason_against(name, recipe.head.task, options, metric)
+        if name in NETWORKS and n_rows < FEWEST_OF_A_NETWORK:
+            reason = f"{n_rows:,} rows are too few for a network"
+        elif name in NETWORKS and n_characters > MOST_CHARACTERS_OF_A_NETWORK:
+            reason = f"{n_characters:,} characters would take a network minutes"
+        if reason:
+            reasons[name] = reason
+        else:
+            recipes[name] = make_candidate(name, recipe)
+    if not recipes:
+        raise UsageError(
+            "no candidate is left: " + "; ".join(f"{k}: {why}" for k, why in reasons.items())
+        )
+    return Left(recipes, reasons)
+
+
+def make_candidate(name: str, recipe: Recipe) -> Recipe:
+    """Give the whole recipe of a candidate: what `auto` was told goes before its own values."""
+    told = recipe.model_dump(exclude={"encoder"}, exclude_defaults=True)
+    values = _join(CANDIDATES[name], {"seed": recipe.seed, **told})
+    values.get("training", {}).pop("time_limit", None)
+    if name == "frozen":
+        values["encoder"] = {"name": name, "embedder": AutoOptions.of(recipe).embedder}
+    return complete_recipe(make_recipe(values))
+
+
+def _reason_against(name: str, task: Task, options: AutoOptions, metric: str) -> str:
+    if name == "frozen" and not options.embedder:
+        return "no embedder is named (encoder.embedder)"
+    if name == "linear-balanced" and (task != "single-label" or metric != "macro_f1"):
+        return "for training.metric = macro_f1"
+    if name == "linear-logistic" and task == "regression":
+        return "a regression has one loss"
+    return ""
+
+
+def _join(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    joined = dict(low)
+    for key, value in high.items():
+        known = joined.get(key)
+        both = isinstance(value, dict) and isinstance(known, Mapping)
+        joined[key] = _join(known, value) if both else value  # type: ignore[arg-type]
+    return joined
+
+
+# What a recipe may say and still leave the choice of the model open.
+_OPEN = (
+    *("seed", "head.task", "head.thresholds", "training.validation", "training.class_weights"),
+    *("training.metric", "training.calibrate", "training.device", "training.threads"),
+    *("training.checkpoint_seconds", "training.time_limit"),
+)
+
+
+def leaves_open(recipe: Recipe) -> bool:
+    """Tell whether a recipe, as it was given, says nothing of a model.
+
+    >>> leaves_open(make_recipe(seed=3)), leaves_open(make_recipe(training__epochs=3))
+    (True, False)
+    """
+    return all(key.startswith(_OPEN) for key in flatten(recipe.model_dump(exclude_unset=True)))
