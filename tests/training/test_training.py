@@ -698,7 +698,7 @@ def test_training_imports_no_compiler() -> None:
 def test_memory_stays_flat_over_epochs() -> None:
     """Steps with checkpoints, mixup and averages: what an epoch takes is given back by the next."""
     rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(NOUNS, size)) for size in rng.integers(20, 200, 400)]
+    texts = [" ".join(rng.choice(NOUNS, size)) for size in rng.integers(20, 200, 200)]
     labels = ["pos" if "film" in text[: len(text) // 2] else "neg" for text in texts]
     sizes: list[int] = []
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's

@@ -132,7 +132,10 @@ class _Loop:
             # The network's own forward again.
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.network.to("cpu").eval()
-        self.accelerator.free_memory()
+        if self.section.precision != "fp32" or self.accelerator.device.type != "cpu":
+            # What refers to itself, and the device's cache; Python's collector is as long as a small
+            # fit, which frees all without it.
+            self.accelerator.free_memory()
         return state.history
 
     def _is_stopped(self) -> bool:
