@@ -133,8 +133,8 @@ class _Loop:
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.network.to("cpu").eval()
         if self.section.precision != "fp32" or self.accelerator.device.type != "cpu":
-            # What refers to itself, and the device's cache; Python's collector is as long as a small
-            # fit, which frees all without it.
+            # What refers to itself, and the device's cache. It calls the collector: as long as a fit
+            # that is small.
             self.accelerator.free_memory()
         return state.history
 
