@@ -133,8 +133,8 @@ class _Loop:
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.network.to("cpu").eval()
         if self.section.precision != "fp32" or self.accelerator.device.type != "cpu":
-            # What refers to itself, and the device's cache. It calls the collector: as long as a fit
-            # that is small.
+            # What refers to itself, and the device's cache; it calls Python's collector, as long as
+            # a small fit.
             self.accelerator.free_memory()
         return state.history
 
