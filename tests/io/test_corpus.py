@@ -131,11 +131,6 @@ def test_a_text_of_a_megabyte_is_one_row() -> None:
             "a.jsonl:2: no key 'text'; found label",
         ),
         (
-            "a.jsonl",
-            '{"text": "a", "label": null}\n',
-            "a.jsonl:1: 'label' is null, expected a string",
-        ),
-        (
             "a.txt",
             "no label here\n",
             "a.txt:1: no label; a .txt line for training is '__label__NAME text'",
@@ -225,8 +220,8 @@ def test_text_behind_a_closing_quote_is_named_for_what_it_is() -> None:
     assert str(error).startswith("a.csv:2: text follows a closing quote; write a quote inside")
 
 
-@pytest.mark.parametrize("label", ["NaN", "null", "[null]", "{}", '[["a"]]'])
-def test_a_json_label_that_is_none_is_never_a_class(label: str) -> None:
+@pytest.mark.parametrize("label", ["[NaN]", "[null]", "{}", '[["a"]]'])
+def test_a_json_label_of_nothing_in_a_list_is_never_a_class(label: str) -> None:
     error = failure("a.jsonl", '{"text": "a", "label": ' + label + "}\n", labelled=True)
     assert str(error).startswith("a.jsonl:1: 'label' is ")
 
@@ -241,3 +236,18 @@ def test_shared_files_are_read_whole(shared: Path) -> None:
         sum(1 for _ in RowReader(shared / "train_dev/reuters_r8_test.csv.gz", labelled=True))
         == 2189
     )
+
+
+@pytest.mark.parametrize("label", ["null", "NaN"])
+def test_a_label_that_json_has_not_is_missing_and_not_bad(label: str) -> None:
+    rows = f'{{"text": "a", "label": {label}}}\n{{"text": "b", "label": "x"}}\n'
+    Path("a.jsonl").write_text(rows, encoding="utf-8")
+    assert [row.label for row in RowReader("a.jsonl", labelled=True)] == [None, "x"]
+
+
+def test_a_label_that_arrow_has_not_is_missing_and_not_bad() -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": [None, 3]}), "a.parquet")
+    assert [row.label for row in RowReader("a.parquet", labelled=True)] == [None, "3"]

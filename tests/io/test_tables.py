@@ -11,7 +11,8 @@ import pytest
 
 from textkit import Vectors, tokenizers
 from textkit.errors import UsageError
-from textkit.io.tables import find_columns, is_missing, take_column, take_texts, take_values
+from textkit.io.composed import is_missing
+from textkit.io.tables import find_columns, take_column, take_texts, take_values
 
 TEXTS = ["good film", "bad plot", ""]
 

@@ -147,3 +147,25 @@ def test_the_shell_passes_both_choices_on() -> None:
         app, ["evaluate", "run/model", "test.csv", "--json", "--missing", "skip"]
     )
     assert json.loads(done.stdout)["n_rows"] == 2
+
+
+def test_a_label_that_is_null_is_missing_in_training_and_evaluation() -> None:
+    rows = [{"text": text, "label": label} for text, _, label in (r.partition(",") for r in GOOD)]
+    lines = [json.dumps(row) for row in [*rows, {"text": "odd", "label": None}]]
+    Path("train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"train\.jsonl:{len(lines)}: the label is empty"):
+        train_run(options(data=Path("train.jsonl")))
+    assert train_run(options(data=Path("train.jsonl"), missing="skip")).n_rows == len(GOOD)
+    measured = EvaluateOptions(model=Path("run"), data=Path("train.jsonl"), missing="skip")
+    assert evaluate_file(measured).to_dict()["n_rows"] == len(GOOD)
+
+
+def test_a_file_of_templates_and_columns_of_0_and_1_is_learnt_and_measured() -> None:
+    lines = ["title,body,film,plot", *["good,one,1,0", "bad,one,0,1", "odd,two,1,1", ",,0,0"] * 5]
+    Path("train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns: dict[str, Any] = {"text_column": "{title} {body}", "label_column": "film,plot"}
+    train_run(options(overrides=[*SMALL, "head.task=multi-label"], **columns))
+    config = json.loads(Path("run/model/config.json").read_text(encoding="utf-8"))
+    assert config["labels"] == ["film", "plot"]
+    measured = EvaluateOptions(model=Path("run"), data=Path("train.csv"), **columns)
+    assert evaluate_file(measured).to_dict()["n_rows"] == 20

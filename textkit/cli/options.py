@@ -137,13 +137,23 @@ RowFiles = Annotated[
     ),
 ]
 TextColumn = Annotated[
-    str | None, typer.Option(help="Column that holds the text.", rich_help_panel=INPUT)
+    str | None,
+    typer.Option(
+        help="Column that holds the text; or several, as '{title}: {body}'.", rich_help_panel=INPUT
+    ),
 ]
 TextKey = Annotated[
-    str | None, typer.Option(help="Column or key that holds the text.", rich_help_panel=INPUT)
+    str | None,
+    typer.Option(
+        help="Column or key of the text; or several, as '{title}: {body}'.", rich_help_panel=INPUT
+    ),
 ]
 LabelColumn = Annotated[
-    str | None, typer.Option(help="Column that holds the label.", rich_help_panel=INPUT)
+    str | None,
+    typer.Option(
+        help="Column that holds the label; or several of 0 and 1, as sport,money.",
+        rich_help_panel=INPUT,
+    ),
 ]
 LabelSeparator = Annotated[
     str,

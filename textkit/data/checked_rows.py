@@ -132,7 +132,8 @@ def read_table(
             lines.append(row.line)
             exact.append(hash_text(row.text))
             normal.append(hash_text(words))
-            labels.append(names.setdefault(row.label, len(names)))
+            label = (row.label or "") if reader.labelled else None
+            labels.append(names.setdefault(label, len(names)))
             characters.append(len(row.text) if row.text.strip() else 0)
         if near:
             signed, enough = near_duplicates.sign(reduced)

@@ -33,11 +33,11 @@ from textkit.data.plain_labels import (
 )
 from textkit.data.targets import Classes, Label, Labels, Task
 from textkit.errors import DataError, UsageError
+from textkit.io.composed import is_missing
 from textkit.io.tables import (
     Table,
     TextData,
     find_columns,
-    is_missing,
     take_column,
     take_texts,
     take_values,

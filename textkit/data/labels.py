@@ -25,8 +25,8 @@ from textkit.data.given_labels import Missing
 from textkit.data.plain_labels import plain_label, plain_numbers
 from textkit.data.targets import Label, Targets, Task
 from textkit.errors import DataError, UsageError
+from textkit.io.composed import is_missing
 from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
-from textkit.io.tables import is_missing
 
 RowLabel = Label | Sequence[Label] | None  # of a row of the caller's
 OnBad = Literal["stop", "skip"]
@@ -69,8 +69,10 @@ class LabelCells:
         return cell
 
     def labels(self, cell: str | None, *, listed: bool = False) -> list[str]:
-        """Give the labels of a cell, perhaps none."""
-        pieces, cut = self._pieces(cell or "", listed)
+        """Give the labels of a cell, perhaps none; ValueError where there is no cell."""
+        if cell is None:
+            raise EmptyLabelError
+        pieces, cut = self._pieces(cell, listed)
         if cut:
             stripped = [piece.strip() for piece in pieces]
             self.n_stripped += stripped != pieces

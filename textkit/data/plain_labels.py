@@ -17,7 +17,7 @@ import numpy as np
 
 from textkit.data.targets import Label
 from textkit.errors import DataError
-from textkit.io.tables import is_missing
+from textkit.io.composed import is_missing
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _MOST_FLOAT = float(np.finfo(np.float32).max)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from textkit.data.labels import LabelReader, RowLabel
+from textkit.data.labels import EmptyLabelError, LabelReader, RowLabel
 from textkit.errors import DataError, UsageError
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, RowReader
@@ -47,6 +47,8 @@ class FileRows:
             reader = RowReader(name, **options)
             for row in reader:
                 try:
+                    if row.label is None and labels.task is not None:
+                        raise EmptyLabelError
                     number = labels.read(row.label, listed=row.listed)
                 except ValueError as err:
                     raise reader.error(str(err), line=row.line) from err

@@ -6,10 +6,11 @@ ColumnChoice, or a ValueError that says what to name with which option.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textkit.errors import unknown_name
+from textkit.io.composed import IndicatorColumns, TextTemplate, find_composed
 
 TEXT_NAMES = (
     "text",
@@ -40,11 +41,28 @@ _DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True)
 class ColumnChoice:
-    """The columns that are read, by name; label is None where no label is asked for."""
+    """The columns that are read, by name; label is None where no label is asked for.
+
+    template, indicators: what text and label are made of where they are no column themselves.
+    """
 
     text: str
     label: str | None
     guessed: bool
+    template: TextTemplate | None = None
+    indicators: IndicatorColumns | None = None
+
+    @property
+    def composed(self) -> bool:
+        """Tell whether the text or the label is made of several columns."""
+        return self.template is not None or self.indicators is not None
+
+    @property
+    def sources(self) -> list[str]:
+        """The columns of the file that text and label come from."""
+        texts = (self.text,) if self.template is None else self.template.names
+        labels = [] if self.label is None else [self.label]
+        return [*texts, *(labels if self.indicators is None else self.indicators.names)]
 
     def places(
         self, header: Sequence[str], keep: Sequence[str]
@@ -52,6 +70,15 @@ class ColumnChoice:
         """Give the numbers of the text, the label and the kept columns in a header."""
         label_at = None if self.label is None else header.index(self.label)
         return header.index(self.text), label_at, [header.index(name) for name in keep]
+
+    def compose(self, record: Mapping[str, object]) -> tuple[object, object]:
+        """Give the text and the label of a record of the sources; ValueError for what cannot be
+        one.
+        """
+        text = record[self.text] if self.template is None else self.template.fill(record)
+        if self.indicators is not None:
+            return text, self.indicators.labels(record)
+        return text, None if self.label is None else record[self.label]
 
 
 @dataclass(frozen=True)
@@ -78,15 +105,18 @@ class WantedColumns:
         Traceback (most recent call last):
         ValueError: no label column found in id, Review, stars; name it with --label-column
         """
-        for wanted in (self.text, self.label, *self.keep):
+        text, label = self.text, self.label
+        template, indicators = find_composed(text, label, header)
+        texts = (text,) if template is None else template.names
+        labels = (label,) if indicators is None else indicators.names
+        for wanted in (*texts, *labels, *self.keep):
             if wanted is not None and wanted not in header:
                 raise ValueError(unknown_name("column", wanted, header))
-        text, label = self.text, self.label
         if self.labelled and label is None:
             label = known_name(header, LABEL_NAMES, role="label")
         if text is None:
             text = known_name(header, TEXT_NAMES, role="text")
-        others = [name for name in header if name not in (text, label)]
+        others = [name for name in header if name not in (text, label, *texts, *labels)]
         if text is None and len(others) == 1:
             text = others.pop()
         if self.labelled and label is None and len(others) == 1:
@@ -98,15 +128,15 @@ class WantedColumns:
             raise ValueError(
                 f"no {missing} column found in {', '.join(header)}; name it with --{missing}-column"
             )
-        for name in (text, label, *self.keep):
-            if name is not None and header.count(name) > 1:
+        guessed = self.text is None or (self.labelled and self.label is None)
+        choice = ColumnChoice(text, label, guessed, template, indicators)
+        for name in (*choice.sources, *self.keep):
+            if header.count(name) > 1:
                 places = [str(at) for at, other in enumerate(header, start=1) if other == name]
                 raise ValueError(
                     f"{len(places)} columns are named '{name}' (columns {', '.join(places)});"
                     " rename all but one of them"
                 )
-        guessed = self.text is None or (self.labelled and self.label is None)
-        choice = ColumnChoice(text, label, guessed)
         _refuse_data_as_header(choice, header, sample)
         return choice
 
@@ -130,7 +160,9 @@ def guess_delimiter(header: str, text_column: str | None = None) -> str:
     (';', ';')
     """
     there = [mark for mark in _DELIMITERS if mark in header] or [","]
-    names = TEXT_NAMES if text_column is None else (text_column.strip().lower(),)
+    template = TextTemplate.read(text_column)
+    wanted = () if text_column is None else (text_column,) if template is None else template.names
+    names = tuple(name.strip().lower() for name in wanted) or TEXT_NAMES
     telling = [
         mark
         for mark in there
@@ -161,7 +193,8 @@ def _refuse_data_as_header(
     choice: ColumnChoice, header: Sequence[str], sample: Sequence[Sequence[str]]
 ) -> None:
     """Refuse a header that is a row: its label is one of the labels below it."""
-    if not choice.guessed or choice.text in TEXT_NAMES or choice.label is None:
+    known = choice.text in TEXT_NAMES or choice.composed
+    if not choice.guessed or known or choice.label is None:
         return
     at = header.index(choice.label)
     if any(list(row[at : at + 1]) == [choice.label] for row in sample):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, Unpack
 
@@ -27,6 +27,7 @@ from textkit.io.column_choice import (
     guess_delimiter,
     known_name,
 )
+from textkit.io.composed import find_composed
 from textkit.io.inputs import FORMATS, guess_format
 from textkit.io.json_arrays import ArrayReader
 from textkit.io.packed import open_bytes
@@ -126,6 +127,7 @@ class RowReader:
         self._lines: TextLines | None = None
         self._first_reject: DataError | None = None
         self._quoted: tuple[str, ...] = ()  # the keys of JSON as they are written, once chosen
+        self._choice: ColumnChoice | None = None  # of JSON, where a value is made of several keys
 
     def __iter__(self) -> Iterator[Row]:
         if self.format in ("parquet", "arrow"):
@@ -210,6 +212,9 @@ class RowReader:
         n_sample = 0 if wanted.known_by_name(header) else _SAMPLE_ROWS
         sample = list(itertools.islice(records, n_sample))
         choice = self._choose(header, [fields for _, fields, _ in sample])
+        if choice.composed:
+            yield from self._composed(choice, header, itertools.chain(sample, records))
+            return
         text_at, label_at, kept_at = choice.places(header, self.keep)
         for line, fields, bad in itertools.chain(sample, records):
             if bad is None and len(fields) == len(header):
@@ -217,11 +222,35 @@ class RowReader:
                 kept = tuple([fields[i] for i in kept_at]) if kept_at else ()
                 yield Row(fields[text_at], label, line, kept)
                 continue
-            message = (
-                f"expected {len(header)} fields, found {len(fields)}; quote the text"
-                f" or pass --delimiter"
-            )
-            self._reject(bad or self.error(message, line=line))
+            self._reject(bad or self._misfit(header, fields, line))
+
+    def _misfit(self, header: list[str], fields: list[str], line: int) -> DataError:
+        message = (
+            f"expected {len(header)} fields, found {len(fields)}; quote the text"
+            f" or pass --delimiter"
+        )
+        return self.error(message, line=line)
+
+    def _composed(
+        self,
+        choice: ColumnChoice,
+        header: list[str],
+        records: Iterable[tuple[int, list[str], DataError | None]],
+    ) -> Iterator[Row]:
+        """Read records whose text or label is made of several columns."""
+        for line, fields, bad in records:
+            if bad is not None or len(fields) != len(header):
+                self._reject(bad or self._misfit(header, fields, line))
+                continue
+            record = dict(zip(header, fields, strict=True))
+            try:
+                text, label = choice.compose(record)
+            except ValueError as err:
+                self._reject(self.error(str(err), line=line))
+                continue
+            kept = tuple(record[name] for name in self.keep)
+            listed = isinstance(label, list)
+            yield Row(str(text), spell_label(label), line, kept, listed=listed)
 
     def _records(
         self, lines: Iterator[str], delimiter: str
@@ -352,17 +381,11 @@ class RowReader:
             raise self.error(f"expected a JSON object, found {type(value).__name__}")
         if not self._quoted:
             self._choose_keys(value)
-        text_key, label_key = str(self.text_column), self.label_column
-        text = value.get(text_key)
-        if not isinstance(text, str):
-            raise self.error(_wrong_value(value, text_key))
+        text, label = self._json_pair(value)
         for quoted in self._quoted:
             if line.count(quoted) > 1:
                 self._refuse_repeated(line)
-        label = value.get(label_key) if label_key is not None and self.labelled else None
-        cell = spell_label(label) if self.labelled else None
-        if self.labelled and cell is None:
-            raise self.error(_wrong_value(value, str(label_key)))
+        cell = spell_label(label)
         if "\\u" in line:
             text = self._replace_surrogates(text)
         kept = tuple(self._kept_value(value, name) for name in self.keep)
@@ -370,9 +393,34 @@ class RowReader:
         assert self._place is not None
         return Row(text, spelt, self._place, kept, listed=isinstance(label, list))
 
+    def _json_pair(self, value: dict[str, object]) -> tuple[str, object]:
+        """Give the text and the label of an object, None for a label that is missing."""
+        text_key, label_key = str(self.text_column), self.label_column
+        if self._choice is not None:
+            for key in self._choice.sources:
+                if key not in value:
+                    raise self.error(_wrong_value(value, key))
+            try:
+                text, label = self._choice.compose(value)
+            except ValueError as err:
+                raise self.error(str(err)) from err
+        else:
+            text = value.get(text_key)
+            label = value.get(label_key) if label_key is not None and self.labelled else None
+        if not isinstance(text, str):
+            raise self.error(_wrong_value(value, text_key))
+        if not self.labelled or (self._choice is not None and isinstance(label, list)):
+            return text, label
+        if label_key not in value and self._choice is None:
+            raise self.error(_wrong_value(value, str(label_key)))
+        if not _is_usable(label):
+            raise self.error(f"'{label_key}' is {_shown(label)}, expected a string")
+        return text, label
+
     def _refuse_repeated(self, line: str) -> None:
         """Refuse an object that has the text's or the label's key twice: json takes the last."""
-        mine = (self.text_column, *([self.label_column] if self.labelled else []))
+        label = [self.label_column] if self.labelled else []
+        mine = [self.text_column, *label] if self._choice is None else self._choice.sources
         top = json.loads(line, object_pairs_hook=_Pairs)
         keys = [key for key, _ in top]
         repeated = next((key for key in mine if keys.count(str(key)) > 1), None)
@@ -393,18 +441,30 @@ class RowReader:
         """Read parquet and arrow, a batch of rows at a time; `line` is the row's number, from 1."""
         with open_arrow(self.path, self.format) as file:
             header = list(file.schema.names)
-            text_at, label_at, kept_at = self._choose(header, []).places(header, self.keep)
-            chosen = [text_at, *([] if label_at is None else [label_at]), *kept_at]
+            choice = self._choose(header, [])
+            names = [*choice.sources, *self.keep]
+            chosen = [header.index(name) for name in names]
             for batch in file.batches:
                 columns = [column_values(batch.column(i)) for i in chosen]
                 for values in zip(*columns, strict=True):
                     self._place = (self._place or 0) + 1
                     try:
+                        if choice.composed:
+                            values = self._compose(choice, dict(zip(names, values, strict=True)))
                         row = self._columnar_row(list(values))
                     except DataError as err:
                         self._reject(err)
                     else:
                         yield row
+
+    def _compose(self, choice: ColumnChoice, record: dict[str, object]) -> tuple[object, ...]:
+        """Give text, label where one is asked for, and the kept values of a record."""
+        try:
+            text, label = choice.compose(record)
+        except ValueError as err:
+            raise self.error(str(err)) from err
+        kept = (record[name] for name in self.keep)
+        return (text, label, *kept) if self.labelled else (text, *kept)
 
     def _columnar_row(self, values: list[object]) -> Row:
         text = values.pop(0)
@@ -413,9 +473,9 @@ class RowReader:
         if len(text) > self.limit.n_bytes:
             raise self.limit.error("the text", f"{self.name}:{self._last_line()}")
         label = values.pop(0) if self.labelled else None
-        cell = spell_label(label) if self.labelled else None
-        if self.labelled and cell is None:
+        if not _is_usable(label):
             raise self.error(f"'{self.label_column}' is {_shown(label)}, expected a string")
+        cell = spell_label(label)
         kept = tuple(
             values
             if self.keep_values
@@ -433,14 +493,17 @@ class RowReader:
                 label = known_name(keys, LABEL_NAMES, role="label")
         except ValueError as err:
             raise self.error(str(err)) from err
-        for key, role in ((text, "text"), (label if self.labelled else "", "label")):
-            if key is None:
-                raise self.error(
-                    f"no {role} key found in {', '.join(keys) or 'an empty object'}; name it with"
-                    f" --{role}-column"
-                )
+        if text is None or (self.labelled and label is None):
+            role = "text" if text is None else "label"
+            raise self.error(
+                f"no {role} key found in {', '.join(keys) or 'an empty object'}; name it with"
+                f" --{role}-column"
+            )
         self.text_column, self.label_column = text, label
-        self._quoted = tuple(f'"{key}"' for key in (text, label if self.labelled else None) if key)
+        template, indicators = find_composed(text, label, keys)
+        choice = ColumnChoice(text, label if self.labelled else None, True, template, indicators)
+        self._choice = choice if choice.composed else None
+        self._quoted = tuple(f'"{key}"' for key in choice.sources)
 
     def _replace_surrogates(self, text: str) -> str:
         clean = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -487,6 +550,11 @@ def spell_label(label: object) -> str | None:
     if any(item is None or item != item or isinstance(item, _NO_LABELS) for item in items):
         return None
     return LABEL_SEPARATOR.join(map(str, items))
+
+
+def _is_usable(label: object) -> bool:
+    """Tell whether a label is a cell, or missing: nothing, or not a number."""
+    return label is None or label != label or spell_label(label) is not None
 
 
 def _wrong_value(value: dict[str, object], key: str) -> str:

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from textkit.errors import UsageError, unknown_name
+from textkit.io.composed import TextTemplate
 
 _NAMED_COLUMNS = 10
 # What gives the values of a column as plain Python: of pyarrow, of pandas and polars, of numpy.
@@ -88,14 +89,35 @@ def take_texts(
     """Give the rows of what holds texts, or those of one column of a table; whether each is a str
     is for the caller to see.
 
+    column: also several in braces, as `{title}: {body}`, where no column has that very name.
+
     >>> list(take_texts({"body": ["good"], "topic": ["pos"]}, column="body"))
     ['good']
     """
-    if column is not None:
-        rows: Iterable[object] = take_column(data, column)
+    template = None if column is None else _find_template(data, column)
+    if template is not None:
+        rows: Iterable[object] = _fill_rows(template, data)
+    elif column is not None:
+        rows = take_column(data, column)
     else:
         rows = iterate_values(data, what=what)
     return rows  # type: ignore[return-value]
+
+
+def _find_template(data: object, column: str) -> TextTemplate | None:
+    columns = find_columns(data)
+    return None if columns is None or column in columns else TextTemplate.read(column)
+
+
+def _fill_rows(template: TextTemplate, data: object) -> list[str]:
+    columns = [take_column(data, name) for name in template.names]
+    texts = []
+    for number, values in enumerate(zip(*columns, strict=True)):
+        try:
+            texts.append(template.fill(dict(zip(template.names, values, strict=True))))
+        except ValueError as err:
+            raise UsageError(f"the text of row {number}: {err}") from None
+    return texts
 
 
 def take_values(data: object, *, what: str) -> list[object]:
@@ -148,19 +170,3 @@ def describe_table(table: object, columns: list[object]) -> str:
         f"a {type(table).__name__} with the column{'s' if len(columns) != 1 else ''} {listed};"
         f" give one of them, as data[{first!r}] or, where the call has it, text={first!r}"
     )
-
-
-def is_missing(value: object) -> bool:
-    """Tell whether a value stands for none: None, NaN, NaT, pandas' NA, or nothing but white space.
-
-    >>> [is_missing(value) for value in (None, float("nan"), " ", "nan", 0)]
-    [True, True, True, False, False]
-    """
-    if value is None or isinstance(value, str):
-        return value is None or not value.strip()
-    try:
-        return bool(value != value)
-    except TypeError:  # pandas' NA is neither true nor false
-        return True
-    except ValueError:  # several values
-        return False

@@ -110,7 +110,10 @@ def _read(options: SplitOptions, watch: Watch) -> tuple[Int64, Int64, Int64 | No
     for row in reader:
         if group is not None and row.kept[0] is None:
             raise reader.error(f"'{group}' is empty; every row needs a group", line=row.line)
-        values = (row.label if stratify else None, row.kept[0] if group is not None else None)
+        values = (
+            (row.label or "") if stratify else None,
+            row.kept[0] if group is not None else None,
+        )
         columns[0].append(row.line)
         for column, codes, value in zip(columns[1:], known, values, strict=True):
             column.append(codes.setdefault(value, len(codes)))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import LimitError, UsageError
 from textkit.io import files
-from textkit.io.tables import TextData, is_missing, take_texts
+from textkit.io.composed import is_missing
+from textkit.io.tables import TextData, take_texts
 from textkit.tokenizers.spans import Errors, Unit, replace_surrogates
 
 OnLong = Literal["truncate", "window", "error"]
