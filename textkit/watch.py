@@ -81,6 +81,28 @@ class Epoch:
         return Epoch(**{name: values[name] for name in own}, scores=scores)
 
 
+@dataclass(frozen=True)
+class Health:
+    """What went on inside a network in an epoch, by layer where it is a dict.
+
+    gradient_norm: the median over the steps, before clipping; clipped_share: of the steps.
+    update_ratio: length of the last step's update beside that of the weights. activation: root mean
+    square of a layer's outputs for validation rows; dead_share: of its units, those that gave the
+    same at every position.
+    """
+
+    epoch: int
+    gradient_norm: float
+    clipped_share: float
+    update_ratio: dict[str, float] = field(default_factory=dict)
+    activation: dict[str, float] = field(default_factory=dict)
+    dead_share: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        return asdict(self)
+
+
 @dataclass
 class History:
     """What a training did: its epochs, which was best, why it ended, how long it took and how
@@ -104,6 +126,7 @@ class Watch:
     - progress: how far the work is, often.
     - step, epoch: of a training, each batch and each pass over the data.
     - note: a line for the user, such as which column was guessed.
+    - health: of each epoch, where it is given; measuring it takes a little time.
     - should_stop: asked between two steps of the work, which then ends early and whole.
 
     >>> said = []
@@ -117,3 +140,4 @@ class Watch:
     epoch: Callable[[Epoch], None] = lambda epoch: None
     note: Callable[[str], None] = lambda line: None
     should_stop: Callable[[], bool] = lambda: False
+    health: Callable[[Health], None] | None = None

@@ -175,6 +175,10 @@ class Manner:
         bool,
         typer.Option("--tensorboard", help="Also write TensorBoard logs.", rich_help_panel=OUTPUT),
     ] = False
+    doctor: Annotated[
+        bool,
+        typer.Option("--doctor", help="Also say in words what goes wrong, and what to change."),
+    ] = False
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -283,6 +287,10 @@ def _say_report(report: TrainReport) -> None:
                 "the baseline is better on these rows; --encoder linear trains such a model, with"
                 " its cost chosen and probabilities that mean what they say"
             )
+    for finding in report.findings or ():
+        note(f"doctor: {finding}")
+    if report.findings == []:
+        note("doctor: nothing to change")
     note(f"model: {report.model}")
 
 

@@ -4,7 +4,7 @@
 - data.json: names the training file by its hash.
 - checkpoints/: what going on needs, until the run is over.
 - _rejects.txt: the rows that were left out, where there are some.
-- metrics.jsonl: a line an epoch; curves.png draws it.
+- metrics.jsonl: a line an epoch; curves.png draws it, and health.jsonl where that was asked for.
 - model/: the result.
 - run.json: what ran, how fast, and what came out; written last, it seals the run.
 
@@ -20,10 +20,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from textkit.data.targets import Task
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.evaluation.baseline import BASELINE_SCORES
+from textkit.evaluation.diagnosis import Finding
 from textkit.evaluation.task_scores import FALLING, chosen_metric
 from textkit.io import files, locks
 from textkit.io.exchange import remove_folder
@@ -34,6 +36,7 @@ from textkit.watch import Epoch, History
 
 RECIPE, DATA, METRICS, REPORT = "recipe.toml", "data.json", "metrics.jsonl", "run.json"
 MODEL, CHECKPOINTS, CURVES = "model", "checkpoints", "curves.png"
+HEALTH = "health.jsonl"
 PICTURE_OF_RATES = "lr.png"
 
 # What run.json takes over by name.
@@ -49,6 +52,7 @@ class TrainReport:
     vectors knew. baseline: its score on the validation rows, by the name `baseline_score`.
     choice: the board of an `auto` run, as Choice.to_dict gives it.
     stopped: the watch ended it early, and it can go on. was_over: it had ended before this call.
+    findings: of the doctor; None where none was asked.
     """
 
     run: Path
@@ -63,6 +67,7 @@ class TrainReport:
     choice: Mapping[str, object] | None = None
     stopped: bool = False
     was_over: bool = False
+    findings: Sequence[Finding] | None = None
 
     @property
     def model(self) -> Path:
@@ -115,12 +120,19 @@ class TrainReport:
             facts["choice"] = self.choice
         if self.baseline is not None:
             facts[f"baseline_valid_{self.baseline_score}"] = self.baseline
+        if self.findings is not None:
+            facts["doctor"] = [finding.to_dict() for finding in self.findings]
         return facts
 
 
 def is_main() -> bool:
     """Tell whether this process speaks and writes: of those that torchrun started, the first."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def is_alone() -> bool:
+    """Tell whether this process trains for itself: torchrun started no other."""
+    return os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 def find_model(place: str | Path) -> Path:
@@ -152,7 +164,7 @@ def kept(run: Path) -> contextlib.AbstractContextManager[None]:
 
 def stage(run: Path) -> Stage:
     """Tell where a run is made: in its folder, or beside it while that holds a finished one."""
-    return Stage(run, REPORT, (RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS, CURVES))
+    return Stage(run, REPORT, (RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS, CURVES, HEALTH))
 
 
 def check_folder(run: Path) -> None:
@@ -257,6 +269,10 @@ def write_metrics(run: Path, epochs: Sequence[Epoch]) -> None:
     files.write_text(run / METRICS, "".join(lines))
 
 
+def _read_findings(facts: Mapping[str, Any]) -> list[Finding] | None:
+    return [Finding(**each) for each in facts["doctor"]] if "doctor" in facts else None
+
+
 def finish(report: TrainReport, run: Path) -> TrainReport:
     """Bring a run to its folder `run` and write what came out; one that cannot go on needs its
     checkpoints no more.
@@ -299,6 +315,7 @@ def read_report(run: Path) -> TrainReport:
             choice=facts.get("choice"),
             baseline=facts.get(f"baseline_valid_{BASELINE_SCORES[recipe.head.task]}"),
             was_over=True,
+            findings=_read_findings(facts),
             **{name: facts[name] for name in _OF_THE_RUN},
         )
     except (KeyError, TypeError, ValueError, OSError) as err:

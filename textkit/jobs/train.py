@@ -20,11 +20,11 @@ from textkit.errors import TextkitError, UsageError, require
 from textkit.io import files
 from textkit.io.bulk import write_rejects
 from textkit.io.exchange import settle
-from textkit.jobs import runs
+from textkit.jobs import doctor, runs
 from textkit.jobs.runs import TrainReport
 from textkit.recipe import Recipe, complete_recipe, list_code, read_recipe
 from textkit.registry import is_whole
-from textkit.watch import Epoch, Progress, Step, Watch
+from textkit.watch import Epoch, Health, Progress, Step, Watch
 
 if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
@@ -49,7 +49,8 @@ class TrainOptions:
       ("error"), or skip it. What was skipped stands in the run's _rejects.txt.
     - baseline: train TF-IDF + a linear machine on the same rows, for comparison.
     - stream: the rows do not fit into memory: tokenize them once into mapped files.
-    - tensorboard: also write TensorBoard's logs.
+    - tensorboard: also write TensorBoard's logs. doctor: also look at one batch, at the inside of
+      the network and at the validation rows, and report what should change.
     """
 
     data: Path
@@ -71,6 +72,7 @@ class TrainOptions:
     baseline: bool = True
     stream: bool = False
     tensorboard: bool = False
+    doctor: bool = False
 
     def columns(self, recipe: Recipe) -> dict[str, str | None]:
         """Say how the files are read for a recipe's task."""
@@ -131,7 +133,12 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
         runs.begin(work, options.data, recipe, _say_start(options))
     if runs.is_main() and rows is not None:
         write_rejects(work, [reject for part in rows if part for reject in part.rejects])
-    classifier = _fit(options, recipe, work, rows, watch)
+    first = None
+    if options.doctor and runs.is_alone() and rows is not None and not options.resume:
+        first = doctor.overfit_batch(recipe, rows[0])
+        watch.note(f"doctor: {first or 'one batch can be learnt by heart'}")
+    health = doctor.read_health(work) if options.resume else []
+    classifier = _fit(options, recipe, work, rows, watch, health)
     is_network = not is_whole(classifier.recipe_.encoder.name)
     if is_network:
         from textkit.nn.devices import leave_processes
@@ -144,9 +151,13 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
     if report.history.best is not None and is_network:
         from textkit.training.curves import draw_curves
 
-        draw_curves(work / runs.METRICS, report.curves)
+        draw_curves(work / runs.METRICS, report.curves, health=work / runs.HEALTH)
     if options.baseline and rows is not None and not watch.should_stop():
         report = replace(report, baseline=_score_baseline(*rows, recipe))
+    if options.doctor and not watch.should_stop():
+        train, valid = rows or (None, None)
+        findings = doctor.examine(classifier, train, valid, health)
+        report = replace(report, findings=[*([first] if first else []), *findings])
     return replace(report, stopped=watch.should_stop())
 
 
@@ -227,11 +238,12 @@ def _fit(
     run: Path,
     rows: tuple[LabelledRows, LabelledRows | None] | None,
     watch: Watch,
+    health: list[Health],
 ) -> TextClassifier:
     """Fit a classifier from rows, or from the file where there are none; keep its metrics."""
     from textkit import TextClassifier
 
-    watch = _keep_metrics(run, watch, tensorboard=options.tensorboard)
+    watch = _keep_metrics(run, watch, options, health)
     watch.progress(Progress("training", 0, unit="batches"))
     classifier, checkpoints = TextClassifier(recipe), run / runs.CHECKPOINTS
     if rows is None:
@@ -271,13 +283,13 @@ def _open_start(options: TrainOptions, recipe: Recipe) -> TextClassifier | None:
     return TextClassifier.load(options.init_from, allow=trusted)
 
 
-def _keep_metrics(run: Path, watch: Watch, *, tensorboard: bool) -> Watch:
-    """Make a watch that also writes every epoch into the run folder."""
+def _keep_metrics(run: Path, watch: Watch, options: TrainOptions, health: list[Health]) -> Watch:
+    """Make a watch that also writes every epoch into the run folder, and its health where asked."""
     if not runs.is_main():
         return watch
     from textkit.training.curves import Board
 
-    board = Board(run / "tensorboard") if tensorboard else None
+    board = Board(run / "tensorboard") if options.tensorboard else None
     epochs: list[Epoch] = []
 
     def take_step(step: Step) -> None:
@@ -292,7 +304,16 @@ def _keep_metrics(run: Path, watch: Watch, *, tensorboard: bool) -> Watch:
         if board is not None:
             board.epoch(epoch)
 
-    return replace(watch, step=take_step, epoch=take_epoch)
+    def take_health(measured: Health) -> None:
+        health[:] = [*(each for each in health if each.epoch < measured.epoch), measured]
+        doctor.write_health(run, health)
+        if board is not None:
+            board.health(measured)
+
+    asked = options.doctor or options.tensorboard
+    return replace(
+        watch, step=take_step, epoch=take_epoch, health=take_health if asked else watch.health
+    )
 
 
 def _report(run: Path, classifier: TextClassifier) -> TrainReport:

@@ -1,8 +1,8 @@
 """Learning curves: the lines of a run's metrics.jsonl as a picture.
 
 In: metrics.jsonl, a line an epoch with `epoch`, `train_loss`, `valid_loss`, scores as `valid_NAME`
-and maybe `lr`. Out: a PNG: losses above, scores below, the learning rate at the bottom where it
-changes.
+and maybe `lr`. Out: a PNG: losses above, scores below, the learning rate where it changes, and at
+the bottom what health.jsonl says of gradients, updates and dead units.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from textkit.errors import DataError, require
 from textkit.evaluation.figures import BLUE, GREY, ORANGE, new_figure, plain, save_figure
 from textkit.io.packed import open_bytes
-from textkit.watch import Epoch, Step
+from textkit.watch import Epoch, Health, Step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 _COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
-def draw_curves(metrics_path: str | Path, png_path: str | Path) -> None:
+def draw_curves(
+    metrics_path: str | Path, png_path: str | Path, *, health: str | Path | None = None
+) -> None:
     """Draw the curves of a run; epochs whose value is missing or not finite leave a gap.
+
+    health: the run's health.jsonl, if it is there.
 
     Raises DataError for a file without lines, or a line that is no JSON object with an epoch.
 
@@ -46,6 +50,18 @@ def draw_curves(metrics_path: str | Path, png_path: str | Path) -> None:
         (scores, "score"),
         (["lr"] if len(rates) > 1 else [], "learning rate"),
     ]
+    if health is not None and Path(health).is_file():
+        inside = _sum_up(read_metrics(health))
+        rows = [row | inside.get(row["epoch"], {}) for row in rows]
+        names = list(dict.fromkeys(name for row in inside.values() for name in row))
+        groups += [
+            ([name for name in names if name.startswith(start)], title)
+            for start, title in (
+                ("gradient", "gradient"),
+                ("update", "update / weights"),
+                ("dead", "dead units"),
+            )
+        ]
     shown = [(names, title) for names, title in groups if names]
     if not shown:
         raise DataError("no line has a loss or a score to draw", where=str(metrics_path))
@@ -58,6 +74,8 @@ def draw_curves(metrics_path: str | Path, png_path: str | Path) -> None:
         axes.margins(x=0.02, y=0.1)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
+        if title in ("gradient", "update / weights"):
+            axes.set_yscale("log")
         if title != "learning rate":
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     panels[-1].set_xlabel("epoch")
@@ -88,6 +106,22 @@ def read_metrics(path: str | Path) -> list[dict[str, float]]:
     if not rows:
         raise DataError("no epochs to draw", where=str(path))
     return rows
+
+
+def _sum_up(rows: list[dict[str, float]]) -> dict[float, dict[str, float]]:
+    """Give the numbers of each epoch: the norm of the gradients, and the extremes of each part."""
+    known = {"update_ratio": "update", "dead_share": "dead"}
+    summed: dict[float, dict[str, float]] = {}
+    for row in rows:
+        values = summed.setdefault(row["epoch"], {})
+        if row.get("gradient_norm", 0.0) > 0:
+            values["gradient norm"] = row["gradient_norm"]
+        for key, value in row.items():
+            name, _, layer = key.partition(".")
+            if name in known and (value > 0 or name == "dead_share"):
+                part = f"{known[name]} {layer.partition('.')[0]}"
+                values[part] = max(values.get(part, 0.0), value)
+    return summed
 
 
 def _draw(axes: Axes, rows: list[dict[str, float]], name: str, colour: str) -> None:
@@ -151,6 +185,15 @@ class Board:
         }.items():
             self._writer.add_scalar(f"valid/{name}", value, epoch.epoch)
         self._writer.flush()
+
+    def health(self, health: Health) -> None:
+        """Log what went on inside the network in an epoch, a scalar a layer."""
+        add, epoch = self._writer.add_scalar, health.epoch
+        add("inside/gradient_norm", health.gradient_norm, epoch)
+        add("inside/clipped_share", health.clipped_share, epoch)
+        for name in ("update_ratio", "activation", "dead_share"):
+            for layer, value in getattr(health, name).items():
+                add(f"{name}/{layer}", value, epoch)
 
     def close(self) -> None:
         """End the file."""

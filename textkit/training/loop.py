@@ -29,6 +29,7 @@ from textkit.recipe import Recipe, TrainingSection
 from textkit.threads import computed_once
 from textkit.training import checkpoints
 from textkit.training.examples import Examples, check_training, plan_epoch
+from textkit.training.health import Probe
 from textkit.training.losses import (
     draw_mix,
     member_losses,
@@ -100,6 +101,7 @@ class _Loop:
         metric = chosen_metric(self.task, self.section.metric)
         self.average = WeightAverage(network, decay=self.section.average)
         self.state = TrainingState(History(metric=metric, device=self.accelerator.device.type))
+        self.probe = None if watch.health is None else Probe(network, clip=self.section.clip)
         self.new_losses = list[Tensor]()
         self.last_saved = self.state.started
 
@@ -165,7 +167,8 @@ class _Loop:
             group = plan[state.batches_done : state.batches_done + self.section.accumulate]
             rate = self._rate(state.batches_done, n_batches=len(plan))
             began, seen = time.perf_counter(), state.tokens_seen
-            loss = self._step(group, rate)
+            is_last = state.batches_done + len(group) == len(plan)
+            loss = self._step(group, rate, is_last=is_last)
             state.batches_done += len(group)
             state.steps += 1
             # Reading a loss waits for a GPU, so there only one in ten is read.
@@ -203,8 +206,8 @@ class _Loop:
             Step(state.epoch, done, self.section.epochs * n_batches, loss, rate, speed, last)
         )
 
-    def _step(self, group: list[NDArray[np.int64]], rate: float) -> Tensor:
-        """Do one step of the optimiser over a group of batches.
+    def _step(self, group: list[NDArray[np.int64]], rate: float, *, is_last: bool) -> Tensor:
+        """Do one step of the optimiser over a group of batches; is_last: of the epoch.
 
         Gives its mean loss a row, detached.
         """
@@ -228,8 +231,12 @@ class _Loop:
         self.new_losses.append(total * share)
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.section.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.section.clip)
+        if self.probe is not None:
+            self.probe.before_step(norm, is_last=is_last)
         self.optimizer.step()
+        if self.probe is not None:
+            self.probe.after_step()
         self.average.update(state.steps)
         return total
 
@@ -280,6 +287,8 @@ class _Loop:
                 self._rate(last, n_batches=len(plan)),
             )
             state.check_finite(result, self.folder)
+            if self.probe is not None and self.watch.health is not None:
+                self.watch.health(self.probe.end_epoch(state.epoch, self.valid.tokens))
             state.end_epoch(result, self.network, patience=self.section.patience)
         self.watch.epoch(result)
 
