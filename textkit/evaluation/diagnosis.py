@@ -21,9 +21,9 @@ from textkit.watch import Epoch, Health, History
 _OVERFITTED = 1.05
 # A training loss that ends above this share of what guessing by the classes' shares costs.
 _NOT_LEARNT = 0.9
-# An update of a thousandth of the weights is usual (.0005 where a transformer is tuned at 2e-5); of
-# a tenth, weights do not settle.
-_LARGE_UPDATE, _SMALL_UPDATE = 0.1, 1e-4
+# Beside the weights an update is .01 to .05 long at the default rate, .0005 where a transformer is
+# tuned at 2e-5; at a third, weights do not settle.
+_LARGE_UPDATE, _SMALL_UPDATE = 0.3, 1e-4
 _DEAD, _CLIPPED, _CUT = 0.5, 0.95, 0.1
 _FEW_VALID = 100
 _SAME_TEXTS = 0.02

@@ -76,6 +76,8 @@ def draw_curves(
         axes.spines[["top", "right"]].set_visible(False)
         if title in ("gradient", "update / weights"):
             axes.set_yscale("log")
+        if title == "dead units":
+            axes.set_ylim(-0.02, 1.02)
         if title != "learning rate":
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     panels[-1].set_xlabel("epoch")
