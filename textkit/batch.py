@@ -2,7 +2,7 @@
 
 In: rows of ids. Out: one flat `ids` column with row `offsets`, the layout of an Arrow ListArray,
 plus optional `spans` and the number of tokens `truncated` from each row; and `pad()`, a rectangular
-copy with its mask. numpy only.
+copy with its mask. numpy only. Longer than a file should be: what a batch is, is said in one place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.errors import UsageError, require
+from textkit.errors import DataError, UsageError, require
+from textkit.origins import Origins, join_origins
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 IntArray = NDArray[np.integer]
 Side = Literal["right", "left"]
 Item = TypeVar("Item")
+# Inside TokenBatch `slice` is a method.
+slice_ = slice
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class TokenBatch:
     end-exclusive, or None. truncated: (n_rows,) int32, tokens cut from each row. sources: (n_rows,)
     int64, the input row of each row where rows were cut into windows, else None: they are the same.
     n_replaced: lone surrogates that became U+FFFD. pad_id: the padding token of the tokenizer that
-    made the batch; None where it has none, or where joined batches have different ones.
+    made the batch; None where it has none, or where joined batches have different ones. origins:
+    words, sequences and type ids of the tokens, where they were asked for; `word_ids`,
+    `sequence_ids`, `char_to_token` and `token_to_chars` answer from them and from the spans.
 
     >>> batch = TokenBatch.from_rows([[4, 5, 6], [], [7]])
     >>> len(batch), batch.offsets.tolist(), batch[2].tolist()
@@ -62,6 +67,7 @@ class TokenBatch:
     sources: NDArray[np.int64] | None = None
     n_replaced: int = 0
     pad_id: int | None = None
+    origins: Origins | None = None
 
     @classmethod
     def from_rows(
@@ -126,8 +132,9 @@ class TokenBatch:
         offsets = self.offsets[start : stop + 1] - first
         sources = None if self.sources is None else self.sources[start:stop]
         truncated = self.truncated[start:stop]
+        origins = None if self.origins is None else self.origins.at(slice(first, last))
         return TokenBatch(
-            self.ids[first:last], offsets, spans, truncated, sources, pad_id=self.pad_id
+            self.ids[first:last], offsets, spans, truncated, sources, 0, self.pad_id, origins
         )
 
     def take(self, rows: Sequence[int] | IntArray) -> TokenBatch:
@@ -137,16 +144,17 @@ class TokenBatch:
         spans = None if self.spans is None else self.spans[positions]
         sources = None if self.sources is None else self.sources[index]
         truncated = self.truncated[index]
+        origins = None if self.origins is None else self.origins.at(positions)
         return TokenBatch(
-            self.ids[positions], offsets, spans, truncated, sources, pad_id=self.pad_id
+            self.ids[positions], offsets, spans, truncated, sources, 0, self.pad_id, origins
         )
 
     @staticmethod
     def concatenate(batches: Sequence[TokenBatch]) -> TokenBatch:
         """Put batches one after the other.
 
-        Spans are kept when every batch has them, sources are not; pad_id is kept when no two
-        batches have different ones.
+        Spans and origins are kept when every batch has them, sources are not; pad_id is kept when
+        no two batches have different ones.
         """
         if not batches:
             return TokenBatch.from_rows([])
@@ -160,6 +168,7 @@ class TokenBatch:
             np.concatenate([batch.truncated for batch in batches]),
             n_replaced=sum(batch.n_replaced for batch in batches),
             pad_id=pad_ids.pop() if len(pad_ids) == 1 else None,
+            origins=join_origins([batch.origins for batch in batches]),
         )
 
     def truncate(self, max_length: int) -> TokenBatch:
@@ -178,11 +187,14 @@ class TokenBatch:
             self.sources,
             self.n_replaced,
             self.pad_id,
+            None if self.origins is None else self.origins.at(keep),
         )
 
-    def windows(self, max_length: int, *, stride: int) -> TokenBatch:
+    def windows(
+        self, max_length: int | NDArray[np.int64], *, stride: int | NDArray[np.int64]
+    ) -> TokenBatch:
         """Cut each row into windows of at most `max_length` tokens, each starting `stride` tokens
-        after the one before.
+        after the one before; either may be one number a row, (n_rows,).
 
         An empty row stays one empty window. `sources` of the result says which row each window is
         from.
@@ -191,21 +203,154 @@ class TokenBatch:
         >>> [row.tolist() for row in batch], batch.sources.tolist()
         ([[1, 2, 3], [3, 4, 5], [6]], [0, 0, 1])
         """
-        if not 1 <= stride <= max_length:
-            raise UsageError(f"stride is {stride}, expected 1 to max_length = {max_length}")
         lengths = self.lengths
-        counts = 1 + np.maximum(0, -(-(lengths - max_length) // stride))
+        steps, widths = np.broadcast_arrays(stride, max_length)
+        wrong = (steps < 1) | (steps > widths)
+        if wrong.any():
+            step, width = int(steps[wrong][0]), int(widths[wrong][0])
+            raise UsageError(f"stride is {step}, expected 1 to max_length = {width}")
+        widths, steps = (np.broadcast_to(given, lengths.shape) for given in (widths, steps))
+        counts = 1 + np.maximum(0, -(-(lengths - widths) // steps))
         sources = np.repeat(np.arange(len(self)), counts)
         number = np.arange(len(sources)) - np.repeat(offsets_of(counts)[:-1], counts)
-        sizes = np.minimum(max_length, lengths[sources] - number * stride)
+        begins = number * steps[sources]
+        sizes = np.minimum(widths[sources], lengths[sources] - begins)
         offsets = offsets_of(sizes)
-        starts = self.offsets[:-1][sources] + number * stride
+        starts = self.offsets[:-1][sources] + begins
         positions = np.arange(int(offsets[-1])) + np.repeat(starts - offsets[:-1], sizes)
         spans = None if self.spans is None else self.spans[positions]
-        truncated = np.zeros(len(sources), dtype=np.int32)
         return TokenBatch(
-            self.ids[positions], offsets, spans, truncated, sources, self.n_replaced, self.pad_id
+            self.ids[positions],
+            offsets,
+            spans,
+            np.zeros(len(sources), dtype=np.int32),
+            sources,
+            self.n_replaced,
+            self.pad_id,
+            None if self.origins is None else self.origins.at(positions),
         )
+
+    def word_ids(self, row: int) -> list[int | None]:
+        """Give the word of each token of a row, None for special tokens, as transformers does.
+
+        >>> from textkit import tokenizers
+        >>> pieces = ["[UNK]", "play", "##ing", "well"]
+        >>> tok = tokenizers.create("wordpiece", vocabulary=pieces)
+        >>> tok.encode(["playing well"], words=True).word_ids(0)
+        [0, 0, 1]
+        """
+        return [None if word < 0 else word for word in self._words[self._tokens(row)].tolist()]
+
+    def sequence_ids(self, row: int) -> list[int | None]:
+        """Give for each token of a row 0 or 1, the text of the pair that it is from; None for
+        special tokens.
+
+        >>> TokenBatch.from_rows([[4, 5, 6]]).sequence_ids(0)
+        [0, 0, 0]
+        """
+        at = self._tokens(row)
+        sequences = None if self.origins is None else self.origins.sequences
+        if sequences is None:
+            return [0] * (at.stop - at.start)
+        return [None if text < 0 else text for text in sequences[at].tolist()]
+
+    def char_to_token(
+        self, row: int, char: int, *, word: int | None = None, sequence: int = 0
+    ) -> int | None:
+        """Give the first token of a row whose span holds a character; None where none does, as at
+        white space.
+
+        word: of a pre-split row, the word that the character is counted in. sequence: the text of a
+        pair.
+
+        >>> batch = TokenBatch.from_rows([[7, 8]], [[(0, 5), (6, 9)]])
+        >>> batch.char_to_token(0, 6), batch.char_to_token(0, 5)
+        (1, None)
+        """
+        spans = self.row_spans(row)
+        holds = (spans[:, 0] <= char) & (char < spans[:, 1])
+        if self.origins is not None and self.origins.sequences is not None:
+            holds &= self.origins.sequences[self._tokens(row)] == sequence
+        elif sequence:
+            holds &= False
+        if word is not None:
+            holds &= self._words[self._tokens(row)] == word
+        found = np.flatnonzero(holds)
+        return int(found[0]) if len(found) else None
+
+    def token_to_chars(self, row: int, token: int) -> tuple[int, int] | None:
+        """Give the span of the `token`-th token of a row; None for a special one.
+
+        >>> TokenBatch.from_rows([[7, 8]], [[(0, 5), (6, 9)]]).token_to_chars(0, 1)
+        (6, 9)
+        """
+        spans = self.row_spans(row)
+        if not -len(spans) <= token < len(spans):
+            raise IndexError(f"token {token} of a row of {len(spans)} tokens")
+        if self.sequence_ids(row)[token] is None:
+            return None
+        start, end = spans[token].tolist()
+        return start, end
+
+    def align_labels(
+        self,
+        labels: Sequence[Sequence[int]],
+        *,
+        pieces: Literal["first", "all"] = "first",
+        ignore: int = -100,
+    ) -> NDArray[np.int64]:
+        """Give every token the label of its word: (n_tokens,) int64, which `pad(labels=...)` takes.
+
+        labels: one number a word, one list a row that was encoded (a window takes those of its
+        source). pieces: "first" labels a word's first piece in its row alone. ignore: what the
+        others and the special tokens get; torch's losses leave -100 out.
+
+        >>> from textkit import tokenizers
+        >>> pieces = ["[UNK]", "play", "##ing", "well"]
+        >>> tok = tokenizers.create("wordpiece", vocabulary=pieces)
+        >>> tok.encode_words([["playing", "well"]]).align_labels([[3, 4]]).tolist()
+        [3, -100, 4]
+        """
+        if pieces not in ("first", "all"):
+            raise UsageError(f"pieces is {pieces!r}, expected 'first' or 'all'")
+        words, lengths = self._words, self.lengths
+        sources = np.arange(len(self)) if self.sources is None else self.sources
+        n_sources = int(sources.max(initial=-1)) + 1
+        if len(labels) < n_sources or (self.sources is None and len(labels) != n_sources):
+            raise UsageError(f"{len(labels)} rows of labels for {n_sources} rows of words")
+        first = offsets_of(np.fromiter(map(len, labels), np.int64, count=len(labels)))
+        flat = np.fromiter((label for row in labels for label in row), np.int64, count=first[-1])
+        rows = np.repeat(sources, lengths)
+        if len(short := np.flatnonzero(words >= (first[1:] - first[:-1])[rows])):
+            row = int(rows[short[0]])
+            raise DataError(
+                f"row {row} has {len(labels[row])} labels, but a word {int(words[short[0]])};"
+                " there must be a label for every word"
+            )
+        labelled = words >= 0
+        if self.origins is not None and self.origins.sequences is not None:
+            labelled &= self.origins.sequences == 0
+        if pieces == "first":
+            begins = np.ones(len(words), dtype=bool)
+            begins[1:] = words[1:] != words[:-1]
+            begins[self.offsets[:-1][lengths > 0]] = True
+            labelled &= begins
+        given = np.full(len(words), ignore, dtype=np.int64)
+        given[labelled] = flat[first[rows[labelled]] + words[labelled]]
+        return given
+
+    @property
+    def _words(self) -> NDArray[np.int32]:
+        if self.origins is None or self.origins.words is None:
+            raise UsageError("this batch has no words; encode with words=True, or encode_words")
+        return self.origins.words
+
+    def _tokens(self, row: int) -> slice_:
+        """Give where the tokens of a row stand in the columns."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of a batch of {len(self)} rows")
+        row %= len(self)
+        return slice_(int(self.offsets[row]), int(self.offsets[row + 1]))
 
     def padded_by(self, pad_id: int | None) -> TokenBatch:
         """Give the same batch with another padding token."""
@@ -223,6 +368,7 @@ class TokenBatch:
         min_width: int = 0,
         to_multiple_of: int = 1,
         max_length: int | None = None,
+        labels: None = None,
         tensors: None = None,
     ) -> Padded: ...
 
@@ -235,6 +381,7 @@ class TokenBatch:
         min_width: int = 0,
         to_multiple_of: int = 1,
         max_length: int | None = None,
+        labels: NDArray[np.int64] | None = None,
         tensors: Literal["np"],
     ) -> dict[str, NDArray[np.int64]]: ...
 
@@ -247,6 +394,7 @@ class TokenBatch:
         min_width: int = 0,
         to_multiple_of: int = 1,
         max_length: int | None = None,
+        labels: NDArray[np.int64] | None = None,
         tensors: Literal["pt"],
     ) -> dict[str, torch.Tensor]: ...
 
@@ -258,6 +406,7 @@ class TokenBatch:
         min_width: int = 0,
         to_multiple_of: int = 1,
         max_length: int | None = None,
+        labels: NDArray[np.int64] | None = None,
         tensors: Literal["np", "pt"] | None = None,
     ) -> Padded | dict[str, NDArray[np.int64]] | dict[str, torch.Tensor]:
         """Copy the rows into a rectangle by one vectorised scatter.
@@ -267,7 +416,9 @@ class TokenBatch:
         rectangle is as wide as the longest row or `min_width`, or exactly `max_length` wide, which
         a longer row is refused for; then as much wider as makes a multiple of `to_multiple_of`.
         tensors: "np" or "pt" gives `input_ids` and `attention_mask` (rows, width) int64, 1 = real,
-        as a model of transformers takes them: `model(**batch.pad(tensors="pt"))`.
+        as a model of transformers takes them: `model(**batch.pad(tensors="pt"))`; `token_type_ids`
+        too where a template tells texts apart by them. labels: one number a token, as
+        `align_labels` gives them; padding gets -100.
 
         >>> batch = TokenBatch.from_rows([[4, 5, 6], [7]])
         >>> batch.pad(side="left", to_multiple_of=4, tensors="np")["input_ids"].tolist()
@@ -291,8 +442,16 @@ class TokenBatch:
         )
         ids[mask] = self.ids
         if tensors is None:
+            if labels is not None:
+                raise UsageError("labels are padded into tensors; pass tensors='np' or 'pt'")
             return Padded(ids, mask, lengths)
         columns = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+        if self.origins is not None and self.origins.types is not None:
+            columns["token_type_ids"] = _spread(self.origins.types, mask, rest=0)
+        if labels is not None:
+            if np.shape(labels) != (len(self.ids),):
+                raise UsageError(f"{np.shape(labels)} labels for {len(self.ids)} tokens")
+            columns["labels"] = _spread(labels, mask, rest=-100)
         return columns if tensors == "np" else _to_torch(columns)
 
     def _width(self, min_width: int, *, to_multiple_of: int, max_length: int | None) -> int:
@@ -318,6 +477,13 @@ class TokenBatch:
         )
 
 
+def _spread(column: IntArray, mask: NDArray[np.bool_], *, rest: int) -> NDArray[np.int64]:
+    """Put one number a token where the mask says that tokens are."""
+    spread = np.full(mask.shape, rest, dtype=np.int64)
+    spread[mask] = column
+    return spread
+
+
 def _to_torch(columns: dict[str, NDArray[np.int64]]) -> dict[str, torch.Tensor]:
     """Hand columns over to torch, which shares their memory."""
     require("torch", needed_by="tensors='pt'")
@@ -335,6 +501,16 @@ def offsets_of(lengths: IntArray) -> NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
+
+
+def within_rows(offsets: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Number the tokens of each row from 0: (n_tokens,) int32.
+
+    >>> within_rows(np.array([0, 2, 2, 3])).tolist()
+    [0, 1, 0]
+    """
+    lengths = offsets[1:] - offsets[:-1]
+    return (np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)).astype(np.int32)
 
 
 def gather_positions(

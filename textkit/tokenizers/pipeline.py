@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import UsageError
 from textkit.io import files
 from textkit.threads import computed_once
+from textkit.tokenizers import templates
 from textkit.tokenizers.description import (
     CONFIG_JSON,
     TOKENIZER_JSON,
@@ -29,20 +31,20 @@ from textkit.tokenizers.description import (
     unknown_token,
 )
 from textkit.tokenizers.engines.choice import EngineChoice, Engines
-from textkit.tokenizers.engines.reference import Engine, ReferenceEngine, native_errors
+from textkit.tokenizers.engines.reference import Encode, ReferenceEngine, native_errors
+from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.lossless import is_lossless
 from textkit.tokenizers.protocol import (
     PAD,
-    OnLong,
     Splitter,
     Tokenizer,
     check_texts,
     join_texts,
-    limit,
     name_ids,
 )
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 from textkit.tokenizers.special_text import SpecialText
+from textkit.tokenizers.templates import Template
 
 _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
 # What an engine is given at a time: the reference's Encoding objects take 100 times the memory of
@@ -124,13 +126,9 @@ class PipelineTokenizer(Tokenizer):
         return super().special_ids | {token["id"] for token in added if token["special"]}
 
     @computed_once
-    def around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Ids that the tokenizer.json puts before and after a text, as BERT's [CLS] and [SEP]."""
-        row = self._backend.encode("a", add_special_tokens=True)
-        own = [i for i, special in enumerate(row.special_tokens_mask) if not special]
-        if not own:  # not even 'a' has a token
-            return tuple(row.ids), ()
-        return tuple(row.ids[: own[0]]), tuple(row.ids[own[-1] + 1 :])
+    def template(self) -> Template:
+        """The special tokens that the tokenizer.json puts round a text or a pair."""
+        return templates.read(self._description["post_processor"])
 
     def encode(
         self,
@@ -143,6 +141,9 @@ class PipelineTokenizer(Tokenizer):
         stride: int | None = None,
         errors: Errors = "replace",
         allow_special: bool = False,
+        pairs: Sequence[str] | None = None,
+        add_special_tokens: bool = False,
+        words: bool = False,
     ) -> TokenBatch:
         """Turn texts into ids; one row a text, in order.
 
@@ -152,19 +153,43 @@ class PipelineTokenizer(Tokenizer):
         tokens (half of max_length) after the one before, `sources` telling whose they are, or with
         "error" raises LimitError. errors: a lone surrogate becomes U+FFFD and is counted in
         `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that
-        spells a special token becomes that token; by default it is ordinary text.
+        spells a special token becomes that token; by default it is ordinary text. pairs: a second
+        text a row. add_special_tokens: put the tokens of `template` round a text or a pair; they
+        count in max_length, and a pair that is too long loses tokens of the longer text first, or
+        with on_long="window" goes on in windows of its second text. words: `word_ids` of the batch
+        gives the piece of the splitter that each token is from; slower, as tokenizers tells them.
         """
+        if pairs is not None or add_special_tokens:
+            return self._encode_joined(
+                texts,
+                pairs,
+                add_special_tokens=add_special_tokens,
+                spans=spans,
+                unit=unit,
+                max_length=max_length,
+                on_long=on_long,
+                stride=stride,
+                errors=errors,
+                allow_special=allow_special,
+                words=words,
+            )
         texts, together = join_texts(texts)
         clean, n_replaced = (
             (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
         )
-        engine = self._special_engine if allow_special else self._engines.choose(clean, spans=spans)
+        if words:
+            reference = self._special_engine if allow_special else self._reference
+            encode: Encode = partial(reference.encode, words=True)
+        elif allow_special:
+            encode = self._special_engine.encode
+        else:
+            encode = self._engines.choose(clean, spans=spans).encode
         if len(together) < CHUNK_CHARACTERS:
-            batch = engine.encode(clean, spans=spans)
+            batch = encode(clean, spans=spans)
         else:
             del together
             chunks = cut_rows(clean, n_rows=CHUNK_ROWS, n_characters=CHUNK_CHARACTERS)
-            batch = TokenBatch.concatenate([engine.encode(part, spans=spans) for part in chunks])
+            batch = TokenBatch.concatenate([encode(part, spans=spans) for part in chunks])
         if not allow_special:
             batch = self._special_text.as_text(clean, batch, spans=spans)
         if n_replaced:
@@ -202,7 +227,7 @@ class PipelineTokenizer(Tokenizer):
         return self._reference.normalize(text)
 
     @computed_once
-    def _special_engine(self) -> Engine:
+    def _special_engine(self) -> ReferenceEngine:
         """The reference engine that makes special tokens of the text that spells them."""
         backend = hf.Tokenizer.from_str(self.json)
         backend.encode_special_tokens = False

@@ -5,21 +5,23 @@ that every tokenizer makes of what it is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch, cut_rows
-from textkit.errors import LimitError, UsageError
+from textkit.batch import TokenBatch, cut_rows, offsets_of, within_rows
+from textkit.errors import UsageError
 from textkit.io import files
 from textkit.io.composed import is_missing
 from textkit.io.tables import TextData, take_texts
+from textkit.origins import Origins
+from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.spans import Errors, Unit, replace_surrogates
-
-OnLong = Literal["truncate", "window", "error"]
+from textkit.tokenizers.templates import Template
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 COUNTED_CHARACTERS = 1 << 20
@@ -90,6 +92,9 @@ class Tokenizer(Protocol):
         stride: int | None = None,
         errors: Errors = "replace",
         allow_special: bool = False,
+        pairs: Sequence[str] | None = None,
+        add_special_tokens: bool = False,
+        words: bool = False,
     ) -> TokenBatch: ...
     def normalize(self, text: str) -> str: ...
     def decode(self, ids: Sequence[int]) -> str: ...
@@ -118,11 +123,16 @@ class Tokenizer(Protocol):
         return frozenset(i for i in (self.pad_id, self.unknown_id) if i is not None)
 
     @property
+    def template(self) -> Template:
+        """The special tokens that `add_special_tokens` puts round a text or a pair."""
+        return Template()
+
+    @property
     def around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids that stand before and after a text of its own, as a network of this tokenizer may
-        want it; `encode` does not put them there.
+        want it; `encode` puts them there with `add_special_tokens`.
         """
-        return (), ()
+        return self.template.around
 
     @property
     def engine_notes(self) -> list[str]:
@@ -152,6 +162,73 @@ class Tokenizer(Protocol):
         parts = cut_rows(check_texts(texts), n_characters=COUNTED_CHARACTERS)
         counts = [self.encode(part).lengths for part in parts]
         return np.concatenate([np.zeros(0, dtype=np.int64), *counts])
+
+    def _encode_joined(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        *,
+        add_special_tokens: bool,
+        spans: bool,
+        unit: Unit,
+        max_length: int | None,
+        on_long: OnLong,
+        stride: int | None,
+        errors: Errors,
+        allow_special: bool,
+        words: bool,
+    ) -> TokenBatch:
+        """Do the part of `encode` that has pairs or a template: its `encode` calls this one."""
+        encode = partial(
+            self.encode,
+            spans=spans,
+            unit=unit,
+            errors=errors,
+            allow_special=allow_special,
+            words=words,
+        )
+        template = self.template if add_special_tokens else self.template.without_special()
+        second = None if pairs is None else encode(pairs)
+        return template.join(
+            encode(texts), second, max_length=max_length, on_long=on_long, stride=stride
+        )
+
+    def encode_words(
+        self,
+        rows: Sequence[Sequence[str]],
+        *,
+        spans: bool = False,
+        unit: Unit = "char",
+        max_length: int | None = None,
+        on_long: OnLong = "truncate",
+        stride: int | None = None,
+        add_special_tokens: bool = False,
+    ) -> TokenBatch:
+        """Turn rows that are lists of words already into ids; the batch knows its words.
+
+        Each word is encoded as a text of its own, as tokenizers does with pre-split input: what
+        reads a space before a word, as GPT-2 does, finds one only where the word has it. Spans
+        count within their word. `align_labels` of the batch gives labels of words to pieces.
+
+        >>> from textkit import tokenizers
+        >>> tok = tokenizers.create("wordpiece", vocabulary=["[UNK]", "play", "##ing", "well"])
+        >>> batch = tok.encode_words([["playing", "well"], []])
+        >>> batch.lengths.tolist(), batch.word_ids(0)
+        ([3, 0], [0, 0, 1])
+        """
+        sizes = np.fromiter(map(len, _check_words(rows)), dtype=np.int64, count=len(rows))
+        flat = self.encode([word for row in rows for word in row], spans=spans, unit=unit)
+        first = offsets_of(sizes)
+        words = np.repeat(within_rows(first), flat.lengths)
+        batch = replace(
+            flat,
+            offsets=flat.offsets[first],
+            truncated=np.zeros(len(rows), dtype=np.int32),
+            origins=Origins(words),
+        )
+        if add_special_tokens:
+            return self.template.join(batch, max_length=max_length, on_long=on_long, stride=stride)
+        return limit(batch, max_length=max_length, on_long=on_long, stride=stride)
 
     def splitter(self) -> Splitter | None:
         """Give what cuts a text into pieces, or None where that cannot be had alone."""
@@ -210,6 +287,19 @@ def join_texts(texts: TextData) -> tuple[list[str], str]:
         raise UsageError(f"text {row} is {what}, expected str") from None
 
 
+def _check_words(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """Refuse rows that are no lists of words: a str would become a row of characters."""
+    if isinstance(rows, str):
+        raise UsageError("expected a list of rows of words, found one str")
+    for number, row in enumerate(rows):
+        if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray):
+            raise UsageError(
+                f"row {number} is a {type(row).__name__}, expected a list of words; encode takes"
+                " texts"
+            )
+    return rows
+
+
 def name_ids(names: dict[int, str], ids: Sequence[int]) -> list[str]:
     """Give the name of each id; UsageError for one that has none."""
     try:
@@ -218,33 +308,6 @@ def name_ids(names: dict[int, str], ids: Sequence[int]) -> list[str]:
         raise UsageError(
             f"id {err} is not in the vocabulary (0 to {max(names, default=-1)})"
         ) from None
-
-
-def limit(
-    batch: TokenBatch, *, max_length: int | None, on_long: OnLong, stride: int | None
-) -> TokenBatch:
-    """Hold rows to `max_length` tokens: cut and count, go on in windows, or refuse the first row
-    that is longer.
-    """
-    if max_length is None:
-        return batch
-    if max_length < 0:
-        raise UsageError(f"max_length is {max_length}, expected 0 or more")
-    if on_long == "window":
-        return batch.windows(
-            max_length, stride=max(1, max_length // 2) if stride is None else stride
-        )
-    if on_long == "error":
-        long = np.flatnonzero(batch.lengths > max_length)
-        if len(long):
-            raise LimitError(
-                f"text {long[0]} has {batch.lengths[long[0]]} tokens, more than max_length ="
-                f" {max_length};"
-                " raise max_length or pass on_long='truncate'"
-            )
-    elif on_long != "truncate":
-        raise UsageError(f"on_long is '{on_long}', expected 'truncate', 'window' or 'error'")
-    return batch.truncate(max_length)
 
 
 def check_size(size: int, *, at_least: int) -> None:

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, cut_rows, gather_positions, offsets_of
 from textkit.errors import ArtifactError, require
 from textkit.io import files
+from textkit.origins import Origins
 from textkit.threads import computed_once
 from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON
+from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.protocol import (
     PAD,
     SENTENCEPIECE_MODEL,
-    OnLong,
     Tokenizer,
     join_texts,
-    limit,
     name_ids,
 )
 from textkit.tokenizers.sentencepiece_model import (
@@ -130,10 +130,28 @@ class SentencePieceTokenizer(Tokenizer):
         stride: int | None = None,
         errors: Errors = "replace",
         allow_special: bool = False,
+        pairs: Sequence[str] | None = None,
+        add_special_tokens: bool = False,
+        words: bool = False,
     ) -> TokenBatch:
         """Turn texts into ids, as PipelineTokenizer.encode does; with allow_special the texts
-        around a special token are encoded each as a text of its own.
+        around a special token are encoded each as a text of its own. A word begins, with
+        words=True, at each piece with a '▁' at its start, or after one with it at its end.
         """
+        if pairs is not None or add_special_tokens:
+            return self._encode_joined(
+                texts,
+                pairs,
+                add_special_tokens=add_special_tokens,
+                spans=spans,
+                unit=unit,
+                max_length=max_length,
+                on_long=on_long,
+                stride=stride,
+                errors=errors,
+                allow_special=allow_special,
+                words=words,
+            )
         texts, together = join_texts(texts)
         clean, n_replaced = (
             (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
@@ -141,7 +159,8 @@ class SentencePieceTokenizer(Tokenizer):
         encode = self._encode_special if allow_special else self._encode
         ids, offsets, edges = encode(clean, spans=spans)
         n_cut = np.zeros(len(clean), dtype=np.int32)
-        batch = TokenBatch(ids, offsets, edges, n_cut, n_replaced=n_replaced, pad_id=self.pad_id)
+        origins = Origins(self._word_numbers(ids, offsets)) if words else None
+        batch = TokenBatch(ids, offsets, edges, n_cut, None, n_replaced, self.pad_id, origins)
         batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch
 
@@ -152,6 +171,23 @@ class SentencePieceTokenizer(Tokenizer):
         offsets = offsets_of(np.fromiter(map(len, found), dtype=np.int64, count=len(found)))
         ids = np.concatenate([np.zeros(0, dtype=np.int32), *found]).astype(np.int32, copy=False)
         return ids, offsets, self._spans(texts, ids, offsets) if spans else None
+
+    def _word_numbers(
+        self, ids: NDArray[np.int32], offsets: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        begins = self._begins_word[ids]
+        if self._model.space_is_suffix:
+            begins = np.concatenate([begins[:0], np.zeros(1, dtype=bool), begins])[: len(ids)]
+        begins[offsets[:-1][np.diff(offsets) > 0]] = True
+        number = offsets_of(begins.astype(np.int64))
+        before = np.repeat(number[offsets[:-1]], np.diff(offsets))
+        return (number[1:] - 1 - before).astype(np.int32)
+
+    @computed_once
+    def _begins_word(self) -> NDArray[np.bool_]:
+        """(n_ids,) whether a piece has the '▁' on the side where the model puts spaces."""
+        has_space = str.endswith if self._model.space_is_suffix else str.startswith
+        return np.array([has_space(piece.name, SPACE) for piece in self._model.pieces], dtype=bool)
 
     def _spans(
         self, texts: Sequence[str], ids: NDArray[np.int32], offsets: NDArray[np.int64]

@@ -23,21 +23,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch, offsets_of
+from textkit.batch import TokenBatch, offsets_of, within_rows
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
+from textkit.origins import Origins
 from textkit.threads import SharedLock
+from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.protocol import (
     PAD,
     SPACY_WORDS,
     UNKNOWN,
     Kind,
-    OnLong,
     Tokenizer,
     check_size,
     check_texts,
     iterate_checked,
-    limit,
 )
 from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 
@@ -104,15 +104,32 @@ class SpacyTokenizer(Tokenizer):
         stride: int | None = None,
         errors: Errors = "replace",
         allow_special: bool = False,
+        pairs: Sequence[str] | None = None,
+        add_special_tokens: bool = False,
+        words: bool = False,
     ) -> TokenBatch:
         """Turn texts into ids, as PipelineTokenizer.encode does.
 
-        Special tokens cannot be allowed.
+        Special tokens cannot be allowed. Every token is a word.
         """
         from spacy.attrs import IDX, LENGTH, ORTH
 
         if allow_special:
             raise UsageError("tokenizer 'spacy' reads no special tokens from text")
+        if pairs is not None or add_special_tokens:
+            return self._encode_joined(
+                texts,
+                pairs,
+                add_special_tokens=add_special_tokens,
+                spans=spans,
+                unit=unit,
+                max_length=max_length,
+                on_long=on_long,
+                stride=stride,
+                errors=errors,
+                allow_special=allow_special,
+                words=words,
+            )
         texts = check_texts(texts)
         clean, n_replaced = replace_surrogates(texts, errors=errors)
         pieces, starts, rows = cut_runs(clean)
@@ -141,6 +158,7 @@ class SpacyTokenizer(Tokenizer):
             np.zeros(len(texts), np.int32),
             n_replaced=n_replaced,
             pad_id=self.pad_id,
+            origins=Origins(within_rows(offsets)) if words else None,
         )
         batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
         return convert_spans(texts, batch, unit=unit) if spans else batch

@@ -56,7 +56,9 @@ class SpecialText:
             return self._renumbered(batch)
         if not self._takes_whole or not len(rows := self._rows_to_redo(texts, batch)):
             return batch
-        redone = self._without_names.encode([texts[row] for row in rows.tolist()], spans=spans)
+        redone = self._without_names.encode(
+            [texts[row] for row in rows.tolist()], spans=spans, words=batch.origins is not None
+        )
         order = np.arange(len(batch))
         order[rows] = len(batch) + np.arange(len(rows))
         return TokenBatch.concatenate([batch, redone]).take(order)

@@ -15,6 +15,7 @@ import tokenizers as hf
 
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, TextkitError
+from textkit.origins import Origins
 from textkit.tokenizers.engines.forking import is_forked, keep_forks_safe, native_calls
 
 
@@ -46,7 +47,10 @@ class ReferenceEngine:
         self._backend = backend
         keep_forks_safe()
 
-    def encode(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
+    def encode(self, texts: Sequence[str], *, spans: bool, words: bool = False) -> TokenBatch:
+        """Encode texts; with words, the batch's origins have the piece of the splitter that each
+        token is from.
+        """
         rows = self._encode_rows(texts, spans=spans)
         ids = [row.ids for row in rows]
         lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
@@ -56,7 +60,12 @@ class ReferenceEngine:
         if spans:
             values = chain.from_iterable(chain.from_iterable(row.offsets for row in rows))
             edges = np.fromiter(values, dtype=np.int32, count=2 * len(flat)).reshape(-1, 2)
-        return TokenBatch(flat, offsets, edges, np.zeros(len(ids), dtype=np.int32))
+        n_cut = np.zeros(len(ids), dtype=np.int32)
+        if not words:
+            return TokenBatch(flat, offsets, edges, n_cut)
+        numbers = chain.from_iterable(row.word_ids for row in rows)
+        origins = Origins(np.fromiter(numbers, dtype=np.int32, count=len(flat)))
+        return TokenBatch(flat, offsets, edges, n_cut, origins=origins)
 
     def normalize(self, text: str) -> str:
         """Give the text that the splitter sees."""
