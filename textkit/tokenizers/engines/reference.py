@@ -51,7 +51,7 @@ class ReferenceEngine:
         """Encode texts; with words, the batch's origins have the piece of the splitter that each
         token is from.
         """
-        rows = self._encode_rows(texts, spans=spans)
+        rows = self._encode_rows(texts, spans=spans or words)
         ids = [row.ids for row in rows]
         lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
         offsets = offsets_of(lengths)
