@@ -4,10 +4,13 @@ the project.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+# Read where torch is imported: its threads wait without spinning, as those of `textkit` do.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,9 @@ def main() -> None:
     from textkit.cli.errors import open_streams, run_guarded
 
     open_streams()
+    # Read where torch is imported. Its threads would spin at the end of every operation: a training
+    # beside other work of the machine takes ten times as long then, and ten times the work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = sys.argv[1:]
     code = run_guarded(
         lambda: app(args=arguments, prog_name="textkit"), debug="--debug" in arguments
