@@ -6,9 +6,10 @@
 'pride and [UNK]'
 """
 
+from textkit.tokenizers.changes import carry_rows
 from textkit.tokenizers.formats import load
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import Tokenizer
 from textkit.tokenizers.train import create, train
 
-__all__ = ["PipelineTokenizer", "Tokenizer", "create", "load", "train"]
+__all__ = ["PipelineTokenizer", "Tokenizer", "carry_rows", "create", "load", "train"]

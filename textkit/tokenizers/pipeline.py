@@ -2,7 +2,8 @@
 
 In: a list of texts. Out: a TokenBatch of ids and, when asked, spans in the caller's own text.
 Hugging Face's `tokenizers` defines the ids, the spans and the file format, so every tool of that
-ecosystem reads what we save.
+ecosystem reads what we save. Longer than a file should be: what such a tokenizer can do stands in
+one class.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import numpy as np
 import tokenizers as hf
 
 from textkit.batch import TokenBatch, cut_rows
-from textkit.errors import UsageError
+from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.threads import computed_once
-from textkit.tokenizers import templates
+from textkit.tokenizers import changes, templates
 from textkit.tokenizers.description import (
     CONFIG_JSON,
+    NAMED,
     TOKENIZER_JSON,
     Description,
     unknown_token,
@@ -318,27 +320,105 @@ class PipelineTokenizer(Tokenizer):
         >>> word.shrink(3).encode(["a b"]).ids.tolist()
         [2, 1]
         """
-        description = copy.deepcopy(self._description)
-        model = description["model"]
-        if model["type"] == "Unigram":
-            raise UsageError("unigram vocabularies do not nest; train one size at a time")
         if size > len(self):
             raise UsageError(f"size is {size}, but only {len(self)} tokens were learnt")
-        vocabulary = {token: i for token, i in model["vocab"].items() if i < size}
-        model["vocab"] = vocabulary
-        if "merges" in model:
-            pairs = [
-                merge.split(" ", 1) if isinstance(merge, str) else merge
-                for merge in model["merges"]
+        return self._remade(changes.shrunk(self._description, size=size))
+
+    def add_tokens(
+        self,
+        tokens: Sequence[str | hf.AddedToken],
+        *,
+        special: bool = False,
+    ) -> PipelineTokenizer:
+        """Give a tokenizer that finds further tokens in texts before anything else, behind its own
+        ids; those that it has stay where they are.
+
+        An AddedToken of tokenizers says how it is found: `single_word`, `lstrip`, `rstrip`,
+        `normalized`. `carry_rows` of this package gives the rows of a model.
+
+        >>> from textkit import tokenizers
+        >>> tok = tokenizers.create("wordpiece", vocabulary=["[UNK]", "play", "##ing"])
+        >>> tok.add_tokens(["<br>"]).encode(["play<br>playing"]).ids.tolist()
+        [1, 3, 1, 2]
+        """
+        check_texts([str(token) for token in tokens] if not isinstance(tokens, str) else tokens)
+        backend = hf.Tokenizer.from_str(self.json)
+        if special:
+            backend.add_special_tokens(list(tokens))
+        else:
+            backend.add_tokens(list(tokens))
+        return self._remade(json.loads(backend.to_str()))
+
+    def add_special_tokens(self, **named: str | hf.AddedToken) -> PipelineTokenizer:
+        """Give a tokenizer with special tokens by their roles: `cls_token="[CLS]"` and its like.
+
+        >>> from textkit import tokenizers
+        >>> tok = tokenizers.create("wordpiece", vocabulary=["[UNK]", "a"])
+        >>> tok = tok.add_special_tokens(cls_token="[CLS]", sep_token="[SEP]")
+        >>> tok.with_template("bert").encode(["a"], add_special_tokens=True).ids.tolist()
+        [2, 1, 3]
+        """
+        for role in named:
+            if role not in NAMED:
+                raise UsageError(unknown_name("special token", role, NAMED))
+        more = self.add_tokens(list(named.values()), special=True)
+        return more._with_named({role: str(token) for role, token in named.items()})
+
+    def with_template(self, template: str | Template) -> PipelineTokenizer:
+        """Give a tokenizer whose `template` is another: "bert", "roberta", "t5" or "llama".
+
+        Saved, it is the post-processor of tokenizer.json, and its tokens stand by their roles in
+        tokenizer_config.json, so that transformers puts the same tokens there.
+        """
+        named = dict(self._named)
+        if isinstance(template, str):
+            bound = templates.bind(template, self.vocabulary, named=named)
+            named |= templates.roles_of(template, self.vocabulary, named=named)
+        else:
+            bound = template
+        description = copy.deepcopy(self._description)
+        description["post_processor"] = bound.to_step()
+        roles = [name for role, name in named.items() if role != "unk_token"]
+        made = self._remade(description)._with_named(named)
+        return made.add_tokens(roles, special=True)
+
+    def prune(self, texts: Sequence[str]) -> PipelineTokenizer:
+        """Give the smaller tokenizer that reads these texts as the same tokens; ids close up.
+
+        Special and added tokens stay, and what a merge of BPE passes through. `carry_rows` of this
+        package gives the rows of a model.
+
+        >>> from textkit import tokenizers
+        >>> tok = tokenizers.create("wordpiece", vocabulary=["[UNK]", "play", "##ed", "##ing"])
+        >>> sorted(tok.prune(["playing"]).vocabulary)
+        ['##ing', '[UNK]', 'play']
+        """
+        batch = self.encode(texts)
+        keep = set(self.tokens(np.unique(batch.ids).tolist()))
+        while True:
+            small = self._remade(changes.pruned(self._description, self.vocabulary, keep))
+            other = small.encode(texts)
+            differ = [
+                row
+                for row in range(len(batch))
+                if self.tokens(batch[row].tolist()) != small.tokens(other[row].tolist())
             ]
-            model["merges"] = [
-                pair for pair in pairs if all(part in vocabulary for part in (*pair, "".join(pair)))
-            ]
-        return self._remade(description)
+            if not differ:
+                return small
+            # A word of [UNK] may be read once a longer first piece has gone: keep what could be.
+            read = "".join(self.normalize(texts[row]) for row in differ)
+            more = {name for name in self.vocabulary if name.removeprefix("##") in read}
+            if more <= keep:
+                raise UsageError(f"text {differ[0]} has other tokens in any smaller vocabulary")
+            keep |= more
 
     def _remade(self, description: Description) -> PipelineTokenizer:
         backend = hf.Tokenizer.from_str(json.dumps(description))
         return PipelineTokenizer(backend, kind=self.kind, named=self._named)
+
+    def _with_named(self, named: Mapping[str, str]) -> PipelineTokenizer:
+        backend = hf.Tokenizer.from_str(self.json)
+        return PipelineTokenizer(backend, kind=self.kind, named={**self._named, **named})
 
 
 def _rebuild(
