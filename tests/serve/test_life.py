@@ -198,3 +198,19 @@ def test_a_signal_ends_the_shells_server_when_all_is_answered(model: Path, tmp_p
     lines = log.read_text()
     assert "films: " in lines and "stopped; all that was taken is answered" in lines
     assert "good film" not in lines
+
+
+def test_a_server_that_stops_says_so_and_still_answers(model: Path) -> None:
+    host = open_host([str(model)])
+    server = QuietServer(make_config(host), host=host)
+    server.handle_exit(signal.SIGTERM, None)
+
+    async def go() -> None:
+        async with client_of(host) as client:
+            answer = await client.post("/predict", json={"texts": "good film"})
+            assert answer.status_code == 200 and answer.headers["connection"] == "close"
+            assert (await client.get("/ready")).status_code == 503
+            assert (await client.get("/health")).status_code == 200
+
+    run(go())
+    host.close()
