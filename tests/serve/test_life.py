@@ -60,8 +60,16 @@ def ask(port: int, texts: object) -> tuple[int, dict[str, object]]:
     return told
 
 
+def held_items(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/metrics")
+    told = connection.getresponse().read().decode()
+    connection.close()
+    return int(float(told.partition("\ntextkit_held_items ")[2].split()[0]))
+
+
 def read_all(client: socket.socket) -> bytes:
-    client.settimeout(10)
+    client.settimeout(60)
     parts = []
     try:
         while part := client.recv(65536):
@@ -72,7 +80,7 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def test_slow_clients_are_closed_and_others_answered(model: Path) -> None:
-    limits = Limits(header_seconds=0.3, body_seconds=0.3, send_seconds=0.3, body_bytes=1 << 20)
+    limits = Limits(header_seconds=2, body_seconds=2, body_bytes=1 << 20)
     host = open_host([str(model)], limits=limits)
     head = b"POST /predict HTTP/1.1\r\nHost: a\r\n"
     with served(host) as port:
@@ -140,7 +148,9 @@ def test_a_new_model_is_taken_without_a_lost_request(model: Path, tmp_path: Path
         await asyncio.to_thread(shutil.rmtree, place)
         fitted.save(place)
         await host.reload_changed()
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(60):
+            while told[-1][1] != "neg":
+                await asyncio.sleep(0.002)
         ended.set()
         await asyncio.gather(*asking)
         return told
@@ -160,7 +170,7 @@ def test_a_client_that_hangs_up_frees_what_it_held(model: Path) -> None:
     with served(host) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n{")
-            until = time.monotonic() + 5
+            until = time.monotonic() + 60
             while not host.admission.held.bytes and time.monotonic() < until:
                 time.sleep(0.01)
             assert host.admission.held.bytes == 500
@@ -187,7 +197,8 @@ def test_a_signal_ends_the_shells_server_when_all_is_answered(model: Path, tmp_p
         askers = [threading.Thread(target=lambda: told.append(ask(port, big)[0])) for _ in range(3)]
         for asker in askers:
             asker.start()
-        time.sleep(0.1)
+        while len(told) + held_items(port) // len(big) < len(askers):
+            time.sleep(0.01)
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=60) == 0
         for asker in askers:

@@ -99,6 +99,11 @@ def test_an_exported_model_answers_as_its_original(
     ):
         mine, theirs = post(bare, path, asked).json(), post(host, path, asked).json()
         assert_close(mine, theirs)
+    (told,) = post(bare, "/explain", {"texts": "good film"}).json()["explanations"]
+    assert told["method"] == "occlusion" and [word["word"] for word in told["words"]] == [
+        "good",
+        "film",
+    ]
     bare.close()
 
 
@@ -235,7 +240,10 @@ def test_what_is_wrong_is_named(
 def test_info_and_health_and_metrics(host: Host) -> None:
     post(host, "/embed", {"texts": "king"})
     told = {model["name"]: model for model in get(host, "/info").json()["models"]}
-    assert told["linear"]["labels"] == ["neg", "pos"] and told["linear"]["can"] == ["predict"]
+    assert told["linear"]["labels"] == ["neg", "pos"] and told["linear"]["can"] == [
+        "predict",
+        "explain",
+    ]
     assert told["vectors"]["dim"] == 2
     assert told["bpe"]["tokenizer"] == {"kind": "bpe", "size": 270}
     assert get(host, "/health").json() == {"status": "ok"}

@@ -73,7 +73,7 @@ def test_no_answer_goes_to_another_and_nothing_stays_held(host: Host) -> None:
 
 def test_past_the_bounds_requests_are_told_when_to_come_again(tmp_path: Path) -> None:
     Vectors(["a"], np.ones((1, 2), np.float32)).save(tmp_path / "v")
-    host = open_host([str(tmp_path / "v")], limits=Limits(items=4, wait_seconds=0.05))
+    host = open_host([str(tmp_path / "v")], limits=Limits(items=4, wait_seconds=0.5))
 
     async def flood() -> list[tuple[int, str]]:
         async with client_of(host) as client:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.classify.explain_removal import Span, find_flip, find_words, occlude, remove
+from textkit.classify.exported import BagModel, GraphModel
 from textkit.classify.fitted import Fitted
 from textkit.classify.linear import LinearModel
 from textkit.data.targets import Label
@@ -259,7 +260,7 @@ def share_tokens(
 
 
 def _has_gradients(fitted: Fitted) -> bool:
-    if is_whole(fitted.recipe.encoder.name):
+    if is_whole(fitted.recipe.encoder.name) or isinstance(fitted.model, BagModel | GraphModel):
         return False
     from textkit.classify.explain_network import has_spans
     from textkit.classify.network_model import NetworkModel

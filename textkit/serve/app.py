@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from textkit.serve import openapi, page, routes, schema
+from textkit.serve import openapi, page, reasons, routes, schema
 from textkit.serve.admission import Share
 from textkit.serve.answers import RequestError, as_request_error, say_error, say_json
 from textkit.serve.bodies import read_request, until_gone
@@ -36,6 +36,7 @@ def make_app(host: Host) -> Starlette:
     """Put the routes of a host together."""
     posts = [
         _post(host, "/predict", schema.PredictRequest, routes.predict),
+        _post(host, "/explain", schema.ExplainRequest, reasons.explain),
         _post(host, "/embed", schema.EmbedRequest, routes.embed),
         _post(host, "/similarity", schema.SimilarityRequest, routes.compare),
         _post(host, "/tokenize", schema.TokenizeRequest, routes.tokenize),

@@ -136,6 +136,19 @@ class Client(_Calls):
         asked = _asked(texts, model=model, top=top, threshold=threshold)
         return list(self._post("/predict", asked)["predictions"])
 
+    def explain(
+        self,
+        texts: Texts,
+        *,
+        model: str | None = None,
+        label: str | None = None,
+        against: str | None = None,
+        flips: bool | None = None,
+    ) -> list[Json]:
+        """Give an explanation a text: `words` with what each did for the `label`."""
+        asked = _asked(texts, model=model, label=label, against=against, flips=flips)
+        return list(self._post("/explain", asked)["explanations"])
+
     def embed(
         self,
         texts: Texts,
@@ -233,6 +246,19 @@ class AsyncClient(_Calls):
         """Give a prediction a text: `labels` with probabilities, or `values`, and what was cut."""
         asked = _asked(texts, model=model, top=top, threshold=threshold)
         return list((await self._post("/predict", asked))["predictions"])
+
+    async def explain(
+        self,
+        texts: Texts,
+        *,
+        model: str | None = None,
+        label: str | None = None,
+        against: str | None = None,
+        flips: bool | None = None,
+    ) -> list[Json]:
+        """Give an explanation a text: `words` with what each did for the `label`."""
+        asked = _asked(texts, model=model, label=label, against=against, flips=flips)
+        return list((await self._post("/explain", asked))["explanations"])
 
     async def embed(
         self,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,12 +22,17 @@ from textkit.serve.works import Item
 Log = Callable[[str], None]
 
 
+def _one_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "explain")
+
+
 @dataclass
 class Hosted:
-    """An open model with a queue for each of its works."""
+    """An open model with a queue for each of its works, and a thread that explains."""
 
     model: ServedModel
     batchers: dict[WorkName, Batcher] = field(default_factory=dict)
+    reasons: ThreadPoolExecutor = field(default_factory=_one_thread)
 
     async def answer(self, work: WorkName, items: Sequence[Item]) -> list[Answer]:
         """Give what a work says of each item."""
@@ -36,6 +42,7 @@ class Hosted:
         """Finish what was taken; wait for it."""
         for batcher in self.batchers.values():
             batcher.close()
+        self.reasons.shutdown()
 
 
 class Host:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["classifier", "embedder", "tokenizer"]
 WorkName = Literal["predict", "embed"]
+VERBS = ("predict", "explain", "embed", "tokenize", "decode")
 # Short, empty and longer than most models read.
 WARM_TEXTS = ("A text that warms the model up.", "", "word " * 600)
 
@@ -41,7 +42,7 @@ class ServedModel:
     """A model that is open.
 
     works: what it does with texts. labels, task, thresholds: of a classifier. version: changes with
-    the model's files. facts: what else `/info` tells.
+    the model's files. facts: what else `/info` tells. fitted: of a classifier, to be explained.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ServedModel:
     max_length: int | None = None
     version: str = ""
     facts: dict[str, object] = field(default_factory=dict)
+    fitted: Fitted | None = None
 
     @computed_once
     def known_ids(self) -> frozenset[int]:
@@ -75,11 +77,13 @@ class ServedModel:
         """Tell whether the model has what a route asks for."""
         if verb in ("tokenize", "decode"):
             return self.tokenizer is not None
+        if verb == "explain":
+            return self.fitted is not None
         return verb in self.works
 
     def describe(self) -> dict[str, object]:
         """Give what `/info` tells."""
-        verbs = [verb for verb in ("predict", "embed", "tokenize", "decode") if self.can(verb)]
+        verbs = [verb for verb in VERBS if self.can(verb)]
         told: dict[str, object] = {
             "name": self.name,
             "kind": self.kind,
@@ -180,6 +184,7 @@ def _open_classifier(name: str, place: str, version: str, fitted: Fitted) -> Ser
             "engine": model.engine,
             "weights": model.n_weights,
         },
+        fitted=fitted,
     )
 
 

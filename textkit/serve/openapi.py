@@ -14,6 +14,11 @@ from textkit.version import __version__
 # Path -> (what it does, what it asks, what it answers).
 POSTS: dict[str, tuple[str, type[BaseModel], type[BaseModel]]] = {
     "/predict": ("Label texts.", schema.PredictRequest, schema.PredictAnswer),
+    "/explain": (
+        "Say which words of texts decided.",
+        schema.ExplainRequest,
+        schema.ExplainAnswer,
+    ),
     "/embed": ("Turn texts into vectors.", schema.EmbedRequest, schema.EmbedAnswer),
     "/similarity": ("Compare texts.", schema.SimilarityRequest, schema.SimilarityAnswer),
     "/tokenize": ("Cut texts into tokens.", schema.TokenizeRequest, schema.TokenizeAnswer),

@@ -81,6 +81,67 @@ class PredictAnswer(BaseModel):
     predictions: list[Prediction | Failed]
 
 
+class ExplainRequest(Asked):
+    """Texts whose labels are to be explained, word by word."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"texts": ["a good film"]}]})
+    texts: Texts
+    label: Annotated[
+        str | None, Field(description="The label to explain; without it the one predicted.")
+    ] = None
+    against: Annotated[str | None, Field(description="The label to compare it with.")] = None
+    method: Annotated[
+        Literal["gradients", "occlusion", "exact"] | None,
+        Field(description="Without it the one that suits the model; the answer names it."),
+    ] = None
+    flips: Annotated[
+        bool, Field(description="Also look for the words without which the label changes.")
+    ] = False
+
+
+class ExplainedWord(BaseModel):
+    """A word at start:end of the text; score: above 0 for the label, below against it."""
+
+    word: str
+    start: int
+    end: int
+    score: float
+
+
+class Counterfactual(BaseModel):
+    """Words without which the text, which is then this, has another label."""
+
+    removed: list[str]
+    text: str
+    label: str
+    search: str
+
+
+class Explained(BaseModel):
+    """Why a text has a label. gap: what is to be explained, the label's logit less that of what it
+    is compared with (`against`), less the same of the baseline; sum: of all scores and the rest.
+    """
+
+    label: str | int | float | bool
+    predicted: str
+    against: str
+    probability: float | None = None
+    method: str
+    baseline: str
+    gap: float
+    sum: float
+    rest: float
+    words: list[ExplainedWord]
+    counterfactual: Counterfactual | None = None
+
+
+class ExplainAnswer(BaseModel):
+    """An explanation a text, in order."""
+
+    model: str
+    explanations: list[Explained | Failed]
+
+
 class EmbedRequest(Asked):
     """Texts to turn into vectors."""
 

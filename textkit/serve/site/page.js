@@ -62,6 +62,27 @@ function tokens(text, told) {
   return line;
 }
 
+// The words that spoke for the label in one colour, those against it in another, by their strength.
+function reasons(text, told) {
+  const characters = Array.from(text);
+  const most = Math.max(...told.words.map((word) => Math.abs(word.score)), 1e-9);
+  const line = make("p", { cls: "tokens", dir: "auto" });
+  let at = 0;
+  for (const { start, end, score } of told.words) {
+    line.append(characters.slice(at, start).join(""));
+    const strength = Math.round((4 * Math.abs(score)) / most);
+    const mark = make("mark", { cls: strength ? `${score > 0 ? "for" : "against"}${strength}` : "none" });
+    mark.textContent = characters.slice(start, end).join("");
+    mark.title = `${score > 0 ? "+" : ""}${score.toFixed(3)}`;
+    line.append(mark);
+    at = end;
+  }
+  line.append(characters.slice(at).join(""));
+  const said = make("p", { cls: "note", dir: "auto", text: `for ${told.label}` });
+  said.append(make("mark", { cls: "for3", text: " for it " }), make("mark", { cls: "against3", text: " against it " }));
+  return make("div", { cls: "reasons" }, said, line);
+}
+
 function note(count, truncated) {
   const said = make("p", { cls: "note", text: `${count.toLocaleString()} tokens` });
   if (truncated) said.append(make("strong", { cls: "cut", text: `, ${truncated.toLocaleString()} more were cut` }));
@@ -93,6 +114,10 @@ async function card(model, text, second) {
       if (row.error) throw new Error(row.error);
       const head = row.vector.slice(0, 8).map((value) => value.toFixed(3)).join(", ");
       box.append(make("p", { cls: "note", text: `[${head}${row.vector.length > 8 ? ", …" : ""}]` }));
+    }
+    if (can.includes("explain")) {
+      const [row] = (await ask("/explain", asked)).explanations;
+      box.append(row.error ? make("p", { cls: "note", text: row.error }) : reasons(text, row));
     }
     if (can.includes("tokenize")) {
       const [row] = (await ask("/tokenize", { ...asked, max_length: 2000 })).texts;
