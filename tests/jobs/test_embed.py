@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cli.test_tokenize_corpus import folder_bytes, write_corpus
 from tests.cli.test_verbs import check
+from tests.golden.observations import GOLDEN
 from textkit import TextEmbedder, Vectors
 from textkit.errors import UsageError
 from textkit.jobs import EmbedOptions, embed_corpus
@@ -92,3 +94,11 @@ def test_what_one_process_must_do_is_not_shared_out(options: EmbedOptions) -> No
     with pytest.raises(UsageError, match="--batch-tokens is for texts"):
         embed_corpus(replace(words, batch_tokens=9, out=Path("two")))
     assert not Path("two").exists()
+
+
+def test_a_run_folder_stands_for_its_model(options: EmbedOptions) -> None:
+    shutil.copytree(GOLDEN / "model-2-lstm", "runs/first/model")
+    of_model = embed_corpus(replace(options, model="runs/first/model", pooling=None))
+    of_run = embed_corpus(replace(options, model="runs/first", pooling=None, out=Path("run")))
+    assert of_run.dim == of_model.dim
+    assert folder_bytes("out") == folder_bytes("run")

@@ -24,7 +24,7 @@ from textkit import TextClassifier
 from textkit.errors import StorageError
 from textkit.serve.host import Host
 from textkit.serve.life import QuietServer, _listen, make_config
-from textkit.serve.options import Limits
+from textkit.serve.options import Limits, name_models
 
 ROOT = Path(__file__).parents[2]
 
@@ -225,3 +225,12 @@ def test_a_server_that_stops_says_so_and_still_answers(model: Path) -> None:
 
     run(go())
     host.close()
+
+
+def test_a_run_folder_is_served_by_its_own_name(model: Path) -> None:
+    shutil.copytree(model, "runs/first/model")
+    assert name_models(["runs/first", "b=runs/first/model", "hf:some/model"]) == {
+        "first": "runs/first/model",
+        "b": "runs/first/model",
+        "some/model": "hf:some/model",
+    }

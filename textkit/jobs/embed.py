@@ -30,6 +30,7 @@ from textkit.io.bulk import (
 from textkit.io.columns import open_column
 from textkit.io.inputs import refuse_streams
 from textkit.jobs.parts import CorpusOptions, PartsReport, write_parts
+from textkit.jobs.runs import find_model
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.formats import open_tokenizer
 from textkit.vectors.table import Floats, Unknown
@@ -114,7 +115,7 @@ class EmbedOptions(CorpusOptions):
             )
         tokenizer = self.tokenizer
         return TextEmbedder.open(
-            self.model,
+            str(find_model(self.model)) if Path(self.model).is_dir() else self.model,
             pooling=self.pooling,
             normalize=self.normalize,
             prompt=self.prompt,

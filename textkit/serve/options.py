@@ -88,11 +88,14 @@ class ServeOptions:
 
 
 def name_models(models: Sequence[str]) -> dict[str, str]:
-    """Give each model its name: NAME=PATH, or the last part of PATH that says something.
+    """Give each model its name: NAME=PATH, or the last part of PATH that says something; the path
+    of a run folder is that of its model.
 
     >>> name_models(["run/model", "b=other/model", "glove"])
     {'run': 'run/model', 'b': 'other/model', 'glove': 'glove'}
     """
+    from textkit.jobs.runs import find_model
+
     named: dict[str, str] = {}
     for spec in models:
         name, sign, place = spec.partition("=")
@@ -102,7 +105,7 @@ def name_models(models: Sequence[str]) -> dict[str, str]:
             raise UsageError(
                 f"two models are called '{name}': {named[name]} and {place}; write NAME=PATH"
             )
-        named[name] = place
+        named[name] = str(find_model(place)) if Path(place).is_dir() else place
     return named
 
 
