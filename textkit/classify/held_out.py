@@ -69,7 +69,7 @@ def split_rows(
         counts = np.flatnonzero(weighed)
         given, weighed = given.keep(counts), weighed[counts]
         texts = [texts[row] for row in counts.tolist()]
-    classes = find_classes(task, given.labels)
+    classes = find_classes(task, given.labels, joining=known is not None and keep_known)
     classes = classes if given.classes is None else given.classes
     if known is not None:
         classes = meet_classes(classes, known, keep=keep_known, watch=watch)

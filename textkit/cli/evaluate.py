@@ -20,6 +20,7 @@ from textkit.cli.options import (
     Missing,
     MissingLabel,
     ModelFolder,
+    NormalizeLabels,
     OnBad,
     OnBadLabelledRow,
     TextColumn,
@@ -44,6 +45,7 @@ class MeasuredRows:
     delimiter: Delimiter = None
     on_bad: OnBadLabelledRow = OnBad.stop
     missing: MissingLabel = Missing.error
+    normalize_labels: NormalizeLabels = False
 
 
 @dataclass(frozen=True, kw_only=True)

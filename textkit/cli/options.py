@@ -195,6 +195,15 @@ MissingLabel = Annotated[
     ),
 ]
 
+NormalizeLabels = Annotated[
+    bool,
+    typer.Option(
+        "--normalize-labels",
+        help="Labels that differ in case, white space or Unicode form alone are one; said.",
+        rich_help_panel=INPUT,
+    ),
+]
+
 MaxRow = Annotated[
     int,
     typer.Option(min=1, help="A row of more megabytes is refused.", rich_help_panel=INPUT),

@@ -21,6 +21,7 @@ from textkit.cli.options import (
     LabelSeparator,
     Missing,
     MissingLabel,
+    NormalizeLabels,
     OnBad,
     OnBadLabelledRow,
     Overrides,
@@ -56,12 +57,17 @@ class TrainingRows:
         Path | None,
         typer.Option(help="Validation file; without it a share of the rows is held out."),
     ] = None
+    more: Annotated[
+        list[Path] | None,
+        typer.Option(help="More rows to learn from, as new ones for --init-from; repeatable."),
+    ] = None
     text_column: TextColumn = None
     label_column: LabelColumn = None
     label_separator: LabelSeparator = "|"
     delimiter: Delimiter = None
     on_bad: OnBadLabelledRow = OnBad.stop
     missing: MissingLabel = Missing.error
+    normalize_labels: NormalizeLabels = False
     stream: Annotated[
         bool,
         typer.Option(
@@ -145,7 +151,8 @@ class Manner:
     init_from: Annotated[
         Path | None,
         typer.Option(
-            help="Model folder whose tokenizer and weights to start from.", rich_help_panel=MODEL
+            help="Run or model folder whose tokenizer and weights to start from.",
+            rich_help_panel=MODEL,
         ),
     ] = None
     keep_labels: Annotated[

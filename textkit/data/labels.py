@@ -14,8 +14,8 @@ One rule for every reader of files (in memory, streaming, evaluation, baseline, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -125,6 +125,20 @@ class LabelledRows:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def all_labels(self) -> Iterator[str]:
+        """Give the labels of all rows, one after the other."""
+        for label in self.labels:
+            yield from [label] if isinstance(label, str) else map(str, label)
+
+    def respell(self, spelling: Mapping[str, str]) -> LabelledRows:
+        """Give the rows with other labels in the place of theirs; a row has each once."""
+        labels: list[FileLabel] = []
+        for label in self.labels:
+            several = [label] if isinstance(label, str) else map(str, label)
+            spelt = [*dict.fromkeys(spelling[name] for name in several)]
+            labels.append(spelt[0] if isinstance(label, str) else spelt)
+        return replace(self, labels=labels)
 
 
 def read_labelled(

@@ -23,10 +23,11 @@ Classes = NDArray[np.generic]
 Targets = NDArray[np.int64] | NDArray[np.float32]
 
 
-def find_classes(task: Task, labels: Labels) -> Classes:
+def find_classes(task: Task, labels: Labels, *, joining: bool = False) -> Classes:
     """Give the sorted classes of the training labels, (n_classes,).
 
-    For regression the names of the outputs.
+    For regression the names of the outputs. joining: they join those of a model, so that one class
+    is enough.
 
     >>> find_classes("multi-label", [["b"], [], ["a", "b"]]).tolist()
     ['a', 'b']
@@ -45,6 +46,8 @@ def find_classes(task: Task, labels: Labels) -> Classes:
             )
         return _sorted(names)
     classes = _sorted(set(_one_each(labels)))
+    if joining:
+        return classes
     if len(classes) < 2:
         raise DataError(
             f"all {n:,} rows have the label {classes[0].item()!r}; expected at least two classes"

@@ -67,7 +67,8 @@ class EvaluateOptions:
       given. label_separator: as in TrainOptions.
     - compare: other model folders, or files of predictions, for one label a text. baseline: a
       training file; TF-IDF + LinearSVC is trained on it and compared too.
-    - on_bad, missing: as in TrainOptions; what was skipped stands in `rejects`, beside the model.
+    - on_bad, missing, normalize_labels: as in TrainOptions; what was skipped stands in `rejects`,
+      beside the model.
     - allow: each `package.module:Name` of the models that may be imported.
     - by: a column; the rows of each of its values are measured for themselves too.
     - n_mistakes: how many of the worst errors the report keeps.
@@ -85,6 +86,7 @@ class EvaluateOptions:
     delimiter: str | None = None
     on_bad: OnBad = "stop"
     missing: Missing = "error"
+    normalize_labels: bool = False
     allow: Sequence[str] | None = None
 
     @property
@@ -309,6 +311,7 @@ def _evaluate_labels(
         rivals,
         n_mistakes=options.n_mistakes,
         missing=options.missing,
+        normalize=options.normalize_labels,
         slices=slices,
         watch=watch,
     )
@@ -331,6 +334,7 @@ def _evaluate_label_sets(
         separator=options.label_separator,
         n_mistakes=options.n_mistakes,
         missing=options.missing,
+        normalize=options.normalize_labels,
         slices=slices,
         watch=watch,
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from textkit.batch import cut_rows
 from textkit.data.given_labels import Missing
+from textkit.data.label_spelling import ClassSpelling
 from textkit.data.labels import LabelCells, no_rows, read_labelled, read_usable
 from textkit.errors import DataError, UsageError
 from textkit.evaluation import (
@@ -56,23 +57,26 @@ def measure_labels(
     *,
     n_mistakes: int,
     missing: Missing = "error",
+    normalize: bool = False,
     slices: SliceStream[LabelCounts] | None = None,
     watch: Watch = Watch(),
 ) -> tuple[Stream, dict[str, Comparison]]:
     """Predict and count every row, a chunk at a time; each rival predicts the same rows.
 
-    slices: counts the rows of each value of the reader's kept column too.
+    slices: counts the rows of each value of the reader's kept column too. normalize: as of
+    ClassSpelling.
 
     Raises DataError for a file without rows, or one of whose labels the model knows none.
     """
     classes = [str(label) for label in classifier.classes_.tolist()]
     stream = Stream(classes, n_mistakes=n_mistakes)
     comparisons = {rival.name: Comparison() for rival in rivals}
-    cells = LabelCells()
+    cells, known = LabelCells(), ClassSpelling(classifier.classes_.tolist(), normalize=normalize)
 
     def read(row: Row) -> str:
-        return cells.label(row.label, else_=", and the model gives one")
+        return known.spell(cells.label(row.label, else_=", and the model gives one"))
 
+    others = ClassSpelling(classifier.classes_.tolist(), normalize=normalize)
     for pairs in read_chunks(reader, read, missing, watch):
         texts = [row.text for row, _ in pairs]
         labels = [label for _, label in pairs]
@@ -84,10 +88,12 @@ def measure_labels(
                 held.add(codes[at], guessed[at])
         own = [classes[i] for i in guessed]
         for rival in rivals:
-            guesses = [str(label) for label in rival.predict(texts)]
+            guesses = [others.spell(str(label)) for label in rival.predict(texts)]
             comparisons[rival.name] += count(labels, own, guesses)
     for rival in rivals:
         rival.finish()
+    for line in known.notes(reader.name):
+        watch.note(line)
     result = stream.result()
     if sum(result.unseen.values()) == result.n_rows:
         raise _no_label_known(reader, next(iter(result.unseen)), classes)
@@ -101,6 +107,7 @@ def measure_label_sets(
     separator: str | None,
     n_mistakes: int,
     missing: Missing = "error",
+    normalize: bool = False,
     slices: SliceStream[MultiLabelStream] | None = None,
     watch: Watch = Watch(),
 ) -> MultiLabelStream:
@@ -111,9 +118,11 @@ def measure_label_sets(
     classes = [str(label) for label in classifier.classes_.tolist()]
     stream = MultiLabelStream(classes, thresholds=classifier.thresholds_, n_mistakes=n_mistakes)
     cells = LabelCells(separator)
+    known = ClassSpelling(classifier.classes_.tolist(), normalize=normalize)
 
     def read(row: Row) -> list[str]:
-        return cells.labels(row.label, listed=row.listed)
+        labels = map(known.spell, cells.labels(row.label, listed=row.listed))
+        return list(dict.fromkeys(labels))
 
     for pairs in read_chunks(reader, read, missing, watch):
         texts = [row.text for row, _ in pairs]
@@ -126,7 +135,7 @@ def measure_label_sets(
         if slices is not None:
             for held, at in slices.groups(_kept(pairs)):
                 held.add([truth[i] for i in at], [predicted[i] for i in at])
-    for line in cells.notes(reader.name):
+    for line in (*cells.notes(reader.name), *known.notes(reader.name)):
         watch.note(line)
     result = stream.result()
     if result.unseen and result.support.sum() == sum(result.unseen.values()):

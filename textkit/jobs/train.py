@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textkit.data.given_labels import Missing
+from textkit.data.label_spelling import unify_labels
 from textkit.data.labels import LabelledRows, OnBad, read_labelled
 from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import TextkitError, UsageError, require
@@ -21,7 +22,7 @@ from textkit.io import files
 from textkit.io.bulk import write_rejects
 from textkit.io.exchange import settle
 from textkit.jobs import doctor, runs
-from textkit.jobs.runs import TrainReport
+from textkit.jobs.runs import TrainReport, find_model
 from textkit.recipe import Recipe, complete_recipe, list_code, read_recipe
 from textkit.registry import is_whole
 from textkit.watch import Epoch, Health, Progress, Step, Watch
@@ -47,6 +48,8 @@ class TrainOptions:
       model of `init_from` names it; those of the recipe given here need none.
     - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
       ("error"), or skip it. What was skipped stands in the run's _rejects.txt.
+    - normalize_labels: labels that differ in case, white space and Unicode form alone are one.
+    - more: further files of rows to learn from, behind those of data.
     - baseline: train TF-IDF + a linear machine on the same rows, for comparison.
     - stream: the rows do not fit into memory: tokenize them once into mapped files.
     - tensorboard: also write TensorBoard's logs. doctor: also look at one batch, at the inside of
@@ -69,6 +72,8 @@ class TrainOptions:
     delimiter: str | None = None
     on_bad: OnBad = "stop"
     missing: Missing = "error"
+    normalize_labels: bool = False
+    more: Sequence[Path] | None = None
     baseline: bool = True
     stream: bool = False
     tensorboard: bool = False
@@ -195,6 +200,8 @@ def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tupl
     given = complete_recipe(read_recipe(options.recipe, options.overrides)) if asked else None
     if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
         raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
+    if options.stream and (options.normalize_labels or options.more):
+        raise UsageError("--stream goes with neither --normalize-labels nor --more; leave one out")
     if options.keep_labels and options.init_from is None:
         raise UsageError("--keep-labels goes with --init-from; leave it out")
     if options.stream and (sweeps or options.init_from is not None):
@@ -217,19 +224,38 @@ def _read(
     options: TrainOptions, recipe: Recipe, watch: Watch
 ) -> tuple[LabelledRows, LabelledRows | None]:
     """Read the training rows, and the validation rows where they have a file."""
-    paths = [options.data, *([] if options.valid is None else [options.valid])]
-    rows, *valid = (
-        read_labelled(
-            path,
-            task=recipe.head.task,
-            note=watch.note,
-            on_bad=options.on_bad,
-            missing=options.missing,
-            **options.columns(recipe),
-        )
-        for path in paths
+    paths = [options.data, *(options.more or ())]
+    rows = [_read_file(path, options, recipe, watch) for path in paths]
+    train = LabelledRows(
+        [text for part in rows for text in part.texts],
+        [label for part in rows for label in part.labels],
+        [reject for part in rows for reject in part.rejects],
     )
-    return rows, next(iter(valid), None)
+    valid = None if options.valid is None else _read_file(options.valid, options, recipe, watch)
+    if options.normalize_labels and recipe.head.task != "regression":
+        return _unify(train, valid, watch)
+    return train, valid
+
+
+def _read_file(path: Path, options: TrainOptions, recipe: Recipe, watch: Watch) -> LabelledRows:
+    return read_labelled(
+        path,
+        task=recipe.head.task,
+        note=watch.note,
+        on_bad=options.on_bad,
+        missing=options.missing,
+        **options.columns(recipe),
+    )
+
+
+def _unify(
+    train: LabelledRows, valid: LabelledRows | None, watch: Watch
+) -> tuple[LabelledRows, LabelledRows | None]:
+    """Give the rows with one spelling for each label, and say which became which."""
+    spelling, said = unify_labels(train.all_labels(), [] if valid is None else valid.all_labels())
+    for line in said:
+        watch.note(f"labels: {line}")
+    return train.respell(spelling), None if valid is None else valid.respell(spelling)
 
 
 def _fit(
@@ -267,8 +293,10 @@ def _say_start(options: TrainOptions) -> dict[str, str | None]:
     """Say what a run depends on beside its recipe and its rows, for who goes on with it."""
     start, valid = options.init_from, options.valid
     return {
-        "--init-from": None if start is None else files.sha256(start / files.MANIFEST),
+        "--init-from": None if start is None else files.sha256(find_model(start) / files.MANIFEST),
         "--keep-labels": "yes" if options.keep_labels else None,
+        "--normalize-labels": "yes" if options.normalize_labels else None,
+        "--more": ", ".join(map(files.sha256, options.more or ())) or None,
         "--valid": None if valid is None else files.sha256(valid),
     }
 
@@ -280,7 +308,7 @@ def _open_start(options: TrainOptions, recipe: Recipe) -> TextClassifier | None:
     if options.init_from is None:
         return None
     trusted = [*(options.allow or ()), *(name for _, name in list_code(recipe))]
-    return TextClassifier.load(options.init_from, allow=trusted)
+    return TextClassifier.load(find_model(options.init_from), allow=trusted)
 
 
 def _keep_metrics(run: Path, watch: Watch, options: TrainOptions, health: list[Health]) -> Watch:
@@ -331,12 +359,14 @@ def _report(run: Path, classifier: TextClassifier) -> TrainReport:
     )
 
 
-def _score_baseline(rows: LabelledRows, valid: LabelledRows | None, recipe: Recipe) -> float:
+def _score_baseline(rows: LabelledRows, valid: LabelledRows | None, recipe: Recipe) -> float | None:
     """Train the baseline on the network's own training rows and score it on its validation rows."""
     from textkit.classify.held_out import split_validation
     from textkit.evaluation.baseline import score_baseline
 
     task = recipe.head.task
+    if task == "single-label" and len({*rows.all_labels()}) < 2:
+        return None  # as where --keep-labels keeps the others
     classes = find_classes(task, rows.labels)
     texts, targets = rows.texts, encode_labels(task, rows.labels, classes)
     if valid is not None:
