@@ -32,6 +32,9 @@ tokenizer count data/train.csv -o counts -k wordpiece
 tokenizer train counts --counts -o wordpiece -k wordpiece --size 500
 tokenizer convert bpe/tokenizer.json -o converted
 tokenizer report bpe data/test.csv
+tokenizer inspect bpe
+tokenizer extend bpe --template bert -o bpe-bert
+tokenizer compare bpe converted data/test.csv
 tokenize data/test.csv -t bpe --count
 tokenize data/test.csv -t bpe --check
 vectors convert words.vec -o words

@@ -1,5 +1,5 @@
 """`textkit tokenizer`: train a vocabulary, count for one, convert one, and report how well it
-fits.
+fits; what looks at one and changes it is in vocabulary.py.
 
 The work stands in textkit/jobs/tokenizer.py.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from textkit.cli import vocabulary
 from textkit.cli.command import INPUT, OUTPUT, RUNNING, TOKENIZER, gather, new_group, verb
 from textkit.cli.options import (
     AsJsonLine,
@@ -29,7 +30,7 @@ from textkit.cli.options import (
 if TYPE_CHECKING:
     from textkit.tokenizers import Tokenizer
 
-app = new_group("Train, count, convert and report on tokenizers.")
+app = new_group("Train, convert, extend, inspect, compare and report on tokenizers.")
 
 Files = Annotated[
     list[str],
@@ -264,6 +265,10 @@ def report(
     )
     found = measure_tokenizer(options, watch=Watch(note=note))
     write_line(to_json(found) if as_json else render_fit(found))
+
+
+for command in (vocabulary.inspect, vocabulary.extend, vocabulary.compare):
+    verb(app)(command)
 
 
 def _describe(tokenizer: Tokenizer) -> str:

@@ -364,13 +364,18 @@ class PipelineTokenizer(Tokenizer):
         more = self.add_tokens(list(named.values()), special=True)
         return more._with_named({role: str(token) for role, token in named.items()})
 
-    def with_template(self, template: str | Template) -> PipelineTokenizer:
+    def with_template(self, template: str | Template, *, add: bool = False) -> PipelineTokenizer:
         """Give a tokenizer whose `template` is another: "bert", "roberta", "t5" or "llama".
 
         Saved, it is the post-processor of tokenizer.json, and its tokens stand by their roles in
-        tokenizer_config.json, so that transformers puts the same tokens there.
+        tokenizer_config.json, so that transformers puts the same tokens there. add: tokens that the
+        vocabulary lacks are added by their usual names; without it UsageError names them.
         """
         named = dict(self._named)
+        if add and isinstance(template, str):
+            missing = templates.missing_roles(template, self.vocabulary, named=named)
+            if missing:
+                return self.add_special_tokens(**missing).with_template(template)
         if isinstance(template, str):
             bound = templates.bind(template, self.vocabulary, named=named)
             named |= templates.roles_of(template, self.vocabulary, named=named)

@@ -180,6 +180,20 @@ def bind(
     return Template(single, pair, has_types=spelled.has_types)
 
 
+def missing_roles(
+    preset: str, vocabulary: Mapping[str, int], *, named: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Give the usual names of the special tokens of a preset that a vocabulary lacks."""
+    if preset not in PRESETS:
+        raise UsageError(unknown_name("template", preset, PRESETS))
+    known = named or {}
+    return {
+        f"{role}_token": names[0]
+        for role, names in PRESETS[preset].names.items()
+        if not any(name in vocabulary for name in (known.get(f"{role}_token"), *names))
+    }
+
+
 def roles_of(
     preset: str, vocabulary: Mapping[str, int], *, named: Mapping[str, str] | None = None
 ) -> dict[str, str]:

@@ -1,0 +1,119 @@
+"""Tokenizers that are there already: look into one, extend one, hold two side by side.
+
+In: names of tokenizers and of files. Out: what was found, a tokenizer folder, a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textkit import tokenizers
+from textkit.errors import DataError, UsageError
+from textkit.io import files
+from textkit.io.bulk import Inputs
+from textkit.jobs.colours import html_page
+from textkit.tokenizers import PipelineTokenizer, Tokenizer
+from textkit.tokenizers.inspection import Comparison, Inspection, compare, inspect
+from textkit.watch import Watch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtendOptions:
+    """What is extended by what.
+
+    tokens: files with a token a line. special: they are special tokens, never read from plain
+    text. template: bert, roberta, t5 or llama, whose special tokens are added where the vocabulary
+    has none. prune: files of texts; tokens that they do not need go.
+    """
+
+    tokenizer: str
+    out: Path
+    tokens: Sequence[str] = ()
+    special: bool = False
+    template: str | None = None
+    prune: Sequence[str] = ()
+    text_column: str | None = None
+    delimiter: str | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """Two tokenizers, and the texts that both encode. show: a page of the texts that differ."""
+
+    first: str
+    second: str
+    inputs: Sequence[str]
+    text_column: str | None = None
+    delimiter: str | None = None
+    show: Path | None = None
+
+
+def inspect_tokenizer(name: str, *, pattern: str | None = None) -> Inspection:
+    """Open a tokenizer and say what is in it."""
+    return inspect(tokenizers.load(name, pattern=pattern))
+
+
+def extend_tokenizer(options: ExtendOptions) -> tuple[Tokenizer, Tokenizer]:
+    """Add tokens and a template, drop what texts do not need, save it; give the tokenizer as it was
+    and as it is.
+
+    >>> _ = Path("new.txt").write_text("<br>\\n", encoding="utf-8")
+    >>> tokenizers.create("wordpiece", vocabulary=["[UNK]", "low"]).save("tok")
+    >>> more = ExtendOptions(tokenizer="tok", tokens=["new.txt"], out=Path("tok2"))
+    >>> [len(tok) for tok in extend_tokenizer(more)]
+    [2, 3]
+    """
+    if not (options.tokens or options.template or options.prune):
+        raise UsageError("nothing to change: give files of tokens, --template or --prune")
+    files.refuse_finished(options.out, overwrite=options.overwrite)
+    old = tokenizers.load(options.tokenizer)
+    if not isinstance(old, PipelineTokenizer):
+        raise UsageError(f"a tokenizer of kind '{old.kind}' cannot be extended")
+    new = old
+    if options.prune:
+        new = new.prune(_texts(options, options.prune))
+    if options.tokens:
+        tokens = [token for name in options.tokens for token in _read_tokens(Path(name))]
+        new = new.add_tokens(tokens, special=options.special)
+    if options.template is not None:
+        new = new.with_template(options.template, add=True)
+    new.save(options.out, overwrite=options.overwrite)
+    return old, new
+
+
+def compare_tokenizers(options: CompareOptions, *, watch: Watch = Watch()) -> Comparison:
+    """Say where two tokenizers differ on texts, with the tokens of both a word side by side."""
+    first, second = tokenizers.load(options.first), tokenizers.load(options.second)
+    for name, tokenizer in ((options.first, first), (options.second, second)):
+        for line in tokenizer.engine_notes:
+            watch.note(f"{name}: {line}")
+    found = compare(first, second, _texts(options, options.inputs))
+    if options.show is not None:
+        texts = [example["text"] for example in found["examples"]]
+        pages = (
+            html_page(f"{name}: {fit['all']['fertility']:.3f} tokens a word", texts, batch)
+            for name, fit, batch in (
+                (options.first, found["first"], first.encode(texts, spans=True)),
+                (options.second, found["second"], second.encode(texts, spans=True)),
+            )
+        )
+        one, two = pages
+        body = two[two.index("<h1>") :]
+        files.write_text(options.show, one.replace("</body></html>", body.rstrip(), 1))
+    return found
+
+
+def _texts(options: ExtendOptions | CompareOptions, names: Sequence[str]) -> list[str]:
+    rows = Inputs.of(names, text_column=options.text_column, delimiter=options.delimiter)
+    return [row.text for row in rows]
+
+
+def _read_tokens(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as err:
+        raise DataError("is no UTF-8, expected a token a line", where=str(path)) from err
+    return [line for line in dict.fromkeys(lines) if line]
