@@ -23,9 +23,10 @@ from textkit.watch import Watch
 class ExtendOptions:
     """What is extended by what.
 
-    tokens: files with a token a line. special: they are special tokens, never read from plain
-    text. template: bert, roberta, t5 or llama, whose special tokens are added where the vocabulary
-    has none. prune: files of texts; tokens that they do not need go.
+    tokens: files with a token a line; those that the vocabulary has are left out. special: they are
+    special tokens, never read from plain text. template: bert, roberta, t5 or llama, whose special
+    tokens are added where the vocabulary has none. prune: files of texts; tokens that they do not
+    need go.
     """
 
     tokenizer: str
@@ -77,6 +78,9 @@ def extend_tokenizer(options: ExtendOptions) -> tuple[Tokenizer, Tokenizer]:
         new = new.prune(_texts(options, options.prune))
     if options.tokens:
         tokens = [token for name in options.tokens for token in _read_tokens(Path(name))]
+        if not options.special:
+            # An added token goes before all pieces: 'low' added would leave 'er' of 'lower' alone.
+            tokens = [token for token in tokens if token not in new.vocabulary]
         new = new.add_tokens(tokens, special=options.special)
     if options.template is not None:
         new = new.with_template(options.template, add=True)
