@@ -1,5 +1,5 @@
 #!/bin/sh
-# The quick start, as `make demo` runs it: real text, no download; about half a minute on two cores.
+# The quick start, as `make demo` runs it: real text, no download.
 set -eu
 show() { printf '\n$ %s\n' "$*"; "$@"; }
 
@@ -7,7 +7,7 @@ show textkit data docstrings -o data/
 printf '\n$ echo "Vanity and pride are different things" | textkit tokenize -\n'
 echo "Vanity and pride are different things" | textkit tokenize -
 rm -rf runs/demo
-show textkit train data/train.csv -o runs/demo --recipe pipelines/subword-bag.toml
+show textkit train data/train.csv -o runs/demo
 show textkit evaluate runs/demo/model data/test.csv --baseline data/train.csv
 printf '\n$ textkit predict runs/demo/model --top 2\n'
 textkit predict runs/demo/model --top 2 <<'TEXTS'
@@ -17,4 +17,4 @@ Return the standard deviation of the sample.
 Fail if the two objects are unequal.
 TEXTS
 show textkit info runs/demo/model
-printf '\nThe pictures: runs/demo/confusion.png, runs/demo/curves.png    The model: runs/demo/model\n'
+printf '\nThe pictures: runs/demo/confusion.png, runs/demo/reliability.png    The model: runs/demo/model\n'

@@ -333,6 +333,23 @@ def _refuse_network_keys(recipe: Recipe) -> None:
             )
 
 
+# What a recipe may say and still leave the choice of the model open.
+_OPEN = (
+    *("seed", "head.task", "head.thresholds", "training.validation", "training.class_weights"),
+    *("training.metric", "training.calibrate", "training.device", "training.threads"),
+    *("training.checkpoint_seconds", "training.time_limit"),
+)
+
+
+def leaves_open(recipe: Recipe) -> bool:
+    """Tell whether a recipe, as it was given, says nothing of a model.
+
+    >>> leaves_open(make_recipe(seed=3)), leaves_open(make_recipe(training__epochs=3))
+    (True, False)
+    """
+    return all(key.startswith(_OPEN) for key in flatten(recipe.model_dump(exclude_unset=True)))
+
+
 def recipe_schema() -> str:
     """Give the JSON schema of recipes as text, for editors that complete and check TOML.
 

@@ -15,6 +15,7 @@ from textkit.data.splits import fold_stratified
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.io import files
 from textkit.jobs import TrainOptions, train_run
+from textkit.jobs.train import _ask_recipe
 from textkit.recipe import complete_recipe, make_recipe
 from textkit.watch import Watch
 
@@ -265,3 +266,35 @@ def test_a_run_keeps_its_board_and_goes_on(tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists()
     again = train_run(TrainOptions(**{**vars(options), "resume": True}))
     assert again.was_over and again.choice == report.choice
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ({}, "auto"),
+        ({"overrides": ["seed=3", "head.task=regression", "training.time_limit=9"]}, "auto"),
+        ({"overrides": ["training.epochs=3"]}, "lstm"),
+        ({"overrides": ["encoder.dim=8"]}, "lstm"),
+        ({"recipe": make_recipe(seed=3)}, "lstm"),
+        ({"stream": True}, "lstm"),
+        ({"doctor": True}, "lstm"),
+        ({"init_from": Path("model")}, "lstm"),
+    ],
+)
+def test_a_training_that_says_nothing_of_a_model_leaves_it_to_auto(more, name):
+    options = TrainOptions(data=Path("train.csv"), **more)
+    assert _ask_recipe(options, Path("run"), sweeps=False).encoder.name == name
+
+
+def test_one_that_cannot_choose_has_the_default_of_a_network(monkeypatch):
+    options = TrainOptions(data=Path("train.csv"))
+    assert _ask_recipe(options, Path("run"), sweeps=True).encoder.name == "lstm"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert _ask_recipe(options, Path("run"), sweeps=False).encoder.name == "lstm"
+
+
+def test_a_run_from_before_there_was_a_choice_goes_on_as_it_began():
+    Path("run").mkdir()
+    files.write_text("run/recipe.toml", complete_recipe(make_recipe(seed=3)).to_toml())
+    options = TrainOptions(data=Path("train.csv"), overrides=["seed=3"], resume=True)
+    assert _ask_recipe(options, Path("run"), sweeps=False).encoder.name == "lstm"

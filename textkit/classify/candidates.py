@@ -12,7 +12,7 @@ from typing import Any
 
 from textkit.data.targets import Task
 from textkit.errors import UsageError, unknown_name
-from textkit.recipe import Recipe, complete_recipe, flatten, make_recipe
+from textkit.recipe import Recipe, complete_recipe, make_recipe
 
 # fastText's idea; see pipelines/ngram-bag.toml.
 _BAG = {
@@ -140,20 +140,3 @@ def _join(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(known, Mapping)
         joined[key] = _join(known, value) if both else value  # type: ignore[arg-type]
     return joined
-
-
-# What a recipe may say and still leave the choice of the model open.
-_OPEN = (
-    *("seed", "head.task", "head.thresholds", "training.validation", "training.class_weights"),
-    *("training.metric", "training.calibrate", "training.device", "training.threads"),
-    *("training.checkpoint_seconds", "training.time_limit"),
-)
-
-
-def leaves_open(recipe: Recipe) -> bool:
-    """Tell whether a recipe, as it was given, says nothing of a model.
-
-    >>> leaves_open(make_recipe(seed=3)), leaves_open(make_recipe(training__epochs=3))
-    (True, False)
-    """
-    return all(key.startswith(_OPEN) for key in flatten(recipe.model_dump(exclude_unset=True)))

@@ -23,7 +23,14 @@ from textkit.io.bulk import write_rejects
 from textkit.io.exchange import settle
 from textkit.jobs import doctor, runs
 from textkit.jobs.runs import TrainReport, find_model
-from textkit.recipe import Recipe, complete_recipe, list_code, read_recipe
+from textkit.recipe import (
+    Recipe,
+    complete_recipe,
+    leaves_open,
+    list_code,
+    make_recipe,
+    read_recipe,
+)
 from textkit.registry import is_whole
 from textkit.watch import Epoch, Health, Progress, Step, Watch
 
@@ -39,7 +46,10 @@ class TrainOptions:
       out. text_column, label_column, delimiter: where they stand; guessed where not given.
       label_separator: between the labels of a row, for multi-label (see textkit.data.labels).
     - out: the run folder; by default runs/NAME-TIME.
-    - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order.
+    - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order. Without
+      any word of a model, `auto` chooses one (textkit/classify/auto_fitting.py); a network's own
+      default is an LSTM, and so it is with stream, init_from, doctor, tensorboard and several
+      processes.
     - overwrite: a run in `out` may go; a finished one stays until the new one is finished.
     - resume: go on with the run in `out`; a recipe that is given must be the run's.
     - init_from: a model folder whose tokenizer and weights to start from. keep_labels: also keep
@@ -197,7 +207,7 @@ def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tupl
     if options.resume and options.overwrite:
         raise UsageError("--resume goes on with a run, --overwrite begins anew; leave one out")
     asked = options.recipe is not None or options.overrides
-    given = complete_recipe(read_recipe(options.recipe, options.overrides)) if asked else None
+    given = _ask_recipe(options, run, sweeps=sweeps) if asked else None
     if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
         raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
     if options.stream and (options.normalize_labels or options.more):
@@ -217,7 +227,23 @@ def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tupl
         recipe = runs.open_again(work, options.data, given, allow=options.allow or ())
         runs.check_start(work, _say_start(options))
         return work, recipe
-    return work, given or complete_recipe(Recipe())
+    return work, given or _ask_recipe(options, run, sweeps=sweeps)
+
+
+def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
+    """Give the whole recipe that was asked for; one that says nothing of a model leaves that to
+    `auto`, where texts are in memory and one process trains from nothing.
+    """
+    recipe = read_recipe(options.recipe, options.overrides)
+    is_open = options.recipe is None and leaves_open(recipe) and not sweeps
+    of_network = options.stream or options.doctor or options.tensorboard
+    if not is_open or of_network or options.init_from is not None or not runs.is_alone():
+        return complete_recipe(recipe)
+    if options.resume:  # a run from before there was a choice goes on as it began
+        begun = runs.stage(run).locate(resume=True) / runs.RECIPE
+        if begun.is_file() and read_recipe(begun).encoder.name != "auto":
+            return complete_recipe(recipe)
+    return complete_recipe(make_recipe(recipe, encoder="auto"))
 
 
 def _read(
