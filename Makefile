@@ -49,9 +49,9 @@ SEARCH ?= 1000
 BUDGET ?= 60
 fuzz: $(READY_DEV)
 	TEXTKIT_SEARCH=$(SEARCH) $(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-show-statistics
-	$(BIN)/python tests/campaigns/code_points.py
-	$(BIN)/python tests/campaigns/layouts.py 600
-	$(BIN)/python tests/campaigns/doubling.py
+	$(BIN)/python -m tests.campaigns.code_points
+	$(BIN)/python -m tests.campaigns.layouts 600
+	$(BIN)/python -m tests.campaigns.doubling
 	$(BIN)/python -m tests.campaigns.readers --budget $(BUDGET)
 
 # Of these the last alone: what a reader does with damage. `make fuzz-readers BUDGET=1h` for a release.

@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
+from tests.tokenizers import small
+from tests.tokenizers.small import OPTIONS, WORDS
 from textkit import TextEmbedder, Vectors, registry, tokenizers
 from textkit.features import ngrams
 from textkit.features.ngrams import HashedNgrams
@@ -29,17 +31,6 @@ from textkit.tokenizers.engines import choice, forking, word_table
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 N_THREADS = 8
-WORDS = [
-    *["pride", "vanity", "naïve", "ÜNDER", "हिन्दी", "漢字", "don't", "e-mail", "3.14", "[PAD]"],
-    *["🙂", "x\u0301", "\u200d", "<s>", "_a_", "##ing"],
-]
-OPTIONS: dict[str, dict[str, Any]] = {
-    "bpe": {"size": 300},
-    "bpe-char": {"size": 120},
-    "regex": {"pattern": r"[^\W_]+|\S"},
-    "unigram": {"size": 60},
-    "wordpiece": {"size": 120},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -68,15 +59,7 @@ def together(work: Callable[[Given], Result], inputs: Iterable[Given]) -> list[R
 
 
 def draw_texts(seed: int, n: int = 40) -> list[str]:
-    """Draw texts of known words and of words that nobody has seen."""
-    rng = np.random.default_rng(seed)
-    return [
-        " ".join(
-            WORDS[i] if i < len(WORDS) else f"w{rng.integers(0, 400)}"
-            for i in rng.integers(0, 2 * len(WORDS), rng.integers(0, 12))
-        )
-        for _ in range(n)
-    ]
+    return small.draw_texts(np.random.default_rng(seed), n, n_new=400)
 
 
 def look_at(tokenizer: Any, texts: list[str]) -> tuple[object, ...]:

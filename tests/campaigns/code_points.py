@@ -19,18 +19,11 @@ from typing import Any
 import numpy as np
 import tokenizers as hf
 
+from tests.tokenizers.small import OPTIONS, TRAINING
 from textkit import registry, tokenizers
 from textkit.tokenizers import PipelineTokenizer
 from textkit.tokenizers.engines import word_table
 
-TRAINING = ["Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂"] * 4
-OPTIONS: dict[str, dict[str, Any]] = {
-    "bpe": {"size": 300},
-    "wordpiece": {"size": 120},
-    "unigram": {"size": 60},
-    "bpe-char": {"size": 120},
-    "regex": {"pattern": r"[a-z]+|[^a-z]"},
-}
 STRIPPED = {"form": "nfkd", "strip_accents": True}  # leaves a word of accents nothing but its space
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "byte": [{}],

@@ -10,16 +10,9 @@ import sys
 import time
 from typing import Any
 
+from tests.tokenizers.small import OPTIONS, TRAINING
 from textkit import registry, tokenizers
 
-TRAINING = ["Vanity and pride are different things, 3.14 naïve ÜNDER हिन्दी 漢字 🙂"] * 4
-OPTIONS: dict[str, dict[str, Any]] = {
-    "bpe": {"size": 300},
-    "wordpiece": {"size": 120},
-    "unigram": {"size": 60},
-    "bpe-char": {"size": 120},
-    "regex": {"pattern": r"[a-z]+|[^a-z]"},
-}
 UNITS = [
     "a",
     " ",

@@ -29,22 +29,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.tokenizers import small
+from tests.tokenizers.small import OPTIONS, WORDS
 from textkit import TextClassifier, TextEmbedder, Vectors, registry, tokenizers
 from textkit.features.ngrams import HashedNgrams
 from textkit.vectors.index import build_index, open_index
 
 N_AT_ONCE, STUCK_SECONDS = 8, 120
-WORDS = [
-    *["pride", "vanity", "naïve", "ÜNDER", "हिन्दी", "漢字", "don't", "e-mail", "3.14", "[PAD]"],
-    *["🙂", "x\u0301", "\u200d", "<s>", "_a_", "##ing"],
-]
-OPTIONS: dict[str, dict[str, Any]] = {
-    "bpe": {"size": 300},
-    "bpe-char": {"size": 120},
-    "regex": {"pattern": r"[^\W_]+|\S"},
-    "unigram": {"size": 60},
-    "wordpiece": {"size": 120},
-}
 FIT = {"encoder__dim": 8, "embedding__dim": 8, "training__epochs": 1, "training__batch_size": 8}
 FIT_TEXTS = ["good film", "fine plot", "bad film", "poor plot", "great story", "awful story"] * 4
 FIT_LABELS = ["pos", "pos", "neg", "neg", "pos", "neg"] * 4
@@ -68,14 +59,7 @@ class Subject:
 
 
 def draw_texts(rng: np.random.Generator, n: int = 30) -> list[str]:
-    """Draw texts of known words and of words that nobody has seen."""
-    return [
-        " ".join(
-            WORDS[i] if i < len(WORDS) else f"w{rng.integers(0, 2000)}"
-            for i in rng.integers(0, 2 * len(WORDS), rng.integers(0, 12))
-        )
-        for _ in range(n)
-    ]
+    return small.draw_texts(rng, n, n_new=2000)
 
 
 def ask_tokenizer(tokenizer: Any, texts: list[str]) -> object:
