@@ -37,7 +37,11 @@ class MeasuredRows:
     group: ClassVar = INPUT
     model: ModelFolder
     data: Annotated[
-        Path, typer.Argument(metavar="TEST", help="csv, tsv, jsonl, or txt with __label__NAME.")
+        Path,
+        typer.Argument(
+            metavar="TEST",
+            help="csv, tsv, jsonl, or txt with __label__NAME; or a folder of folders.",
+        ),
     ]
     text_column: TextColumn = None
     label_column: LabelColumn = None

@@ -50,7 +50,8 @@ class TrainingRows:
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="TRAIN", help="csv, tsv, jsonl, or txt with __label__NAME; also .gz."
+            metavar="TRAIN",
+            help="csv, tsv, jsonl, or txt with __label__NAME; also .gz; or a folder of folders.",
         ),
     ]
     valid: Annotated[

@@ -1,5 +1,5 @@
-"""Rows from files: txt, csv, tsv, json lines and arrays, each also packed, parquet and arrow,
-streamed in constant memory.
+"""Rows from files: txt, csv, tsv, json lines and arrays, each also packed, parquet and arrow, and
+folders of a file a text; streamed in constant memory.
 
 In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each
 began on. Whatever cannot be read is a DataError that says file:line and what to do; blank lines and
@@ -31,6 +31,7 @@ from textkit.io.composed import find_composed
 from textkit.io.inputs import FORMATS, guess_format
 from textkit.io.json_arrays import ArrayReader
 from textkit.io.packed import open_bytes
+from textkit.io.text_folders import list_texts
 from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextLines
 
 FASTTEXT_PREFIX = "__label__"
@@ -114,6 +115,7 @@ class RowReader:
             raise UsageError(unknown_name("format", self.format, FORMATS))
         self.text_column, self.label_column = text_column, label_column
         self.labelled = labelled or label_column is not None
+        self.is_folder = self.labelled and self.path is not None and self.path.is_dir()
         self.delimiter = delimiter
         self.keep, self.keep_values = tuple(keep), keep_values
         self.on_bad = on_bad
@@ -130,6 +132,9 @@ class RowReader:
         self._choice: ColumnChoice | None = None  # of JSON, where a value is made of several keys
 
     def __iter__(self) -> Iterator[Row]:
+        if self.is_folder:
+            yield from self._count(self._folder())
+            return
         if self.format in ("parquet", "arrow"):
             yield from self._count(self._columnar())
             return
@@ -164,6 +169,19 @@ class RowReader:
         """Make a DataError at a line of this file, the current one unless given."""
         where = f"{self.name}:{self._last_line() if line is None else line}"
         return DataError(message, where=where if column is None else f"{where}:{column}")
+
+    def _folder(self) -> Iterator[Row]:
+        """Read a folder of texts, a folder in it for each label; `line` is the row's number."""
+        for option in (self.text_column, self.label_column, *self.keep):
+            if option is not None:
+                raise UsageError(f"{self.name} is a folder of texts, without a column '{option}'")
+        assert self.path is not None
+        for number, text in enumerate(list_texts(self.path), start=1):
+            self._place = number
+            try:
+                yield Row(text.read(self.limit), text.label, number, listed=True)
+            except DataError as err:
+                self._reject(err)
 
     def _txt(self, lines: TextLines) -> Iterator[Row]:
         if self.keep:

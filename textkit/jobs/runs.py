@@ -30,6 +30,7 @@ from textkit.evaluation.task_scores import FALLING, chosen_metric
 from textkit.io import files, locks
 from textkit.io.exchange import remove_folder
 from textkit.io.staging import Stage
+from textkit.io.text_folders import hash_data
 from textkit.recipe import Recipe, check_code, flatten, read_recipe
 from textkit.version import __version__
 from textkit.watch import Epoch, History
@@ -222,7 +223,7 @@ def open_again(
     known = files.read_json(run / DATA)
     if not isinstance(known, dict) or not {"path", "sha256"} <= known.keys():
         raise ArtifactError("it does not name the run's file and hash", where=str(run / DATA))
-    if known["sha256"] != files.sha256(data):
+    if known["sha256"] != hash_data(data):
         raise DataError(
             f"file has changed since the run began (it was {known['path']}); start a new run with"
             f" another -o",
@@ -257,7 +258,7 @@ def begin(run: Path, data: Path, recipe: Recipe, start: Mapping[str, str | None]
     for name in (CHECKPOINTS, MODEL):
         remove_folder(run / name)
     (run / RECIPE).unlink(missing_ok=True)
-    facts = {"path": str(data), "sha256": files.sha256(data), "start": dict(start)}
+    facts = {"path": str(data), "sha256": hash_data(data), "start": dict(start)}
     files.write_json(run / DATA, facts)
     files.write_text(run / RECIPE, recipe.to_toml())
     files.write_text(run / METRICS, "")

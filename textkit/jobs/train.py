@@ -21,6 +21,7 @@ from textkit.errors import TextkitError, UsageError, require
 from textkit.io import files
 from textkit.io.bulk import write_rejects
 from textkit.io.exchange import settle
+from textkit.io.text_folders import hash_data
 from textkit.jobs import doctor, runs
 from textkit.jobs.runs import TrainReport, find_model
 from textkit.recipe import (
@@ -212,6 +213,8 @@ def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tupl
         raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
     if options.stream and (options.normalize_labels or options.more):
         raise UsageError("--stream goes with neither --normalize-labels nor --more; leave one out")
+    if options.stream and options.data.is_dir():
+        raise UsageError("--stream reads one file, not a folder of texts; leave it out")
     if options.keep_labels and options.init_from is None:
         raise UsageError("--keep-labels goes with --init-from; leave it out")
     if options.stream and (sweeps or options.init_from is not None):
@@ -322,8 +325,8 @@ def _say_start(options: TrainOptions) -> dict[str, str | None]:
         "--init-from": None if start is None else files.sha256(find_model(start) / files.MANIFEST),
         "--keep-labels": "yes" if options.keep_labels else None,
         "--normalize-labels": "yes" if options.normalize_labels else None,
-        "--more": ", ".join(map(files.sha256, options.more or ())) or None,
-        "--valid": None if valid is None else files.sha256(valid),
+        "--more": ", ".join(map(hash_data, options.more or ())) or None,
+        "--valid": None if valid is None else hash_data(valid),
     }
 
 
