@@ -37,6 +37,8 @@ tokenizer extend bpe --template bert -o bpe-bert
 tokenizer compare bpe converted data/test.csv
 tokenize data/test.csv -t bpe --count
 tokenize data/test.csv -t bpe --check
+tokenize data/test.csv -t bpe -o tokens
+pack tokens -o blocks --length 64
 vectors convert words.vec -o words
 vectors info words
 vectors nearest words king

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VERBS = {
     "data": ("data", "Make, split and check data sets."),
     "tokenize": ("tokenize", "Turn text files into tokens: JSONL, TSV or colours."),
+    "pack": ("pack", "Pack tokens into blocks of one length, for language models."),
     "tokenizer": ("tokenizer", "Train a tokenizer."),
     "embed": ("embed", "Turn each row of text files into a vector."),
     "vectors": ("vectors", "Train, convert, search, score and draw word vectors."),

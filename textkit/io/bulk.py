@@ -52,6 +52,11 @@ class Part:
     first_row: int
     rows: list[Row]
 
+    @property
+    def n_rows(self) -> int:
+        """How many rows it has."""
+        return len(self.rows)
+
     @computed_once
     def texts(self) -> list[str]:
         """The rows' texts."""
@@ -84,6 +89,10 @@ class Inputs:
             self.notes += reader.notes()
             self.rejects += reader.rejects
             self.n_bytes += 0 if name == "-" else Path(name).stat().st_size
+
+    def cut(self, *, n_rows: int, n_characters: int) -> Iterator[Part]:
+        """Read all rows, and cut them into parts."""
+        return cut_parts(self, n_rows=n_rows, n_characters=n_characters)
 
 
 def cut_parts(
@@ -273,12 +282,12 @@ class Job:
 
     def missing(self) -> Iterator[Part]:
         """Read the corpus and give the parts that are still to be made."""
-        for part in cut_parts(self.source, n_rows=self.part_rows, n_characters=self.n_characters):
+        for part in self.source.cut(n_rows=self.part_rows, n_characters=self.n_characters):
             if part.number % self.n_shards != self.index - 1:
                 continue
             name = part_name(part.number, self.ending)
-            self.rows[name] = len(part.rows)
-            if name not in self.ready or self.ready[name].n_rows != len(part.rows):
+            self.rows[name] = part.n_rows
+            if name not in self.ready or self.ready[name].n_rows != part.n_rows:
                 yield part
 
     def finish(self, facts: Mapping[str, object]) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
     from textkit.jobs.export import ExportOptions, ExportReport, export_model
     from textkit.jobs.label_noise import Doubt, DoubtOptions, DoubtReport, doubt_file
+    from textkit.jobs.pack import PackOptions, PackReport, pack_tokens
     from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
     from textkit.jobs.predictions import (
         PredictCorpusOptions,
@@ -95,6 +96,8 @@ __all__ = [
     "ExportReport",
     "IndexVectorsOptions",
     "MeasureFitOptions",
+    "PackOptions",
+    "PackReport",
     "PieceOptions",
     "PlotVectorsOptions",
     "PredictCorpusOptions",
@@ -130,6 +133,7 @@ __all__ = [
     "index_vectors",
     "measure_tokenizer",
     "open_vectors",
+    "pack_tokens",
     "plot_vectors",
     "predict_corpus",
     "predict_file",
@@ -160,6 +164,7 @@ _HOMES = {
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),
     "export": ("ExportOptions", "ExportReport", "export_model"),
     "label_noise": ("Doubt", "DoubtOptions", "DoubtReport", "doubt_file"),
+    "pack": ("PackOptions", "PackReport", "pack_tokens"),
     "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),
     "predictions": (
         "PredictCorpusOptions",

@@ -236,7 +236,7 @@ class Writing(Generic[Counting]):
     def __call__(self, part: Part) -> tuple[PartFacts, Counting]:
         counted = self.work.write(part, self.folder)
         file = self.folder / part_name(part.number, self.work.ending)
-        return PartFacts.of(file, n_rows=len(part.rows), counts=counted.pack()), counted
+        return PartFacts.of(file, n_rows=part.n_rows, counts=counted.pack()), counted
 
 
 class _Worker:
