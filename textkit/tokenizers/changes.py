@@ -19,6 +19,9 @@ from textkit.errors import UsageError
 from textkit.tokenizers.description import Description, TableModel
 from textkit.tokenizers.protocol import Tokenizer
 
+# What byte fallback calls the bytes of characters that have no token.
+BYTE_PIECES = frozenset(f"<0x{byte:02X}>" for byte in range(256))
+
 
 def shrunk(description: Description, *, size: int) -> Description:
     """Keep the first `size` ids, and the merges among them."""
@@ -49,7 +52,7 @@ def pruned(
     description = copy.deepcopy(description)
     model = description["model"]
     kept = {*keep, *(token["content"] for token in description["added_tokens"])}
-    kept |= {f"<0x{byte:02X}>" for byte in range(256)}
+    kept |= BYTE_PIECES
     if model["type"] == "Unigram":
         unknown = model.get("unk_id")
         pieces = model["vocab"]

@@ -24,7 +24,7 @@ from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.threads import computed_once
-from textkit.tokenizers import changes, templates
+from textkit.tokenizers import changes, sampling, templates
 from textkit.tokenizers.description import (
     CONFIG_JSON,
     NAMED,
@@ -218,6 +218,41 @@ class PipelineTokenizer(Tokenizer):
         file's ids may differ.
         """
         return [*self._notes, *self._engines.notes]
+
+    def sample(
+        self,
+        texts: Sequence[str],
+        *,
+        seed: int,
+        dropout: float | None = None,
+        alpha: float | None = None,
+        nbest: int | None = None,
+    ) -> TokenBatch:
+        """Turn texts into ids of pieces drawn by chance, which spell the same words: for training.
+
+        dropout: for BPE, the chance that a merge is left out (default 0.1). alpha, nbest: for
+        unigram, a segmentation is drawn by its probability to the power of alpha (default 0.1), of
+        all or of the likeliest. The same seed gives the same ids. Words with unknown characters
+        stay as `encode` has them.
+
+        >>> from textkit import tokenizers
+        >>> tok = tokenizers.train("bpe", ["low lower lowest"] * 5, size=270)
+        >>> batch = tok.sample(["lowest lower"], seed=0, dropout=0.5)
+        >>> tok.decode(batch[0])
+        'lowest lower'
+        """
+        cut = sampling.cut_of(self._description, dropout=dropout, alpha=alpha, nbest=nbest)
+        names = {token["content"] for token in self._description["added_tokens"]}
+        names |= changes.BYTE_PIECES & self.vocabulary.keys()
+        fixed = self.special_ids | {self.vocabulary[name] for name in names}
+        return sampling.resample(
+            self.encode(texts, words=True),
+            self._names,
+            self.vocabulary,
+            cut=cut,
+            fixed=fixed,
+            random=np.random.default_rng(seed),
+        )
 
     def normalize(self, text: str) -> str:
         """Give the text as the splitter sees it, lower-cased for instance.
