@@ -12,13 +12,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "examples" / "course").glob("*.py"))
 PAGES = ROOT / "docs" / "course"
+TRAINING = ("04-fnn",)  # seconds of processor time each
 
 
 def name(path: Path) -> str:
     return path.stem
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=name)
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(p, marks=[pytest.mark.slow] if p.stem in TRAINING else []) for p in SCRIPTS],
+    ids=name,
+)
 def test_a_page_shows_what_its_script_prints(
     script: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
