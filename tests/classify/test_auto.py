@@ -298,3 +298,17 @@ def test_a_run_from_before_there_was_a_choice_goes_on_as_it_began():
     files.write_text("run/recipe.toml", complete_recipe(make_recipe(seed=3)).to_toml())
     options = TrainOptions(data=Path("train.csv"), overrides=["seed=3"], resume=True)
     assert _ask_recipe(options, Path("run"), sweeps=False).encoder.name == "lstm"
+
+
+@pytest.mark.parametrize("encoder", ["bag", "linear"])
+def test_a_model_that_tells_nothing_apart_says_so(encoder):
+    said: list[str] = []
+    idle = {"encoder__cost": 1e-9} if encoder == "linear" else {"training__lr": 1e-9}
+    idle |= {"training__epochs": 1, "embedding__dim": 4} if encoder == "bag" else {}
+    texts, labels = ["good film"] * 30 + ["bad film"] * 10, ["pos"] * 30 + ["neg"] * 10
+    model = TextClassifier(encoder=encoder, **idle)
+    model.fit(texts, labels, watch=Watch(note=said.append))
+    assert any("validation rows are predicted as" in line for line in said)
+    said.clear()
+    TextClassifier(encoder="linear").fit(TEXTS, LABELS, watch=Watch(note=said.append))
+    assert not any("validation rows are predicted as" in line for line in said)

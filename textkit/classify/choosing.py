@@ -36,8 +36,10 @@ from textkit.io import files
 from textkit.recipe import Recipe
 from textkit.watch import Progress, Watch
 
-# Up to so many characters every row is held out once, in so many folds; beyond, a fifth alone.
-_CHARACTERS_OF_FOLDS, _FOLDS, _FOLDS_OF_FEW, _FEW_ROWS = 1_500_000, 3, 5, 500
+# Up to so many characters, and so many of them times classes, every row is held out once, in so
+# many folds; beyond, a fifth alone.
+_CHARACTERS_OF_FOLDS, _WORK_OF_FOLDS = 1_500_000, 20_000_000
+_FOLDS, _FOLDS_OF_FEW, _FEW_ROWS = 3, 5, 500
 # On fewer rows nothing can be told apart.
 FEWEST_ROWS = 20
 LATE = "the time limit was over"
@@ -83,7 +85,13 @@ class Measured:
 
 
 def cut(
-    task: Task, targets: Targets, texts: Sequence[str], *, n_valid: int, seed: int
+    task: Task,
+    targets: Targets,
+    texts: Sequence[str],
+    *,
+    n_classes: int,
+    n_valid: int,
+    seed: int,
 ) -> list[Split]:
     """Cut rows for measuring; the last n_valid rows are those for validation, where they were
     given. No splits where there are too few rows to tell anything.
@@ -94,7 +102,9 @@ def cut(
     if n_rows < FEWEST_ROWS:
         return []
     codes = targets.astype(np.int64) if task == "single-label" else np.zeros(n_rows, np.int64)
-    if sum(map(len, texts)) > _CHARACTERS_OF_FOLDS:
+    n_characters = sum(map(len, texts))
+    work = n_characters * n_classes
+    if n_characters > _CHARACTERS_OF_FOLDS or work > _WORK_OF_FOLDS:
         return fold_stratified(codes, n_folds=5, seed=seed)[:1]
     n_folds = _FOLDS_OF_FEW if n_rows < _FEW_ROWS else _FOLDS
     return fold_stratified(codes, n_folds=n_folds, seed=seed)
@@ -253,5 +263,5 @@ def make_rows(
         texts,
         labels,
         targets,
-        cut(task, targets, texts, n_valid=n_valid, seed=seed),
+        cut(task, targets, texts, n_classes=len(classes), n_valid=n_valid, seed=seed),
     )

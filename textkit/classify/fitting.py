@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
 from textkit.classify.fitted import FitFacts, Fitted
-from textkit.classify.held_out import calibrate, split_rows, split_validation
+from textkit.classify.held_out import calibrate, say_weak, split_rows, split_validation
 from textkit.classify.network_model import NetworkModel, make_network
 from textkit.data.augment import augment_texts, augment_tokens
 from textkit.data.given_labels import LabelData, Missing
@@ -201,6 +201,8 @@ def fit_examples(
         history = train_network(network, train, valid, recipe, watch=watch, folder=checkpoints)
         outputs = predict_outputs(network, valid.tokens).numpy()
         temperature, thresholds = calibrate(recipe, outputs, valid.targets)
+    if history.ended in ("epochs", "early"):
+        say_weak(recipe, classes, outputs, valid.targets, watch=watch)
     n_truncated = sum(int((part.tokens.truncated > 0).sum()) for part in (train, valid))
     facts = FitFacts(history, len(train.targets) + len(valid.targets), n_truncated, coverage)
     model = NetworkModel(text_input, network)

@@ -123,6 +123,33 @@ def split_validation(
     return split_stratified(codes, share=recipe.training.validation, seed=recipe.seed)
 
 
+def say_weak(
+    recipe: Recipe,
+    classes: Classes,
+    outputs: NDArray[np.floating],
+    targets: Targets,
+    *,
+    watch: Watch,
+) -> None:
+    """Say when a model gives one class to all rows held out, though these have several.
+
+    outputs: (n_rows, n_classes), logits.
+
+    >>> few = np.array([[0.1, 0.0], [0.3, 0.0]])
+    >>> say_weak(Recipe(), np.array(["a", "b"]), few, np.array([0, 1]), watch=Watch(note=print))
+    all 2 validation rows are predicted as 'a': the model tells no class from another; give it...
+    """
+    if recipe.head.task != "single-label" or len(np.unique(targets)) < 2:
+        return
+    predicted = np.unique(outputs.argmax(axis=1))
+    if len(predicted) == 1:
+        watch.note(
+            f"all {len(targets):,} validation rows are predicted as"
+            f" {classes.tolist()[predicted[0]]!r}: the model tells no class from another; give it"
+            " more rows or more steps (--epochs), or take --encoder linear"
+        )
+
+
 def calibrate(
     recipe: Recipe, outputs: NDArray[np.floating], targets: Targets
 ) -> tuple[float, NDArray[np.float64]]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from textkit.classify.fitted import FitFacts, Fitted, Model
 from textkit.classify.frozen import FrozenOptions, FrozenSource
-from textkit.classify.held_out import SplitRows, calibrate, split_rows
+from textkit.classify.held_out import SplitRows, calibrate, say_weak, split_rows
 from textkit.classify.learner import Learner, weigh
 from textkit.classify.linear import LinearModel, LinearOptions
 from textkit.classify.machines import FeatureRows, Machines, SparseFeatures
@@ -160,6 +160,7 @@ def fit_texts(
             np.concatenate([outputs, valid]),
             np.concatenate([rows.targets[tried], rows.valid_targets]),
         )
+        say_weak(recipe, rows.classes, valid, rows.valid_targets, watch=watch)
         history = _measure(
             recipe, machines.score(train), rows, valid, temperature=temperature, cost=cost
         )
