@@ -74,9 +74,11 @@ def test_labels_of_booleans_are_measured_as_they_are_written() -> None:
 def test_labels_become_one_in_training_and_evaluation_and_it_is_said() -> None:
     write("train.csv", ["pos", "neg", "Pos ", "NEG"] * 4 + ["pos", "neg"])
     write("valid.csv", ["POS", "neg"] * 4)
-    assert len(train()) == 4
     notes: list[str] = []
     watch = Watch(note=notes.append)
+    apart = TrainOptions(data=Path("train.csv"), out=Path("run"), overrides=SMALL, baseline=False)
+    assert train_run(apart, watch=watch).n_rows == 18
+    assert sum("stay apart; --normalize-labels" in line for line in notes) == 1
     options = TrainOptions(
         data=Path("train.csv"),
         valid=Path("valid.csv"),
@@ -85,7 +87,9 @@ def test_labels_become_one_in_training_and_evaluation_and_it_is_said() -> None:
         baseline=False,
         normalize_labels=True,
     )
+    notes.clear()
     train_run(options, watch=watch)
+    assert not any("stay apart" in line for line in notes)
     labels = json.loads(Path("one/model/config.json").read_text(encoding="utf-8"))["labels"]
     assert labels == ["neg", "pos"]
     assert "labels: 'POS', 'Pos ' became 'pos' (8 rows)" in notes

@@ -108,3 +108,20 @@ def unify_labels(
     if len(changed) > _SHOWN:
         said.append(f"and labels of {len(changed) - _SHOWN:,} more spellings became one each")
     return spelling, said
+
+
+def note_variants(labels: Iterable[str]) -> list[str]:
+    """Say which labels differ in case, white space and Unicode form alone, and stay apart.
+
+    >>> note_variants(["pos", "Pos ", "neg"])
+    ["'Pos ', 'pos' stay apart; --normalize-labels makes them one"]
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(set(labels)):
+        groups[label_key(label)].append(label)
+    several = [", ".join(map(repr, names)) for names in groups.values() if len(names) > 1]
+    if not several:
+        return []
+    more = f" and {len(several) - _SHOWN:,} more such" if len(several) > _SHOWN else ""
+    shown = "; ".join(several[:_SHOWN])
+    return [f"{shown}{more} stay apart; --normalize-labels makes them one"]

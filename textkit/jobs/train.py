@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textkit.data.given_labels import Missing
-from textkit.data.label_spelling import unify_labels
+from textkit.data.label_spelling import note_variants, unify_labels
 from textkit.data.labels import LabelledRows, OnBad, read_labelled
 from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import TextkitError, UsageError, require
@@ -261,8 +261,12 @@ def _read(
         [reject for part in rows for reject in part.rejects],
     )
     valid = None if options.valid is None else _read_file(options.valid, options, recipe, watch)
-    if options.normalize_labels and recipe.head.task != "regression":
+    if recipe.head.task == "regression":
+        return train, valid
+    if options.normalize_labels:
         return _unify(train, valid, watch)
+    for line in note_variants(train.all_labels()):
+        watch.note(f"labels: {line}")
     return train, valid
 
 
