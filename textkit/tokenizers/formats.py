@@ -19,6 +19,7 @@ from textkit.errors import ArtifactError, UsageError
 from textkit.io import files, hub
 from textkit.io.stand_ins import refuse_stand_in
 from textkit.registry import names
+from textkit.tokenizers.chats import read_template
 from textkit.tokenizers.description import (
     CONFIG_JSON,
     HIGHEST_ID,
@@ -258,7 +259,14 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
     if known["model"]["type"] == "Unigram":
         # tokenizers writes scores anew up to one bit off; the file's own are kept.
         known["model"]["vocab"] = model["vocab"]
-    return PipelineTokenizer(backend, kind=kind, engine=engine, description=known, named=named)
+    return PipelineTokenizer(
+        backend,
+        kind=kind,
+        engine=engine,
+        description=known,
+        named=named,
+        chat_template=read_template(path.parent) if path.name == TOKENIZER_JSON else None,
+    )
 
 
 def _pad_of(description: object) -> dict[str, str]:

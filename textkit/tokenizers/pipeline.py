@@ -24,7 +24,7 @@ from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.threads import computed_once
-from textkit.tokenizers import changes, sampling, templates
+from textkit.tokenizers import changes, chats, sampling, templates
 from textkit.tokenizers.description import (
     CONFIG_JSON,
     NAMED,
@@ -74,6 +74,7 @@ class PipelineTokenizer(Tokenizer):
         description: Description | None = None,
         named: Mapping[str, str] | None = None,
         notes: Sequence[str] = (),
+        chat_template: str | None = None,
     ) -> None:
         known: Description = json.loads(backend.to_str()) if description is None else description
         self._description: Description = {**known, "truncation": None, "padding": None}
@@ -108,6 +109,7 @@ class PipelineTokenizer(Tokenizer):
         )
         self._engines = Engines(self._description, self.vocabulary, self._reference, choice=engine)
         self._notes = tuple(notes)
+        self.chat_template = chat_template
 
     def __repr__(self) -> str:
         return f"PipelineTokenizer(kind='{self.kind}', n_tokens={len(self.vocabulary):,})"
@@ -116,10 +118,11 @@ class PipelineTokenizer(Tokenizer):
         self,
     ) -> tuple[
         Callable[..., PipelineTokenizer],
-        tuple[str, str, EngineChoice, dict[str, str], tuple[str, ...]],
+        tuple[str, str, EngineChoice, dict[str, str], tuple[str, ...], str | None],
     ]:
         """Go to another process as text: engines stay behind and are chosen anew."""
-        return _rebuild, (self.json, self.kind, self._choice, self._named, self._notes)
+        said = (self._named, self._notes, self.chat_template)
+        return _rebuild, (self.json, self.kind, self._choice, *said)
 
     @property
     def special_ids(self) -> frozenset[int]:
@@ -254,6 +257,30 @@ class PipelineTokenizer(Tokenizer):
             random=np.random.default_rng(seed),
         )
 
+    def chat_text(
+        self,
+        messages: Sequence[chats.Message],
+        *,
+        add_generation_prompt: bool = False,
+        tools: Sequence[Mapping[str, object]] | None = None,
+        variables: Mapping[str, object] | None = None,
+    ) -> str:
+        """Give the text of a conversation by the folder's chat template, as apply_chat_template of
+        transformers does; encode it with `allow_special=True`.
+        """
+        if self.chat_template is None:
+            raise UsageError("this tokenizer has no chat template")
+        named = {role: token for role, token in self._named.items() if role in NAMED}
+        if self.pad_id is not None:
+            named.setdefault("pad_token", self._names[self.pad_id])
+        return chats.render(
+            self.chat_template,
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            tools=tools,
+            variables={**named, **(variables or {})},
+        )
+
     def normalize(self, text: str) -> str:
         """Give the text as the splitter sees it, lower-cased for instance.
 
@@ -314,6 +341,8 @@ class PipelineTokenizer(Tokenizer):
         config |= self._named
         files.write_text(folder / TOKENIZER_JSON, self.json)
         files.write_json(folder / CONFIG_JSON, config)
+        if self.chat_template is not None:
+            files.write_text(folder / chats.CHAT_TEMPLATE, self.chat_template)
 
     def extend(self, words: Sequence[str]) -> PipelineTokenizer:
         """Give a tokenizer of whole words with more words behind its own.
@@ -454,18 +483,36 @@ class PipelineTokenizer(Tokenizer):
 
     def _remade(self, description: Description) -> PipelineTokenizer:
         backend = hf.Tokenizer.from_str(json.dumps(description))
-        return PipelineTokenizer(backend, kind=self.kind, named=self._named)
+        return PipelineTokenizer(
+            backend, kind=self.kind, named=self._named, chat_template=self.chat_template
+        )
 
     def _with_named(self, named: Mapping[str, str]) -> PipelineTokenizer:
         backend = hf.Tokenizer.from_str(self.json)
-        return PipelineTokenizer(backend, kind=self.kind, named={**self._named, **named})
+        return PipelineTokenizer(
+            backend,
+            kind=self.kind,
+            named={**self._named, **named},
+            chat_template=self.chat_template,
+        )
 
 
 def _rebuild(
-    described: str, kind: str, engine: EngineChoice, named: dict[str, str], notes: tuple[str, ...]
+    described: str,
+    kind: str,
+    engine: EngineChoice,
+    named: dict[str, str],
+    notes: tuple[str, ...],
+    chat_template: str | None,
 ) -> PipelineTokenizer:
     description: Description = json.loads(described)
     backend = hf.Tokenizer.from_str(described)
     return PipelineTokenizer(
-        backend, kind=kind, engine=engine, description=description, named=named, notes=notes
+        backend,
+        kind=kind,
+        engine=engine,
+        description=description,
+        named=named,
+        notes=notes,
+        chat_template=chat_template,
     )
