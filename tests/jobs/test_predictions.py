@@ -159,16 +159,20 @@ def test_kept_columns_of_parquet_keep_their_types() -> None:
             "tags": [["a"], [], None, ["b", "c"], []],
             "kind": pa.array(["x", "y", "x", None, "y"]).dictionary_encode(),
             "small": pa.array([0.1] * 5, pa.float32()),
+            "code": pa.array([b"ab", None, b"cd", b"ef", b"gh"], pa.binary(2)),
+            "sizes": pa.array([[("s", 1)], None, [], [], []], pa.map_(pa.string(), pa.int8())),
+            "names": pa.array([["a"], [], None, [], []], pa.large_list(pa.large_string())),
+            "place": pa.array([[1, 2]] * 4 + [None], pa.list_(pa.float32(), 2)),
         }
     )
     pq.write_table(table, "new.parquet")
-    keep = ("id", "price", "on", "tags", "kind", "small")
+    keep = tuple(table.column_names[1:])
     predict(SINGLE, "out.parquet", inputs=["new.parquet"], keep=keep, part_rows=2)
     made = pq.read_table("out.parquet")
     for name in keep:
         assert made[name].to_pylist() == table[name].to_pylist()
         wanted = pa.string() if name == "kind" else table.schema.field(name).type
-        assert made.schema.field(name).type == wanted or name == "tags"
+        assert made.schema.field(name).type == wanted or name in ("tags", "names", "place")
     rows = predict(SINGLE, "out.jsonl", inputs=["new.parquet"], keep=keep)
     assert rows[0]["id"] == 2**63 and rows[0]["tags"] == ["a"] and rows[0]["price"] == "1.10"
     cells = predict(SINGLE, "out.csv", inputs=["new.parquet"], keep=keep)

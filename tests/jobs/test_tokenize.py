@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.test_tokenize_corpus import TEXTS, folder_bytes, write_corpus
@@ -152,3 +155,44 @@ def test_what_cannot_be_written_is_refused_before_a_folder_is_made(
     with pytest.raises(UsageError, match="part_rows is 0, expected at least 1"):
         replace(options, part_rows=0)
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("output", ["parquet", "arrow", "jsonl"])
+def test_kept_columns_keep_their_types(output: str) -> None:
+    table = pa.table(
+        {
+            "text": ["a film", "b"],
+            "id": pa.array([7, None], pa.int64()),
+            "on": pa.array([datetime.date(2024, 2, 1), None]),
+            "tags": [["x"], []],
+            "score": [float("nan"), 0.5],
+        }
+    )
+    pq.write_table(table, "new.parquet")
+    keep = ("id", "on", "tags", "score")
+    tokenize_corpus(
+        TokenizeOptions(inputs=["new.parquet"], out=Path("out"), output=output, keep=keep)
+    )
+    part = f"out/part-00000.{output}"
+    if output == "jsonl":
+        first, second = map(json.loads, Path(part).read_text(encoding="utf-8").splitlines())
+        assert [first[name] for name in keep] == [7, "2024-02-01", ["x"], None]
+        assert [second[name] for name in keep] == [None, None, [], 0.5]
+        return
+    made = pq.read_table(part) if output == "parquet" else pa.ipc.open_file(part).read_all()
+    for name in ("id", "on", "score"):
+        assert made.schema.field(name).type == table.schema.field(name).type
+    assert made["id"].to_pylist() == [7, None] and made["tags"].to_pylist() == [["x"], []]
+
+
+def test_values_of_json_stay_themselves_in_json_and_are_spelled_in_tables() -> None:
+    Path("new.jsonl").write_text('{"text": "a", "n": 7, "o": ["\\ud800", null]}\n')
+    options = TokenizeOptions(
+        inputs=["new.jsonl"], out=Path("out"), output="jsonl", keep=("n", "o")
+    )
+    tokenize_corpus(options)
+    row = json.loads(Path("out/part-00000.jsonl").read_text(encoding="utf-8"))
+    assert (row["n"], row["o"]) == (7, ["\ufffd", None])
+    tokenize_corpus(replace(options, output="parquet", overwrite=True))
+    made = pq.read_table("out/part-00000.parquet")
+    assert (made["n"].to_pylist(), made["o"].to_pylist()) == (["7"], ['["\ufffd", null]'])

@@ -26,6 +26,7 @@ from textkit.io import files
 from textkit.io.corpus import ReadOptions, Row, RowReader
 from textkit.io.exchange import PARTLY_WRITTEN
 from textkit.io.inputs import expand_inputs, refuse_streams
+from textkit.io.kept_values import spell_cell
 from textkit.io.part_log import LOG, PartFacts, PartLog
 from textkit.io.staging import Stage
 from textkit.threads import computed_once
@@ -327,18 +328,22 @@ def write_table(
     *,
     keep: Sequence[str],
     parquet: Mapping[str, object],
+    types: Mapping[str, pyarrow.DataType] | None = None,
 ) -> None:
     """Write a part as Parquet or Arrow: the number of each row, the kept columns, then `columns`.
 
-    parquet: how Parquet stores them, as options of `pyarrow.parquet.write_table`.
+    types: of the kept columns that have one; the others are spelled as text. parquet: how Parquet
+    stores them, as options of `pyarrow.parquet.write_table`.
     """
     import pyarrow
 
     rows = np.arange(part.first_row, part.first_row + len(part.rows), dtype=np.int64)
-    kept = {
-        name: pyarrow.array([row.kept[at] for row in part.rows], pyarrow.string())
-        for at, name in enumerate(keep)
-    }
+    kept: dict[str, pyarrow.Array] = {}
+    for at, name in enumerate(keep):
+        values, kind = [row.kept[at] for row in part.rows], (types or {}).get(name)
+        if kind is None:
+            values = [value if value is None else spell_cell(value) for value in values]
+        kept[name] = pyarrow.array(values, kind or pyarrow.string())
     table = pyarrow.table({"row": share_numbers(rows), **kept, **columns})
     with files.atomic_file(path) as file:
         if path.suffix == ".parquet":

@@ -449,11 +449,15 @@ class RowReader:
         if name not in value:
             raise self.error(f"no key '{name}'; found {', '.join(value) or 'none'}")
         found = value[name]
-        if self.keep_values and not isinstance(found, str):
+        if isinstance(found, str):
+            return self._replace_surrogates(found)
+        if found is None or (self.keep_values and not isinstance(found, list | dict)):
             return found
-        if found is None or isinstance(found, str):
-            return None if found is None else self._replace_surrogates(found)
-        return json.dumps(found, ensure_ascii=False)
+        spelled = json.dumps(found, ensure_ascii=False)
+        clean = self._replace_surrogates(spelled)
+        if not self.keep_values:
+            return clean
+        return found if clean == spelled else json.loads(clean)
 
     def _columnar(self) -> Iterator[Row]:
         """Read parquet and arrow, a batch of rows at a time; `line` is the row's number, from 1."""

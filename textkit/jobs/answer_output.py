@@ -14,18 +14,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from textkit.io import files
-from textkit.io.arrow_rows import open_arrow
 from textkit.io.bulk import Part, write_table
-from textkit.io.inputs import guess_format, is_stream
+from textkit.io.kept_values import spell_cell, spell_row, to_json
 
 if TYPE_CHECKING:
     import pyarrow
@@ -154,56 +151,11 @@ class AnswerTable:
         return made.getvalue().encode("utf-8", "backslashreplace")
 
 
-def spell_cell(value: object) -> str:
-    r"""Write a kept value as a cell: text as it is, nothing as nothing, a list as JSON.
-
-    >>> spell_cell("007"), spell_cell(None), spell_cell(0.1), spell_cell([1, True])
-    ('007', '', '0.1', '[1, true]')
-    """
-    if isinstance(value, str) or value is None:
-        return value or ""
-    plain = _plain(value)
-    return plain if isinstance(plain, str) else to_json(plain) or ""
-
-
-def to_json(value: object) -> str | None:
-    """Spell a value as JSON, one that JSON has no word for as text; None for nothing.
-
-    >>> to_json({"on": date(2024, 2, 1)}), to_json(None)
-    ('{"on": "2024-02-01"}', None)
-    """
-    return None if value is None else _ENCODER.encode(value)
-
-
-def _plain(value: object) -> object:
-    """Give what JSON has a word for."""
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, bool | int | float | str | list | dict) else str(value)
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_plain)
-
-
 def _json_lines(names: Sequence[str], columns: Sequence[Sequence[object]]) -> bytes:
     """Spell rows as JSON objects; what is no finite number becomes null."""
-    lines = []
-    for row in zip(*columns, strict=True):
-        line = _ENCODER.encode(dict(zip(names, row, strict=True)))
-        if "NaN" in line or "Infinity" in line:  # in a number, or in a text
-            line = _ENCODER.encode(dict(zip(names, map(_finite, row), strict=True)))
-        lines.append(line + "\n")
-    return "".join(lines).encode("utf-8", "backslashreplace")
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+    lines = "".join(spell_row(row) + "\n" for row in rows)
+    return lines.encode("utf-8", "backslashreplace")
 
 
 def _kept_columns(part: Part, n: int) -> list[list[object]]:
@@ -226,46 +178,6 @@ def _kind(value: object) -> str:
     if name == "int" and value not in _EXACT:
         return "big" if value in _INT64 else "other"
     return name if name in ("int", "float", "bool", "str") else "other"
-
-
-def declared_types(
-    names: Sequence[str], format: str | None, keep: Sequence[str]
-) -> dict[str, pyarrow.DataType]:
-    """Give the Arrow types of the kept columns that all inputs declare, and declare alike.
-
-    Cells of txt, csv and tsv are text.
-    """
-    import pyarrow
-
-    found: dict[str, set[pyarrow.DataType | None]] = {name: set() for name in keep}
-    for path in names if keep else ():
-        kind = format or guess_format(path)
-        schema: dict[str, pyarrow.DataType] = {}
-        if kind in ("parquet", "arrow") and not is_stream(path):
-            with open_arrow(Path(path), kind) as rows:
-                schema = {column.name: _storable(column.type) for column in rows.schema}
-        for name in keep:
-            is_text = kind in ("txt", "csv", "tsv")
-            found[name].add(pyarrow.string() if is_text else schema.get(name))
-    one = {name: types.pop() for name, types in found.items() if len(types) == 1}
-    return {name: kind for name, kind in one.items() if kind is not None}
-
-
-def _storable(kind: pyarrow.DataType) -> pyarrow.DataType | None:
-    """Give the type that Parquet keeps of a column; None where it has none for it."""
-    import pyarrow
-    from pyarrow import types
-
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    if types.is_large_string(kind) or types.is_string_view(kind):
-        return pyarrow.string()
-    known = (
-        *(types.is_integer, types.is_floating, types.is_boolean, types.is_string),
-        *(types.is_binary, types.is_large_binary, types.is_decimal, types.is_date),
-        *(types.is_time, types.is_timestamp, types.is_duration, types.is_list, types.is_struct),
-    )
-    return kind if any(is_kind(kind) for is_kind in known) else None
 
 
 def join_parts(

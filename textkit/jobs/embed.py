@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,16 @@ from textkit.io.bulk import (
 )
 from textkit.io.columns import open_column
 from textkit.io.inputs import refuse_streams
+from textkit.io.kept_values import declared_types, describe_types
 from textkit.jobs.parts import CorpusOptions, PartsReport, write_parts
 from textkit.jobs.runs import find_model
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.formats import open_tokenizer
 from textkit.vectors.table import Floats, Unknown
 from textkit.watch import Watch
+
+if TYPE_CHECKING:
+    import pyarrow
 
 OUTPUTS = ("parquet", "npy")
 DTYPES = ("float32", "float16")
@@ -65,6 +69,8 @@ class EmbedOptions(CorpusOptions):
     - pooling to batch_tokens, and allow: options of `TextEmbedder.open`.
     - fit_rows: with pooling sif, the rows to count words and find the common part on; 0: none.
     """
+
+    keeps_values: ClassVar[bool] = True
 
     model: str | TextEmbedder
     out: Path
@@ -173,6 +179,7 @@ class EmbedParts:
     ending: str
     dtype: str
     keep: tuple[str, ...]
+    types: Mapping[str, pyarrow.DataType] = field(default_factory=dict)
 
     def describe(self) -> Mapping[str, object]:
         """Say all that decides the bytes beside the rows."""
@@ -181,6 +188,7 @@ class EmbedParts:
             "model": self.embedder.describe(),
             "output": self.ending,
             "dtype": self.dtype,
+            **describe_types(self.types),
         }
 
     def facts(self, job: Job) -> Mapping[str, object]:
@@ -208,7 +216,9 @@ class EmbedParts:
         column = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
         # Numbers of a vector hardly repeat: neither a dictionary nor compression pays.
         stored = {"compression": "none", "use_dictionary": list(self.keep)}
-        write_table(path, part, {"vector": column}, keep=self.keep, parquet=stored)
+        write_table(
+            path, part, {"vector": column}, keep=self.keep, types=self.types, parquet=stored
+        )
 
 
 def embed_corpus(options: EmbedOptions, *, watch: Watch = Watch()) -> EmbedReport:
@@ -229,7 +239,8 @@ def embed_corpus(options: EmbedOptions, *, watch: Watch = Watch()) -> EmbedRepor
         watch.note(line)
     if options.workers > 1 and not embedder.backend.parallel:
         raise UsageError("--workers is for texts by vectors; leave it out here")
-    work = EmbedParts(embedder, options.output, options.dtype, options.keep)
+    types = declared_types(source.names, options.format, options.keep)
+    work = EmbedParts(embedder, options.output, options.dtype, options.keep, types)
     made = write_parts(work, options.out, source, options, counting=VectorCounts, watch=watch)
     return EmbedReport(**vars(made), dim=embedder.dim)
 

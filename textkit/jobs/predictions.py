@@ -21,11 +21,11 @@ from textkit.io import files
 from textkit.io.bulk import Inputs, Job, Part, check_kept, cut_parts, part_name
 from textkit.io.exchange import claim, remove, remove_folder
 from textkit.io.inputs import is_stream
+from textkit.io.kept_values import declared_types
 from textkit.jobs.answer_output import (
     OUTPUTS,
     TEXT_OUTPUTS,
     AnswerTable,
-    declared_types,
     find_kinds,
     join_parts,
 )

@@ -5,9 +5,8 @@ In: a part of rows and its TokenBatch with spans. Out: lines of text, or a table
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import numpy as np
 from textkit.batch import TokenBatch, offsets_of
 from textkit.io import files
 from textkit.io.bulk import Part, share_numbers, write_table
+from textkit.io.kept_values import spell_row
 from textkit.jobs.colours import colour_rows
 from textkit.tokenizers.spans import convert_spans, replace_surrogates
 
@@ -34,12 +34,16 @@ _IDS_PATH, _SPANS_PATH, _TOKENS_PATH = (
 
 @dataclass(frozen=True)
 class TokenColumns:
-    """What an output row has beside its number: kept columns, ids, spans, the tokens' texts."""
+    """What an output row has beside its number: kept columns, ids, spans, the tokens' texts.
+
+    types: the Arrow types of the kept columns whose inputs declare them.
+    """
 
     keep: tuple[str, ...] = ()
     ids: bool = True
     spans: bool = True
     tokens: bool = True
+    types: Mapping[str, pyarrow.DataType] = field(default_factory=dict)
 
 
 def write_file(path: Path, part: Part, batch: TokenBatch, columns: TokenColumns) -> None:
@@ -78,7 +82,7 @@ def _jsonl(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str
             row["spans"] = spans
         if columns.ids:
             row["ids"] = ids
-        yield json.dumps(row, ensure_ascii=False) + "\n"
+        yield spell_row(row) + "\n"
 
 
 def _tsv(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
@@ -142,7 +146,7 @@ def _write_table(path: Path, part: Part, batch: TokenBatch, columns: TokenColumn
         "use_dictionary": [_TOKENS_PATH],
         "column_encoding": dict.fromkeys(["row", _IDS_PATH, _SPANS_PATH], "DELTA_BINARY_PACKED"),
     }
-    write_table(path, part, own, keep=columns.keep, parquet=stored)
+    write_table(path, part, own, keep=columns.keep, types=columns.types, parquet=stored)
 
 
 def _pieces(texts: Sequence[str], batch: TokenBatch) -> pyarrow.StringArray:

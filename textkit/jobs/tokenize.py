@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from textkit.batch import TokenBatch
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.bulk import Job, Part, check_kept, cut_parts, part_name
+from textkit.io.kept_values import declared_types, describe_types
 from textkit.jobs.colours import html_page
 from textkit.jobs.parts import (
     PART_CHARACTERS,
@@ -33,6 +34,9 @@ from textkit.jobs.token_output import TABLE_OUTPUTS, TEXT_OUTPUTS, TokenColumns,
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.formats import open_tokenizer
 from textkit.watch import Progress, Watch
+
+if TYPE_CHECKING:
+    import pyarrow
 
 STREAM_ROWS, SHOWN_ROWS = 1024, 200
 
@@ -51,6 +55,8 @@ class TokenizeOptions(CorpusOptions):
     - spans, tokens: whether (start, end) of every token and the tokens' texts are written.
     - check: verify spans and round trip; `count_corpus` raises DataError where rows fail.
     """
+
+    keeps_values: ClassVar[bool] = True
 
     tokenizer: str | Tokenizer = "word"
     pattern: str | None = None
@@ -150,13 +156,18 @@ class TokenizeParts:
     options: TokenizeOptions
     tokenizer: Tokenizer
     ending: str
+    types: Mapping[str, pyarrow.DataType] = field(default_factory=dict)
 
     @property
     def columns(self) -> TokenColumns:
         """What an output row has."""
         options = self.options
         return TokenColumns(
-            options.keep, self.tokenizer.has_vocabulary, options.spans, options.tokens
+            options.keep,
+            self.tokenizer.has_vocabulary,
+            options.spans,
+            options.tokens,
+            self.types,
         )
 
     def describe(self) -> Mapping[str, object]:
@@ -168,6 +179,7 @@ class TokenizeParts:
             "max_length": self.options.max_length,
             "spans": self.options.spans,
             "tokens": self.options.tokens,
+            **describe_types(self.types),
         }
 
     def facts(self, job: Job) -> Mapping[str, object]:
@@ -232,8 +244,11 @@ def tokenize_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> Toke
         )
     if options.out is None:
         raise UsageError("no folder for the parts; name one with out, or stream the tokens")
-    work = TokenizeParts(options, options.open_tokenizer(watch), output)
-    source = options.open_inputs()
+    tokenizer, source = options.open_tokenizer(watch), options.open_inputs()
+    types = {}
+    if output in TABLE_OUTPUTS:
+        types = declared_types(source.names, options.format, options.keep)
+    work = TokenizeParts(options, tokenizer, output, types)
     return write_parts(work, options.out, source, options, counting=TokenCounts, watch=watch)
 
 
