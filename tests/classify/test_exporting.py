@@ -17,7 +17,15 @@ from textkit.classify import certify as certifying
 from textkit.classify.exported import BagModel, GraphModel
 from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
-from textkit.jobs import ExportOptions, export_model
+from textkit.jobs import (
+    DrawOptions,
+    ExportOptions,
+    PredictCorpusOptions,
+    draw_model,
+    export_model,
+    predict_corpus,
+)
+from textkit.serve.options import name_models
 
 TEXTS = ["good film", "bad film", "good plot indeed", "bad plot"] * 10
 LABELS: dict[str, list[Any]] = {
@@ -251,3 +259,20 @@ def test_an_exported_model_predicts_where_torch_cannot_be_imported(
     shown, engine = done.stdout.rsplit(" ", 1)
     assert np.allclose(json.loads(shown), expected, atol=2e-6)
     assert engine.strip() == {"graph": "onnxruntime", "bag": "numpy"}[name]
+
+
+def test_a_run_folder_is_exported_and_a_zip_stands_for_a_model_in_every_verb() -> None:
+    TextClassifier(encoder="linear").fit(TEXTS, LABELS["single-label"]).save("run/model")
+    Path("run", "recipe.toml").touch()
+    assert export_model(ExportOptions(model=Path("run"), out=Path("a.zip"))).engine == "numpy"
+    for place in ("run", "run/model"):
+        with pytest.raises(UsageError, match=f"^{place} is the model itself"):
+            export_model(ExportOptions(model=Path("run"), out=Path(place), overwrite=True))
+    drawn = [draw_model(DrawOptions(source=Path(name))).to_text() for name in ("run", "a.zip")]
+    assert drawn[0] == drawn[1]
+    Path("new.txt").write_text("good film\n", encoding="utf-8")
+    for model in ("run", "a.zip"):
+        out = Path(f"{model}.csv")
+        predict_corpus(PredictCorpusOptions(model=Path(model), inputs=["new.txt"], out=out))
+    assert Path("run.csv").read_bytes() == Path("a.zip.csv").read_bytes()
+    assert name_models(["run"]) == {"run": "run/model"}

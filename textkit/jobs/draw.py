@@ -14,6 +14,7 @@ from textkit.errors import UsageError, require
 from textkit.evaluation.network_drawing import Stage, draw_stages, mermaid
 from textkit.evaluation.walk_drawing import Walk, draw_walk, render_walk
 from textkit.io import files
+from textkit.io.zipped import is_zipped
 from textkit.jobs.runs import find_model
 from textkit.recipe import read_recipe
 
@@ -78,7 +79,7 @@ def draw_model(options: DrawOptions) -> Drawing:
     from textkit.classify import model_folder
     from textkit.classify.stages import stages_of
 
-    if options.source.is_file():
+    if options.source.is_file() and not is_zipped(options.source):
         if options.text is not None:
             raise UsageError("a recipe has no tokens yet; --text walks through a trained model")
         recipe = read_recipe(options.source, options.overrides)

@@ -13,9 +13,10 @@ from pathlib import Path
 from textkit.classify import model_folder
 from textkit.classify.certify import Certificate, certify
 from textkit.classify.model_config import CONFIG
-from textkit.errors import require
+from textkit.errors import UsageError, require
 from textkit.io import files, zipped
 from textkit.io.corpus import RowReader
+from textkit.jobs.runs import find_model
 from textkit.registry import is_whole
 from textkit.watch import Watch
 
@@ -24,8 +25,8 @@ from textkit.watch import Watch
 class ExportOptions:
     """What is exported, and what it is checked on.
 
-    - model: a model folder. out: a folder, or a file that ends in .zip; overwrite: also where
-      finished work lies.
+    - model: a model folder or a run folder. out: a folder, or a file that ends in .zip;
+      overwrite: also where finished work lies, but for the model itself.
     - check: a file of texts on which both are compared, beside textkit's own hard texts.
       text_column, delimiter, format: how it is read; guessed where not given.
     - allow: each `package.module:Name` of the model that may be imported.
@@ -64,7 +65,7 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     """Export a model, and compare what was written with the original before it gets its name.
 
     Raises ArtifactError where they differ by more than 1e-5, UsageError for a network that cannot
-    be exported.
+    be exported, and where the model itself lies in the place.
 
     >>> from textkit import TextClassifier
     >>> texts, labels = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
@@ -73,8 +74,11 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     >>> report.engine, report.certificate.difference
     ('numpy', 0.0)
     """
+    model = find_model(options.model)
+    if options.out.resolve() in (model.resolve(), options.model.resolve()):
+        raise UsageError(f"{options.out} is the model itself; choose another -o")
     texts = read_check_texts(options, watch=watch)
-    original = model_folder.load(options.model, allow=options.allow or ())
+    original = model_folder.load(model, allow=options.allow or ())
     exported = original
     if not is_whole(original.recipe.encoder.name):
         require("torch", needed_by="an export of a network")

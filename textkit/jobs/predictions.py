@@ -22,6 +22,7 @@ from textkit.io.bulk import Inputs, Job, Part, check_kept, cut_parts, part_name
 from textkit.io.exchange import claim, remove, remove_folder
 from textkit.io.inputs import is_stream
 from textkit.io.kept_values import declared_types
+from textkit.io.zipped import is_zipped
 from textkit.jobs.answer_output import (
     OUTPUTS,
     TEXT_OUTPUTS,
@@ -318,7 +319,8 @@ def _prepare(options: PredictCorpusOptions, source: Inputs) -> PredictParts:
         _check_separator(classifier, options.label_separator)
     model = "in memory"
     if isinstance(options.model, str | Path):
-        model = files.sha256(find_model(options.model) / files.MANIFEST)
+        place = find_model(options.model)
+        model = files.sha256(place if is_zipped(place) else place / files.MANIFEST)
     return PredictParts(answering, table, model)
 
 
