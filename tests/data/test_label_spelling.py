@@ -117,6 +117,6 @@ def test_more_rows_and_a_file_of_one_class_go_on_from_a_run() -> None:
     assert train(out=Path("b"), more=[Path("more.csv")], **start) == ["neg", "new", "pos"]
     assert json.loads(Path("b/run.json").read_text(encoding="utf-8"))["n_rows"] == 26
     kept = {"data": Path("more.csv"), "keep_labels": True, "baseline": True, **start}
-    assert train(out=Path("c"), **kept) == ["neg", "new", "pos"]
+    assert train(out=Path("c"), **kept, doctor=True) == ["neg", "new", "pos"]
     with pytest.raises(UsageError, match="--stream goes with neither"):
         train(stream=True, more=[Path("more.csv")], out=Path("d"))

@@ -153,7 +153,7 @@ def _split(
 
     if valid is not None:
         return rows.texts, named(rows.labels), valid.texts, named(valid.labels)
-    classes = find_classes("single-label", rows.labels)
+    classes = find_classes("single-label", rows.labels, joining=True)
     targets = encode_labels("single-label", rows.labels, classes)
     parts = [np.asarray(part).tolist() for part in split_validation(targets, recipe)]
     train, held = ([rows.texts[i] for i in part] for part in parts)

@@ -400,7 +400,7 @@ def _score_baseline(rows: LabelledRows, valid: LabelledRows | None, recipe: Reci
     task = recipe.head.task
     if task == "single-label" and len({*rows.all_labels()}) < 2:
         return None  # as where --keep-labels keeps the others
-    classes = find_classes(task, rows.labels)
+    classes = find_classes(task, rows.labels, joining=True)
     texts, targets = rows.texts, encode_labels(task, rows.labels, classes)
     if valid is not None:
         valid_targets = encode_labels(task, valid.labels, classes)
