@@ -161,6 +161,10 @@ def kill_and_go_on(
         else:
             figures.n_ended_before += 1
             break
+        with contextlib.chdir(place):
+            begins_anew = not verb.goes_on()
+        if begins_anew and steady_contents(place) == whole:
+            break  # killed between its last write and its end: it would be refused, as finished
     else:
         code = wait(begin(arguments(), place))
         if code != 0:
