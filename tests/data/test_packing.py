@@ -44,11 +44,19 @@ def test_pieces_go_where_one_after_the_other_would(seed: int) -> None:
 
 
 @pytest.mark.parametrize("end_id", [None, 0])
+@pytest.mark.parametrize("least_fill", [0, 1])
 @pytest.mark.parametrize("manner", MANNERS)
-def test_every_token_is_there_once_and_pieces_are_known(manner: Manner, end_id: int | None) -> None:
+def test_every_token_is_there_once_and_pieces_are_known(
+    manner: Manner, least_fill: float, end_id: int | None
+) -> None:
     rows = draw_rows(3)
     blocks = pack_rows(
-        TokenBatch.from_rows(rows), length=32, manner=manner, end_id=end_id, pad_id=7
+        TokenBatch.from_rows(rows),
+        length=32,
+        manner=manner,
+        end_id=end_id,
+        pad_id=7,
+        least_fill=least_fill,
     )
     wanted = [row if end_id is None else [*row, end_id] for row in rows]
     pieces: list[list[int]] = []
@@ -69,11 +77,11 @@ def test_every_token_is_there_once_and_pieces_are_known(manner: Manner, end_id: 
         assert len({owner[i] for i in inside}) <= 1
     if end_id is None:
         assert blocks.n_cut == sum(n > 1 for n in seen.values())
-    if manner == "best-fit":
+    if manner == "best-fit" and not least_fill:
         longest = 32 if end_id is None else 31
         assert all(seen[i] == 1 for i, row in enumerate(rows) if 0 < len(row) <= longest)
     else:
-        assert (blocks.n_tokens[:-1] == 32).all()
+        assert len(blocks) == -(-sum(map(len, wanted)) // 32)
 
 
 @pytest.mark.parametrize("manner", MANNERS)
@@ -82,8 +90,11 @@ def test_nothing_makes_no_block(manner: Manner) -> None:
         assert len(pack_rows(TokenBatch.from_rows(rows), length=8, manner=manner)) == 0
 
 
-def test_rows_of_many_lengths_fill_their_blocks() -> None:
-    rows = draw_rows(1, n=3000)
-    batch = TokenBatch.from_rows(rows)
+@pytest.mark.parametrize("size", [51, 65, 128])
+def test_rows_that_fit_badly_are_cut_until_enough_is_filled(size: int) -> None:
+    batch = TokenBatch.from_rows([[1] * size] * 1000)
+    whole = pack_rows(batch, length=128, least_fill=0)
+    assert whole.n_cut == 0
     blocks = pack_rows(batch, length=128)
-    assert len(batch.ids) / blocks.ids.size > 0.98
+    assert len(batch.ids) / blocks.ids.size >= 0.98
+    assert (blocks.n_cut == 0) == (size == 128) and blocks.n_cut < 1000

@@ -68,6 +68,9 @@ class Written:
     ] = Layout.npy
     end_id: Annotated[int | None, typer.Option(help="Put this id behind every row.")] = None
     pad_id: Annotated[int, typer.Option(help="Fill what is left of a block with this id.")] = 0
+    least_fill: Annotated[
+        float, typer.Option(help="Cut rows where best-fit fills less; 0 cuts none that fits.")
+    ] = 0.98
     dtype: Annotated[IdType, typer.Option(help="Type of the ids.")] = IdType.int32
     part_blocks: Annotated[
         int, typer.Option(min=1, help="Blocks of a part, about; each part is packed by itself.")

@@ -5,7 +5,8 @@ each block are real. Two ways:
 
 - "best-fit": a row stays whole where it fits a block; pieces go, the longest first, where they
   leave the least room (best-fit decreasing; Ding et al. 2024, "Fewer Truncations"). A longer row is
-  cut into whole blocks and a rest.
+  cut into whole blocks and a rest. Where that fills too little, the emptiest blocks are dissolved
+  and their rows cut to the holes of the others.
 - "concat": rows stand one behind the other, and blocks are cut where they are full.
 """
 
@@ -22,6 +23,7 @@ from textkit.batch import TokenBatch, offsets_of
 
 Manner = Literal["best-fit", "concat"]
 MANNERS: tuple[Manner, ...] = ("best-fit", "concat")
+LEAST_FILL = 0.98
 Int64 = NDArray[np.int64]
 
 
@@ -59,10 +61,13 @@ def pack_rows(
     manner: Manner = "best-fit",
     end_id: int | None = None,
     pad_id: int = 0,
+    least_fill: float = LEAST_FILL,
 ) -> Blocks:
     """Pack rows into blocks of `length` tokens.
 
     end_id: stands behind every row, empty ones too. pad_id: fills what is left of a block.
+    least_fill: rows are cut, in best fit, where less of the blocks would be filled; 0 cuts none
+    that fits a block.
 
     >>> rows = TokenBatch.from_rows([[1, 2, 3], [4], [5, 6], [], [7, 8, 9, 10, 11]])
     >>> blocks = pack_rows(rows, length=4)
@@ -78,7 +83,10 @@ def pack_rows(
         places, n_blocks = starts, -(-len(ids) // length)
     else:
         starts, sizes = _cut(offsets, length)
-        places, n_blocks = _place(fit_pieces(sizes, length=length), sizes, length)
+        chosen = fit_pieces(sizes, length=length)
+        if least_fill and len(chosen):
+            starts, sizes, chosen = _fill_holes(starts, sizes, chosen, length, least_fill)
+        places, n_blocks = _place(chosen, sizes, length)
     within = np.arange(len(ids)) - np.repeat(offsets_of(sizes)[:-1], sizes)
     to = np.repeat(places, sizes) + within
     packed = np.full(n_blocks * length, pad_id, np.int32)
@@ -164,6 +172,32 @@ def _cut(offsets: Int64, length: int) -> tuple[Int64, Int64]:
     starts = np.repeat(offsets[:-1], n_pieces) + number * length
     sizes = np.minimum(np.repeat(offsets[1:], n_pieces) - starts, length)
     return starts, sizes
+
+
+def _fill_holes(
+    starts: Int64, sizes: Int64, blocks: Int64, length: int, least_fill: float
+) -> tuple[Int64, Int64, Int64]:
+    """Dissolve the emptiest blocks until the rest is full enough: their pieces are poured into the
+    largest holes first, and cut where a hole ends. All pieces again, in their order.
+    """
+    used = np.bincount(blocks, weights=sizes).astype(np.int64)
+    total = int(sizes.sum())
+    n_wanted = max(-(-total // length), int(total / (least_fill * length)))
+    if len(used) <= n_wanted:
+        return starts, sizes, blocks
+    order = np.argsort(used, kind="stable")
+    gone, filled = order[: len(used) - n_wanted], order[len(used) - n_wanted :]
+    loose = np.isin(blocks, gone)
+    ends, holes = np.cumsum(sizes[loose]), np.cumsum(length - used[filled])
+    edges = np.union1d(np.append(0, ends), holes[holes < ends[-1]])
+    piece = np.searchsorted(ends, edges[:-1], side="right")
+    begun = edges[:-1] - (ends - sizes[loose])[piece]
+    new_starts = np.append(starts[~loose], starts[loose][piece] + begun)
+    new_sizes = np.append(sizes[~loose], np.diff(edges))
+    into = filled[np.searchsorted(holes, edges[:-1], side="right")]
+    new_blocks = np.append(blocks[~loose], into)
+    by_place = np.argsort(new_starts, kind="stable")
+    return new_starts[by_place], new_sizes[by_place], new_blocks[by_place]
 
 
 def _place(blocks: Int64, sizes: Int64, length: int) -> tuple[Int64, int]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from textkit.batch import TokenBatch
 from textkit.data.blocks import LAYOUTS, write_blocks, write_mds_index
-from textkit.data.packing import MANNERS, Manner, pack_rows
+from textkit.data.packing import LEAST_FILL, MANNERS, Manner, pack_rows
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.bulk import JOB, MANIFEST, Inputs, Job, Part, part_name
@@ -40,6 +40,7 @@ class PackOptions:
     - length: tokens of a block. manner: "best-fit" keeps rows whole where they fit, "concat" puts
       one behind the other.
     - end_id: stands behind every row. pad_id: fills what is left of a block.
+    - least_fill: rows that would fit are cut where best fit fills less of a part; 0 never.
     - dtype: of the ids, int32 or uint16; positions are uint16 where they fit.
     - part_blocks: a part ends with the row that makes it so many blocks full.
     - workers, shard, overwrite, resume: as for `tokenize`.
@@ -52,6 +53,7 @@ class PackOptions:
     layout: Literal["npy", "bin", "parquet", "mds"] = "npy"
     end_id: int | None = None
     pad_id: int = 0
+    least_fill: float = LEAST_FILL
     dtype: Literal["int32", "uint16"] = "int32"
     column: str = "ids"
     part_blocks: int = 8192
@@ -71,6 +73,8 @@ class PackOptions:
         for name, number in (("length", self.length), ("part_blocks", self.part_blocks)):
             if number < 1:
                 raise UsageError(f"{name} is {number}, expected at least 1")
+        if not 0 <= self.least_fill <= 1:
+            raise UsageError(f"least_fill is {self.least_fill}, expected 0 to 1")
         bound = 0xFFFF if self.dtype == "uint16" else 0x7FFFFFFF
         for name, token in (("pad_id", self.pad_id), ("end_id", self.end_id)):
             if token is not None and not 0 <= token <= bound:
@@ -187,7 +191,7 @@ class PackParts:
 
     def describe(self) -> Mapping[str, object]:
         """Say all that decides the bytes beside the rows."""
-        names = ("length", "manner", "layout", "end_id", "pad_id", "dtype", "column")
+        names = ("length", "manner", "layout", "end_id", "pad_id", "least_fill", "dtype", "column")
         return {"kind": "pack", **{name: getattr(self.options, name) for name in names}}
 
     def write(self, part: Part, folder: Path) -> PackCounts:
@@ -200,6 +204,7 @@ class PackParts:
             manner=options.manner,
             end_id=options.end_id,
             pad_id=options.pad_id,
+            least_fill=options.least_fill,
         )
         path = folder / part_name(part.number, self.ending)
         write_blocks(path, blocks, ids=options.dtype)
