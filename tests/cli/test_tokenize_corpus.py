@@ -279,6 +279,22 @@ def test_count_says_what_there_is() -> None:
     assert done.stdout == b""
 
 
+def test_count_by_file_adds_up_to_the_whole() -> None:
+    for name, texts in (("a.txt", TEXTS), ("b.jsonl", TEXTS[:1]), ("empty.txt", [])):
+        write_corpus(name, texts)
+    files = ["a.txt", "b.jsonl", "empty.txt"]
+    done = run_textkit("tokenize", *files, "--count", "--by-file", "--json")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["file"] for row in told] == files
+    assert [row["n_rows"] for row in told] == [6, 1, 0]
+    whole = json.loads(run_textkit("tokenize", *files, "--count", "--json").stdout)
+    assert sum(row["n_tokens"] for row in told) == whole["n_tokens"]
+    shown = run_textkit("tokenize", *files, "--count", "--by-file").stdout.decode().splitlines()
+    assert shown[2].split() == ["0", "0", "empty.txt"]
+    refused = run_textkit("tokenize", *files, "--by-file")
+    assert (refused.returncode, refused.stdout) == (2, b"")
+
+
 @pytest.mark.slow
 def test_check_passes_good_tokenizers_and_catches_a_lossy_one(
     monkeypatch: pytest.MonkeyPatch,

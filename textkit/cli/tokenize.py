@@ -105,6 +105,9 @@ class Instead:
 
     group: ClassVar = OUTPUT
     count: Annotated[bool, typer.Option("--count", help="Only count.")] = False
+    by_file: Annotated[
+        bool, typer.Option("--by-file", help="With --count: a line for each file.")
+    ] = False
     as_json: Annotated[
         bool, typer.Option("--json", help="With --count or --check: the counts as JSON.")
     ] = False
@@ -139,6 +142,7 @@ def tokenize(
         echo "Don't stop" | textkit tokenize - --to text
         textkit tokenize texts/ -t tok --max-length 512 -o tokens --workers 2
         textkit tokenize corpus.jsonl.gz -t tok --text-column body --count --json
+        textkit tokenize texts/ -t tok --count --by-file
         textkit tokenize corpus.txt -t tok --show tokens.html
     """
     from textkit.cli.output import Display, note, to_json, write_line
@@ -150,6 +154,12 @@ def tokenize(
     if instead.show is not None:
         shown = show_corpus(options, instead.show)
         note(f"{instead.show}: the first {shown.n_rows:,} rows, {shown.n_tokens:,} tokens")
+    elif instead.by_file:
+        if not instead.count:
+            from textkit.errors import UsageError
+
+            raise UsageError("--by-file is for --count")
+        _count_files(options, as_json=instead.as_json)
     elif instead.count or options.check:
         counted = count_corpus(options, watch=Watch(note=note))
         if instead.as_json:
@@ -164,6 +174,23 @@ def tokenize(
         note(f"{made.folder}: {made.n_parts:,} parts, {made.n_rows:,} rows{ready}")
     else:
         _stream(options)
+
+
+def _count_files(options: TokenizeOptions, *, as_json: bool) -> None:
+    """Write a line for each file: its rows, its tokens and its name, or an object of JSON."""
+    from textkit.cli.output import note, to_json, write_line
+    from textkit.jobs.tokenize import TokenCounts, count_files
+    from textkit.watch import Watch
+
+    whole, seconds = TokenCounts(), 0.0
+    for name, found in count_files(options, watch=Watch(note=note)):
+        counts = found.counts
+        told = {"file": name, **counts.to_dict()}
+        line = f"{counts.n_rows:12,} {counts.n_tokens:15,}  {name}"
+        write_line(to_json(told) if as_json else line)
+        whole.add(counts)
+        seconds += found.seconds
+    note(summary(whole, seconds, options.max_length))
 
 
 def _stream(options: TokenizeOptions) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -284,6 +284,23 @@ def count_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> Tokeniz
     3
     """
     return _pass(options, "", None, n_rows=STREAM_ROWS, watch=watch)
+
+
+def count_files(
+    options: TokenizeOptions, *, watch: Watch = Watch()
+) -> Iterator[tuple[str, TokenizeReport]]:
+    """Count the tokens of each file of a corpus by itself, in order.
+
+    >>> _ = Path("a.txt").write_text("Vanity and pride\\n", encoding="utf-8")
+    >>> _ = Path("b.txt").write_text("", encoding="utf-8")
+    >>> found = count_files(TokenizeOptions(inputs=["a.txt", "b.txt"]))
+    >>> [(name, report.counts.n_tokens) for name, report in found]
+    [('a.txt', 3), ('b.txt', 0)]
+    """
+    tokenizer = options.open_tokenizer(watch)
+    one = replace(options, tokenizer=tokenizer, pattern=None, lowercase=None)
+    for name in options.open_inputs().names:
+        yield name, count_corpus(replace(one, inputs=[name]), watch=watch)
 
 
 def _pass(
