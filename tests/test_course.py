@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "examples" / "course").glob("*.py"))
 PAGES = ROOT / "docs" / "course"
-TRAINING = ("04-fnn",)  # seconds of processor time each
+TRAINING = ("04-fnn", "05-cnn")  # seconds of processor time each
 
 
 def name(path: Path) -> str:
