@@ -44,7 +44,9 @@ class SequenceNetwork(nn.Module):
         self.head = nn.Linear(pooled, out_dim)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """states (batch, time, in_dim), mask (batch, time) bool, True = real -> (batch, out_dim)."""
+        """states (batch, time, in_dim), mask (batch, time) bool, True = real -> (batch,
+        out_dim).
+        """
         if mask is None:
             mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
         encoded = self.encoder(states, mask, mask.sum(dim=1).cpu())
