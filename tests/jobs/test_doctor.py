@@ -57,6 +57,11 @@ def inside(**measured: Any) -> list[Health]:
         (symptoms(WELL, health=inside(dead_share={"encoder.norm": 0.9})), []),
         (symptoms(WELL, health=inside(gradient_norm=9, clipped_share=1)), ["always clipped"]),
         (symptoms(WELL, n_cut=40), ["cut rows"]),
+        # What follows from the rate is not said beside it.
+        (
+            symptoms([(0.7, 0.7)] * 4, health=inside(update_ratio={"a": 1e-7})),
+            ["learning rate too low"],
+        ),
         (symptoms([], best=0), []),
     ],
 )
