@@ -179,3 +179,17 @@ def test_the_shell_packs_what_it_tokenized() -> None:
     assert b"% filled" in done.stderr and b"blocks: 1 parts" in done.stderr
     done = run_textkit("pack", "a.txt", "-o", "none")
     assert done.returncode == 2 and b"holds no tokens" in done.stderr
+
+
+def test_mosaicml_reads_its_shards(rows: list[list[int]]) -> None:
+    streaming = pytest.importorskip("streaming", reason="mosaicml-streaming is not installed")
+    pack("npy", end_id=0)
+    pack("mds", layout="mds", end_id=0)
+    blocks = PackedBlocks.open("npy")
+    read = streaming.LocalDataset(local="mds")
+    assert len(read) == len(blocks)
+    for number in (0, len(blocks) // 2, len(blocks) - 1):
+        sample, block = read[number], blocks[number]
+        for name in ("input_ids", "position_ids"):
+            assert sample[name].tolist() == block[name].tolist()
+        assert int(sample["n_tokens"]) == int(block["n_tokens"])
