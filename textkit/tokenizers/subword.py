@@ -3,7 +3,7 @@ and `unigram`.
 
 In: texts to learn pieces from, or the pieces. Out: a PipelineTokenizer in the exact form that the
 ecosystem uses, so a model of that family reads its files. The trainers are tokenizers' own, held to
-the same result on every run.
+the same result on every run. Longer than a file should be: four kinds that share their trainers.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ BERT_SPECIALS = [PAD, UNKNOWN, "[CLS]", "[SEP]", "[MASK]"]
 # So improbable that text which spells a special token of a Unigram vocabulary is never read as that
 # token.
 SPECIAL_SCORE = -10_000.0
+# Characters of an alphabet: tokenizers takes a number, and Unicode has fewer.
+UNLIMITED = 1 << 21
 
 
 def train_bpe(
@@ -45,20 +47,25 @@ def train_bpe(
     min_frequency: int = 2,
     split: str = "gpt2",
     normalization: Normalization = AS_IT_STANDS,
+    special_tokens: Sequence[str] = (),
+    max_token_length: int | None = None,
 ) -> PipelineTokenizer:
     """Learn byte-level BPE merges (Sennrich et al. 2016, on bytes as in GPT-2) up to `size` tokens.
 
     The vocabulary starts with [PAD] and all 256 bytes, so every text is encoded and, without a
-    normaliser, given back.
+    normaliser, given back. special_tokens: further ones, behind [PAD]; text that spells one is
+    never read as one. max_token_length: of characters as the vocabulary spells them.
 
     >>> bpe = train_bpe(["low lower lowest"] * 5, size=300)
     >>> bpe.decode(bpe.encode(["lowest 🙂"])[0])
     'lowest 🙂'
     """
-    check_size(size, at_least=257)
+    check_size(size, at_least=257 + len(special_tokens))
     backend = byte_level_backend(models.BPE(), split=split, normalization=normalization)
     # Faster than counting first: tokenizers' own counting runs on every core.
-    backend.train_from_iterator(iterate_checked(texts), _byte_trainer(size, min_frequency))
+    backend.train_from_iterator(
+        iterate_checked(texts), _byte_trainer(size, min_frequency, special_tokens, max_token_length)
+    )
     return PipelineTokenizer(backend, kind="bpe")
 
 
@@ -69,20 +76,27 @@ def learn_bpe(
     min_frequency: int = 2,
     split: str = "gpt2",
     normalization: Normalization = AS_IT_STANDS,
+    special_tokens: Sequence[str] = (),
+    max_token_length: int | None = None,
 ) -> PipelineTokenizer:
     """Learn byte-level BPE from counted pieces."""
-    check_size(size, at_least=257)
-    model = _learn(models.BPE(), counts, _byte_trainer(size, min_frequency))
+    check_size(size, at_least=257 + len(special_tokens))
+    model = _learn(
+        models.BPE(), counts, _byte_trainer(size, min_frequency, special_tokens, max_token_length)
+    )
     backend = byte_level_backend(model, split=split, normalization=normalization)
-    backend.add_special_tokens([PAD])
+    backend.add_special_tokens([PAD, *special_tokens])
     return PipelineTokenizer(backend, kind="bpe")
 
 
-def _byte_trainer(size: int, min_frequency: int) -> trainers.Trainer:
+def _byte_trainer(
+    size: int, min_frequency: int, special_tokens: Sequence[str], max_token_length: int | None
+) -> trainers.Trainer:
     return trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=min_frequency,
-        special_tokens=[PAD],
+        special_tokens=[PAD, *special_tokens],
+        max_token_length=max_token_length,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -123,24 +137,45 @@ def train_bpe_char(
     size: int = 30_000,
     min_frequency: int = 2,
     normalization: Normalization = AS_IT_STANDS,
+    special_tokens: Sequence[str] = (),
+    initial_alphabet: Sequence[str] = (),
+    limit_alphabet: int | None = None,
+    max_token_length: int | None = None,
 ) -> PipelineTokenizer:
     """Learn BPE merges over characters, a space written as '▁'; a character never seen is unknown.
+
+    special_tokens: further ones, behind [PAD] and [UNK]. initial_alphabet: characters that are in
+    the vocabulary, seen or not. limit_alphabet: keep so many characters, the most frequent.
+    max_token_length: of characters.
 
     >>> bpe = train_bpe_char(["low lower lowest"] * 5, size=30)
     >>> bpe.decode(bpe.encode(["lower low"])[0])
     'lower low'
     """
-    check_size(size, at_least=3)
+    check_size(size, at_least=3 + len(special_tokens))
     backend = metaspace_backend(models.BPE(unk_token=UNKNOWN), normalization=normalization)
-    backend.train_from_iterator(iterate_checked(texts), _character_trainer(size, min_frequency))
+    trainer = _character_trainer(
+        size, min_frequency, special_tokens, initial_alphabet, limit_alphabet, max_token_length
+    )
+    backend.train_from_iterator(iterate_checked(texts), trainer)
     return PipelineTokenizer(backend, kind="bpe-char")
 
 
-def _character_trainer(size: int, min_frequency: int) -> trainers.Trainer:
+def _character_trainer(
+    size: int,
+    min_frequency: int,
+    special_tokens: Sequence[str],
+    initial_alphabet: Sequence[str],
+    limit_alphabet: int | None,
+    max_token_length: int | None,
+) -> trainers.Trainer:
     return trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=min_frequency,
-        special_tokens=[PAD, UNKNOWN],
+        special_tokens=[PAD, UNKNOWN, *special_tokens],
+        initial_alphabet=list(initial_alphabet),
+        limit_alphabet=UNLIMITED if limit_alphabet is None else limit_alphabet,
+        max_token_length=max_token_length,
         show_progress=False,
     )
 
@@ -151,12 +186,19 @@ def learn_bpe_char(
     size: int = 30_000,
     min_frequency: int = 2,
     normalization: Normalization = AS_IT_STANDS,
+    special_tokens: Sequence[str] = (),
+    initial_alphabet: Sequence[str] = (),
+    limit_alphabet: int | None = None,
+    max_token_length: int | None = None,
 ) -> PipelineTokenizer:
     """Learn character BPE from counted pieces."""
-    check_size(size, at_least=3)
-    model = _learn(models.BPE(unk_token=UNKNOWN), counts, _character_trainer(size, min_frequency))
+    check_size(size, at_least=3 + len(special_tokens))
+    trainer = _character_trainer(
+        size, min_frequency, special_tokens, initial_alphabet, limit_alphabet, max_token_length
+    )
+    model = _learn(models.BPE(unk_token=UNKNOWN), counts, trainer)
     backend = metaspace_backend(model, normalization=normalization)
-    backend.add_special_tokens([PAD, UNKNOWN])
+    backend.add_special_tokens([PAD, UNKNOWN, *special_tokens])
     return PipelineTokenizer(backend, kind="bpe-char")
 
 

@@ -97,7 +97,15 @@ def _learner(kind: str) -> Callable[..., Tokenizer]:
     return found.learn
 
 
-_NOT_DECIDING = ("size", "min_frequency")
+# They decide what is learnt of the pieces, not the pieces.
+_NOT_DECIDING = (
+    "size",
+    "min_frequency",
+    "special_tokens",
+    "initial_alphabet",
+    "limit_alphabet",
+    "max_token_length",
+)
 
 
 def count_facts(kind: str, **options: object) -> dict[str, object]:
