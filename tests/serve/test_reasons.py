@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,32 +59,33 @@ def test_what_cannot_be_explained_is_said(host: Host) -> None:
     assert "at most 20,000" in rows[0]["error"] and rows[1]["label"] == "pos"
 
 
+@pytest.mark.parametrize("held", ["_prepare", "_explain"])
 def test_texts_that_nobody_waits_for_are_not_explained(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+    host: Host, held: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, free = [], asyncio.Event()
+    begun: list[str] = []
+    entered, free = threading.Event(), threading.Event()
+
+    def hold(step: str) -> dict[str, str]:
+        begun.append(step)
+        if step == held:
+            entered.set()
+            free.wait(60)
+        return {"error": "none"}
 
     async def go() -> None:
-        loop = asyncio.get_running_loop()
-        entered = asyncio.Event()
-
-        def explain(prepared: object, text: str) -> dict[str, str]:
-            begun.append(text)
-            loop.call_soon_threadsafe(entered.set)
-            asyncio.run_coroutine_threadsafe(free.wait(), loop).result()
-            return {"error": "none"}
-
-        monkeypatch.setattr(reasons, "_explain", explain)
+        monkeypatch.setattr(reasons, "_prepare", lambda model, asked: hold("_prepare"))
+        monkeypatch.setattr(reasons, "_explain", lambda prepared, text: hold("_explain"))
         async with client_of(host) as client:
             asking = asyncio.ensure_future(client.post("/explain", json={"texts": ["a", "b"]}))
-            await entered.wait()
+            await asyncio.to_thread(entered.wait, 60)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             free.set()
             await asyncio.to_thread(host.find("films", "explain").reasons.submit(int).result)
 
     run(go())
-    assert begun == ["a"]
+    assert begun == ["_prepare", "_explain"][: 1 if held == "_prepare" else 2]
     assert host.admission.held.items == 0
 
 
