@@ -36,6 +36,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "embedder": {
         "classifier": "textkit.classify.texts:open_texts",
+        "exported": "textkit.embedders.exported:open_texts",
+        "exported-classifier": "textkit.classify.exported_texts:open_texts",
         "transformer": "textkit.embedders.contextual:open_texts",
         "vectors": "textkit.embedders.static:open_texts",
     },

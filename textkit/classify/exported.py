@@ -6,6 +6,7 @@ textkit/classify/exporting.py.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,10 @@ class GraphModel:
         """Compute what the heads see of each row: (n_rows, width) float32."""
         return self.graph.run(tokens, output="pooled")
 
+    def hash(self) -> str:
+        """Hash all numbers of it: hex digits."""
+        return hashlib.sha256(self.graph.data).hexdigest()
+
     def describe(self) -> dict[str, object]:
         """Give what the config of a model folder says of it."""
         return {
@@ -121,6 +126,10 @@ class BagModel:
     def pool(self, tokens: TokenBatch) -> NDArray[np.float32]:
         """Compute what the heads see of each row: (n_rows, width) float32."""
         return np.tile(self.bag.pool(tokens), len(self.bag.heads))
+
+    def hash(self) -> str:
+        """Hash all numbers of it: hex digits."""
+        return hashlib.sha256(save_arrays(self.bag.to_arrays())).hexdigest()
 
     def describe(self) -> dict[str, object]:
         """Give what the config of a model folder says of it."""

@@ -50,7 +50,7 @@ def load(place: str | Path, *, allow: Sequence[str] = ()) -> TextClassifier | Te
     >>> load("model").predict(["a good film"]).tolist()
     ['pos']
     """
-    if find_kind(str(place))[0] == "classifier":
+    if find_kind(str(place))[0] in ("classifier", "exported-classifier"):
         return TextClassifier.load(place, allow=allow)
     return TextEmbedder.open(place)
 

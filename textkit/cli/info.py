@@ -34,14 +34,15 @@ def info(
         textkit info run/model --json
     """
     from textkit.classify.model_config import check, read_recipe
-    from textkit.io import files
+    from textkit.io import files, zipped
     from textkit.jobs.runs import find_model
     from textkit.registry import is_whole
 
     model = find_model(model)
-    config = check(model)
-    recipe = read_recipe(config, model)
-    manifest = files.read_json(model / files.MANIFEST)
+    with zipped.unzipped(model) as folder:
+        config = check(folder)
+        recipe = read_recipe(config, folder)
+        manifest = files.read_json(folder / files.MANIFEST)
     table = None
     if layers:
         from textkit import summary
@@ -67,6 +68,9 @@ def info(
         show_line(f"encoder    {options}")
         show_line(f"pooling    {' + '.join(recipe.head.pooling)}")
     show_line(f"labels     {len(labels)}: {shown}")
+    if "engine" in config:
+        difference = manifest.get("certificate", {}).get("difference", 0.0)
+        show_line(f"engine     {config['engine']}, {difference:.1e} from the original at most")
     for name, entry in manifest["files"].items():
         show_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")
     if table is not None:

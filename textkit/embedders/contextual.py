@@ -23,6 +23,7 @@ from textkit import tokenizers
 from textkit.batch import TokenBatch
 from textkit.data.batching import plan_sorted
 from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks, not_fitted
+from textkit.embedders.exported import SentenceInput
 from textkit.embedders.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
 from textkit.features.templates import Template
@@ -55,7 +56,8 @@ class ContextualTexts:
     """Texts to vectors by a network; made by `open_texts`, here and in classify/texts.py.
 
     encode: texts -> TokenBatch with special tokens, cut to the model's length. pool:
-    TokenBatch -> (batch, dim) float32, on the device. facts: all that decides the vectors.
+    TokenBatch -> (batch, dim) float32, on the device. facts: all that decides the vectors. source,
+    network: what an export is made of, where there is one.
     """
 
     parallel: ClassVar[bool] = False
@@ -67,6 +69,13 @@ class ContextualTexts:
     facts: dict[str, object]
     prompt: str = ""
     notes: tuple[str, ...] = ()
+    source: SentenceInput | None = None
+    network: nn.Module | None = None
+
+    @property
+    def batch_padding(self) -> int:
+        """Padded positions without a token that a batch may hold."""
+        return BATCH_PADDING[self.device.type]
 
     def embed(self, texts: Sequence[str]) -> TextVectors:
         """Give the vectors of texts; one row a text, in order."""
@@ -99,7 +108,7 @@ class ContextualTexts:
         plan = plan_sorted(
             tokens.lengths,
             batch_tokens=self.batch_tokens,
-            batch_padding=BATCH_PADDING[self.device.type],
+            batch_padding=self.batch_padding,
         )
         parts = []
         with torch.inference_mode():
@@ -151,26 +160,19 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
     )
     dense = [_load_dense(path).to(where) for path in config.dense]
     scaled = config.normalize if options.normalize is None else options.normalize
-    template = template_of(tokenizer)
     length = config.max_length if options.max_length is None else options.max_length
     _check_vocabulary(model, tokenizer, config.model)
 
-    def encode(texts: Sequence[str]) -> TokenBatch:
-        cased = [text.lower() for text in texts] if config.lowercase else texts
-        return template.encode(tokenizer, cased, max_length=length).tokens
+    source = SentenceInput(tokenizer, length, config.lowercase)
+    network = SentenceNetwork(model, poolings=chosen, dense=dense, normalize=scaled).eval()
 
     def pool(tokens: TokenBatch) -> Tensor:
         batch = collate(tokens).to(where)
         mask = batch.attention_mask
         # Without a mask attention takes its faster way.
         whole = int(batch.lengths.min()) == mask.shape[1]
-        states = model(input_ids=batch.input_ids, attention_mask=None if whole else mask.long())[
-            0
-        ].float()
-        pooled = torch.cat([_POOL[name](states, mask) for name in chosen], dim=-1)
-        for layer in dense:
-            pooled = layer(pooled)
-        return nn.functional.normalize(pooled, dim=-1) if scaled else pooled
+        vectors: Tensor = network(batch.input_ids, mask, whole=whole)
+        return vectors
 
     facts = {
         "weights": [files.sha256(path) for path in sorted(config.model.glob("*.safetensors"))],
@@ -183,8 +185,46 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         "device": where.type,
     }
     budget = options.batch_tokens or BATCH_TOKENS[where.type]
-    made = ContextualTexts(0, encode, pool, where, budget, facts, prompt=text)
+    made = ContextualTexts(
+        0,
+        source.encode,
+        pool,
+        where,
+        budget,
+        facts,
+        prompt=text,
+        source=source,
+        network=network,
+    )
     return measure_width(made)
+
+
+class SentenceNetwork(nn.Module):
+    """A transformer, poolings of its states joined, dense layers, and perhaps length 1."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        poolings: Sequence[str],
+        dense: Sequence[nn.Module],
+        normalize: bool,
+    ) -> None:
+        super().__init__()
+        self.model, self.dense = model, nn.ModuleList(dense)
+        self.poolings, self.normalize = tuple(poolings), normalize
+
+    def forward(self, input_ids: Tensor, mask: Tensor, *, whole: bool = False) -> Tensor:
+        """input_ids (batch, time) int64, mask (batch, time) bool -> (batch, dim) float32.
+
+        whole: nothing is padded, and no mask is built.
+        """
+        attention_mask = None if whole else mask.long()
+        states = self.model(input_ids=input_ids, attention_mask=attention_mask)[0].float()
+        pooled = torch.cat([_POOL[name](states, mask) for name in self.poolings], dim=-1)
+        for layer in self.dense:
+            pooled = layer(pooled)
+        return nn.functional.normalize(pooled, dim=-1) if self.normalize else pooled
 
 
 def measure_width(made: ContextualTexts) -> ContextualTexts:

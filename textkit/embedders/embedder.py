@@ -11,18 +11,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from textkit import registry
+from textkit.embedders import exported
 from textkit.embedders.backend import Backend, EmbedderOptions, Opener, TextVectors
 from textkit.errors import ArtifactError, UsageError, require
-from textkit.io import files, hub
+from textkit.io import files, hub, zipped
 from textkit.io.tables import TextData, take_texts
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.protocol import check_texts
+from textkit.tokenizers.protocol import EXPORTED_KIND, check_texts
 from textkit.vectors.table import Floats
 
 # Of the hub: weights in safetensors at the top and in the modules' folders; not the exports to
 # other engines.
 _HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _OTHER_ENGINES = ("onnx/*", "openvino/*")
+# What the manifest of a folder says -> the embedder that opens it.
+_EXPORTED = {EXPORTED_KIND: "exported-classifier", exported.KIND: "exported"}
 
 
 class TextEmbedder:
@@ -83,7 +86,7 @@ class TextEmbedder:
             allow=allow,
         )
         kind, place = find_kind(str(spec))
-        if kind != "vectors":
+        if kind in ("classifier", "transformer"):
             if batch_tokens is not None and batch_tokens < 1:
                 raise UsageError(f"batch_tokens is {batch_tokens}, expected at least 1")
             require("torch", needed_by=f"model '{spec}'")
@@ -128,7 +131,7 @@ class TextEmbedder:
 
 
 def find_kind(spec: str) -> tuple[str, str]:
-    """Tell what a spec names, and where it is: ("vectors" | "transformer" | "classifier", place).
+    """Tell what a spec names, and where it is: a name of the registry's embedders, and a place.
 
     >>> find_kind("glove")
     ('vectors', 'glove')
@@ -136,6 +139,9 @@ def find_kind(spec: str) -> tuple[str, str]:
     if spec.startswith(hub.PREFIX):
         spec = str(hub.fetch(spec, patterns=_HUB_FILES, ignore=_OTHER_ENGINES))
     folder = Path(spec)
+    if zipped.is_zipped(folder) and folder.is_file() and zipped.has_file(folder, files.MANIFEST):
+        with zipped.unzipped(folder) as opened:
+            return find_kind(str(opened))[0], spec
     if not folder.is_dir():
         if Path(spec).suffix == ".safetensors":
             raise ArtifactError("name the folder of a model, not its weights", where=spec)
@@ -149,6 +155,8 @@ def find_kind(spec: str) -> tuple[str, str]:
             raise ArtifactError(
                 "a tokenizer, which makes no vectors; name vectors or a model", where=spec
             )
+        if kind in _EXPORTED:
+            return _EXPORTED[kind], spec
         return (
             ("classifier", spec)
             if kind == "model" or model_type == "textkit"

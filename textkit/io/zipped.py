@@ -102,6 +102,15 @@ def _unpack(path: Path, folder: Path) -> None:
                 shutil.copyfileobj(source, file)  # no more than file_size: zipfile holds it to that
 
 
+def has_file(path: Path, name: str) -> bool:
+    """Tell whether a .zip file holds a file of a name; False for what is no .zip file."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            return name in packed.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def size_of(path: str | Path) -> int:
     """Give the bytes of a file, or of all files in a folder."""
     path = Path(path)

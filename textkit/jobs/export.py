@@ -7,12 +7,14 @@ manifest that says how far it is from the original.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from textkit.classify import model_folder
-from textkit.classify.certify import Certificate, certify
+from textkit.classify.certify import HARD_TEXTS, TOLERANCE, Certificate, certify
 from textkit.classify.model_config import CONFIG
+from textkit.embedders import exported
+from textkit.embedders.embedder import TextEmbedder, find_kind
 from textkit.errors import UsageError, require
 from textkit.io import files, zipped
 from textkit.io.corpus import RowReader
@@ -78,23 +80,41 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     if options.out.resolve() in (model.resolve(), options.model.resolve()):
         raise UsageError(f"{options.out} is the model itself; choose another -o")
     texts = read_check_texts(options, watch=watch)
+    if find_kind(str(model))[0] in ("transformer", "vectors"):
+        return _export_embedder(replace(options, model=model), texts)
     original = model_folder.load(model, allow=options.allow or ())
-    exported = original
+    copy = original
     if not is_whole(original.recipe.encoder.name):
         require("torch", needed_by="an export of a network")
         from textkit.classify.exporting import export
 
-        exported = export(original)
+        copy = export(original)
     with zipped.place_for(options.out, overwrite=options.overwrite) as folder:
-        model_folder.write(exported, folder)
+        model_folder.write(copy, folder)
         config = files.read_json(folder / CONFIG)
         opened = model_folder.open_files(folder, config, allow=options.allow or ())
         certificate = certify(original, opened, texts)
         facts = {"certificate": certificate.to_dict()}
-        model_folder.seal(exported, folder, facts=facts)
-    return ExportReport(
-        options.out, exported.model.engine, certificate, zipped.size_of(options.out)
-    )
+        model_folder.seal(copy, folder, facts=facts)
+    return ExportReport(options.out, copy.model.engine, certificate, zipped.size_of(options.out))
+
+
+def _export_embedder(options: ExportOptions, texts: Sequence[str]) -> ExportReport:
+    """Export what makes vectors of texts: a folder of transformers or sentence-transformers."""
+    require("torch", needed_by="an export of a network")
+    from textkit.embedders.contextual import ContextualTexts
+    from textkit.embedders.exporting import write_exported
+
+    backend = TextEmbedder.open(str(options.model), device="cpu", precision="float32").backend
+    if not isinstance(backend, ContextualTexts):
+        raise UsageError(f"{options.model}: vectors of words need no torch as they are")
+    every = [*HARD_TEXTS, *texts]
+    with zipped.place_for(options.out, overwrite=options.overwrite) as folder:
+        difference = write_exported(backend, folder, every, tolerance=TOLERANCE)
+        certificate = Certificate(difference, len(every), 0)
+        facts = {"certificate": certificate.to_dict()}
+        files.write_manifest(folder, kind=exported.KIND, format=exported.FORMAT, facts=facts)
+    return ExportReport(options.out, "onnxruntime", certificate, zipped.size_of(options.out))
 
 
 def read_check_texts(options: ExportOptions, *, watch: Watch) -> list[str]:

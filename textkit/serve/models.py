@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from textkit import tokenizers
-from textkit.classify import model_folder, opening
+from textkit.classify import opening
 from textkit.classify.exported import BagModel, GraphModel
 from textkit.classify.fitted import Fitted, TokenModel
 from textkit.data.targets import Label, Task
 from textkit.embedders.embedder import TextEmbedder, find_kind
+from textkit.embedders.exported import GraphTexts
 from textkit.embedders.sentence_folder import read_sentence_folder
 from textkit.embedders.static import StaticTexts
 from textkit.errors import ArtifactError, TextkitError
@@ -113,8 +114,6 @@ def open_model(name: str, place: str, *, allow: Sequence[str] = ()) -> ServedMod
     version = read_version(place)
     if _manifest_kind(place) == MANIFEST_KIND:
         return _open_tokenizer(name, place, version)
-    if Path(place).suffix == ".zip":
-        return _open_classifier(name, place, version, model_folder.load(place, allow=allow))
     try:
         found = opening.load(place, allow=allow)
     except TextkitError as no_model:
@@ -207,7 +206,10 @@ def _embed_by(fitted: Fitted, place: str) -> Work:
 def _open_embedder(name: str, place: str, version: str, embedder: TextEmbedder) -> ServedModel:
     backend = embedder.backend
     facts: dict[str, object] = {"notes": list(embedder.notes)} if embedder.notes else {}
-    if isinstance(backend, StaticTexts):
+    if isinstance(backend, GraphTexts) and backend.source is not None:
+        tokenizer, max_length = backend.source.tokenizer, backend.source.max_length
+        work = works.contextual(backend, tokenizer, max_length=max_length, around=tokenizer.around)
+    elif isinstance(backend, StaticTexts):
         work, tokenizer = works.static(backend), backend.tokenizer
         max_length = backend.max_length
         facts["pooling"] = backend.pooling

@@ -21,6 +21,7 @@ from textkit.vectors.neighbours import unit
 if TYPE_CHECKING:
     from textkit.classify.exported import BagModel, GraphModel
     from textkit.embedders.contextual import ContextualTexts
+    from textkit.embedders.exported import GraphTexts
     from textkit.embedders.static import StaticTexts
     from textkit.tokenizers import Tokenizer
 
@@ -143,17 +144,15 @@ def _score(fitted: Fitted, texts: list[str]) -> Outcome:
 
 
 def contextual(
-    backend: ContextualTexts,
+    backend: ContextualTexts | GraphTexts,
     tokenizer: Tokenizer,
     *,
     max_length: int | None,
     around: tuple[tuple[int, ...], tuple[int, ...]],
     reads_ids: bool = True,
 ) -> Work:
-    """Give the vectors of a network."""
-    from textkit.embedders.contextual import BATCH_PADDING
-
-    padding = BATCH_PADDING[backend.device.type]
+    """Give the vectors of a network, or of what it was exported to."""
+    padding = backend.batch_padding
 
     def run(items: Sequence[Item]) -> Outcome:
         tokens = join_items(items, backend.encode_prompted, tokenizer, max_length, around)

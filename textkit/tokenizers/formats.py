@@ -30,13 +30,10 @@ from textkit.tokenizers.description import (
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import (
-    EXPORTED_FORMAT,
-    EXPORTED_KIND,
     FOREIGN_FILES,
     FORMAT,
     MANIFEST_KIND,
-    MODEL_FORMAT,
-    MODEL_KIND,
+    SEALS,
     SENTENCEPIECE_MODEL,
     SPACY_WORDS,
     TOKENIZER_FILES,
@@ -114,7 +111,7 @@ def _check_sealed(folder: Path) -> None:
     if not is_ours and (folder / "config.json").exists():
         return
     kind, format = MANIFEST_KIND, FORMAT
-    for model in ((MODEL_KIND, MODEL_FORMAT), (EXPORTED_KIND, EXPORTED_FORMAT)):
+    for model in SEALS:
         if isinstance(manifest, dict) and manifest.get("kind") == model[0]:
             kind, format = model
     files.check_manifest(folder, kind=kind, format=format, reads=TOKENIZER_FILES)
