@@ -80,7 +80,10 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     if options.out.resolve() in (model.resolve(), options.model.resolve()):
         raise UsageError(f"{options.out} is the model itself; choose another -o")
     texts = read_check_texts(options, watch=watch)
-    if find_kind(str(model))[0] in ("transformer", "vectors"):
+    kind = find_kind(str(model))[0]
+    if kind == "vectors":
+        raise UsageError(f"{model}: vectors of words need no torch as they are")
+    if kind == "transformer":
         return _export_embedder(replace(options, model=model), texts)
     original = model_folder.load(model, allow=options.allow or ())
     copy = original
@@ -107,7 +110,7 @@ def _export_embedder(options: ExportOptions, texts: Sequence[str]) -> ExportRepo
 
     backend = TextEmbedder.open(str(options.model), device="cpu", precision="float32").backend
     if not isinstance(backend, ContextualTexts):
-        raise UsageError(f"{options.model}: vectors of words need no torch as they are")
+        raise UsageError(f"{options.model}: no transformer, which alone has an export")
     every = [*HARD_TEXTS, *texts]
     with zipped.place_for(options.out, overwrite=options.overwrite) as folder:
         difference = write_exported(backend, folder, every, tolerance=TOLERANCE)
