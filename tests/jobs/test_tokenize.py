@@ -196,3 +196,16 @@ def test_values_of_json_stay_themselves_in_json_and_are_spelled_in_tables() -> N
     tokenize_corpus(replace(options, output="parquet", overwrite=True))
     made = pq.read_table("out/part-00000.parquet")
     assert (made["n"].to_pylist(), made["o"].to_pylist()) == (["7"], ['["\ufffd", null]'])
+
+
+def test_a_kept_text_that_is_no_utf8_is_a_bad_row_and_bytes_are_bytes() -> None:
+    raw = pa.array([b"\xff", b"a"])
+    broken = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
+    pq.write_table(pa.table({"text": ["x", "y"], "id": broken, "raw": raw}), "new.parquet")
+    options = TokenizeOptions(inputs=["new.parquet"], out=Path("out"), keep=("raw", "id"))
+    with pytest.raises(DataError, match=r"^new.parquet:1: 'id' is not UTF-8"):
+        tokenize_corpus(options)
+    tokenize_corpus(replace(options, on_bad="skip", overwrite=True))
+    assert pq.read_table("out/part-00000.parquet")["id"].to_pylist() == ["a"]
+    tokenize_corpus(replace(options, keep=("raw",), overwrite=True))
+    assert pq.read_table("out/part-00000.parquet")["raw"].to_pylist() == [b"\xff", b"a"]

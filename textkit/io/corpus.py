@@ -128,6 +128,7 @@ class RowReader:
         self._place: int | None = None  # where the row begins, where lines alone do not tell
         self._lines: TextLines | None = None
         self._first_reject: DataError | None = None
+        self._of_text: set[str] = set()  # columns of parquet and arrow that hold text
         self._quoted: tuple[str, ...] = ()  # the keys of JSON as they are written, once chosen
         self._choice: ColumnChoice | None = None  # of JSON, where a value is made of several keys
 
@@ -463,6 +464,7 @@ class RowReader:
         """Read parquet and arrow, a batch of rows at a time; `line` is the row's number, from 1."""
         with open_arrow(self.path, self.format) as file:
             header = list(file.schema.names)
+            self._of_text = {field.name for field in file.schema if "string" in str(field.type)}
             choice = self._choose(header, [])
             names = [*choice.sources, *self.keep]
             chosen = [header.index(name) for name in names]
@@ -498,6 +500,9 @@ class RowReader:
         if not _is_usable(label):
             raise self.error(f"'{self.label_column}' is {_shown(label)}, expected a string")
         cell = spell_label(label)
+        for name, value in zip(self.keep, values, strict=True):
+            if isinstance(value, bytes) and name in self._of_text:
+                raise self.error(f"'{name}' is {_shown(value)}, expected a string")
         kept = tuple(
             values
             if self.keep_values
