@@ -308,7 +308,7 @@ def test_bad_input_is_one_line_and_its_exit_code(
 @pytest.mark.slow
 def test_a_folder_a_missing_column_and_a_strange_run_folder() -> None:
     Path("folder").mkdir()
-    assert fails(5, "train", "folder").startswith("error: folder: is a folder, expected a file")
+    assert fails(3, "train", "folder").startswith("error: folder: no texts in this folder")
     write_rows("a.csv")
     message = fails(3, "train", "a.csv", "--text-column", "texd")
     assert (
