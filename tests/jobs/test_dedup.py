@@ -122,3 +122,11 @@ def test_nothing_to_remove_leaves_no_report_and_files_are_not_written_over() -> 
     Path("all.csv").write_bytes(b"text,label\n\xff,x\n")
     with pytest.raises(DataError, match=r"all\.csv:2"):
         dedup(overwrite=True)
+
+
+@pytest.mark.parametrize("out", ["b.jsonl", "b.parquet", "b.csv.gz"])
+def test_a_name_of_another_format_is_refused(out: str) -> None:
+    Path("a.csv").write_text("text,label\na,x\na,x\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=f"^-o {out}: rows stay byte for byte"):
+        dedup_file(DedupOptions(data=Path("a.csv"), out=Path(out)))
+    assert not Path(out).exists()

@@ -21,7 +21,8 @@ from textkit.data.duplicates import LEVELS, Level, Repeat, find_repeats
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, RowReader
-from textkit.io.inputs import refuse_streams
+from textkit.io.inputs import guess_format, refuse_streams
+from textkit.io.packed import PACKED_ENDINGS
 from textkit.io.row_files import copy_rows
 from textkit.watch import Progress, Watch
 
@@ -151,8 +152,21 @@ def dedup_file(options: DedupOptions, *, watch: Watch = Watch()) -> DedupReport:
     return DedupReport(options.out, report, len(lines), removed, n_conflicts)
 
 
+def _kind_of(path: Path) -> tuple[str, str]:
+    """Tell by its name what a file's format is, and how it is packed."""
+    ending = path.suffix.lower()
+    return guess_format(path), ending if ending in PACKED_ENDINGS else ""
+
+
 def _check_places(options: DedupOptions) -> None:
     """Refuse to write over what is there."""
+    if _kind_of(options.out) != _kind_of(options.data):
+        packed = _kind_of(options.data)[1] != ""
+        ending = "".join(options.data.suffixes[-2 if packed else -1 :])
+        raise UsageError(
+            f"-o {options.out}: rows stay byte for byte as in {options.data}; choose a name that"
+            f" ends as it does, in {ending or 'nothing'}"
+        )
     inputs = [path.resolve() for path in (options.data, options.against) if path is not None]
     for path in (options.out, options.removed):
         if path.resolve() in inputs:
