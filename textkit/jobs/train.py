@@ -21,6 +21,7 @@ from textkit.errors import TextkitError, UsageError, require
 from textkit.io import files
 from textkit.io.bulk import write_rejects
 from textkit.io.exchange import settle
+from textkit.io.inputs import refuse_streams
 from textkit.io.text_folders import hash_data
 from textkit.jobs import doctor, runs
 from textkit.jobs.runs import TrainReport, find_model
@@ -126,6 +127,7 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
     """
     needed = ["torch", "accelerate", "matplotlib", *(["sklearn"] if options.baseline else [])]
     require(*needed, needed_by="training")
+    refuse_streams([options.data, *(options.more or ())])  # read, and known again by their hashes
     if not runs.is_main():  # the first process speaks for all
         watch = Watch(should_stop=watch.should_stop)
     run = _choose_folder(options)
