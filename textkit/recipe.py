@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -60,6 +61,14 @@ class OpenSection(Section):
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_a_file_has_it(cls, values: Any) -> Any:
+        """Make lists of tuples, so that a recipe that was written and read is equal to itself."""
+        if not isinstance(values, Mapping):
+            return values
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -285,11 +294,7 @@ def complete_recipe(recipe: Recipe) -> Recipe:
     what, given = f"encoder '{recipe.encoder.name}'", dict(recipe.encoder.options)
     registry.check_options(encoder, given if is_whole else {"in_dim": 1, **given}, what=what)
     registry.check_values(encoder, given, what=what)
-    options = {**registry.default_options(encoder), **values["encoder"]}
-    # Lists as a file has them: a recipe that was written and read is equal to this one.
-    values["encoder"] = {
-        key: list(value) if isinstance(value, tuple) else value for key, value in options.items()
-    }
+    values["encoder"] = {**registry.default_options(encoder), **values["encoder"]}
     if is_whole:
         encoder(**given)  # says what is wrong with a value
         _refuse_network_keys(recipe)
