@@ -14,10 +14,14 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
@@ -113,3 +117,23 @@ class computed_once(Generic[Value]):  # noqa: N801 - used as a decorator, like p
                 values[self._name] = self._compute(instance)
             value: Value = values[self._name]
             return value
+
+
+def work_ahead(work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
+    """Give `work(item)` of each item in order, one ahead: a thread does the next while the caller
+    has the present one.
+
+    >>> list(work_ahead(len, ["a", "bc"]))
+    [1, 2]
+    """
+    from concurrent.futures import ThreadPoolExecutor  # 20 ms, logging with it
+
+    with ThreadPoolExecutor(1) as thread:
+        present: Future[Value] | None = None
+        for item in items:
+            coming = thread.submit(work, item)
+            if present is not None:
+                yield present.result()
+            present = coming
+        if present is not None:
+            yield present.result()

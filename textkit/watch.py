@@ -6,6 +6,7 @@ A library call prints nothing. Whoever wants to see or to stop a piece of work g
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -119,6 +120,18 @@ class History:
     notes: list[str] = field(default_factory=list)
 
 
+_NOTHING = nullcontext()
+
+
+def untimed(name: str) -> AbstractContextManager[object]:
+    """Time nothing: what a Watch does with a stage unless it is told otherwise.
+
+    >>> with untimed("forward"):
+    ...     pass
+    """
+    return _NOTHING
+
+
 @dataclass(frozen=True)
 class Watch:
     """What the caller of long work hears, and the question that the work asks it: stop now?
@@ -127,6 +140,7 @@ class Watch:
     - step, epoch: of a training, each batch and each pass over the data.
     - note: a line for the user, such as which column was guessed.
     - health: of each epoch, where it is given; measuring it takes a little time.
+    - stage: entered around each stage of a training, by name ("forward"); for a profile.
     - should_stop: asked between two steps of the work, which then ends early and whole.
 
     >>> said = []
@@ -141,3 +155,4 @@ class Watch:
     note: Callable[[str], None] = lambda line: None
     should_stop: Callable[[], bool] = lambda: False
     health: Callable[[Health], None] | None = None
+    stage: Callable[[str], AbstractContextManager[object]] = untimed

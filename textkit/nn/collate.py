@@ -29,18 +29,11 @@ class PaddedBatch:
         """Copy the batch to a device; lengths stay on the CPU."""
         if device.type == "cpu":
             return self
-
-        def pinned(tensor: Tensor) -> Tensor:
-            # Only a copy from pinned memory runs beside the computation.
-            return tensor.pin_memory() if device.type == "cuda" else tensor
-
         return replace(
             self,
-            input_ids=pinned(self.input_ids).to(device, non_blocking=True),
-            attention_mask=pinned(self.attention_mask).to(device, non_blocking=True),
-            targets=None
-            if self.targets is None
-            else pinned(self.targets).to(device, non_blocking=True),
+            input_ids=to_device(self.input_ids, device),
+            attention_mask=to_device(self.attention_mask, device),
+            targets=None if self.targets is None else to_device(self.targets, device),
         )
 
 
@@ -60,13 +53,23 @@ class RaggedBatch:
         """Copy the batch to a device."""
         if device.type == "cpu":
             return self
-        targets = None if self.targets is None else self.targets.to(device, non_blocking=True)
         return replace(
             self,
-            ids=self.ids.to(device, non_blocking=True),
-            offsets=self.offsets.to(device, non_blocking=True),
-            targets=targets,
+            ids=to_device(self.ids, device),
+            offsets=to_device(self.offsets, device),
+            targets=None if self.targets is None else to_device(self.targets, device),
         )
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor from the CPU to a device, beside what the device is computing.
+
+    >>> to_device(torch.ones(2), torch.device("cpu")).tolist()
+    [1.0, 1.0]
+    """
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)  # from other memory it waits
 
 
 def collate(

@@ -33,8 +33,9 @@ from textkit.nn.encoders import (
 from textkit.nn.layers import Mlp
 from textkit.recipe import Recipe
 
-# Padded positions a batch: a batch of short texts holds many, one of long texts few.
-BATCH_TOKENS = 8192
+# Padded positions a batch: a batch of short texts holds many, one of long texts few. A GPU wants
+# thousands of rows.
+BATCH_TOKENS, GPU_BATCH_TOKENS = 8192, 65536
 
 
 @dataclass(frozen=True)
@@ -341,8 +342,13 @@ def predict_outputs(
     network.eval()
     outputs = torch.zeros((len(tokens), network.n_outputs))
     index, count = part
+    budget = GPU_BATCH_TOKENS if device.type == "cuda" else BATCH_TOKENS
+    plan = plan_sorted(tokens.lengths, batch_tokens=budget)[index::count]
     with torch.inference_mode():
-        for rows in plan_sorted(tokens.lengths, batch_tokens=BATCH_TOKENS)[index::count]:
+        parts = []
+        for rows in plan:
             batch = network.make_batch(tokens.take(rows)).to(device)
-            outputs.index_copy_(0, torch.from_numpy(np.asarray(rows)), network(batch).float().cpu())
+            parts.append(network(batch).float())
+        if plan:  # one copy from the device at the end: each waits for all work before it
+            outputs.index_copy_(0, torch.from_numpy(np.concatenate(plan)), torch.cat(parts).cpu())
     return outputs

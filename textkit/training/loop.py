@@ -22,6 +22,7 @@ from torch import Tensor
 from textkit.data.batching import padding_share
 from textkit.data.imbalance import row_weights
 from textkit.evaluation.task_scores import chosen_metric, score
+from textkit.nn.collate import to_device
 from textkit.nn.devices import any_rank, make_accelerator, sum_over_ranks
 from textkit.nn.draws import seed_draws
 from textkit.nn.network import TextNetwork, predict_outputs
@@ -80,7 +81,7 @@ class _Loop:
     ) -> None:
         self.recipe, self.section, self.task = recipe, recipe.training, recipe.head.task
         self.network, self.train, self.valid = network, train, valid
-        self.watch, self.folder = watch, folder
+        self.watch, self.folder, self.stage = watch, folder, watch.stage
         check_training(recipe)
         self.lengths = np.asarray(train.tokens.lengths)
         self.weights = row_weights(self.task, train.targets, self.section, given=train.weights)
@@ -151,6 +152,7 @@ class _Loop:
         state = self.state
         self.model.train()
         limit = self.section.time_limit
+        told, seen = time.perf_counter(), state.tokens_seen
         while state.batches_done < len(plan):
             if any_rank(self.watch.should_stop()):
                 state.history.ended = "stopped"
@@ -166,7 +168,6 @@ class _Loop:
                 return False
             group = plan[state.batches_done : state.batches_done + self.section.accumulate]
             rate = self._rate(state.batches_done, n_batches=len(plan))
-            began, seen = time.perf_counter(), state.tokens_seen
             is_last = state.batches_done + len(group) == len(plan)
             loss = self._step(group, rate, is_last=is_last)
             state.batches_done += len(group)
@@ -178,7 +179,8 @@ class _Loop:
                 or state.batches_done == len(plan)
             ):
                 self._read_losses()
-                speed = (state.tokens_seen - seen) / max(time.perf_counter() - began, 1e-9)
+                speed = (state.tokens_seen - seen) / max(time.perf_counter() - told, 1e-9)
+                told, seen = time.perf_counter(), state.tokens_seen
                 self._tell(loss.item(), rate, n_batches=len(plan), speed=speed)
             due = time.perf_counter() - self.last_saved > self.section.checkpoint_seconds
             if self.folder is not None and any_rank(due):
@@ -225,19 +227,21 @@ class _Loop:
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
                 loss = self._batch_loss(rows) / share
                 # Ranks average their gradients, and each has only its part of the sum.
-                self.accelerator.backward(loss * self.n_ranks)
+                with self.stage("backward"):
+                    self.accelerator.backward(loss * self.n_ranks)
             total += loss.detach() / len(self.network.members)
             state.tokens_seen += int(self.lengths[rows].sum())
         self.new_losses.append(total * share)
-        if self.accelerator.scaler is not None:
-            self.accelerator.unscale_gradients()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.section.clip)
-        if self.probe is not None:
-            self.probe.before_step(norm, is_last=is_last)
-        self.optimizer.step()
-        if self.probe is not None:
-            self.probe.after_step()
-        self.average.update(state.steps)
+        with self.stage("optimizer"):
+            if self.accelerator.scaler is not None:
+                self.accelerator.unscale_gradients()
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.section.clip)
+            if self.probe is not None:
+                self.probe.before_step(norm, is_last=is_last)
+            self.optimizer.step()
+            if self.probe is not None:
+                self.probe.after_step()
+            self.average.update(state.steps)
         return total
 
     def _batch_loss(self, rows: NDArray[np.int64]) -> Tensor:
@@ -251,19 +255,22 @@ class _Loop:
         if self.section.r_drop:  # every row twice: the same words, other dropout
             mine = np.tile(mine, 2)
         device = self.accelerator.device
-        tokens = self.train.take(mine, epoch=self.state.epoch)
-        batch = self.network.make_batch(tokens, targets=self.train.targets[mine]).to(device)
+        with self.stage("data"):
+            tokens = self.train.take(mine, epoch=self.state.epoch)
+        with self.stage("collate"):
+            # All copies before the first computation, so that none waits for it.
+            batch = self.network.make_batch(tokens, targets=self.train.targets[mine]).to(device)
+            weight = to_device(torch.from_numpy(weights), device)
+            mix = draw_mix(self.recipe, mine, (self.state.steps, self.rank), device=device)
         assert batch.targets is not None
-        targets = self.network.standardize(batch.targets)
-        luck = (self.state.steps, self.rank)
-        mix = draw_mix(self.recipe, mine, luck, device=device)
-        outputs = self.model(batch, mix=mix).float().view(len(self.network.members), len(mine), -1)
-        each = [member_losses(self.task, part, targets, mix, self.section) for part in outputs]
-        losses = torch.stack(each).sum(dim=0)
-        weight = torch.from_numpy(weights).to(device)
-        loss = (losses * weight).sum()
-        if self.section.l1:
-            loss = loss + self.section.l1 * sum_of_sizes(self.network) * weight.sum()
+        with self.stage("forward"):
+            targets = self.network.standardize(batch.targets)
+            outputs = self.model(batch, mix=mix).float()
+            outputs = outputs.view(len(self.network.members), len(mine), -1)
+            each = [member_losses(self.task, part, targets, mix, self.section) for part in outputs]
+            loss = (torch.stack(each).sum(dim=0) * weight).sum()
+            if self.section.l1:
+                loss = loss + self.section.l1 * sum_of_sizes(self.network) * weight.sum()
         return loss
 
     def _end_epoch(self, plan: list[NDArray[np.int64]]) -> None:

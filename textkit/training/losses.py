@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from textkit.data.targets import Task
+from textkit.nn.collate import to_device
 from textkit.nn.network import Mix
 from textkit.recipe import Recipe, TrainingSection
 
@@ -95,7 +96,7 @@ def draw_mix(
         return None
     generator = np.random.default_rng([recipe.seed, *luck, int(rows[0])])
     partners = torch.from_numpy(generator.permutation(len(rows)))
-    return Mix(float(generator.beta(alpha, alpha)), partners.to(device))
+    return Mix(float(generator.beta(alpha, alpha)), to_device(partners, device))
 
 
 def sum_of_sizes(network: nn.Module) -> Tensor:

@@ -60,9 +60,11 @@ class RecurrentEncoder(nn.Module):
         """states (batch, time, in_dim), mask (batch, time) bool, lengths (batch,) CPU -> (batch,
         time, out_dim).
         """
-        if states.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            # The fused kernels of the CPU refuse bfloat16 on most machines.
-            with torch.autocast("cpu", enabled=False):
+        kind = states.device.type
+        if torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16:
+            # The fused kernels of the CPU refuse bfloat16 on most machines, and cuDNN's are run in
+            # float16 by torch's autocast, whose small gradients are lost without a scaled loss.
+            with torch.autocast(kind, enabled=False):
                 return self._run(states.to(self._dtype), mask)
         return self._run(states, mask)
 
