@@ -45,6 +45,9 @@ vectors nearest words king
 vectors analogy words king man woman
 vectors evaluate words pairs.txt
 embed data/test.csv -m words -o embedded
+search build data/test.csv -m words --keep label -o found
+search query found king --json
+info found
 info model
 recipe schema
 """
@@ -78,6 +81,7 @@ regex          tokenizer train data/train.csv -k regex --pattern [a-z]+@ -o run
 vectors        vectors train data/train.csv -o run
 vectors        vectors plot words king queen -o run
 index          vectors index words -o run
+index          search build data/test.csv -m words --approximate -o run
 umap           vectors plot words king queen man woman --method umap -o run
 """
 

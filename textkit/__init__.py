@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from textkit.classify.summary import summary
     from textkit.embedders.embedder import TextEmbedder
     from textkit.errors import TextkitError
+    from textkit.search.index import SearchIndex
     from textkit.serve.client import AsyncClient, Client
     from textkit.vectors.vectors import Vectors
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "SearchIndex",
     "TextClassifier",
     "TextEmbedder",
     "TextkitError",
@@ -36,6 +38,7 @@ __all__ = [
 _HOMES = {
     "AsyncClient": "textkit.serve.client",
     "Client": "textkit.serve.client",
+    "SearchIndex": "textkit.search.index",
     "TextClassifier": "textkit.classify.classifier",
     "TextEmbedder": "textkit.embedders.embedder",
     "TextkitError": "textkit.errors",

@@ -87,6 +87,11 @@ def verbs() -> list[Verb]:
         Verb("tokenize", ["tokenize", "in.txt", "-o", "out", "--part-rows", "500"], job),
         Verb("embed", ["embed", "in.txt", "-m", "v", "-o", "out", "--part-rows", "500"], job),
         Verb(
+            "search build",
+            ["search", "build", "in.txt", "-m", "v", "-o", "out", "--part-rows", "200"],
+            exists("out.parts/_job.json"),
+        ),
+        Verb(
             "vectors train",
             ["vectors", "train", "in.txt", "-o", "out", "--dim", "8", "--epochs", "2"],
             exists("out.training/_job.json"),

@@ -29,6 +29,7 @@ def python_names() -> list[str]:
     for cls, made in (
         (textkit.AsyncClient, None),
         (textkit.Client, None),
+        (textkit.SearchIndex, None),
         (textkit.TextClassifier, None),
         (textkit.TextEmbedder, textkit.TextEmbedder.__new__(textkit.TextEmbedder)),
         (textkit.TokenBatch, None),

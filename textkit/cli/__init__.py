@@ -27,6 +27,7 @@ VERBS = {
     "pack": ("pack", "Pack tokens into blocks of one length, for language models."),
     "tokenizer": ("tokenizer", "Train a tokenizer."),
     "embed": ("embed", "Turn each row of text files into a vector."),
+    "search": ("search", "Index texts by meaning and by words, and search them."),
     "vectors": ("vectors", "Train, convert, search, score and draw word vectors."),
     "recipe": ("recipe", "Show a recipe whole; write its JSON schema for editors."),
     "train": ("train", "Train a text classifier from a file of texts and labels."),
@@ -38,7 +39,7 @@ VERBS = {
     "profile": ("profile", "Measure where the time of a prediction goes, and what it costs."),
     "explain": ("explain", "Show which words of a text decided what a model says of it."),
     "export": ("export", "Write a model so that it predicts without torch."),
-    "info": ("info", "Verify a model folder and say what is in it."),
+    "info": ("info", "Verify a folder of a model or an index and say what is in it."),
 }
 
 

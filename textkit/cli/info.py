@@ -1,7 +1,8 @@
-"""`textkit info`: verify a model folder, file by file, and say what is in it."""
+"""`textkit info`: verify a folder of a model or an index, file by file, and say what is in it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,13 +27,21 @@ def info(
     ] = False,
     as_json: AsJsonLine = False,
 ) -> None:
-    """Verify a model folder and say what is in it; torch is needed for --layers alone.
+    """Verify the folder of a model or a search index and say what is in it.
+
+    Torch is needed for --layers alone.
 
     Examples:
         textkit info run/model
         textkit info run/model --layers
         textkit info run/model --json
+        textkit info index
     """
+    from textkit.search.building import is_index
+
+    if is_index(model):
+        _show_index(model, layers=layers, as_json=as_json)
+        return
     from textkit.classify.model_config import check, read_recipe
     from textkit.io import files, zipped
     from textkit.jobs.runs import find_model
@@ -75,3 +84,43 @@ def info(
         show_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")
     if table is not None:
         show_line(str(table))
+
+
+def _show_index(folder: Path, *, layers: bool, as_json: bool) -> None:
+    """Verify a search index and say what is in it."""
+    from textkit.errors import UsageError
+    from textkit.io import files
+    from textkit.search.index import SearchIndex
+
+    if layers:
+        raise UsageError("--layers is for a model; this is a search index")
+    index = SearchIndex.open(folder, verify=True)
+    manifest = files.read_json(folder / files.MANIFEST)
+    if as_json:
+        write_line(to_json({"config": index.config, "manifest": manifest}))
+        return
+    config = index.config
+    show_line(
+        f"{folder}: textkit {config['textkit_version']} search index, format {manifest['format']},"
+        " all files verified"
+    )
+    show_line(f"rows       {len(index):,}, searched by {index.method}")
+    if index.columns:
+        show_line(f"columns    {', '.join(index.columns)}")
+    if "words" in config:
+        words = config["words"]
+        show_line(f"words      {words['n_terms']:,} terms, BM25 k1={words['k1']} b={words['b']}")
+    if "vectors" in config:
+        told = config["vectors"]
+        spec = told["model"].get("spec", "an embedder that was open")
+        kind = told["fingerprint"][:12]
+        show_line(f"vectors    {told['dim']} wide, {told['dtype']}, of {spec}, fingerprint {kind}")
+    if "graph" in config:
+        graph = config["graph"]
+        show_line(
+            f"graph      finds {graph['recall_at_10']:.1%} of the 10 nearest rows, measured with"
+            f" {graph['measured_queries']} rows; connectivity {graph['connectivity']}, effort"
+            f" {graph['effort']}"
+        )
+    for name, entry in manifest["files"].items():
+        show_line(f"{entry['bytes']:>12,}  {entry['sha256'][:12]}  {name}")

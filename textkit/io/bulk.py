@@ -338,12 +338,7 @@ def write_table(
     import pyarrow
 
     rows = np.arange(part.first_row, part.first_row + len(part.rows), dtype=np.int64)
-    kept: dict[str, pyarrow.Array] = {}
-    for at, name in enumerate(keep):
-        values, kind = [row.kept[at] for row in part.rows], (types or {}).get(name)
-        if kind is None:
-            values = [value if value is None else spell_cell(value) for value in values]
-        kept[name] = pyarrow.array(values, kind or pyarrow.string())
+    kept = kept_columns(part, keep=keep, types=types)
     table = pyarrow.table({"row": share_numbers(rows), **kept, **columns})
     with files.atomic_file(path) as file:
         if path.suffix == ".parquet":
@@ -355,6 +350,26 @@ def write_table(
 
             with ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)
+
+
+def kept_columns(
+    part: Part, *, keep: Sequence[str], types: Mapping[str, pyarrow.DataType] | None = None
+) -> dict[str, pyarrow.Array]:
+    """Give the kept columns of a part; those that have no type are spelled as text.
+
+    >>> part = Part(0, 0, [Row("a text", None, 1, ("en",))])
+    >>> kept_columns(part, keep=["lang"])["lang"].to_pylist()
+    ['en']
+    """
+    import pyarrow
+
+    kept: dict[str, pyarrow.Array] = {}
+    for at, name in enumerate(keep):
+        values, kind = [row.kept[at] for row in part.rows], (types or {}).get(name)
+        if kind is None:
+            values = [value if value is None else spell_cell(value) for value in values]
+        kept[name] = pyarrow.array(values, kind or pyarrow.string())
+    return kept
 
 
 def share_numbers(values: NDArray[np.generic]) -> pyarrow.Array:

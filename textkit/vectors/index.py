@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,6 @@ import numpy.typing as npt
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
 from textkit.vectors import neighbours
-
-if TYPE_CHECKING:
-    from textkit.vectors.table import WordTable
 
 KIND, FORMAT = "vectors index", 1
 INDEX, CONFIG = "index.usearch", "config.json"
@@ -41,19 +39,25 @@ class NeighbourIndex:
 
     def __init__(self, graph: Any, *, of_sample: str, path: Path) -> None:
         self._graph, self.of_sample, self.path = graph, of_sample, path
+        # The vectors that were found to be its own last.
+        self._known: weakref.ref[neighbours.RowTable] | None = None
 
     def __len__(self) -> int:
         return len(self._graph)
 
-    def search(self, vectors: WordTable, queries: Floats, *, k: int) -> tuple[Int64, Floats]:
+    def search(
+        self, vectors: neighbours.RowTable, queries: Floats, *, k: int
+    ) -> tuple[Int64, Floats]:
         """Find about the k nearest rows of each query: rows and exact cosines (n, k), -inf where
         there are fewer.
         """
-        if sample_hash(vectors) != self.of_sample:
-            raise ArtifactError(
-                f"an index of other vectors than {vectors.source}; build it again",
-                where=str(self.path),
-            )
+        if self._known is None or self._known() is not vectors:
+            if sample_hash(vectors) != self.of_sample:
+                raise ArtifactError(
+                    f"an index of other vectors than {vectors.source}; build it again",
+                    where=str(self.path),
+                )
+            self._known = weakref.ref(vectors)
         unit = neighbours.unit(queries)
         wanted = min(k + _SPARE, len(self._graph))
         found = self._graph.search(unit, wanted)
@@ -70,19 +74,21 @@ class NeighbourIndex:
 
 
 def build_index(
-    vectors: WordTable,
+    vectors: neighbours.RowTable,
     folder: str | Path,
     *,
     connectivity: int = 16,
     effort: int = 64,
+    threads: int = 0,
     progress: Callable[[int, int | None], None] | None = None,
     overwrite: bool = False,
 ) -> NeighbourIndex:
     """Build an index of all rows that have a word, write it as a folder, and open it.
 
     connectivity: edges a row; effort: candidates looked at when a row is added and when a query is
-    answered. More of both finds more of the true neighbours and takes longer. overwrite: finished
-    work in the folder may go. Needs the extra `index` (usearch).
+    answered. More of both finds more of the true neighbours and takes longer. threads: that add
+    rows; 0 is all, and 1 gives the same bytes every time. overwrite: finished work in the folder
+    may go. Needs the extra `index` (usearch).
 
     >>> from textkit import Vectors
     >>> rows = np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32)
@@ -110,7 +116,7 @@ def build_index(
             unit = neighbours.unit(block[start : start + _ADD_ROWS])
             good = (vectors.row_words[rows] >= 0) & np.isfinite(unit).all(axis=1) & unit.any(axis=1)
             if good.any():
-                graph.add(rows[good].astype(np.uint64), unit[good])
+                graph.add(rows[good].astype(np.uint64), unit[good], threads=threads)
             if progress is not None:
                 progress(int(rows[-1]) + 1, n_rows)
     if not len(graph):
@@ -158,7 +164,7 @@ def open_index(folder: str | Path) -> NeighbourIndex:
     return NeighbourIndex(graph, of_sample=config["vectors"], path=folder)
 
 
-def sample_hash(vectors: WordTable) -> str:
+def sample_hash(vectors: neighbours.RowTable) -> str:
     """Hash the shape and some rows, evenly spread: enough to tell one table from another,
     whatever its size.
     """

@@ -1,19 +1,16 @@
 """Nearest rows by cosine: exact, in blocks, for many queries at once.
 
-In: queries (n, dim) and Vectors. Out: the k best rows of each query and their cosines, the best
-first, ties by row.
+In: queries (n, dim) and a table of rows. Out: the k best rows of each query and their cosines, the
+best first, ties by row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from textkit.vectors.table import WordTable
 
 Floats = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -29,6 +26,27 @@ _CELLS = 1 << 22
 _FIRST_ROWS = 1024
 # Below this length the squares of a float32 row lose digits.
 _SMALL = 1e-15
+
+
+class RowTable(Protocol):
+    """A table of vectors, as a WordTable is, or the rows of a search index.
+
+    table: (n_rows, dim) as it is stored. row_words: (n_rows,) int64, below 0 for a row that is no
+    neighbour of any. blocks: (first row, float32 rows), one after the other. source: where it is
+    from, for errors.
+    """
+
+    @property
+    def table(self) -> npt.NDArray[Any]: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def row_words(self) -> Int64: ...
+    def __len__(self) -> int: ...
+    def blocks(self) -> Iterable[tuple[int, Floats]]: ...
+    def read_rows(self, rows: Int64, /) -> Floats: ...
 
 
 def unit(rows: Floats) -> Floats:
@@ -49,7 +67,7 @@ def unit(rows: Floats) -> Floats:
     return scaled
 
 
-def row_norms(vectors: WordTable) -> Floats:
+def row_norms(vectors: RowTable) -> Floats:
     """Give the length of every row (n_rows,), 1 for a row of zeros."""
     norms = np.empty(len(vectors.table), np.float32)
     for first, block in vectors.blocks():
@@ -60,7 +78,7 @@ def row_norms(vectors: WordTable) -> Floats:
 
 
 def nearest_rows(
-    vectors: WordTable,
+    vectors: RowTable,
     queries: Floats,
     *,
     k: int,
@@ -88,7 +106,7 @@ def nearest_rows(
 
 
 def _search(
-    vectors: WordTable,
+    vectors: RowTable,
     queries: Floats,
     norms: Floats,
     allowed: npt.NDArray[np.bool_] | None,
@@ -118,7 +136,7 @@ def _search(
         cosines[:] = np.take_along_axis(all_cosines, order, axis=1)
 
 
-def _blocks(vectors: WordTable, n_queries: int, *, first_rows: int) -> Iterator[tuple[int, Floats]]:
+def _blocks(vectors: RowTable, n_queries: int, *, first_rows: int) -> Iterator[tuple[int, Floats]]:
     """Cut the table into blocks of as many rows as so many queries allow, the first ones small."""
     size, most = first_rows, max(first_rows, _CELLS // n_queries)
     for at, large in vectors.blocks():
