@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from textkit import TextClassifier, Vectors, tokenizers
+from textkit import SearchIndex, TextClassifier, Vectors, tokenizers
 from textkit.serve.app import make_app
 from textkit.serve.host import Host
 from textkit.serve.options import Limits, ServeOptions
@@ -22,7 +22,7 @@ LABELS = ["pos", "neg", "pos", "neg"] * 10
 
 
 def save_models(folder: Path) -> Path:
-    """Write a linear model, a multi-label one, a regression, vectors and a tokenizer."""
+    """Write a linear model, a multi-label one, a regression, vectors, a tokenizer and an index."""
     TextClassifier(encoder="linear").fit(TEXTS, LABELS).save(folder / "linear")
     many = [["pos", "film"], ["neg", "film"], ["pos"], ["neg"]] * 10
     TextClassifier(encoder="linear", head__task="multi-label").fit(TEXTS, many).save(
@@ -35,6 +35,7 @@ def save_models(folder: Path) -> Path:
     table = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
     Vectors(["king", "queen"], table).save(folder / "vectors")
     tokenizers.train("bpe", TEXTS, size=280).save(folder / "bpe")
+    SearchIndex.build(TEXTS, folder / "found")
     return folder
 
 

@@ -82,7 +82,7 @@ def test_texts_that_nobody_waits_for_are_not_explained(
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             free.set()
-            await asyncio.to_thread(host.find("films", "explain").reasons.submit(int).result)
+            await asyncio.to_thread(host.find("films", "explain").aside.submit(int).result)
 
     run(go())
     assert begun == ["_prepare", "_explain"][: 1 if held == "_prepare" else 2]

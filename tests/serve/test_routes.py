@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def host(folder: Path) -> Iterator[Host]:
-    names = ("linear", "many", "numbers", "vectors", "bpe")
+    names = ("linear", "many", "numbers", "vectors", "bpe", "found")
     host = open_host([str(folder / name) for name in names])
     yield host
     host.close()
@@ -178,7 +178,10 @@ def test_openai_embeddings_as_numbers_and_as_base64(host: Host) -> None:
     packed = [np.frombuffer(base64.b64decode(row["embedding"]), "<f4") for row in answer["data"]]
     assert np.array_equal(packed, [[1, 0], [0, 1]])
     listed = get(host, "/v1/models").json()["data"]
-    assert [model["id"] for model in listed] == ["linear", "many", "numbers", "vectors", "bpe"]
+    names = ["linear", "many", "numbers", "vectors", "bpe", "found"]
+    assert [model["id"] for model in listed] == names
+    names = ["linear", "many", "numbers", "vectors", "bpe", "found"]
+    assert [model["id"] for model in listed] == names
 
 
 def test_token_ids_give_the_vector_of_their_text(network: tuple[Host, TextClassifier]) -> None:

@@ -6,6 +6,7 @@ best first. Everything is mapped: opening reads no text, and an index may be lar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from textkit.embedders.embedder import TextEmbedder
 from textkit.errors import ArtifactError, UsageError, unknown_name
 from textkit.io import files
+from textkit.io.kept_values import spell_row
 from textkit.io.tables import TextData
 from textkit.search import dense
 from textkit.search.building import CONFIG, FORMAT, KIND, IndexOptions
@@ -60,11 +62,12 @@ class Hit:
     def to_dict(self) -> dict[str, object]:
         """Give what JSON can hold."""
         by = {name: {"rank": r, "score": round(s, 6)} for name, (r, s) in self.found_by.items()}
+        kept = json.loads(spell_row(self.kept))  # what JSON has no word for is text
         return {
             "row": self.row,
             "score": round(self.score, 6),
             "text": self.text,
-            "kept": dict(self.kept),
+            "kept": kept,
             "marks": [list(span) for span in self.marks],
             "snippet": list(self.snippet),
             "found_by": by,
@@ -241,7 +244,7 @@ class SearchIndex:
         queries = [query] if isinstance(query, str) else check_texts(query)
         if k < 1:
             raise UsageError(f"k is {k}, expected at least 1")
-        chosen = self._choose(method)
+        chosen = self.choose(method)
         allowed = find_rows(self._columns, where, n_rows=self.n_rows)
         depth = max(k, FUSION_DEPTH) if chosen == "hybrid" else k
         rankings: list[dict[str, Ranking]] = [{} for _ in queries]
@@ -283,7 +286,12 @@ class SearchIndex:
             rankings.append(Ranking(rows[number][good], cosines[number][good]))
         return rankings
 
-    def _choose(self, method: Method | None) -> Method:
+    def check_condition(self, condition: str) -> None:
+        """Raise UsageError for a condition on a column that was not kept, or of another kind."""
+        find_rows(self._columns, [condition], n_rows=self.n_rows)
+
+    def choose(self, method: Method | None) -> Method:
+        """Give the method of a query; UsageError where the index lacks what it needs."""
         if method is None:
             return self.method
         if method not in METHODS:

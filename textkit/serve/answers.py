@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from starlette.responses import Response
 
 from textkit.errors import LimitError, TextkitError
@@ -50,7 +50,7 @@ def say_json(
     """Answer with JSON; lone surrogates in texts become U+FFFD."""
     try:
         body = to_json(value)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, PydanticSerializationError):  # the second where it lies deep
         body = to_json(_whole(value))
     return Response(body, status, dict(headers or {}), "application/json")
 

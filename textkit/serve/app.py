@@ -18,13 +18,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from textkit.serve import openapi, page, reasons, routes, schema
+from textkit.serve import openapi, page, reasons, routes, schema, searching
 from textkit.serve.admission import Share
 from textkit.serve.answers import RequestError, as_request_error, say_error, say_json
 from textkit.serve.bodies import read_request, until_gone
 from textkit.serve.guard import GONE, Guard
 from textkit.serve.host import Host
 from textkit.serve.metrics import CONTENT_TYPE
+from textkit.serve.search_schema import SearchRequest
 from textkit.version import __version__
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -39,6 +40,7 @@ def make_app(host: Host) -> Starlette:
         _post(host, "/explain", schema.ExplainRequest, reasons.explain),
         _post(host, "/embed", schema.EmbedRequest, routes.embed),
         _post(host, "/similarity", schema.SimilarityRequest, routes.compare),
+        _post(host, "/search", SearchRequest, searching.search),
         _post(host, "/tokenize", schema.TokenizeRequest, routes.tokenize),
         _post(host, "/decode", schema.DecodeRequest, routes.decode),
         _post(host, "/v1/embeddings", schema.OpenaiRequest, routes.openai_embeddings),

@@ -7,95 +7,36 @@ ServerError with its status, code and field.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.errors import StorageError, TextkitError, require
+from textkit.serve.calls import (
+    AGAIN,
+    Calls,
+    Json,
+    ServerError,
+    Texts,
+    no_answer,
+    put_together,
+    read,
+    read_results,
+    read_vectors,
+    settings,
+    wait_of,
+)
 
 if TYPE_CHECKING:
     import httpx
 
-Json = dict[str, Any]
-Texts = str | Sequence[str]
-
-# Statuses after which the same request may succeed: full, and starting or stopping.
-_AGAIN = (429, 503)
-_LONGEST_WAIT = 60.0
+__all__ = ["AsyncClient", "Client", "ServerError"]
 
 
-class ServerError(TextkitError):
-    """A server refused a request. status: of HTTP; code and param: what was wrong, and where."""
-
-    def __init__(self, message: str, *, status: int, code: str = "", param: str | None = None):
-        super().__init__(message)
-        self.status, self.code, self.param = status, code, param
-
-
-class _Calls:
-    """What both clients share: how a call is asked, and what is made of its answer."""
-
-    def __init__(self, *, retries: int) -> None:
-        require("httpx", needed_by="a client")
-        self._retries = retries
-
-    def _waits(self) -> Iterator[float]:
-        """Give the least wait before each further try: doubled, and spread by chance."""
-        for n in range(self._retries):
-            yield 0.1 * 2**n * (1 + random.random())  # noqa: S311 - no secret
-
-
-def _settings(url: str, key: str | None, timeout: float) -> Json:
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return {"base_url": url, "headers": headers, "timeout": timeout}
-
-
-def _asked(texts: Texts, **more: object) -> Json:
-    """Leave out what was not given; the server has its own default."""
-    given = [texts] if isinstance(texts, str) else list(texts)
-    return {"texts": given} | {name: value for name, value in more.items() if value is not None}
-
-
-def _read(answer: httpx.Response) -> Json:
-    """Give what a server answered; ServerError where it refused."""
-    try:
-        told = answer.json()
-    except ValueError:
-        told = None
-    if answer.status_code == 200 and isinstance(told, dict):
-        return told
-    problem = told.get("error") if isinstance(told, dict) else None
-    if not isinstance(problem, dict):
-        problem = {"message": f"no answer of a textkit server: {answer.text[:200]}"}
-    raise ServerError(
-        f"{problem.get('message')} (status {answer.status_code})",
-        status=answer.status_code,
-        code=str(problem.get("code", "")),
-        param=problem.get("param"),
-    )
-
-
-def _wait_of(answer: httpx.Response, least: float) -> float:
-    said = answer.headers.get("Retry-After", "")
-    return min(_LONGEST_WAIT, max(least, float(said) if said.isdigit() else 0.0))
-
-
-def _vectors(told: Json) -> NDArray[np.float32]:
-    """Give (n, dim) float32; ServerError for the first text that could not be worked on."""
-    rows = told["embeddings"]
-    for i, row in enumerate(rows):
-        if "error" in row:
-            raise ServerError(row["error"], status=200, code="text", param=f"texts.{i}")
-    vectors = [row["vector"] for row in rows]
-    return np.array(vectors, np.float32).reshape(len(rows), told["dim"])
-
-
-class Client(_Calls):
+class Client(Calls):
     """A client that waits for each answer; any number of threads may use one.
 
     url: of the server. key: what the server wants in `TEXTKIT_API_KEY`. retries: how often a
@@ -122,7 +63,7 @@ class Client(_Calls):
         super().__init__(retries=retries)
         import httpx
 
-        self._http = httpx.Client(**_settings(url, key, timeout), transport=transport)
+        self._http = httpx.Client(**settings(url, key, timeout), transport=transport)
 
     def predict(
         self,
@@ -133,7 +74,7 @@ class Client(_Calls):
         threshold: float | None = None,
     ) -> list[Json]:
         """Give a prediction a text: `labels` with probabilities, or `values`, and what was cut."""
-        asked = _asked(texts, model=model, top=top, threshold=threshold)
+        asked = put_together(texts, model=model, top=top, threshold=threshold)
         return list(self._post("/predict", asked)["predictions"])
 
     def explain(
@@ -146,7 +87,7 @@ class Client(_Calls):
         flips: bool | None = None,
     ) -> list[Json]:
         """Give an explanation a text: `words` with what each did for the `label`."""
-        asked = _asked(texts, model=model, label=label, against=against, flips=flips)
+        asked = put_together(texts, model=model, label=label, against=against, flips=flips)
         return list(self._post("/explain", asked)["explanations"])
 
     def embed(
@@ -158,8 +99,23 @@ class Client(_Calls):
         normalize: bool | None = None,
     ) -> NDArray[np.float32]:
         """Give the vectors of texts: (n, dim) float32."""
-        asked = _asked(texts, model=model, dimensions=dimensions, normalize=normalize)
-        return _vectors(self._post("/embed", asked))
+        asked = put_together(texts, model=model, dimensions=dimensions, normalize=normalize)
+        return read_vectors(self._post("/embed", asked))
+
+    def search(
+        self,
+        queries: Texts,
+        *,
+        model: str | None = None,
+        k: int | None = None,
+        method: str | None = None,
+        where: Sequence[str] | None = None,
+        exact: bool | None = None,
+    ) -> list[list[Json]]:
+        """Give the hits of each query, the best first, as `SearchIndex.query` finds them."""
+        more: Json = {"model": model, "k": k, "method": method, "where": where, "exact": exact}
+        told = self._post("/search", put_together(queries, field="queries", **more))
+        return read_results(told)
 
     def tokenize(
         self,
@@ -170,7 +126,7 @@ class Client(_Calls):
         max_length: int | None = None,
     ) -> list[Json]:
         """Give `ids`, `tokens`, `spans` and what was cut of each text."""
-        asked = _asked(texts, model=model, spans=spans, max_length=max_length)
+        asked = put_together(texts, model=model, spans=spans, max_length=max_length)
         return list(self._post("/tokenize", asked)["texts"])
 
     def info(self) -> Json:
@@ -195,10 +151,10 @@ class Client(_Calls):
     def _send(self, method: str, path: str, asked: Json | None) -> Json:
         for wait in self._waits():
             answer = self._once(method, path, asked)
-            if answer.status_code not in _AGAIN:
-                return _read(answer)
-            time.sleep(_wait_of(answer, wait))
-        return _read(self._once(method, path, asked))
+            if answer.status_code not in AGAIN:
+                return read(answer)
+            time.sleep(wait_of(answer, wait))
+        return read(self._once(method, path, asked))
 
     def _once(self, method: str, path: str, asked: Json | None) -> httpx.Response:
         import httpx
@@ -206,10 +162,10 @@ class Client(_Calls):
         try:
             return self._http.request(method, path, json=asked)
         except httpx.HTTPError as err:
-            raise _no_answer(err, str(self._http.base_url)) from err
+            raise no_answer(err, str(self._http.base_url)) from err
 
 
-class AsyncClient(_Calls):
+class AsyncClient(Calls):
     """The same client for asyncio: `await client.predict(texts)`.
 
     >>> import httpx
@@ -233,7 +189,7 @@ class AsyncClient(_Calls):
         super().__init__(retries=retries)
         import httpx
 
-        self._http = httpx.AsyncClient(**_settings(url, key, timeout), transport=transport)
+        self._http = httpx.AsyncClient(**settings(url, key, timeout), transport=transport)
 
     async def predict(
         self,
@@ -244,7 +200,7 @@ class AsyncClient(_Calls):
         threshold: float | None = None,
     ) -> list[Json]:
         """Give a prediction a text: `labels` with probabilities, or `values`, and what was cut."""
-        asked = _asked(texts, model=model, top=top, threshold=threshold)
+        asked = put_together(texts, model=model, top=top, threshold=threshold)
         return list((await self._post("/predict", asked))["predictions"])
 
     async def explain(
@@ -257,7 +213,7 @@ class AsyncClient(_Calls):
         flips: bool | None = None,
     ) -> list[Json]:
         """Give an explanation a text: `words` with what each did for the `label`."""
-        asked = _asked(texts, model=model, label=label, against=against, flips=flips)
+        asked = put_together(texts, model=model, label=label, against=against, flips=flips)
         return list((await self._post("/explain", asked))["explanations"])
 
     async def embed(
@@ -269,8 +225,23 @@ class AsyncClient(_Calls):
         normalize: bool | None = None,
     ) -> NDArray[np.float32]:
         """Give the vectors of texts: (n, dim) float32."""
-        asked = _asked(texts, model=model, dimensions=dimensions, normalize=normalize)
-        return _vectors(await self._post("/embed", asked))
+        asked = put_together(texts, model=model, dimensions=dimensions, normalize=normalize)
+        return read_vectors(await self._post("/embed", asked))
+
+    async def search(
+        self,
+        queries: Texts,
+        *,
+        model: str | None = None,
+        k: int | None = None,
+        method: str | None = None,
+        where: Sequence[str] | None = None,
+        exact: bool | None = None,
+    ) -> list[list[Json]]:
+        """Give the hits of each query, the best first, as `SearchIndex.query` finds them."""
+        more: Json = {"model": model, "k": k, "method": method, "where": where, "exact": exact}
+        told = await self._post("/search", put_together(queries, field="queries", **more))
+        return read_results(told)
 
     async def tokenize(
         self,
@@ -281,7 +252,7 @@ class AsyncClient(_Calls):
         max_length: int | None = None,
     ) -> list[Json]:
         """Give `ids`, `tokens`, `spans` and what was cut of each text."""
-        asked = _asked(texts, model=model, spans=spans, max_length=max_length)
+        asked = put_together(texts, model=model, spans=spans, max_length=max_length)
         return list((await self._post("/tokenize", asked))["texts"])
 
     async def info(self) -> Json:
@@ -306,10 +277,10 @@ class AsyncClient(_Calls):
     async def _send(self, method: str, path: str, asked: Json | None) -> Json:
         for wait in self._waits():
             answer = await self._once(method, path, asked)
-            if answer.status_code not in _AGAIN:
-                return _read(answer)
-            await asyncio.sleep(_wait_of(answer, wait))
-        return _read(await self._once(method, path, asked))
+            if answer.status_code not in AGAIN:
+                return read(answer)
+            await asyncio.sleep(wait_of(answer, wait))
+        return read(await self._once(method, path, asked))
 
     async def _once(self, method: str, path: str, asked: Json | None) -> httpx.Response:
         import httpx
@@ -317,9 +288,4 @@ class AsyncClient(_Calls):
         try:
             return await self._http.request(method, path, json=asked)
         except httpx.HTTPError as err:
-            raise _no_answer(err, str(self._http.base_url)) from err
-
-
-def _no_answer(err: Exception, url: str) -> StorageError:
-    reason = str(err) or type(err).__name__
-    return StorageError(f"no answer: {reason}; is `textkit serve` running there?", where=url)
+            raise no_answer(err, str(self._http.base_url)) from err

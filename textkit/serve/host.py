@@ -23,16 +23,18 @@ Log = Callable[[str], None]
 
 
 def _one_thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, "explain")
+    return ThreadPoolExecutor(1, "aside")
 
 
 @dataclass
 class Hosted:
-    """An open model with a queue for each of its works, and a thread that explains."""
+    """An open model with a queue for each of its works, and a thread for what comes one by one:
+    explanations, and the queries of an index.
+    """
 
     model: ServedModel
     batchers: dict[WorkName, Batcher] = field(default_factory=dict)
-    reasons: ThreadPoolExecutor = field(default_factory=_one_thread)
+    aside: ThreadPoolExecutor = field(default_factory=_one_thread)
 
     async def answer(self, work: WorkName, items: Sequence[Item]) -> list[Answer]:
         """Give what a work says of each item."""
@@ -42,7 +44,7 @@ class Hosted:
         """Finish what was taken; wait for it."""
         for batcher in self.batchers.values():
             batcher.close()
-        self.reasons.shutdown()
+        self.aside.shutdown()
 
 
 class Host:

@@ -98,6 +98,12 @@ def write_image(models: Sequence[str], out: str | Path, *, allow: Sequence[str] 
         if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
             raise UsageError(f"'{name}' cannot be a name in an image; write NAME={place}")
     opened = [open_model(name, place, allow=allow) for name, place in named.items()]
+    for model in opened:
+        if model.index is not None and model.index.method != "bm25":
+            raise UsageError(
+                f"the index '{model.name}' needs the model of its vectors, which lies elsewhere; an"
+                " image holds indexes of words alone (search build without -m)"
+            )
     with files.atomic_folder(out) as folder:
         (folder / "wheels").mkdir()
         (folder / "models").mkdir()

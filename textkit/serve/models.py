@@ -1,5 +1,5 @@
-"""Open what is served: a classifier, an embedder, word vectors or a tokenizer, by what its folder
-says; torch is imported only where a model is a network.
+"""Open what is served: a classifier, an embedder, word vectors, a tokenizer or a search index, by
+what its folder says; torch is imported only where a model is a network.
 
 In: a name and a place. Out: a ServedModel: its works, its tokenizer where it has one, and what
 `/info` tells of it.
@@ -23,6 +23,8 @@ from textkit.embedders.sentence_folder import read_sentence_folder
 from textkit.embedders.static import StaticTexts
 from textkit.errors import ArtifactError, TextkitError
 from textkit.io import files
+from textkit.search.building import is_index
+from textkit.search.index import SearchIndex
 from textkit.serve import works
 from textkit.serve.works import Work
 from textkit.threads import computed_once
@@ -31,9 +33,9 @@ from textkit.tokenizers.protocol import MANIFEST_KIND, name_ids
 if TYPE_CHECKING:
     from textkit.tokenizers import Tokenizer
 
-Kind = Literal["classifier", "embedder", "tokenizer"]
+Kind = Literal["classifier", "embedder", "tokenizer", "index"]
 WorkName = Literal["predict", "embed"]
-VERBS = ("predict", "explain", "embed", "tokenize", "decode")
+VERBS = ("predict", "explain", "embed", "search", "tokenize", "decode")
 # Short, empty and longer than most models read.
 WARM_TEXTS = ("A text that warms the model up.", "", "word " * 600)
 
@@ -44,6 +46,7 @@ class ServedModel:
 
     works: what it does with texts. labels, task, thresholds: of a classifier. version: changes with
     the model's files. facts: what else `/info` tells. fitted: of a classifier, to be explained.
+    index: texts to be searched.
     """
 
     name: str
@@ -58,6 +61,7 @@ class ServedModel:
     version: str = ""
     facts: dict[str, object] = field(default_factory=dict)
     fitted: Fitted | None = None
+    index: SearchIndex | None = None
 
     @computed_once
     def known_ids(self) -> frozenset[int]:
@@ -80,6 +84,8 @@ class ServedModel:
             return self.tokenizer is not None
         if verb == "explain":
             return self.fitted is not None
+        if verb == "search":
+            return self.index is not None
         return verb in self.works
 
     def describe(self) -> dict[str, object]:
@@ -107,6 +113,8 @@ class ServedModel:
             work.run(WARM_TEXTS)
         if self.tokenizer is not None:
             self.tokenizer.encode(WARM_TEXTS, spans=True)
+        if self.index is not None:
+            self.index.query(WARM_TEXTS)
 
 
 def open_model(name: str, place: str, *, allow: Sequence[str] = ()) -> ServedModel:
@@ -114,6 +122,8 @@ def open_model(name: str, place: str, *, allow: Sequence[str] = ()) -> ServedMod
     version = read_version(place)
     if _manifest_kind(place) == MANIFEST_KIND:
         return _open_tokenizer(name, place, version)
+    if is_index(Path(place)):
+        return _open_index(name, place, version)
     try:
         found = opening.load(place, allow=allow)
     except TextkitError as no_model:
@@ -156,6 +166,18 @@ def _open_tokenizer(name: str, place: str, version: str) -> ServedModel:
 
     tokenizer = open_tokenizer(place)
     return ServedModel(name, place, "tokenizer", {}, tokenizer, version=version)
+
+
+def _open_index(name: str, place: str, version: str) -> ServedModel:
+    """Open an index, and the model that makes the vectors of queries."""
+    index = SearchIndex.open(place)
+    facts: dict[str, object] = {
+        "rows": len(index),
+        "method": index.method,
+        "columns": index.columns,
+        "graph": index.config.get("graph"),
+    }
+    return ServedModel(name, place, "index", {}, version=version, facts=facts, index=index)
 
 
 def _open_classifier(name: str, place: str, version: str, fitted: Fitted) -> ServedModel:

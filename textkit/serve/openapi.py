@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from textkit.serve import schema
+from textkit.serve import schema, search_schema
 from textkit.version import __version__
 
 # Path -> (what it does, what it asks, what it answers).
@@ -21,6 +21,7 @@ POSTS: dict[str, tuple[str, type[BaseModel], type[BaseModel]]] = {
     ),
     "/embed": ("Turn texts into vectors.", schema.EmbedRequest, schema.EmbedAnswer),
     "/similarity": ("Compare texts.", schema.SimilarityRequest, schema.SimilarityAnswer),
+    "/search": ("Find texts of an index.", search_schema.SearchRequest, search_schema.SearchAnswer),
     "/tokenize": ("Cut texts into tokens.", schema.TokenizeRequest, schema.TokenizeAnswer),
     "/decode": ("Turn ids into texts.", schema.DecodeRequest, schema.DecodeAnswer),
     "/v1/embeddings": (

@@ -32,8 +32,8 @@ async def explain(host: Host, asked: schema.ExplainRequest, share: Share) -> Jso
     texts = list_texts(asked.texts)
     admit(host, texts, share, param="texts")
     # All are handed over at once: a model that is being replaced finishes what it was given.
-    prepared = hosted.reasons.submit(_prepare, model, asked)
-    waiting = [hosted.reasons.submit(_explain, prepared, text) for text in texts]
+    prepared = hosted.aside.submit(_prepare, model, asked)
+    waiting = [hosted.aside.submit(_explain, prepared, text) for text in texts]
     try:
         await asyncio.wrap_future(prepared)
         rows = await asyncio.gather(*map(asyncio.wrap_future, waiting))

@@ -83,6 +83,26 @@ function reasons(text, told) {
   return make("div", { cls: "reasons" }, said, line);
 }
 
+// What an index finds: its texts with the words of the query marked.
+function found(hits) {
+  const list = make("ol", { cls: "hits" });
+  for (const hit of hits) {
+    const characters = Array.from(hit.snippet);
+    const line = make("p", { cls: "tokens", dir: "auto" });
+    let at = 0;
+    for (const [start, end] of hit.snippet_marks) {
+      line.append(characters.slice(at, start).join(""));
+      line.append(make("mark", { cls: "for2", text: characters.slice(start, end).join("") }));
+      at = end;
+    }
+    line.append(characters.slice(at).join(""));
+    const kept = Object.entries(hit.kept).map(([name, value]) => `${name} ${value}`);
+    const facts = [`row ${hit.row}`, hit.score.toFixed(4), ...kept].join(" · ");
+    list.append(make("li", {}, line, make("p", { cls: "note", text: facts, dir: "auto" })));
+  }
+  return hits.length ? list : make("p", { cls: "note", text: "nothing was found" });
+}
+
 function note(count, truncated) {
   const said = make("p", { cls: "note", text: `${count.toLocaleString()} tokens` });
   if (truncated) said.append(make("strong", { cls: "cut", text: `, ${truncated.toLocaleString()} more were cut` }));
@@ -94,7 +114,8 @@ async function card(model, text, second) {
   const box = make("article", { cls: "model" });
   const can = model.can;
   box.append(make("h2", { text: model.name, dir: "auto" }));
-  const facts = [model.kind, model.task, model.dim && `${model.dim} numbers a text`];
+  const rows = model.rows && `${model.rows.toLocaleString()} texts`;
+  const facts = [model.kind, model.task, rows, model.dim && `${model.dim} numbers a text`];
   box.append(make("p", { cls: "kind", text: facts.filter(Boolean).join(" · ") }));
   const asked = { model: model.name, texts: [text] };
   try {
@@ -114,6 +135,11 @@ async function card(model, text, second) {
       if (row.error) throw new Error(row.error);
       const head = row.vector.slice(0, 8).map((value) => value.toFixed(3)).join(", ");
       box.append(make("p", { cls: "note", text: `[${head}${row.vector.length > 8 ? ", …" : ""}]` }));
+    }
+    if (can.includes("search")) {
+      const [row] = (await ask("/search", { model: model.name, queries: [text], k: 5 })).results;
+      if (row.error) throw new Error(row.error);
+      box.append(found(row.hits));
     }
     if (can.includes("explain")) {
       const [row] = (await ask("/explain", asked)).explanations;
@@ -137,8 +163,8 @@ function shell(text) {
 
 // Calls that give the same, to copy.
 function calls(model, text) {
-  const path = model.can.includes("predict") ? "predict" : model.can.includes("embed") ? "embed" : "tokenize";
-  const body = JSON.stringify({ model: model.name, texts: [text] });
+  const path = ["predict", "embed", "search", "tokenize"].find((verb) => model.can.includes(verb));
+  const body = JSON.stringify({ model: model.name, [path === "search" ? "queries" : "texts"]: [text] });
   const place = location.origin;
   const key = $("key").value ? ` \\\n  -H "Authorization: Bearer $TEXTKIT_API_KEY"` : "";
   $("curl").textContent = `curl ${place}/${path}${key} \\\n  -d ${shell(body)}`;
