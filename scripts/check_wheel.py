@@ -67,6 +67,7 @@ train          draw model -o run.svg
 train          explain model data/test.csv --rows 1 -o run.html
 train          profile model data/test.csv
 train          export model -o run.zip
+train          compress model -o run.zip
 serve          serve model
 train          embed data/test.csv -m model -o run
 train          embed data/test.csv -m bert -o run

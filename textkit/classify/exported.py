@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,21 +19,23 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_arrays
 
 from textkit.batch import TokenBatch, cut_rows
+from textkit.classify.compression import Compression, described, read_compression, seal_of
 from textkit.classify.model_config import (
     CONFIG,
     ENGINES,
     GRAPH,
     KEPT,
+    PACKED_KEPT,
     WEIGHTS,
 )
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.text_input import TextInput
 from textkit.io import files
+from textkit.io.integers import pack_ascending, unpack_ascending
 from textkit.recipe import Recipe
 from textkit.runtime.bag import Bag
 from textkit.runtime.graph import Graph, read_graph
 from textkit.tokenizers import formats
-from textkit.tokenizers.protocol import EXPORTED_FORMAT, EXPORTED_KIND
 
 # Texts whose tokens are held at a time.
 _CHUNK_ROWS = 4096
@@ -48,13 +50,18 @@ class GraphModel:
     scores: the graph's output that predicts, `logits`, or `values` of a regression.
     """
 
-    seal: ClassVar = (EXPORTED_KIND, EXPORTED_FORMAT)
     engine: ClassVar[str] = "onnxruntime"
 
     text_input: TextInput
     graph: Graph
     scores: str
     n_weights: int
+    compression: Compression | None = None
+
+    @property
+    def seal(self) -> tuple[str, int]:
+        """The kind and the format of its folder."""
+        return seal_of(self.compression)
 
     @property
     def longest_row(self) -> int | None:
@@ -85,12 +92,13 @@ class GraphModel:
             **_describe(self.text_input, self.engine),
             "n_weights": self.n_weights,
             "longest_row": self.graph.longest,
+            **described(self.compression),
         }
 
     def write(self, folder: Path) -> None:
         """Write the graph and the tokenizer's files."""
         files.write_bytes(folder / GRAPH, self.graph.data)
-        kept = _kept_buckets(self.text_input)
+        kept = _kept_buckets(self.text_input, self.compression)
         if kept:
             files.write_bytes(folder / WEIGHTS, save_arrays(kept))
         self.text_input.tokenizer.write(folder)
@@ -100,13 +108,18 @@ class GraphModel:
 class BagModel:
     """Texts -> text_input -> mean of vectors -> logits."""
 
-    seal: ClassVar = (EXPORTED_KIND, EXPORTED_FORMAT)
     engine: ClassVar[str] = "numpy"
 
     text_input: TextInput
     bag: Bag
     n_outputs: int
     longest_row: None = None
+    compression: Compression | None = None
+
+    @property
+    def seal(self) -> tuple[str, int]:
+        """The kind and the format of its folder."""
+        return seal_of(self.compression)
 
     @property
     def n_weights(self) -> int:
@@ -133,11 +146,11 @@ class BagModel:
 
     def describe(self) -> dict[str, object]:
         """Give what the config of a model folder says of it."""
-        return _describe(self.text_input, self.engine)
+        return {**_describe(self.text_input, self.engine), **described(self.compression)}
 
     def write(self, folder: Path) -> None:
         """Write the arrays and the tokenizer's files."""
-        arrays = self.bag.to_arrays() | _kept_buckets(self.text_input)
+        arrays = self.bag.to_arrays() | _kept_buckets(self.text_input, self.compression)
         files.write_bytes(folder / WEIGHTS, save_arrays(arrays))
         self.text_input.tokenizer.write(folder)
 
@@ -158,10 +171,11 @@ def open_exported(folder: Path, config: dict[str, Any], recipe: Recipe) -> Graph
             " learnt with",
             where=str(folder),
         )
+    compression = read_compression(config, where=str(folder / CONFIG))
     arrays = _read_arrays(folder / WEIGHTS)
     where, n_outputs = str(folder / WEIGHTS), len(config["labels"])
     try:
-        text_input = TextInput.make(recipe, tokenizer, kept=arrays.pop(KEPT, None))
+        text_input = TextInput.make(recipe, tokenizer, kept=_take_kept(arrays))
         if engine == BagModel.engine:
             head = recipe.head
             bag = Bag.of_arrays(
@@ -173,13 +187,13 @@ def open_exported(folder: Path, config: dict[str, Any], recipe: Recipe) -> Graph
             )
             if len(bag.table) != text_input.n_ids:
                 raise ValueError(f"table has {len(bag.table)} rows for {text_input.n_ids} ids")
-            return BagModel(text_input, bag, n_outputs)
+            return BagModel(text_input, bag, n_outputs, compression=compression)
     except KeyError as err:
         raise ArtifactError(f"array {err.args[0]} is missing", where=where) from err
     except (UsageError, ValueError, IndexError, OverflowError) as err:
         reason = " ".join(str(err).split())
         raise ArtifactError(f"weights do not fit the config: {reason}", where=where) from err
-    return _open_graph(folder, config, recipe, text_input)
+    return replace(_open_graph(folder, config, recipe, text_input), compression=compression)
 
 
 def _open_graph(
@@ -210,9 +224,25 @@ def _describe(text_input: TextInput, engine: str) -> dict[str, object]:
     }
 
 
-def _kept_buckets(text_input: TextInput) -> Arrays:
+def _kept_buckets(text_input: TextInput, compression: Compression | None) -> Arrays:
     ngrams = text_input.ngrams
-    return {} if ngrams is None or ngrams.kept is None else {KEPT: ngrams.kept}
+    if ngrams is None or ngrams.kept is None:
+        return {}
+    return (
+        {KEPT: ngrams.kept} if compression is None else {PACKED_KEPT: pack_ascending(ngrams.kept)}
+    )
+
+
+def _take_kept(arrays: Arrays) -> NDArray[np.int32] | None:
+    """Take the buckets in use out of the arrays of a file."""
+    packed = arrays.pop(PACKED_KEPT, None)
+    kept = arrays.pop(KEPT, None)
+    if packed is None:
+        return kept
+    buckets = unpack_ascending(packed)
+    if len(buckets) and buckets.max() > np.iinfo(np.int32).max:
+        raise ValueError("a bucket in use is no number of 32 bits")
+    return buckets.astype(np.int32)
 
 
 def _read_arrays(path: Path) -> Arrays:

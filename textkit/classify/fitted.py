@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +37,11 @@ if TYPE_CHECKING:
 
 
 class Model(Protocol):
-    """What gives logits for texts, and writes its part of a model folder.
+    """What gives logits for texts, and writes its part of a model folder."""
 
-    seal: the kind and the format of that folder.
-    """
-
-    seal: ClassVar[tuple[str, int]]
+    @property
+    def seal(self) -> tuple[str, int]:
+        """The kind and the format of that folder."""
 
     @property
     def n_weights(self) -> int:

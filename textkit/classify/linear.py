@@ -9,7 +9,7 @@ textkit/classify/linear_fitting.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,18 +20,23 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_arrays
 
 from textkit.batch import cut_rows
+from textkit.classify.compression import Compression, described, read_compression, seal_of
+from textkit.classify.linear_packing import pack_arrays, unpack_arrays
 from textkit.classify.machines import Machines, SparseFeatures, check_machines
-from textkit.classify.model_config import FORMAT, KIND, WEIGHTS
+from textkit.classify.model_config import CONFIG, FORMAT, KIND, WEIGHTS
 from textkit.errors import ArtifactError, UsageError
 from textkit.features.grams import GramTable
 from textkit.features.tfidf import SparseRows, TfidfFeatures, TfidfOptions
 from textkit.io import files
 from textkit.recipe import Recipe
+from textkit.runtime.quantized import Quantized, quantize
 
 Arrays = dict[str, NDArray[Any]]
 
 # Texts whose features are held at a time.
 _CHUNK_ROWS = 4096
+# Machines from which on a scale a row costs less than it gains.
+_FEWEST_OF_A_ROW = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +67,23 @@ class LinearOptions(TfidfOptions):
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
-    """Texts -> TF-IDF -> logits."""
+    """Texts -> TF-IDF -> logits.
 
-    seal: ClassVar = (KIND, FORMAT)
+    stored: of a compressed model its weights as a file holds them; the machines' are what they
+    stand for. compression: how it was made so.
+    """
+
     engine: ClassVar[str] = "numpy"
 
     features: TfidfFeatures
     machines: Machines
+    stored: Quantized | None = None
+    compression: Compression | None = None
+
+    @property
+    def seal(self) -> tuple[str, int]:
+        """The kind and the format of its folder."""
+        return (KIND, FORMAT) if self.compression is None else seal_of(self.compression)
 
     @property
     def weights(self) -> NDArray[np.float32]:
@@ -99,7 +114,24 @@ class LinearModel:
 
     def describe(self) -> dict[str, object]:
         """Give what the config of a model folder says of it."""
-        return {"vocab_size": self.features.n_features}
+        facts: dict[str, object] = {"vocab_size": self.features.n_features}
+        return facts if self.compression is None else self._described(facts)
+
+    def _described(self, facts: dict[str, object]) -> dict[str, object]:
+        return {**facts, "engine": self.engine, **described(self.compression)}
+
+    def compress(self, compression: Compression) -> LinearModel:
+        """Store its weights as a compression says; it predicts with what they then stand for."""
+        # Of few machines a scale for each row would be as long as what it scales.
+        by_row = self.weights.shape[1] >= _FEWEST_OF_A_ROW
+        stored = quantize(self.weights, compression.numbers, by_row=by_row)
+        machines = replace(self.machines, weights=stored.floats())
+        return replace(self, machines=machines, stored=stored, compression=compression)
+
+    def keep(self, kept: NDArray[np.bool_]) -> LinearModel:
+        """Keep some features, (n_features,) bool, with their weights."""
+        features = self.features.keep(kept)
+        return LinearModel(features, replace(self.machines, weights=self.weights[kept]))
 
     def write(self, folder: Path) -> None:
         """Write the weights, and the n-grams that they belong to."""
@@ -117,14 +149,19 @@ class LinearModel:
         if features.characters is not None:
             arrays |= _pack_grams("characters", features.characters)
             arrays["characters.symbols"] = features.alphabet
+        if self.stored is not None:
+            arrays = pack_arrays(arrays, self.stored)
         files.write_bytes(folder / WEIGHTS, save_arrays(arrays))
 
     @staticmethod
     def open(folder: Path, config: dict[str, Any], recipe: Recipe) -> LinearModel:
         """Open what `write` wrote; ArtifactError names what does not fit the config."""
-        where = str(folder / WEIGHTS)
+        where, stored = str(folder / WEIGHTS), None
+        compression = read_compression(config, where=str(folder / CONFIG))
         try:
             arrays = load_file(folder / WEIGHTS)
+            if compression is not None:
+                arrays, stored = unpack_arrays(arrays)
             features = _unpack_features(arrays, LinearOptions.of(recipe))
             weights, bias = arrays["weights"], arrays["bias"]
         except (SafetensorError, UsageError, ValueError, OverflowError) as err:
@@ -134,7 +171,7 @@ class LinearModel:
             raise ArtifactError(f"weight {err.args[0]} is missing", where=where) from err
         machines = Machines(weights, bias, len(config["labels"]))
         machines.check(features.n_features, recipe.head.task, where=where)
-        return LinearModel(features, machines)
+        return LinearModel(features, machines, stored, compression)
 
 
 def _pack_grams(name: str, table: GramTable) -> Arrays:

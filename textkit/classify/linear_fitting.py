@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from textkit.classify.learner import Learner, weigh
 from textkit.classify.linear import LinearModel, LinearOptions
 from textkit.classify.machines import FeatureRows, Machines, SparseFeatures
 from textkit.data.given_labels import LabelData, Missing
+from textkit.data.targets import Labels, encode_labels
 from textkit.errors import DataError, UsageError, require
 from textkit.evaluation.task_scores import chosen_metric, row_losses, score
 from textkit.features.tfidf import TfidfFeatures
@@ -180,6 +181,27 @@ def fit_texts(
     history.seconds = time.perf_counter() - started
     facts = FitFacts(history, len(rows.targets) + len(rows.valid_targets), 0)
     return Fitted(recipe, rows.classes, features.model(machines), temperature, thresholds, facts)
+
+
+def relearn(
+    fitted: Fitted, texts: Sequence[str], labels: Labels, *, watch: Watch = Watch()
+) -> Fitted:
+    """Learn the weights of a linear model's own features anew, from texts and labels; temperature
+    and thresholds stay.
+    """
+    require("sklearn", needed_by="learning a linear model")
+    from threadpoolctl import threadpool_limits
+
+    model, recipe = fitted.model, fitted.recipe
+    assert isinstance(model, LinearModel)
+    source = _source_of(recipe, None)
+    targets = encode_labels(fitted.task, labels, fitted.classes)
+    rows = SparseFeatures(model.features.encode(texts), model.features.n_features)
+    with _learning, threadpool_limits(limits=1):
+        examples = weigh(recipe, fitted.classes, rows, targets, None)
+        learner = Learner(recipe, source.loss, source.costs, len(fitted.classes), watch)
+        machines = learner.learn(examples, cost=learner.choose_cost(examples)[0])
+    return replace(fitted, model=LinearModel(model.features, machines), facts=None)
 
 
 def fit_file(recipe: Recipe, path: str | Path, **columns: object) -> Fitted:

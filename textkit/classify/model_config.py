@@ -10,7 +10,7 @@ from textkit.io import files
 from textkit.recipe import Recipe, check_recipe
 from textkit.registry import is_number
 from textkit.tokenizers.protocol import (
-    EXPORTED_FORMAT,
+    COMPRESSED_FORMAT,
     EXPORTED_KIND,
     MODEL_FORMAT,
     MODEL_KIND,
@@ -25,6 +25,7 @@ GRAPH = "model.onnx"
 ENGINES = ("numpy", "onnxruntime")
 # Beside the weights: the buckets of hashed n-grams that the model numbers.
 KEPT = "ngrams.kept"
+PACKED_KEPT = "ngrams.kept.packed"
 
 
 def check(folder: Path) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _seal_of(folder: Path) -> tuple[str, int]:
     if (folder / files.MANIFEST).is_file():
         manifest = files.read_json(folder / files.MANIFEST)
         if isinstance(manifest, dict) and manifest.get("kind") == EXPORTED_KIND:
-            return EXPORTED_KIND, EXPORTED_FORMAT
+            return EXPORTED_KIND, COMPRESSED_FORMAT
     return KIND, FORMAT
 
 

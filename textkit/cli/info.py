@@ -42,7 +42,8 @@ def info(
     if is_index(model):
         _show_index(model, layers=layers, as_json=as_json)
         return
-    from textkit.classify.model_config import check, read_recipe
+    from textkit.classify.compression import read_compression
+    from textkit.classify.model_config import CONFIG, check, read_recipe
     from textkit.io import files, zipped
     from textkit.jobs.runs import find_model
     from textkit.registry import is_whole
@@ -77,7 +78,15 @@ def info(
         show_line(f"encoder    {options}")
         show_line(f"pooling    {' + '.join(recipe.head.pooling)}")
     show_line(f"labels     {len(labels)}: {shown}")
-    if "engine" in config:
+    compression = read_compression(config, where=str(folder / CONFIG))
+    if compression is not None:
+        lost = manifest.get("compression", {})
+        show_line(f"compressed {compression}")
+        show_line(
+            f"engine     {config['engine']}, gives the labels of the original for"
+            f" {lost.get('agreement', 0):.4f} of {lost.get('n_texts', 0):,} texts"
+        )
+    elif "engine" in config:
         difference = manifest.get("certificate", {}).get("difference", 0.0)
         show_line(f"engine     {config['engine']}, {difference:.1e} from the original at most")
     for name, entry in manifest["files"].items():

@@ -184,6 +184,20 @@ class TfidfFeatures:
             found += ["".join(letters[i] for i in gram) for gram in self.characters.spell()]
         return found
 
+    def keep(self, kept: NDArray[np.bool_]) -> TfidfFeatures:
+        """Keep some features, (n_features,) bool; they are numbered anew, in the same order.
+
+        >>> features, _ = TfidfFeatures.learn(["a good film"], TfidfOptions(characters=[]))
+        >>> features.keep(np.array([True, False, True])).names()
+        ['good', 'good film']
+        """
+        return self._keep(kept, self.row_counts, n_rows=self.n_rows)
+
+    @property
+    def idf(self) -> NDArray[np.float64]:
+        """What each feature counts for by its rarity: (n_features,)."""
+        return self._idf
+
     def _weigh(self, rows: SparseRows) -> SparseRows:
         """Turn counts into weights."""
         counts = rows.values.astype(np.int64)

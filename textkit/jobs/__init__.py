@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from textkit.jobs.compare import CompareOptions, CompareReport, compare_models
+    from textkit.jobs.compress import CompressOptions, CompressReport, compress_model
     from textkit.jobs.data import (
         SplitOptions,
         split_file,
@@ -76,6 +77,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CompareOptions",
     "CompareReport",
+    "CompressOptions",
+    "CompressReport",
     "ConvertVectorsOptions",
     "CountPiecesOptions",
     "DedupOptions",
@@ -116,6 +119,7 @@ __all__ = [
     "TrainTokenizerOptions",
     "TrainVectorsOptions",
     "compare_models",
+    "compress_model",
     "convert_tokenizer",
     "convert_vectors",
     "count_corpus",
@@ -157,6 +161,7 @@ _HOMES = {
         "SplitOptions",
         "split_file",
     ),
+    "compress": ("CompressOptions", "CompressReport", "compress_model"),
     "dedup": ("DedupOptions", "DedupReport", "dedup_file"),
     "draw": ("DrawOptions", "Drawing", "draw_model"),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),

@@ -89,13 +89,14 @@ def _erf(x: Floats) -> Floats:
 class Bag:
     """Mean vectors and what heads make of them.
 
-    table: (n_ids, dim) float32, float16 or int8; scales: (n_ids,) float32 for int8, else None.
+    table: (n_ids, dim) float32, float16 or int8; scales: (n_ids,) float32 or float16 for int8,
+    else None.
     heads: the layers of each.
     """
 
     table: NDArray[Any]
     heads: Sequence[Sequence[Layer]]
-    scales: Floats | None = None
+    scales: NDArray[Any] | None = None
 
     def pool(self, tokens: TokenBatch) -> Floats:
         """Average the vectors of each row: (n_rows, dim) float32, zeros for an empty row."""
@@ -157,7 +158,8 @@ class Bag:
         if table.ndim != 2 or table.shape[1] != widths[0]:
             raise ValueError(f"table is {table.shape}, expected {widths[0]} columns")
         if (table.dtype == np.int8) != (scales is not None) or (
-            scales is not None and scales.shape != (len(table),)
+            scales is not None
+            and (scales.shape != (len(table),) or scales.dtype not in (np.float32, np.float16))
         ):
             raise ValueError("table and table.scales do not belong together")
         if table.dtype not in (np.float32, np.float16, np.int8):

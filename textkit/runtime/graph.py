@@ -49,6 +49,10 @@ class Graph:
     def __reduce__(self) -> tuple[Callable[..., Graph], tuple[object, ...]]:
         return _reopen, (self.data, self.where, self.pad_id, self.longest)
 
+    def with_data(self, data: bytes) -> Graph:
+        """Give another graph for the same rows."""
+        return Graph(data, where=self.where, pad_id=self.pad_id, longest=self.longest)
+
     def width(self, output: str) -> int:
         """Give the width of an output's rows; ArtifactError where the graph has none of the name or
         its width is open.

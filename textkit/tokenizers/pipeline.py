@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import compress
@@ -450,6 +450,28 @@ class PipelineTokenizer(Tokenizer):
         roles = [name for role, name in named.items() if role != "unk_token"]
         made = self._remade(description)._with_named(named)
         return made.add_tokens(roles, special=True)
+
+    @property
+    def holds_words(self) -> bool:
+        """Whether it is a list of whole words, of which any may be left out."""
+        return self._description["model"]["type"] == "WordLevel"
+
+    def keep_words(self, ids: Iterable[int]) -> PipelineTokenizer:
+        """Give the smaller tokenizer of whole words that has these tokens, and special and added
+        ones; ids close up, and another word is unknown.
+
+        >>> from textkit import tokenizers
+        >>> tok = tokenizers.create("word", vocabulary=["good", "bad", "film"])
+        >>> small = tok.keep_words([tok.vocabulary["film"]])
+        >>> small.tokens(small.encode(["bad film"])[0].tolist())
+        ['[UNK]', 'film']
+        """
+        if not self.holds_words:
+            raise UsageError(
+                f"a '{self.kind}' tokenizer is no list of words: none can be left out of it"
+            )
+        names = set(self.tokens(list(ids)))
+        return self._remade(changes.pruned(self._description, self.vocabulary, names))
 
     def prune(self, texts: Sequence[str]) -> PipelineTokenizer:
         """Give the smaller tokenizer that reads these texts as the same tokens; ids close up.
