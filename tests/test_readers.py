@@ -296,7 +296,7 @@ def test_a_checkpoint_that_holds_no_numbers_is_passed_over() -> None:
 
 @pytest.mark.parametrize("data", ["[]", "{}", "3", '{"path": "a"}', '{"sha256": "a"}'])
 def test_a_run_that_does_not_name_its_data_is_refused(data: str) -> None:
-    from textkit.jobs.train import TrainOptions, train_run
+    from textkit.jobs import TrainOptions, train_run
 
     run = targets.golden("run-1")(Path())
     (run / "run" / "data.json").write_text(data, encoding="utf-8")

@@ -231,7 +231,7 @@ def use_checkpoint(path: Path) -> Any:
 
 
 def resume_run(path: Path) -> Any:
-    from textkit.jobs.train import TrainOptions, train_run
+    from textkit.jobs import TrainOptions, train_run
 
     report = train_run(TrainOptions(data=path / "train.csv", out=path / "run", resume=True))
     return [report.n_rows, report.n_weights]

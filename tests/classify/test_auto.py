@@ -15,7 +15,7 @@ from textkit.data.splits import fold_stratified
 from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.io import files
 from textkit.jobs import TrainOptions, train_run
-from textkit.jobs.train import _ask_recipe
+from textkit.jobs.train_options import _ask_recipe
 from textkit.recipe import complete_recipe, make_recipe
 from textkit.watch import Watch
 

@@ -423,3 +423,18 @@ def test_a_device_that_is_not_there_is_refused(bert: Path, monkeypatch: pytest.M
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="'cuda' is not available"):
         TextEmbedder.open(bert, device="cuda")
+
+
+def test_a_block_that_is_tokenized_ahead_gives_the_same_vectors(
+    bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from textkit.embedders import contextual
+
+    backend: Any = TextEmbedder.open(bert, device="cpu").backend
+    wanted = backend.embed(TEXTS)
+    monkeypatch.setattr(contextual, "_FIRST_ROWS", 2)
+    monkeypatch.setattr(contextual, "_BLOCK_ROWS", 3)
+    made = backend._embed_beside(TEXTS)  # as on a GPU
+    np.testing.assert_allclose(made.vectors, wanted.vectors, atol=2e-6)
+    assert made.truncated.tolist() == wanted.truncated.tolist()
+    assert backend._embed_beside([]).vectors.shape == (0, 16)

@@ -731,9 +731,9 @@ def test_memory_stays_flat_over_epochs() -> None:
 
 def test_an_epoch_that_is_no_number_names_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its steps may have been finite: the last one broke the weights."""
-    from textkit.training import loop
+    from textkit.training import engine
 
-    monkeypatch.setattr(loop, "score", lambda *_: {"accuracy": 0.5, "macro_f1": float("nan")})
+    monkeypatch.setattr(engine, "score", lambda *_: {"accuracy": 0.5, "macro_f1": float("nan")})
     with pytest.raises(LimitError, match=r"valid macro f1 is nan after epoch 1, step 9; lower"):
         fit()
 

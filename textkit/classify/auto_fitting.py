@@ -132,16 +132,17 @@ def choose_model(
         )
         return fitted
 
-    return choose(
-        left.recipes,
-        rows,
-        fit,
-        metric=metric,
-        left_out=left.reasons,
-        time_limit=recipe.training.time_limit,
-        folder=folder,
-        watch=watch,
-    )
+    with watch.stage("choose"):
+        return choose(
+            left.recipes,
+            rows,
+            fit,
+            metric=metric,
+            left_out=left.reasons,
+            time_limit=recipe.training.time_limit,
+            folder=folder,
+            watch=watch,
+        )
 
 
 def fitting_of(recipe: Recipe) -> ModuleType:

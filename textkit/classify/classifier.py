@@ -136,7 +136,10 @@ class TextClassifier:
             pair = validation if isinstance(validation, tuple) else (validation, None)
             validation = take_labelled(*pair, text=text, label=label)
         recipe = make_recipe(self.recipe, **self.options)
-        self.fitted_ = _fitting_of(recipe).fit_texts(
+        watch = watch or Watch()
+        with watch.stage("start"):
+            fitting = _fitting_of(recipe)
+        self.fitted_ = fitting.fit_texts(
             recipe,
             *rows,
             validation=validation,
@@ -145,7 +148,7 @@ class TextClassifier:
             init_from=None if init_from is None else init_from._check_fitted(),
             keep_labels=keep_labels,
             checkpoints=None if checkpoints is None else Path(checkpoints),
-            watch=watch or Watch(),
+            watch=watch,
         )
         return self
 
@@ -169,7 +172,10 @@ class TextClassifier:
         augmentation of characters, which needs the texts in memory, is refused.
         """
         recipe = make_recipe(self.recipe, **self.options)
-        self.fitted_ = _fitting_of(recipe).fit_file(
+        watch = watch or Watch()
+        with watch.stage("start"):
+            fitting = _fitting_of(recipe)
+        self.fitted_ = fitting.fit_file(
             recipe,
             path,
             validation=validation,
@@ -179,7 +185,7 @@ class TextClassifier:
             delimiter=delimiter,
             separator=separator,
             checkpoints=None if checkpoints is None else Path(checkpoints),
-            watch=watch or Watch(),
+            watch=watch,
         )
         return self
 

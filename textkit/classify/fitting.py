@@ -67,31 +67,34 @@ def fit_texts(
             "--keep-labels keeps the labels of the model that --init-from names; without one, or in"
             " a regression, leave it out"
         )
-    rows = split_rows(
-        recipe,
-        texts,
-        labels,
-        validation,
-        missing=missing,
-        weights=weights,
-        known=None if init_from is None or task == "regression" else init_from.classes,
-        keep_known=keep_labels,
-        watch=watch,
-    )
+    with watch.stage("read"):
+        rows = split_rows(
+            recipe,
+            texts,
+            labels,
+            validation,
+            missing=missing,
+            weights=weights,
+            known=None if init_from is None or task == "regression" else init_from.classes,
+            keep_known=keep_labels,
+            watch=watch,
+        )
     texts = rows.texts
-    if init_from is None:
-        text_input = TextInput.make(recipe, make_tokenizer(recipe, texts)).extend(recipe)
-        text_input, tokens = text_input.learn(recipe, texts)
-    else:
-        text_input = init_from.text_input
-        tokens = text_input.encode(texts)
+    with watch.stage("tokenize"):
+        if init_from is None:
+            text_input = TextInput.make(recipe, make_tokenizer(recipe, texts)).extend(recipe)
+            text_input, tokens = text_input.learn(recipe, texts)
+        else:
+            text_input = init_from.text_input
+            tokens = text_input.encode(texts)
+        valid_tokens = text_input.encode(rows.valid_texts)
     change = make_change(recipe, text_input, texts, tokens)
     return fit_examples(
         recipe,
         text_input,
         rows.classes,
         Examples(tokens, rows.targets, change, rows.weights),
-        Examples(text_input.encode(rows.valid_texts), rows.valid_targets),
+        Examples(valid_tokens, rows.valid_targets),
         init_from=init_from,
         checkpoints=checkpoints,
         watch=watch,
@@ -116,22 +119,24 @@ def fit_file(
     task = recipe.head.task
     if recipe.augment.char_noise:
         raise UsageError("augment.char_noise needs the texts in memory; use fit, or set it to 0")
-    rows_of_file = read_rows(path, text_column=text_column, delimiter=delimiter)
-    tokenizer = make_tokenizer(recipe, (row.text for row in rows_of_file))
-    text_input = TextInput.make(recipe, tokenizer).extend(recipe)
+    with watch.stage("tokenize"):
+        rows_of_file = read_rows(path, text_column=text_column, delimiter=delimiter)
+        tokenizer = make_tokenizer(recipe, (row.text for row in rows_of_file))
+        text_input = TextInput.make(recipe, tokenizer).extend(recipe)
 
     def encode_file(name: str | Path, classes: Sequence[Label] | None = None) -> TokenShards:
-        return TokenShards.build(
-            name,
-            text_input,
-            cache=cache,
-            task=task,
-            classes=classes,
-            text_column=text_column,
-            label_column=label_column,
-            delimiter=delimiter,
-            separator=separator,
-        )
+        with watch.stage("tokenize"):
+            return TokenShards.build(
+                name,
+                text_input,
+                cache=cache,
+                task=task,
+                classes=classes,
+                text_column=text_column,
+                label_column=label_column,
+                delimiter=delimiter,
+                separator=separator,
+            )
 
     shards = encode_file(path)
     for line in shards.notes:
@@ -187,20 +192,22 @@ def fit_examples(
         train = replace(train, weights=weights * (1 if train.weights is None else train.weights))
     coverage = None
     with draws_of_fit(recipe), cpu_threads(recipe.training.threads):
-        network = make_network(recipe, text_input, n_outputs=len(classes))
-        network.learn_scale(train.targets)
-        if init_from is not None:
-            network.copy_weights(
-                init_from.network,
-                labels=classes.tolist(),
-                source_labels=init_from.classes.tolist(),
-            )
-        elif recipe.embedding.vectors is not None:
-            coverage = load_vectors(recipe, text_input, network, train.tokens)
-            watch.note(f"vectors {recipe.embedding.vectors}: {coverage}")
+        with watch.stage("start"):
+            network = make_network(recipe, text_input, n_outputs=len(classes))
+            network.learn_scale(train.targets)
+            if init_from is not None:
+                network.copy_weights(
+                    init_from.network,
+                    labels=classes.tolist(),
+                    source_labels=init_from.classes.tolist(),
+                )
+            elif recipe.embedding.vectors is not None:
+                coverage = load_vectors(recipe, text_input, network, train.tokens)
+                watch.note(f"vectors {recipe.embedding.vectors}: {coverage}")
         history = train_network(network, train, valid, recipe, watch=watch, folder=checkpoints)
-        outputs = predict_outputs(network, valid.tokens).numpy()
-        temperature, thresholds = calibrate(recipe, outputs, valid.targets)
+        with watch.stage("evaluation"):
+            outputs = predict_outputs(network, valid.tokens).numpy()
+            temperature, thresholds = calibrate(recipe, outputs, valid.targets)
     if history.ended in ("epochs", "early"):
         say_weak(recipe, classes, outputs, valid.targets, watch=watch)
     n_truncated = sum(int((part.tokens.truncated > 0).sum()) for part in (train, valid))

@@ -138,42 +138,49 @@ def fit_texts(
     from threadpoolctl import threadpool_limits
 
     source = _source_of(recipe, checkpoints)
-    rows = split_rows(
-        recipe, texts, labels, validation, missing=missing, weights=weights, watch=watch
-    )
+    with watch.stage("read"):
+        rows = split_rows(
+            recipe, texts, labels, validation, missing=missing, weights=weights, watch=watch
+        )
     if not len(rows.valid_texts):
         raise DataError(
             f"{len(rows.texts):,} rows leave none to hold out; give more, or rows for validation"
         )
     _say_empty(rows.texts, watch)
-    source.prepare([*rows.texts, *rows.valid_texts])
+    with watch.stage("tokenize"):
+        source.prepare([*rows.texts, *rows.valid_texts])
     # The last bits of a sum depend on the threads that share it. That limit, Python's filters of
     # warnings and liblinear's generator are of the whole process: one fit at a time.
     with _learning, threadpool_limits(limits=1):
-        features, train = source.learn(rows.texts)
-        examples = weigh(recipe, rows.classes, train, rows.targets, rows.weights)
-        learner = Learner(recipe, source.loss, source.costs, len(rows.classes), watch)
-        cost, tried, outputs = learner.choose_cost(examples)
-        machines = learner.learn(examples, cost=cost)
-        valid = machines.score(features.encode(rows.valid_texts))
-        temperature, thresholds = calibrate(
-            recipe,
-            np.concatenate([outputs, valid]),
-            np.concatenate([rows.targets[tried], rows.valid_targets]),
-        )
-        say_weak(recipe, rows.classes, valid, rows.valid_targets, watch=watch)
-        history = _measure(
-            recipe, machines.score(train), rows, valid, temperature=temperature, cost=cost
-        )
+        with watch.stage("tokenize"):
+            features, train = source.learn(rows.texts)
+        with watch.stage("fit"):
+            examples = weigh(recipe, rows.classes, train, rows.targets, rows.weights)
+            learner = Learner(recipe, source.loss, source.costs, len(rows.classes), watch)
+            cost, tried, outputs = learner.choose_cost(examples)
+            machines = learner.learn(examples, cost=cost)
+        with watch.stage("evaluation"):
+            valid = machines.score(features.encode(rows.valid_texts))
+            temperature, thresholds = calibrate(
+                recipe,
+                np.concatenate([outputs, valid]),
+                np.concatenate([rows.targets[tried], rows.valid_targets]),
+            )
+            say_weak(recipe, rows.classes, valid, rows.valid_targets, watch=watch)
+            history = _measure(
+                recipe, machines.score(train), rows, valid, temperature=temperature, cost=cost
+            )
         watch.epoch(history.epochs[0])
         if validation is None and source.refit:
             everything = [*rows.texts, *rows.valid_texts]
-            features, train = source.learn(everything)
+            with watch.stage("tokenize"):
+                features, train = source.learn(everything)
             targets = np.concatenate([rows.targets, rows.valid_targets])
             both = [part for part in (rows.weights, rows.valid_weights) if part is not None]
             given = np.concatenate(both) if both else None
-            examples = weigh(recipe, rows.classes, train, targets, given)
-            machines = learner.learn(examples, cost=cost)
+            with watch.stage("fit"):
+                examples = weigh(recipe, rows.classes, train, targets, given)
+                machines = learner.learn(examples, cost=cost)
             watch.note(
                 f"cost {cost:g}; learnt at last from all {len(everything):,} rows, those held out"
                 " included"

@@ -187,6 +187,14 @@ class Manner:
         bool,
         typer.Option("--doctor", help="Also say in words what goes wrong, and what to change."),
     ] = False
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Also say where the time went; profile.json and a Chrome trace in the run folder.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -267,6 +275,8 @@ def _show_training(watch: Watch) -> Watch:
 
 def _say_report(report: TrainReport) -> None:
     """Say what came out, the baseline beside it."""
+    from textkit.jobs.train_profile import PROFILE, TRACE
+
     history, best = report.history, report.history.best
     if report.was_over:
         note(f"{report.run} is over; its model is {report.model}")
@@ -299,6 +309,10 @@ def _say_report(report: TrainReport) -> None:
         note(f"doctor: {finding}")
     if report.findings == []:
         note("doctor: nothing to change")
+    if report.profile is not None:
+        for line in report.profile.to_text().splitlines():
+            note(line)
+        note(f"profile: {report.run / PROFILE}, trace: {report.run / TRACE}")
     note(f"model: {report.model}")
 
 

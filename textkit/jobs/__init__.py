@@ -56,7 +56,9 @@ if TYPE_CHECKING:
         measure_tokenizer,
         train_tokenizer,
     )
-    from textkit.jobs.train import RateReport, TrainOptions, suggest_rate, train_run
+    from textkit.jobs.train import RateReport, suggest_rate, train_run
+    from textkit.jobs.train_options import TrainOptions
+    from textkit.jobs.train_profile import StageClock, TrainingProfile
     from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
     from textkit.jobs.vectors import (
         ConvertVectorsOptions,
@@ -112,12 +114,14 @@ __all__ = [
     "RateReport",
     "SearchOptions",
     "SplitOptions",
+    "StageClock",
     "TokenizeOptions",
     "TokenizeReport",
     "TrainOptions",
     "TrainReport",
     "TrainTokenizerOptions",
     "TrainVectorsOptions",
+    "TrainingProfile",
     "compare_models",
     "compress_model",
     "convert_tokenizer",
@@ -197,7 +201,9 @@ _HOMES = {
         "measure_tokenizer",
         "train_tokenizer",
     ),
-    "train": ("RateReport", "TrainOptions", "suggest_rate", "train_run"),
+    "train": ("RateReport", "suggest_rate", "train_run"),
+    "train_options": ("TrainOptions",),
+    "train_profile": ("StageClock", "TrainingProfile"),
     "train_vectors": ("TrainVectorsOptions", "train_word_vectors"),
     "vectors": (
         "ConvertVectorsOptions",

@@ -27,7 +27,8 @@ from textkit.io import files
 from textkit.io.corpus import RowReader
 from textkit.jobs import runs
 from textkit.jobs.contenders import measure_side_by_side
-from textkit.jobs.train import TrainOptions, train_run
+from textkit.jobs.train import train_run
+from textkit.jobs.train_options import TrainOptions
 from textkit.recipe import Recipe, complete_recipe, read_recipe
 from textkit.watch import Progress, Watch
 

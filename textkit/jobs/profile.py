@@ -7,7 +7,6 @@ trace for Chrome (chrome://tracing, or ui.perfetto.dev).
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -34,6 +33,7 @@ from textkit.data.labels import no_rows
 from textkit.evaluation.profile_drawing import draw_profiles
 from textkit.io import files
 from textkit.io.corpus import RowReader
+from textkit.jobs.memory import gpu_peak, peak_bytes, reset_gpu
 from textkit.jobs.runs import find_model
 from textkit.watch import Progress, Watch
 
@@ -230,7 +230,7 @@ def _profile(
     options: ProfileOptions,
 ) -> ModelProfile:
     texts = [text for batch in batches for text in batch]
-    _reset_gpu()
+    reset_gpu()
     fitted.logits(batches[0])
     stage_batch(fitted, batches[0])
     sums: dict[str, float] = {"read": sum(reading)}
@@ -262,8 +262,8 @@ def _profile(
         latencies=latencies,
         flops=count_flops(fitted, batches[0]),
         growth=measure_growth(fitted, texts),
-        peak_bytes=_peak_bytes(),
-        gpu_bytes=_gpu_peak(),
+        peak_bytes=peak_bytes(),
+        gpu_bytes=gpu_peak(),
         marks=tuple(marks),
     )
 
@@ -292,26 +292,3 @@ def _column(profile: ModelProfile) -> dict[str, str]:
     lines["grows with the length to the"] = f"{profile.growth.exponent:.2f}"
     lines["peak memory of the process, MB"] = f"{profile.peak_bytes / 1e6:,.0f}"
     return lines
-
-
-def _peak_bytes() -> int:
-    """Give the most memory that the process has held; 0 where the system does not say."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _reset_gpu() -> None:
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _gpu_peak() -> int:
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return 0
-    return int(torch.cuda.max_memory_allocated())

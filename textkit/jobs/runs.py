@@ -5,6 +5,7 @@
 - checkpoints/: what going on needs, until the run is over.
 - _rejects.txt: the rows that were left out, where there are some.
 - metrics.jsonl: a line an epoch; curves.png draws it, and health.jsonl where that was asked for.
+- profile.json, profile-trace.json: where the time went, where that was asked for.
 - model/: the result.
 - run.json: what ran, how fast, and what came out; written last, it seals the run.
 
@@ -31,6 +32,7 @@ from textkit.io import files, locks
 from textkit.io.exchange import remove_folder
 from textkit.io.staging import Stage
 from textkit.io.text_folders import hash_data
+from textkit.jobs.train_profile import PROFILE, TRACE, TrainingProfile
 from textkit.recipe import Recipe, check_code, flatten, read_recipe
 from textkit.version import __version__
 from textkit.watch import Epoch, History
@@ -39,6 +41,7 @@ RECIPE, DATA, METRICS, REPORT = "recipe.toml", "data.json", "metrics.jsonl", "ru
 MODEL, CHECKPOINTS, CURVES = "model", "checkpoints", "curves.png"
 HEALTH = "health.jsonl"
 PICTURE_OF_RATES = "lr.png"
+PROFILES = (PROFILE, TRACE)
 
 # What run.json takes over by name.
 _OF_HISTORY = ("device", "seconds", "tokens_per_second", "ended", "notes")
@@ -53,7 +56,7 @@ class TrainReport:
     vectors knew. baseline: its score on the validation rows, by the name `baseline_score`.
     choice: the board of an `auto` run, as Choice.to_dict gives it.
     stopped: the watch ended it early, and it can go on. was_over: it had ended before this call.
-    findings: of the doctor; None where none was asked.
+    findings: of the doctor; None where none was asked. profile: where the time went, likewise.
     """
 
     run: Path
@@ -69,6 +72,7 @@ class TrainReport:
     stopped: bool = False
     was_over: bool = False
     findings: Sequence[Finding] | None = None
+    profile: TrainingProfile | None = None
 
     @property
     def model(self) -> Path:
@@ -165,7 +169,8 @@ def kept(run: Path) -> contextlib.AbstractContextManager[None]:
 
 def stage(run: Path) -> Stage:
     """Tell where a run is made: in its folder, or beside it while that holds a finished one."""
-    return Stage(run, REPORT, (RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS, CURVES, HEALTH))
+    made = (RECIPE, DATA, METRICS, REPORT, MODEL, CHECKPOINTS, CURVES, HEALTH, *PROFILES)
+    return Stage(run, REPORT, made)
 
 
 def check_folder(run: Path) -> None:

@@ -7,99 +7,26 @@ and a report of what it holds. A run that its watch stopped, or that was killed,
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textkit.data.given_labels import Missing
 from textkit.data.label_spelling import note_variants, unify_labels
-from textkit.data.labels import LabelledRows, OnBad, read_labelled
+from textkit.data.labels import LabelledRows, read_labelled
 from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import TextkitError, UsageError, require
-from textkit.io import files
 from textkit.io.bulk import write_rejects
-from textkit.io.exchange import settle
 from textkit.io.inputs import refuse_streams
-from textkit.io.text_folders import hash_data
 from textkit.jobs import doctor, runs
 from textkit.jobs.runs import TrainReport, find_model
-from textkit.recipe import (
-    Recipe,
-    complete_recipe,
-    leaves_open,
-    list_code,
-    make_recipe,
-    read_recipe,
-)
+from textkit.jobs.train_options import TrainOptions, choose_folder, open_run, say_start
+from textkit.jobs.train_profile import StageClock
+from textkit.recipe import Recipe, list_code
 from textkit.registry import is_whole
 from textkit.watch import Epoch, Health, Progress, Step, Watch
 
 if TYPE_CHECKING:
     from textkit.classify.classifier import TextClassifier
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """What is trained on what, and where it goes.
-
-    - data: a file of texts and labels. valid: another for validation; without it a share is held
-      out. text_column, label_column, delimiter: where they stand; guessed where not given.
-      label_separator: between the labels of a row, for multi-label (see textkit.data.labels).
-    - out: the run folder; by default runs/NAME-TIME.
-    - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order. Without
-      any word of a model, `auto` chooses one (textkit/classify/auto_fitting.py); a network's own
-      default is an LSTM, and so it is with stream, init_from, doctor, tensorboard and several
-      processes.
-    - overwrite: a run in `out` may go; a finished one stays until the new one is finished.
-    - resume: go on with the run in `out`; a recipe that is given must be the run's.
-    - init_from: a model folder whose tokenizer and weights to start from. keep_labels: also keep
-      those of its labels that are in no row.
-    - allow: each `package.module:Name` that may be imported because the run in `out` or the
-      model of `init_from` names it; those of the recipe given here need none.
-    - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
-      ("error"), or skip it. What was skipped stands in the run's _rejects.txt.
-    - normalize_labels: labels that differ in case, white space and Unicode form alone are one.
-    - more: further files of rows to learn from, behind those of data.
-    - baseline: train TF-IDF + a linear machine on the same rows, for comparison.
-    - stream: the rows do not fit into memory: tokenize them once into mapped files.
-    - tensorboard: also write TensorBoard's logs. doctor: also look at one batch, at the inside of
-      the network and at the validation rows, and report what should change.
-    """
-
-    data: Path
-    out: Path | None = None
-    recipe: str | Path | Recipe | None = None
-    overrides: Sequence[str] = ()
-    overwrite: bool = False
-    resume: bool = False
-    init_from: Path | None = None
-    keep_labels: bool = False
-    allow: Sequence[str] | None = None
-    valid: Path | None = None
-    text_column: str | None = None
-    label_column: str | None = None
-    label_separator: str = "|"
-    delimiter: str | None = None
-    on_bad: OnBad = "stop"
-    missing: Missing = "error"
-    normalize_labels: bool = False
-    more: Sequence[Path] | None = None
-    baseline: bool = True
-    stream: bool = False
-    tensorboard: bool = False
-    doctor: bool = False
-
-    def columns(self, recipe: Recipe) -> dict[str, str | None]:
-        """Say how the files are read for a recipe's task."""
-        several = recipe.head.task == "multi-label"
-        return {
-            "text_column": self.text_column,
-            "label_column": self.label_column,
-            "delimiter": self.delimiter,
-            "separator": self.label_separator if several else None,
-        }
 
 
 @dataclass(frozen=True)
@@ -130,15 +57,24 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
     refuse_streams([options.data, *(options.more or ())])  # read, and known again by their hashes
     if not runs.is_main():  # the first process speaks for all
         watch = Watch(should_stop=watch.should_stop)
-    run = _choose_folder(options)
+    clock = StageClock() if options.profile and runs.is_main() else None
+    if clock is not None:
+        watch = replace(watch, stage=clock.stage)
+    run = choose_folder(options)
     with runs.kept(run):
-        work, recipe = _open_run(options, run)
+        with watch.stage("start"):  # imports torch
+            work, recipe = open_run(options, run)
         if options.resume and runs.is_over(work):
             return runs.read_report(work)
         if work != run:
             watch.note(f"{run} stays as it is until the new run, now in {work}, is finished")
         try:
-            return runs.finish(_train(options, recipe, work, watch), run)
+            report = _train(options, recipe, work, watch)
+            if clock is not None:
+                profile = clock.profile(report.history)
+                profile.write(work)
+                report = replace(report, profile=profile)
+            return runs.finish(report, run)
         except TextkitError:
             runs.give_up(work, run)
             raise
@@ -146,14 +82,16 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
 
 def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> TrainReport:
     """Train in a folder that is free, or that holds a run to go on with."""
-    rows = None if options.stream else _read(options, recipe, watch)
-    if runs.is_main() and not options.resume:
-        runs.begin(work, options.data, recipe, _say_start(options))
-    if runs.is_main() and rows is not None:
-        write_rejects(work, [reject for part in rows if part for reject in part.rejects])
+    with watch.stage("read"):
+        rows = None if options.stream else _read(options, recipe, watch)
+        if runs.is_main() and not options.resume:
+            runs.begin(work, options.data, recipe, say_start(options))
+        if runs.is_main() and rows is not None:
+            write_rejects(work, [reject for part in rows if part for reject in part.rejects])
     first = None
     if options.doctor and runs.is_alone() and rows is not None and not options.resume:
-        first = doctor.overfit_batch(recipe, rows[0])
+        with watch.stage("doctor"):
+            first = doctor.overfit_batch(recipe, rows[0])
         watch.note(f"doctor: {first or 'one batch can be learnt by heart'}")
     health = doctor.read_health(work) if options.resume else []
     classifier = _fit(options, recipe, work, rows, watch, health)
@@ -165,16 +103,19 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
     report = _report(work, classifier)
     if not runs.is_main():
         return report
-    classifier.save(report.model, overwrite=True)
-    if report.history.best is not None and is_network:
-        from textkit.training.curves import draw_curves
+    with watch.stage("save"):
+        classifier.save(report.model, overwrite=True)
+        if report.history.best is not None and is_network:
+            from textkit.training.curves import draw_curves
 
-        draw_curves(work / runs.METRICS, report.curves, health=work / runs.HEALTH)
+            draw_curves(work / runs.METRICS, report.curves, health=work / runs.HEALTH)
     if options.baseline and rows is not None and not watch.should_stop():
-        report = replace(report, baseline=_score_baseline(*rows, recipe))
+        with watch.stage("baseline"):
+            report = replace(report, baseline=_score_baseline(*rows, recipe))
     if options.doctor and not watch.should_stop():
         train, valid = rows or (None, None)
-        findings = doctor.examine(classifier, train, valid, health)
+        with watch.stage("doctor"):
+            findings = doctor.examine(classifier, train, valid, health)
         report = replace(report, findings=[*([first] if first else []), *findings])
     return replace(report, stopped=watch.should_stop())
 
@@ -186,69 +127,14 @@ def suggest_rate(options: TrainOptions, *, watch: Watch = Watch()) -> RateReport
     require("torch", "accelerate", "matplotlib", needed_by="training")
     from textkit.classify.lr_finder import find_rate
 
-    run = _choose_folder(options)
-    recipe = _open_run(options, run, sweeps=True)[1]
+    run = choose_folder(options)
+    recipe = open_run(options, run, sweeps=True)[1]
     if is_whole(recipe.encoder.name):
         raise UsageError(f"a {recipe.encoder.name} model has no learning rate; leave out --find-lr")
     rows, _ = _read(options, recipe, watch)
     sweep = find_rate(rows.texts, rows.labels, recipe)
     sweep.save_png(run / runs.PICTURE_OF_RATES)
     return RateReport(sweep.suggested, run / runs.PICTURE_OF_RATES)
-
-
-def _choose_folder(options: TrainOptions) -> Path:
-    """Name the run folder; a symbolic link is followed."""
-    if options.out is not None:
-        return settle(options.out)
-    if options.resume:
-        raise UsageError("--resume goes on with a run; name its folder with -o")
-    return Path("runs") / f"{options.data.name.split('.')[0]}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def _open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple[Path, Recipe]:
-    """Give the folder to work in, new or with a run to go on with, and the whole recipe."""
-    if options.resume and options.overwrite:
-        raise UsageError("--resume goes on with a run, --overwrite begins anew; leave one out")
-    asked = options.recipe is not None or options.overrides
-    given = _ask_recipe(options, run, sweeps=sweeps) if asked else None
-    if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
-        raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
-    if options.stream and (options.normalize_labels or options.more):
-        raise UsageError("--stream goes with neither --normalize-labels nor --more; leave one out")
-    if options.stream and options.data.is_dir():
-        raise UsageError("--stream reads one file, not a folder of texts; leave it out")
-    if options.keep_labels and options.init_from is None:
-        raise UsageError("--keep-labels goes with --init-from; leave it out")
-    if options.stream and (sweeps or options.init_from is not None):
-        raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
-    if sweeps:
-        runs.check_folder(run)
-    elif runs.is_main() and options.resume:
-        runs.stage(run).clear(resume=True, overwrite=False)
-    elif runs.is_main():
-        runs.check_new(run, overwrite=options.overwrite)
-    work = runs.stage(run).locate(resume=options.resume)
-    if options.resume:
-        recipe = runs.open_again(work, options.data, given, allow=options.allow or ())
-        runs.check_start(work, _say_start(options))
-        return work, recipe
-    return work, given or _ask_recipe(options, run, sweeps=sweeps)
-
-
-def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
-    """Give the whole recipe that was asked for; one that says nothing of a model leaves that to
-    `auto`, where texts are in memory and one process trains from nothing.
-    """
-    recipe = read_recipe(options.recipe, options.overrides)
-    is_open = options.recipe is None and leaves_open(recipe) and not sweeps
-    of_network = options.stream or options.doctor or options.tensorboard
-    if not is_open or of_network or options.init_from is not None or not runs.is_alone():
-        return complete_recipe(recipe)
-    if options.resume:  # a run from before there was a choice goes on as it began
-        begun = runs.stage(run).locate(resume=True) / runs.RECIPE
-        if begun.is_file() and read_recipe(begun).encoder.name != "auto":
-            return complete_recipe(recipe)
-    return complete_recipe(make_recipe(recipe, encoder="auto"))
 
 
 def _read(
@@ -302,11 +188,12 @@ def _fit(
     health: list[Health],
 ) -> TextClassifier:
     """Fit a classifier from rows, or from the file where there are none; keep its metrics."""
-    from textkit import TextClassifier
+    with watch.stage("start"):
+        from textkit import TextClassifier
 
-    watch = _keep_metrics(run, watch, options, health)
-    watch.progress(Progress("training", 0, unit="batches"))
-    classifier, checkpoints = TextClassifier(recipe), run / runs.CHECKPOINTS
+        watch = _keep_metrics(run, watch, options, health)
+        watch.progress(Progress("training", 0, unit="batches"))
+        classifier, checkpoints = TextClassifier(recipe), run / runs.CHECKPOINTS
     if rows is None:
         columns = options.columns(recipe)
         return classifier.fit_file(
@@ -322,18 +209,6 @@ def _fit(
         checkpoints=checkpoints,
         watch=watch,
     )
-
-
-def _say_start(options: TrainOptions) -> dict[str, str | None]:
-    """Say what a run depends on beside its recipe and its rows, for who goes on with it."""
-    start, valid = options.init_from, options.valid
-    return {
-        "--init-from": None if start is None else files.sha256(find_model(start) / files.MANIFEST),
-        "--keep-labels": "yes" if options.keep_labels else None,
-        "--normalize-labels": "yes" if options.normalize_labels else None,
-        "--more": ", ".join(map(hash_data, options.more or ())) or None,
-        "--valid": None if valid is None else hash_data(valid),
-    }
 
 
 def _open_start(options: TrainOptions, recipe: Recipe) -> TextClassifier | None:

@@ -1,6 +1,6 @@
 """The training loop over accelerate: any task, device and number of processes.
 
-Resumed to the same bytes. Longer than other modules by a few lines: it is one class.
+Resumed to the same bytes.
 
 In: a network, encoded training and validation rows, the recipe. Out: the history of epochs; the
 network holds the best weights. A step is a pure function of the weights before it, of (seed, step)
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,23 +20,23 @@ from torch import Tensor
 
 from textkit.data.batching import padding_share
 from textkit.data.imbalance import row_weights
-from textkit.evaluation.task_scores import chosen_metric, score
+from textkit.evaluation.task_scores import chosen_metric
 from textkit.nn.collate import to_device
-from textkit.nn.devices import any_rank, make_accelerator, sum_over_ranks
+from textkit.nn.devices import any_rank, sum_over_ranks
 from textkit.nn.draws import seed_draws
-from textkit.nn.network import TextNetwork, predict_outputs
-from textkit.recipe import Recipe, TrainingSection
+from textkit.nn.network import TextNetwork
+from textkit.recipe import Recipe
 from textkit.threads import computed_once
 from textkit.training import checkpoints
+from textkit.training.engine import Engine
 from textkit.training.examples import Examples, check_training, plan_epoch
 from textkit.training.health import Probe
 from textkit.training.losses import (
     draw_mix,
     member_losses,
-    row_losses,
     sum_of_sizes,
 )
-from textkit.training.optimization import WeightAverage, make_optimizer, rate_factor, set_rates
+from textkit.training.optimization import WeightAverage, rate_factor, set_rates
 from textkit.training.state import TrainingState
 from textkit.watch import Epoch, History, Step, Watch
 
@@ -60,7 +59,9 @@ def train_network(
     network ends on the CPU in eval mode with the weights of the best epoch, or the present ones if
     none has ended.
     """
-    return _Loop(network, train, valid, recipe, watch=watch, folder=folder).run()
+    with watch.stage("start"):
+        loop = _Loop(network, train, valid, recipe, watch=watch, folder=folder)
+    return loop.run()
 
 
 class _Loop:
@@ -85,31 +86,22 @@ class _Loop:
         check_training(recipe)
         self.lengths = np.asarray(train.tokens.lengths)
         self.weights = row_weights(self.task, train.targets, self.section, given=train.weights)
-        self.accelerator = make_accelerator(self.section.device, precision=self.section.precision)
-        self.rank, self.n_ranks = self.accelerator.process_index, self.accelerator.num_processes
-        self.optimizer: torch.optim.Optimizer
-        if self.n_ranks == 1 and self.section.precision == "fp32":
-            # `prepare` would do no more, and imports torch's distributed tensors and compiler: 2 s
-            # of processor time.
-            model = network.to(self.accelerator.device)
-            self.optimizer = make_optimizer(model, self.section)
-        else:
-            model, self.optimizer = self.accelerator.prepare(
-                network, make_optimizer(network, self.section)
-            )
-        # `dynamic`: every batch has another shape, and one compiled graph must do for all of them.
-        self.model: Any = torch.compile(model, dynamic=True) if self.section.compile else model
+        self.engine = engine = Engine(network, self.section)
+        self.accelerator, self.device, self.model = engine.accelerator, engine.device, engine.model
+        self.rank, self.n_ranks, self.optimizer = engine.rank, engine.n_ranks, engine.optimizer
         metric = chosen_metric(self.task, self.section.metric)
         self.average = WeightAverage(network, decay=self.section.average)
-        self.state = TrainingState(History(metric=metric, device=self.accelerator.device.type))
+        self.state = TrainingState(History(metric=metric, device=self.device.type))
         self.probe = None if watch.health is None else Probe(network, clip=self.section.clip)
         self.new_losses = list[Tensor]()
         self.last_saved = self.state.started
+        self.told = self.last_saved, 0  # when something was said, and the tokens seen by then
 
     def run(self) -> History:
         """Go through the epochs from where the newest checkpoint stands."""
         state = self.state
-        self._resume()
+        with self.stage("checkpoint"):
+            self._resume()
         while state.history.ended == "epochs" and state.epoch <= self.section.epochs:
             plan = plan_epoch(
                 self.lengths,
@@ -122,7 +114,8 @@ class _Loop:
             finished = self._run_batches(plan)
             state.train_seconds += time.perf_counter() - began
             if finished:
-                self._end_epoch(plan)
+                with self.stage("evaluation"):
+                    self._end_epoch(plan)
             if self._is_stopped():
                 self._save()
         state.history.seconds = state.seconds
@@ -131,14 +124,7 @@ class _Loop:
         )
         if state.best:
             self.network.load_state_dict(state.best)
-        if self.section.precision != "fp32":
-            # The network's own forward again.
-            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        self.network.to("cpu").eval()
-        if self.section.precision != "fp32" or self.accelerator.device.type != "cpu":
-            # What refers to itself, and the device's cache; it calls Python's collector, as long as
-            # a small fit.
-            self.accelerator.free_memory()
+        self.engine.release()
         return state.history
 
     def _is_stopped(self) -> bool:
@@ -152,7 +138,7 @@ class _Loop:
         state = self.state
         self.model.train()
         limit = self.section.time_limit
-        told, seen = time.perf_counter(), state.tokens_seen
+        self.told = time.perf_counter(), state.tokens_seen
         while state.batches_done < len(plan):
             if any_rank(self.watch.should_stop()):
                 state.history.ended = "stopped"
@@ -173,15 +159,10 @@ class _Loop:
             state.batches_done += len(group)
             state.steps += 1
             # Reading a loss waits for a GPU, so there only one in ten is read.
-            if (
-                loss.device.type == "cpu"
-                or state.steps % 10 == 0
-                or state.batches_done == len(plan)
-            ):
-                self._read_losses()
-                speed = (state.tokens_seen - seen) / max(time.perf_counter() - told, 1e-9)
-                told, seen = time.perf_counter(), state.tokens_seen
-                self._tell(loss.item(), rate, n_batches=len(plan), speed=speed)
+            if self.device.type == "cpu" or state.steps % 10 == 0 or is_last:
+                with self.stage("report"):
+                    self._read_losses()
+                    self._tell(loss.item(), rate, n_batches=len(plan))
             due = time.perf_counter() - self.last_saved > self.section.checkpoint_seconds
             if self.folder is not None and any_rank(due):
                 self._save()
@@ -199,8 +180,12 @@ class _Loop:
         self.state.history.notes.append(line)
         self.watch.note(line)
 
-    def _tell(self, loss: float, rate: float, *, n_batches: int, speed: float) -> None:
+    def _tell(self, loss: float, rate: float, *, n_batches: int) -> None:
+        """Say what the last step did, and how fast the steps were since the last word."""
         state = self.state
+        now, (then, seen) = time.perf_counter(), self.told
+        speed = (state.tokens_seen - seen) / max(now - then, 1e-9)
+        self.told = now, state.tokens_seen
         done = (state.epoch - 1) * n_batches + state.batches_done
         history = state.history
         last = history.epochs[-1].scores.get(history.metric) if history.epochs else None
@@ -221,7 +206,7 @@ class _Loop:
         set_rates(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         share = sum(float(self.weights[rows].sum()) for rows in group)
-        total = torch.zeros((), device=self.accelerator.device)
+        total = torch.zeros((), device=self.device)
         for number, rows in enumerate(group):
             last = number == len(group) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
@@ -229,13 +214,11 @@ class _Loop:
                 # Ranks average their gradients, and each has only its part of the sum.
                 with self.stage("backward"):
                     self.accelerator.backward(loss * self.n_ranks)
-            total += loss.detach() / len(self.network.members)
+                    total += loss.detach() / len(self.network.members)
             state.tokens_seen += int(self.lengths[rows].sum())
         self.new_losses.append(total * share)
         with self.stage("optimizer"):
-            if self.accelerator.scaler is not None:
-                self.accelerator.unscale_gradients()
-            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.section.clip)
+            norm = self.engine.clip()
             if self.probe is not None:
                 self.probe.before_step(norm, is_last=is_last)
             self.optimizer.step()
@@ -254,7 +237,7 @@ class _Loop:
             mine, weights = rows[:1], np.zeros(1, dtype=np.float32)
         if self.section.r_drop:  # every row twice: the same words, other dropout
             mine = np.tile(mine, 2)
-        device = self.accelerator.device
+        device = self.device
         with self.stage("data"):
             tokens = self.train.take(mine, epoch=self.state.epoch)
         with self.stage("collate"):
@@ -281,7 +264,7 @@ class _Loop:
             float(self.weights[rows].sum()) for rows in plan
         )
         with self.average.in_place():
-            valid_loss, scores = self._validate()
+            valid_loss, scores = self.engine.validate(self.valid, self.task)
             # Not the optimiser's: a training that goes on from the epoch's very end has not set it.
             last = (len(plan) - 1) // self.section.accumulate * self.section.accumulate
             padding = 0.0 if self.network.is_ragged else padding_share(self.lengths, plan)
@@ -298,19 +281,6 @@ class _Loop:
                 self.watch.health(self.probe.end_epoch(state.epoch, self.valid.tokens))
             state.end_epoch(result, self.network, patience=self.section.patience)
         self.watch.epoch(result)
-
-    def _validate(self) -> tuple[float, dict[str, float]]:
-        """Score the validation rows, shared among the ranks: the plain loss, and the scores of
-        the task.
-        """
-        outputs = predict_outputs(self.network, self.valid.tokens, part=(self.rank, self.n_ranks))
-        outputs = self.accelerator.reduce(
-            outputs.to(self.accelerator.device), reduction="sum"
-        ).cpu()
-        targets = torch.from_numpy(self.valid.targets)
-        standard = self.network.standardize(targets.to(self.accelerator.device)).cpu()
-        loss = row_losses(self.task, outputs, standard, TrainingSection()).mean().item()
-        return loss, score(self.task, self.network.restore(outputs).numpy(), self.valid.targets)
 
     def _read_losses(self) -> None:
         """Add up the losses of the last steps, in order.
@@ -330,6 +300,10 @@ class _Loop:
 
     def _save(self) -> None:
         """Write a checkpoint of this moment, on one rank for all."""
+        with self.stage("checkpoint"):
+            self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
         state = self.state
         self._read_losses()
         loss_sum = sum_over_ranks(state.loss_sum)  # a resumed training may have other ranks
@@ -369,9 +343,8 @@ class _Loop:
         )
         for epoch in state.history.epochs:
             self.watch.epoch(epoch)
-        self.watch.note(
-            f"going on from epoch {state.epoch}, batch {state.batches_done}, step {state.steps}"
-        )
+        here = f"epoch {state.epoch}, batch {state.batches_done}, step {state.steps}"
+        self.watch.note(f"going on from {here}")
 
     @computed_once
     def _identity(self) -> checkpoints.Identity:
