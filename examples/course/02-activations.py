@@ -37,13 +37,18 @@ def first_gradient(activation: nn.Module) -> float:
     return first / last
 
 
+def near(number: Tensor) -> float:
+    """Round to three places; what is nearly 0 has no sign, which differs between machines."""
+    return round(number.item(), 3) + 0.0
+
+
 def main() -> None:
     points = torch.tensor(POINTS)
     known = {name: make_activation(name) for name in NAMES} | {"sigmoid": nn.Sigmoid()}
     print(f"{'':9}" + "".join(f"{f'at {point:g}':>16}" for point in POINTS))
     for name, activation in known.items():
         values, slope = activation(points), slopes(activation, points)
-        cells = (f"{a:7.3f} ({b:6.3f})" for a, b in zip(values, slope, strict=True))
+        cells = (f"{near(a):7.3f} ({near(b):6.3f})" for a, b in zip(values, slope, strict=True))
         print(f"{name:9}" + "".join(f"{cell:>16}" for cell in cells))
 
     scores = torch.tensor([2.0, 1.0, -1.0])
