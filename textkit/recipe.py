@@ -211,6 +211,25 @@ class AugmentSection(Section):
     mixup: Annotated[float, Field(ge=0)] = 0.0
 
 
+class PruneSection(Section):
+    """Magnitude pruning in training: `sparsity` of the weights of each matrix end at zero.
+
+    Their share grows from 0 by a polynomial of degree 3, from `begin` to `end` of the training;
+    epochs before `end` are not kept as the best. Zeros are no speed: they compress in a .zip, and
+    nothing here computes less for them.
+    """
+
+    sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    begin: Share = 0.0
+    end: Annotated[float, Field(gt=0, le=1)] = 0.75
+
+    @model_validator(mode="after")
+    def _check_order(self) -> PruneSection:
+        if self.begin >= self.end:
+            raise ValueError(f"begin = {self.begin:g} is not below end = {self.end:g}")
+        return self
+
+
 class Recipe(Section):
     """All choices of one run.
 
@@ -228,6 +247,7 @@ class Recipe(Section):
     head: HeadSection = HeadSection()
     training: TrainingSection = TrainingSection()
     augment: AugmentSection = AugmentSection()
+    prune: PruneSection | None = None
 
     def to_toml(self) -> str:
         """Write the whole recipe as TOML; reading it back gives an equal recipe."""

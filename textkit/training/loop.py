@@ -37,6 +37,7 @@ from textkit.training.losses import (
     sum_of_sizes,
 )
 from textkit.training.optimization import WeightAverage, rate_factor, set_rates
+from textkit.training.pruning import Pruning
 from textkit.training.state import TrainingState
 from textkit.watch import Epoch, History, Step, Watch
 
@@ -92,6 +93,7 @@ class _Loop:
         metric = chosen_metric(self.task, self.section.metric)
         self.average = WeightAverage(network, decay=self.section.average)
         self.state = TrainingState(History(metric=metric, device=self.device.type))
+        self.pruning = Pruning(network, recipe)
         self.probe = None if watch.health is None else Probe(network, clip=self.section.clip)
         self.new_losses = list[Tensor]()
         self.last_saved = self.state.started
@@ -155,7 +157,9 @@ class _Loop:
             group = plan[state.batches_done : state.batches_done + self.section.accumulate]
             rate = self._rate(state.batches_done, n_batches=len(plan))
             is_last = state.batches_done + len(group) == len(plan)
-            loss = self._step(group, rate, is_last=is_last)
+            after = (state.batches_done + len(group)) / len(plan)
+            progress = (state.epoch - 1 + after) / self.section.epochs
+            loss = self._step(group, rate, progress=progress, is_last=is_last)
             state.batches_done += len(group)
             state.steps += 1
             # Reading a loss waits for a GPU, so there only one in ten is read.
@@ -193,8 +197,11 @@ class _Loop:
             Step(state.epoch, done, self.section.epochs * n_batches, loss, rate, speed, last)
         )
 
-    def _step(self, group: list[NDArray[np.int64]], rate: float, *, is_last: bool) -> Tensor:
-        """Do one step of the optimiser over a group of batches; is_last: of the epoch.
+    def _step(
+        self, group: list[NDArray[np.int64]], rate: float, *, progress: float, is_last: bool
+    ) -> Tensor:
+        """Do one step of the optimiser over a group of batches; is_last: of the epoch. progress: of
+        the training once it is done, to 1.
 
         Gives its mean loss a row, detached.
         """
@@ -222,6 +229,7 @@ class _Loop:
             if self.probe is not None:
                 self.probe.before_step(norm, is_last=is_last)
             self.optimizer.step()
+            self.pruning.apply(progress)
             if self.probe is not None:
                 self.probe.after_step()
             self.average.update(state.steps)
@@ -264,6 +272,7 @@ class _Loop:
             float(self.weights[rows].sum()) for rows in plan
         )
         with self.average.in_place():
+            self.pruning.apply(state.epoch / self.section.epochs)  # an average has fewer zeros
             valid_loss, scores = self.engine.validate(self.valid, self.task)
             # Not the optimiser's: a training that goes on from the epoch's very end has not set it.
             last = (len(plan) - 1) // self.section.accumulate * self.section.accumulate
@@ -279,7 +288,9 @@ class _Loop:
             state.check_finite(result, self.folder)
             if self.probe is not None and self.watch.health is not None:
                 self.watch.health(self.probe.end_epoch(state.epoch, self.valid.tokens))
-            state.end_epoch(result, self.network, patience=self.section.patience)
+            settled = self.pruning.settled_from
+            patience = self.section.patience
+            state.end_epoch(result, self.network, patience=patience, settled_from=settled)
         self.watch.epoch(result)
 
     def _read_losses(self) -> None:

@@ -56,19 +56,24 @@ class TrainingState:
         value = epoch.valid_loss if metric == "loss" else epoch.scores[metric]
         return -value if metric in FALLING else value
 
-    def end_epoch(self, epoch: Epoch, network: TextNetwork, *, patience: int) -> None:
+    def end_epoch(
+        self, epoch: Epoch, network: TextNetwork, *, patience: int, settled_from: int = 1
+    ) -> None:
         """Take the result of an epoch, and its weights where it is the best; among equal scores
         the lower loss counts.
+
+        settled_from: the first epoch that may stay the best; of those before it the last one is.
         """
 
         def order(epoch: Epoch) -> tuple[float, float]:
             return self.rising(epoch), -epoch.valid_loss
 
         self.history.epochs.append(epoch)
-        if self.history.best is None or order(epoch) > order(self.history.best):
-            self.history.best = epoch
+        best = self.history.best
+        if best is None or best.epoch < settled_from or order(epoch) > order(best):
+            self.history.best = best = epoch
             self.best = {name: value.cpu().clone() for name, value in network.state_dict().items()}
-        if epoch.epoch - self.history.best.epoch >= patience:
+        if epoch.epoch - best.epoch >= patience:
             self.history.ended = "early"
         self.epoch, self.batches_done, self.loss_sum = epoch.epoch + 1, 0, 0.0
 
