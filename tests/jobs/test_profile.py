@@ -50,6 +50,23 @@ def test_flops_of_a_network_grow_with_its_tokens_and_those_of_cells_are_counted(
     assert two == 2 * one and one > least
 
 
+def test_flops_of_attention_are_counted() -> None:
+    model = TextClassifier(
+        encoder="transformer",
+        encoder__dim=8,
+        encoder__layers=1,
+        encoder__heads=2,
+        embedding__dim=8,
+        head__pooling=["mean"],
+        training__epochs=1,
+        training__device="cpu",
+    )
+    model.fit(["a good film", "a bad film"] * 20, ["pos", "neg"] * 20)
+    n, dim = 3, 8
+    layer = n * 24 * dim**2 + 4 * dim * n**2
+    assert count_flops(model.fitted_, ["a good film"]) == n * 2 * dim**2 + layer + 2 * dim * 2
+
+
 def test_the_exponent_is_that_of_the_power() -> None:
     words = (16, 32, 64, 128)
     assert Growth(words, tuple(1e-6 * n**2 for n in words)).exponent == pytest.approx(2)

@@ -168,6 +168,7 @@ def count_flops(fitted: Fitted, texts: Sequence[str]) -> int:
         rows = fitted.model.features.encode(texts)
         return 2 * len(rows.values) * int(fitted.model.weights.shape[1])
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     network = fitted.network
@@ -183,7 +184,9 @@ def count_flops(fitted: Fitted, texts: Sequence[str]) -> int:
     handles = [cell.register_forward_hook(add) for cell in recurrent]
     counter = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), counter if not recurrent else nullcontext():
+        # Of attention by its fused kernel on a CPU torch counts no product.
+        plain = sdpa_kernel(SDPBackend.MATH)
+        with torch.no_grad(), plain, counter if not recurrent else nullcontext():
             network(network.make_batch(fitted.text_input.encode(texts)))
         if recurrent:
             return formula[0] + _count_rest(fitted, texts, counter)

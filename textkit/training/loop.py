@@ -31,11 +31,7 @@ from textkit.training import checkpoints
 from textkit.training.engine import Engine
 from textkit.training.examples import Examples, check_training, plan_epoch
 from textkit.training.health import Probe
-from textkit.training.losses import (
-    draw_mix,
-    member_losses,
-    sum_of_sizes,
-)
+from textkit.training.losses import draw_mix, member_losses, sum_of_sizes
 from textkit.training.optimization import WeightAverage, rate_factor, set_rates
 from textkit.training.pruning import Pruning
 from textkit.training.state import TrainingState
