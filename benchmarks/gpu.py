@@ -30,14 +30,12 @@ GB is the peak of the card's memory; the weights of an embedder do not count.
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import copy
 import importlib.util
 import itertools
 import json
 import sys
-import sysconfig
 import tempfile
 import time
 import traceback
@@ -62,6 +60,7 @@ from gpu_training import (  # noqa: E402
     N_CLASSES,
     Clock,
     Plain,
+    collect_texts,
     flops_per_row,
     train_bare,
 )
@@ -96,23 +95,6 @@ class Sizes:
 MODELS = {"MiniLM": (384, 6, 12, 60_000), "base": (768, 12, 12, 15_000)}
 WHOLE = Sizes(512, 6, 256, MODELS, 8192, None, 4.0, 2, 420)
 QUICK = Sizes(32, 1, 16, {"tiny": (32, 1, 2, 200)}, 512, 60, 0.3, 1, 60)
-
-
-def collect_texts(n_files: int | None) -> list[str]:
-    """Read the docstrings of the standard library, each once."""
-    root = Path(sysconfig.get_paths()["stdlib"])
-    apart = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3"}
-    paths = (p for p in sorted(root.rglob("*.py")) if not apart & set(p.relative_to(root).parts))
-    texts: dict[str, None] = {}
-    for path in itertools.islice(paths, n_files):
-        with contextlib.suppress(SyntaxError, ValueError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for node in ast.walk(ast.parse(path.read_bytes())):
-                if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
-                    text = ast.get_docstring(node) or ""
-                    if len(text.split()) > 3:
-                        texts[text] = None
-    return list(texts)
 
 
 def synchronize(device: torch.device) -> None:
@@ -347,7 +329,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go, too")
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("no GPU here that torch can use; --device cpu --quick shows the script at work")
+        print("no GPU here that torch can use; --device cpu --quick shows the script at work")
+        return
     warnings.filterwarnings("ignore")
     if options.device == "cpu":
         torch.set_num_threads(1)

@@ -1,10 +1,15 @@
-"""The training half of benchmarks/gpu.py: the clock of its batches, the peers, their arithmetic."""
+"""The training half of benchmarks/gpu.py: texts, the clock of batches, peers, their arithmetic."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import itertools
+import sysconfig
 import time
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +22,23 @@ from textkit.recipe import Recipe
 from textkit.training.examples import Examples, plan_epoch
 
 MAX_LENGTH, N_CLASSES = 256, 6
+
+
+def collect_texts(n_files: int | None) -> list[str]:
+    """Read the docstrings of the standard library, each once."""
+    root = Path(sysconfig.get_paths()["stdlib"])
+    apart = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3"}
+    paths = (p for p in sorted(root.rglob("*.py")) if not apart & set(p.relative_to(root).parts))
+    texts: dict[str, None] = {}
+    for path in itertools.islice(paths, n_files):
+        with contextlib.suppress(SyntaxError, ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+                    text = ast.get_docstring(node) or ""
+                    if len(text.split()) > 3:
+                        texts[text] = None
+    return list(texts)
 
 
 class Clock:
