@@ -108,6 +108,7 @@ OPTIONAL = {
     "httpx": ("httpx", "serve"),
     "jinja2": ("jinja2", "transformers"),
     "matplotlib": ("matplotlib", "train"),
+    "mteb": ("mteb", "mteb"),
     "prometheus_client": ("prometheus-client", "serve"),
     "onnx": ("onnx", "export"),
     "onnxruntime": ("onnxruntime", "onnx"),

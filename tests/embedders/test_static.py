@@ -13,7 +13,7 @@ import pytest
 
 from textkit import TextEmbedder, Vectors, tokenizers
 from textkit.embedders.static import open_static
-from textkit.errors import TextkitError, UsageError
+from textkit.errors import ArtifactError, TextkitError, UsageError
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.neighbours import unit
 from textkit.vectors.table import content_hash
@@ -253,3 +253,17 @@ def test_another_process_maps_the_table_again() -> None:
     in_memory = TextEmbedder(open_static(Vectors(words, table)))
     again = pickle.loads(pickle.dumps(in_memory))
     np.testing.assert_array_equal(again.encode(texts), in_memory.encode(texts))
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ("all-MiniLM-L6-v2", "hf:sentence-transformers/all-MiniLM-L6-v2"),
+        ("sentence-transformers/all-minilm-l6-v2", "hf:sentence-transformers/all-MiniLM-L6-v2"),
+        ("bge-small-en-v15", "hf:BAAI/bge-small-en-v1.5"),
+        ("glvoe", "or name: glove, spacy:NAME"),
+    ],
+)
+def test_a_known_short_name_is_answered_with_its_spec(spec: str, wanted: str) -> None:
+    with pytest.raises(ArtifactError, match=wanted):
+        TextEmbedder.open(spec)

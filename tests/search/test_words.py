@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textkit.search.words import find_places, find_terms
+from textkit.search.words import find_marked, find_places, find_terms
 
 CASES = [
     ("The King's e-mail", ["the", "king", "e", "mail"]),
@@ -36,6 +36,8 @@ def test_places_are_of_the_same_terms_and_lie_in_the_text(text: str) -> None:
     assert [place.term for place in places] == find_terms(text)
     assert all(0 <= place.start < place.end <= len(text) for place in places)
     assert [p.start for p in places] == sorted(p.start for p in places)
+    wanted = {place.term for place in places[::2]}
+    assert find_marked(text, wanted) == [place for place in places if place.term in wanted]
 
 
 def test_a_folded_term_folds_to_itself() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textkit import registry
 from textkit.embedders import exported
@@ -20,10 +21,31 @@ from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.protocol import EXPORTED_KIND, check_texts
 from textkit.vectors.table import Floats
 
+if TYPE_CHECKING:
+    from textkit.embedders.mteb_model import MtebModel
+
 # Of the hub: weights in safetensors at the top and in the modules' folders; not the exports to
 # other engines.
 _HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 _OTHER_ENGINES = ("onnx/*", "openvino/*")
+# Models that are asked for by a short name -> as the hub has them. Nothing is fetched for it: an
+# error that asks for a spec names it.
+_ON_THE_HUB = {
+    "all-MiniLM-L12-v2": "sentence-transformers/all-MiniLM-L12-v2",
+    "all-MiniLM-L6-v2": "sentence-transformers/all-MiniLM-L6-v2",
+    "all-mpnet-base-v2": "sentence-transformers/all-mpnet-base-v2",
+    "bge-base-en-v1.5": "BAAI/bge-base-en-v1.5",
+    "bge-m3": "BAAI/bge-m3",
+    "bge-small-en-v1.5": "BAAI/bge-small-en-v1.5",
+    "e5-base-v2": "intfloat/e5-base-v2",
+    "e5-small-v2": "intfloat/e5-small-v2",
+    "gte-small": "thenlper/gte-small",
+    "multilingual-e5-small": "intfloat/multilingual-e5-small",
+    "paraphrase-multilingual-MiniLM-L12-v2": (
+        "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+    ),
+    "potion-base-8M": "minishlab/potion-base-8M",
+}
 # What the manifest of a folder says -> the embedder that opens it.
 _EXPORTED = {EXPORTED_KIND: "exported-classifier", exported.KIND: "exported"}
 
@@ -86,6 +108,7 @@ class TextEmbedder:
             allow=allow,
         )
         kind, place = find_kind(str(spec))
+        _refuse_nothing(kind, place)
         if kind in ("classifier", "transformer"):
             if batch_tokens is not None and batch_tokens < 1:
                 raise UsageError(f"batch_tokens is {batch_tokens}, expected at least 1")
@@ -122,6 +145,16 @@ class TextEmbedder:
         from these texts.
         """
         return TextEmbedder(self.backend.fit(texts, n_components=n_components))
+
+    def as_mteb(self, *, queries: TextEmbedder | None = None, name: str | None = None) -> MtebModel:
+        """Give this embedder as the benchmarks of mteb run models: `mteb.evaluate(model, tasks)`.
+
+        queries: the same model with the prompt of queries, where that differs. name: OWNER/MODEL,
+        by which results are filed. Needs mteb, which no extra brings.
+        """
+        from textkit.embedders.mteb_model import MtebModel
+
+        return MtebModel(self, queries=queries, name=name)
 
     def describe(self) -> dict[str, object]:
         """Say all that decides the vectors, as JSON: two embedders of one description give the
@@ -168,6 +201,30 @@ def find_kind(spec: str) -> tuple[str, str]:
     if (folder / "modules.json").is_file() or model_type is not None:
         return ("vectors" if is_static else "transformer"), spec
     return "vectors", spec
+
+
+def _refuse_nothing(kind: str, spec: str) -> None:
+    """Refuse a spec that is a short name of a known model, or close to one, and names nothing
+    here.
+
+    >>> _refuse_nothing("vectors", "all-minilm-l6-v2")
+    Traceback (most recent call last):
+    textkit.errors.ArtifactError: all-minilm-l6-v2: no such file or folder; did you mean
+    hf:sentence-transformers/all-MiniLM-L6-v2, which the hub has?
+    """
+    import difflib
+
+    if kind != "vectors" or Path(spec).exists() or ":" in spec:
+        return
+    wanted = spec.rpartition("/")[2].lower()
+    known = {name.lower(): place for name, place in _ON_THE_HUB.items()}
+    close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.85)
+    if close:
+        raise ArtifactError(
+            f"no such file or folder; did you mean {hub.PREFIX}{known[close[0]]}, which the hub"
+            " has?",
+            where=spec,
+        )
 
 
 def _text_of(path: Path) -> str:

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     )
     from textkit.jobs.profile import ProfileOptions, ProfileReport, profile_models
     from textkit.jobs.runs import TrainReport
+    from textkit.jobs.search import (
+        SearchBuildOptions,
+        SearchQueryOptions,
+        SearchReport,
+        build_search,
+        query_search,
+    )
     from textkit.jobs.tokenize import (
         TokenizeOptions,
         TokenizeReport,
@@ -112,7 +119,10 @@ __all__ = [
     "ProfileOptions",
     "ProfileReport",
     "RateReport",
+    "SearchBuildOptions",
     "SearchOptions",
+    "SearchQueryOptions",
+    "SearchReport",
     "SplitOptions",
     "StageClock",
     "TokenizeOptions",
@@ -122,6 +132,7 @@ __all__ = [
     "TrainTokenizerOptions",
     "TrainVectorsOptions",
     "TrainingProfile",
+    "build_search",
     "compare_models",
     "compress_model",
     "convert_tokenizer",
@@ -147,6 +158,7 @@ __all__ = [
     "predict_file",
     "predict_texts",
     "profile_models",
+    "query_search",
     "show_corpus",
     "solve_analogy",
     "split_file",
@@ -205,6 +217,13 @@ _HOMES = {
     "train_options": ("TrainOptions",),
     "train_profile": ("StageClock", "TrainingProfile"),
     "train_vectors": ("TrainVectorsOptions", "train_word_vectors"),
+    "search": (
+        "SearchBuildOptions",
+        "SearchQueryOptions",
+        "SearchReport",
+        "build_search",
+        "query_search",
+    ),
     "vectors": (
         "ConvertVectorsOptions",
         "EvaluateVectorsOptions",

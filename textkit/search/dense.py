@@ -64,6 +64,11 @@ class DenseRows:
         mask[self.empty] = False
         return mask
 
+    @computed_once
+    def _norms(self) -> Floats:
+        """The lengths to divide by: all rows have length 1 but those that are no answer."""
+        return np.ones(len(self.table), np.float32)
+
     @property
     def row_words(self) -> Int64:
         """The number of each row, -1 for one without a vector: what a graph is built of."""
@@ -91,9 +96,8 @@ class DenseRows:
         good = self.filled if allowed is None else self.filled & allowed
         if allowed is not None and int(good.sum()) * _FEW <= len(good):
             return self._search_few(neighbours.unit(queries), np.flatnonzero(good), k)
-        norms = np.ones(len(self.table), np.float32)
         every = None if not len(self.empty) and allowed is None else good
-        return neighbours.nearest_rows(self, queries, k=k, norms=norms, allowed=every)
+        return neighbours.nearest_rows(self, queries, k=k, norms=self._norms, allowed=every)
 
     def _search_few(self, units: Floats, rows: Int64, k: int) -> tuple[Int64, Floats]:
         """Search some rows alone, read a block at a time."""

@@ -46,13 +46,10 @@ def rank_scores(scores: Floats, *, k: int, allowed: NDArray[np.bool_] | None) ->
     """
     if allowed is not None:
         scores = np.where(allowed, scores, 0)
-    rows = np.flatnonzero(scores > 0)
+    least = np.partition(scores, len(scores) - k)[len(scores) - k] if len(scores) > k else 0
+    # The k-th best, and all that tie with it; sorting then puts the first of those first.
+    rows = np.flatnonzero(scores >= least if least > 0 else scores > 0)
     held = scores[rows]
-    if len(rows) > k:
-        # The k-th best, and all that tie with it; sorting then puts the first of those first.
-        least = np.partition(held, len(held) - k)[len(held) - k]
-        good = held >= least
-        rows, held = rows[good], held[good]
     order = np.argsort(-held, kind="stable")[:k]
     return Ranking(rows[order], held[order])
 

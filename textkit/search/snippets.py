@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
-from textkit.search.words import Place, find_places
+from textkit.search.words import Place, find_marked
 
 # Characters of a snippet; the words at its ends stay whole.
 SNIPPET = 240
@@ -27,7 +27,7 @@ def mark(text: str, terms: Collection[str]) -> tuple[tuple[Span, ...], Span]:
     >>> mark("The king's men", {"king"})
     (((4, 10),), (0, 14))
     """
-    found = [place for place in find_places(text) if place.term in terms] if terms else []
+    found = find_marked(text, terms) if terms else []
     return tuple(_join(found)), _cut(text, found)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,7 +32,8 @@ _SPACELESS = (
 )
 _find = re.compile(WORDS_ONLY).findall
 # The words of ASCII text alone, without the space and the marks between them.
-_find_ascii = re.compile(ASCII_WORDS.partition("| ++")[0]).findall
+_ASCII = re.compile(ASCII_WORDS.partition("| ++")[0])
+_find_ascii, _places_ascii = _ASCII.findall, _ASCII.finditer
 _places = re.compile(WORDS_ONLY).finditer
 _is_spaceless = re.compile(f"[{_SPACELESS}]").match
 _has_spaceless = re.compile(f"[{_SPACELESS}]").search
@@ -76,6 +77,13 @@ def find_places(text: str) -> Iterator[Place]:
     >>> [text[start:end] for text in ["Ünïcode e-mail"] for _, start, end in find_places(text)]
     ['Ünïcode', 'e', 'mail']
     """
+    if not _has_spaceless(text):
+        found = _places_ascii(text) if text.isascii() else _places(text)
+        for match in found:
+            term = fold(match[0])
+            if term:
+                yield Place(term, match.start(), match.end())
+        return
     run: list[Place] = []
     for match in _places(text):
         piece, start = match[0], match.start()
@@ -91,6 +99,19 @@ def find_places(text: str) -> Iterator[Place]:
         if term:
             yield Place(term, start, match.end())
     yield from _pairs(run)
+
+
+def find_marked(text: str, terms: Collection[str]) -> list[Place]:
+    """Give the places of some terms in a text: what `find_places` gives of them, a few times
+    faster.
+
+    >>> find_marked("A king", {"king"})
+    [Place(term='king', start=2, end=6)]
+    """
+    if _has_spaceless(text):
+        return [place for place in find_places(text) if place.term in terms]
+    found = _places_ascii(text) if text.isascii() else _places(text)
+    return [Place(fold(m[0]), m.start(), m.end()) for m in found if fold(m[0]) in terms]
 
 
 def _pairs(run: list[Place]) -> Iterator[Place]:
