@@ -154,7 +154,8 @@ class TextEmbedder:
         """
         from textkit.embedders.mteb_model import MtebModel
 
-        return MtebModel(self, queries=queries, name=name)
+        other = None if queries is None else queries.backend
+        return MtebModel(self.backend, queries=other, name=name)
 
     def describe(self) -> dict[str, object]:
         """Say all that decides the vectors, as JSON: two embedders of one description give the

@@ -1,6 +1,6 @@
 """A TextEmbedder as mteb's benchmarks run models: `mteb.evaluate(embedder.as_mteb(), tasks)`.
 
-In: a TextEmbedder, and perhaps another one for queries. Out: an object of mteb's EncoderProtocol
+In: the backend of a TextEmbedder, and perhaps another one for queries. Out: an object of mteb's EncoderProtocol
 (mteb 2). mteb itself is imported only for what it alone knows: the description of a model, and its
 similarities.
 """
@@ -10,15 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.embedders.backend import Backend
 from textkit.errors import UsageError, require
-
-if TYPE_CHECKING:
-    from textkit.embedders.embedder import TextEmbedder
 
 Floats = NDArray[np.float32]
 
@@ -30,9 +28,7 @@ class MtebModel:
     name: as results are filed, OWNER/MODEL.
     """
 
-    def __init__(
-        self, embedder: TextEmbedder, *, queries: TextEmbedder | None, name: str | None
-    ) -> None:
+    def __init__(self, embedder: Backend, *, queries: Backend | None, name: str | None) -> None:
         require("mteb", needed_by="an embedder for mteb")
         self.embedder, self.queries = embedder, queries or embedder
         if self.queries.dim != embedder.dim:
