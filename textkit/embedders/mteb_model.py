@@ -1,8 +1,8 @@
 """A TextEmbedder as mteb's benchmarks run models: `mteb.evaluate(embedder.as_mteb(), tasks)`.
 
-In: the backend of a TextEmbedder, and perhaps another one for queries. Out: an object of mteb's EncoderProtocol
-(mteb 2). mteb itself is imported only for what it alone knows: the description of a model, and its
-similarities.
+In: the backend of a TextEmbedder, and perhaps another one for queries. Out: an object of mteb's
+EncoderProtocol (mteb 2). mteb itself is imported only for what it alone knows: the description of a
+model, and its similarities.
 """
 
 from __future__ import annotations
