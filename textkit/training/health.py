@@ -33,13 +33,13 @@ class Probe:
 
     def __init__(self, network: TextNetwork, *, clip: float) -> None:
         self.network, self.clip = network, clip
-        self._norms: list[float] = []
+        self._norms: list[Tensor] = []
         self._before: dict[str, Tensor] = {}
         self._ratios: dict[str, float] = {}
 
     def before_step(self, norm: Tensor, *, is_last: bool) -> None:
         """Take the norm of a step's gradients, and the weights where the step is the last."""
-        self._norms.append(float(norm))
+        self._norms.append(norm.detach())  # read at the epoch's end: reading waits for a GPU
         if is_last:
             self._before = {
                 name: weight.detach().clone()
@@ -65,7 +65,8 @@ class Probe:
 
     def end_epoch(self, epoch: int, rows: Rows) -> Health:
         """Look at what the layers give for some rows; the network stands on its device."""
-        norms, ratios = self._norms, self._ratios
+        norms = torch.stack(self._norms).tolist() if self._norms else []
+        ratios = self._ratios
         self._norms, self._ratios = [], {}
         sizes, dead = self._look(rows)
         clipped = float(np.mean([norm > self.clip for norm in norms])) if norms else 0.0
