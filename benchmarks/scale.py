@@ -178,33 +178,36 @@ def plan(growth: dict[str, Growth], given: Assumptions, total_mb: float = 1e6) -
     """Say what so much text takes on 1, 10 and 100 machines, and what ends first."""
     lines = []
     for job, each in growth.items():
-        of_cores = given.cores * given.core_share / each.rate
-        of_disk = given.disk_mb / (1 + each.out)
-        rate = min(of_cores, of_disk)
-        bound = "processors" if of_cores < of_disk else "disk"
-        machines = (1,) if job in ALONE else (1, 10, 100)
-        if job in ALONE:
-            rate = min(1 / each.rate, of_disk)
-            bound = "one process"
-        for n in machines:
+        is_alone = job in ALONE
+        of_cores = 1 / each.rate if is_alone else given.cores * given.core_share / each.rate
+        rate = min(of_cores, given.disk_mb / (1 + each.out))
+        bound = "disk" if rate < of_cores else "one process" if is_alone else "processors"
+        for n in (1,) if is_alone else (1, 10, 100):
             got = simulate(total_mb, rate, n, given)
             lines.append(
-                f"{job:9} {n:>4} machines {got.hours:>8.2f} h  {rate:>6.0f} MB/s each ({bound}),"
+                f"{job:9} {n:>4} machines {got.hours:>8.2f} h  {rate:>6.1f} MB/s each ({bound}),"
                 f" {got.n_failures} failures, {got.lost_share:.2%} made again, driver busy"
                 f" {got.driver_share:.1%}"
             )
-        grown = each.peak_bytes + each.peak_bytes_a_mb * total_mb
-        needs = grown if each.peak_bytes_a_mb > 1e5 else float(each.peak_bytes)
-        fits = "fits" if needs < given.memory_gb * 1e9 else f"stops at {given.memory_gb:g} GB"
-        most = given.memory_gb * 1e9 / each.peak_bytes_a_mb / 1e3 if fits != "fits" else None
-        lines.append(
-            f"{job:9} memory of a process {needs / 1e9:,.1f} GB: {fits}"
-            + (f", which is {most:,.0f} GB of text" if most else "")
-            + f"; {each.out * total_mb / 1e6:.2f} TB written"
+        # A task is a part, whose memory the corpus does not change; what reads all holds all.
+        most = given.memory_gb * 1e9
+        if is_alone:
+            needs = each.peak_bytes + each.peak_bytes_a_mb * total_mb
+            limit = (most - each.peak_bytes) / each.peak_bytes_a_mb / 1e3
+        else:
+            needs, limit = float(each.peak_bytes) * given.cores, np.inf
+        ends = "fits" if needs < most else f"stops at {limit:,.0f} GB of text"
+        held = (1 + each.out) * total_mb / 1e6
+        disk = (
+            "fits" if held < given.disk_tb else f"needs {np.ceil(held / given.disk_tb):.0f} disks"
         )
-        limit = given.part_mb / (rate * given.driver_seconds)
-        if job not in ALONE:
-            lines.append(f"{job:9} the driver is full at {limit:,.0f} machines")
+        lines.append(
+            f"{job:9} memory of a machine {needs / 1e9:,.1f} of {given.memory_gb:g} GB: {ends};"
+            f" text and result {held:.2f} TB of disk: {disk}"
+        )
+        if not is_alone:
+            full = given.part_mb / (rate * given.driver_seconds)
+            lines.append(f"{job:9} the driver is full at {full:,.0f} machines")
     return lines
 
 
@@ -216,6 +219,7 @@ def main() -> None:
     parser.add_argument("--base-mb", type=float, default=2.0, help="megabytes of 1x")
     parser.add_argument("--json", type=Path, help="where the measurements go")
     parser.add_argument("--from", dest="kept", type=Path, help="measurements that were kept")
+    parser.add_argument("--tb", type=float, default=1.0, help="terabytes to plan for")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     if options.kept is not None:
@@ -242,10 +246,9 @@ def main() -> None:
         print(
             f"{job:9} {each.start:.2f} s + {each.rate:.4f} s a MB ({1 / each.rate:.1f} MB/s of a"
             f" core), grows to the {each.exponent:.2f}, {each.peak_bytes_a_mb / 1e6:.2f} MB of"
-            f" memory a MB; two processes do the work of one in {1 / each.second_worker:.2f} of its"
-            " processor time"
+            f" memory a MB; two processes: {1 / each.second_worker:.2f} x the processor time of one"
         )
-    print("\n1 TB:\n" + "\n".join(plan(growth, given)))
+    print(f"\n{options.tb:g} TB:\n" + "\n".join(plan(growth, given, options.tb * 1e6)))
     print("\nassumed: " + ", ".join(f"{name} {value:g}" for name, value in asdict(given).items()))
 
 

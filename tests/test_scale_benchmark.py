@@ -67,4 +67,6 @@ def test_fits_find_what_was_put_in(scale: Any) -> None:
         (2e6, 1.5, 0.5)
     )
     lines = scale.plan({"dedup": growth}, scale.Assumptions(memory_gb=64.0))
-    assert "stops at 64 GB, which is 32 GB of text" in lines[1]
+    assert "stops at 32 GB of text" in lines[1] and "2.50 TB of disk: fits" in lines[1]
+    lines = scale.plan({"count": growth}, scale.Assumptions(memory_gb=64.0, disk_tb=1.0))
+    assert "memory of a machine 2.1 of 64 GB: fits" in lines[3] and "needs 3 disks" in lines[3]
