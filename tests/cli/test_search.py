@@ -112,6 +112,17 @@ def test_a_killed_build_goes_on_to_the_same_bytes(corpus: str) -> None:
     while process.poll() is None and len(list(parts.glob("part-*"))) < 20:
         assert time.monotonic() < deadline
         time.sleep(0.001)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 143 and b"to go on, add --resume" in told
+    assert not Path("killed").exists()
+    process = subprocess.Popen(
+        command(*arguments, "-o", "killed", "--resume"), stderr=subprocess.PIPE, env=environment()
+    )
+    ready = len(list(parts.glob("part-*"))) + 20
+    while process.poll() is None and len(list(parts.glob("part-*"))) < ready:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL

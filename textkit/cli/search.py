@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -168,6 +168,7 @@ def build(
         textkit search build a.jsonl -m all-MiniLM-L6-v2/ --keep lang -o index
         textkit search build texts/ -m glove --workers 2 -o index
     """
+    from textkit.cli.errors import StopSignal
     from textkit.cli.output import Display, note
     from textkit.jobs.search import SearchBuildOptions, build_search
     from textkit.search.building import IndexOptions
@@ -202,10 +203,14 @@ def build(
         overwrite=overwrite,
         resume=resume,
     )
-    with Display() as watch:
-        made = build_search(options, watch=watch)
+    with StopSignal() as stop, Display() as watch:
+        made = build_search(options, watch=replace(watch, should_stop=stop.is_set))
     counts, index = made.whole, made.index
-    assert index is not None  # nothing was there to stop it
+    if index is None:
+        raise stop.error(
+            f"stopped by a signal; {options.parts} holds the work so far; to go on, add --resume to"
+            " the same command"
+        )
     cut = f", {counts.n_truncated:,} cut at the model's length" if counts.n_truncated else ""
     empty = f", {counts.n_empty:,} without a known word: no vector" if counts.n_empty else ""
     note(f"{counts.n_rows:,} rows{cut}{empty}, {made.seconds:.1f} s")
