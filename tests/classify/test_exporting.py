@@ -6,15 +6,18 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from textkit import TextClassifier, TextEmbedder, tokenizers
 from textkit.classify import certify as certifying
 from textkit.classify.exported import BagModel, GraphModel
+from textkit.classify.exporting import export as export_network
 from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
 from textkit.jobs import (
@@ -98,9 +101,10 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("regression", {**encoder("gru"), "head__hidden": (6,), "head__norm": "batch"}),
     ("single-label", {**encoder("mixer"), "embedding__name": "char-cnn"}),
     ("single-label", {"encoder": "bag", "ngrams": NGRAMS, "head__pooling": ("max",)}),
+    ("multi-label", encoder("cnn")),
     *[
         ("single-label", encoder("transformer", positions=positions, max_length=512))
-        for positions in ("learned",)
+        for positions in ("learned", "rotary")
     ],
 ]
 
@@ -282,3 +286,23 @@ def test_a_run_folder_is_exported_and_a_zip_stands_for_a_model_in_every_verb() -
         predict_corpus(PredictCorpusOptions(model=Path(model), inputs=["new.txt"], out=out))
     assert Path("run.csv").read_bytes() == Path("a.zip.csv").read_bytes()
     assert name_models(["run"]) == {"run": "run/model"}
+
+
+def test_sums_that_torch_itself_rounds_are_settled_exactly(tmp_path: Path) -> None:
+    model = fit(**BAG)
+    table = model.network_.table
+    assert table is not None
+    with torch.no_grad():
+        table.table.weight.mul_(100)
+        for member in model.network_.members:  # logits near 0 of vectors that are large
+            member.head.linear_layers[0].weight.div_(100)
+    texts = ["word " * 2500]
+    exported = export_network(model.fitted_)
+    gap = np.abs(exported.logits(texts) - model.predict_logits(texts)).max()
+    certificate = certifying.certify(model.fitted_, exported, texts, tolerance=gap / 3)
+    assert certificate.difference < gap / 3
+    moved = replace(
+        exported.model, bag=replace(exported.model.bag, table=exported.model.bag.table * 1.01)
+    )
+    with pytest.raises(ArtifactError, match="differs by"):
+        certifying.certify(model.fitted_, replace(exported, model=moved), texts, tolerance=gap / 3)
