@@ -1,9 +1,11 @@
-"""`textkit draw`: a model or a recipe as a picture or a diagram, or one text walked through it."""
+"""`textkit draw`: a model, a recipe or an expression as a picture or a diagram, or one text walked
+through a model.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,16 +13,20 @@ from textkit.cli.command import INPUT, MODEL, OUTPUT, new_verb, verb
 from textkit.cli.options import Allow, AsJsonLine, Overrides
 from textkit.cli.output import note, show_line, to_json, write_line
 
+if TYPE_CHECKING:
+    from textkit.evaluation.computation import Computation
+    from textkit.jobs import Drawing
+
 app = new_verb()
 
 
 @verb(app)
 def draw(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="MODEL|RECIPE",
-            help="Model folder, run folder, or recipe file.",
+            metavar="MODEL|RECIPE|EXPRESSION",
+            help="Model folder, run folder, or recipe file; with --at an expression.",
             rich_help_panel=MODEL,
         ),
     ],
@@ -28,6 +34,14 @@ def draw(
         str | None,
         typer.Option(
             help="Walk this text through: tokens, ids, mask, shapes, heat maps, attention.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Numbers of an expression, as x=2,w=-0.3; may be repeated.",
             rich_help_panel=INPUT,
         ),
     ] = None,
@@ -47,12 +61,21 @@ def draw(
         textkit draw run/model -o net.svg
         textkit draw pipelines/word-cnn.toml --set encoder.dim=64 -o net.png
         textkit draw run/model --text "a good film" -o walk.png
+        textkit draw "tanh(x * w + b)" --at x=2,w=-0.3,b=0.4 -o graph.svg
     """
-    from textkit.jobs import DrawOptions, draw_model
+    from textkit.errors import UsageError
+    from textkit.jobs import DrawOptions, draw_expression, draw_model
+    from textkit.jobs.draw import read_numbers
 
-    drawing = draw_model(
-        DrawOptions(source=source, text=text, overrides=overrides or (), allow=allow)
-    )
+    drawing: Computation | Drawing
+    if at is not None:
+        if text is not None or overrides or allow:
+            raise UsageError("--text, --set and --allow are for a model; --at is for an expression")
+        drawing = draw_expression(source, read_numbers(at))
+    else:
+        drawing = draw_model(
+            DrawOptions(source=Path(source), text=text, overrides=overrides or (), allow=allow)
+        )
     if as_json:
         write_line(to_json(drawing.to_dict()))
     elif out is None or text is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         split_file,
     )
     from textkit.jobs.dedup import DedupOptions, DedupReport, dedup_file
-    from textkit.jobs.draw import Drawing, DrawOptions, draw_model
+    from textkit.jobs.draw import Drawing, DrawOptions, draw_expression, draw_model
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
     from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
@@ -142,6 +142,7 @@ __all__ = [
     "dedup_file",
     "describe_vectors",
     "doubt_file",
+    "draw_expression",
     "draw_model",
     "embed_corpus",
     "evaluate_file",
@@ -179,7 +180,7 @@ _HOMES = {
     ),
     "compress": ("CompressOptions", "CompressReport", "compress_model"),
     "dedup": ("DedupOptions", "DedupReport", "dedup_file"),
-    "draw": ("DrawOptions", "Drawing", "draw_model"),
+    "draw": ("DrawOptions", "Drawing", "draw_expression", "draw_model"),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
     "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),

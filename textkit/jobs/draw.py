@@ -1,16 +1,18 @@
-"""Draw a model or a recipe: its stages, or one text walked through it.
+"""Draw a model or a recipe: its stages, or one text walked through it; or a small expression.
 
 In: a model folder, a run folder or a recipe file. Out: a Drawing, which writes a picture, a mermaid
-diagram or JSON.
+diagram or JSON. Of an expression and its numbers: a Computation, which writes the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from textkit.errors import UsageError, require
+from textkit.evaluation.computation import Computation, compute
 from textkit.evaluation.network_drawing import Stage, draw_stages, mermaid
 from textkit.evaluation.walk_drawing import Walk, draw_walk, render_walk
 from textkit.io import files
@@ -96,3 +98,36 @@ def draw_model(options: DrawOptions) -> Drawing:
     from textkit.classify.walk import walk_text
 
     return Drawing(options, stages, walk_text(fitted, options.text))
+
+
+def draw_expression(expression: str, at: Mapping[str, float]) -> Computation:
+    """Give the computation graph of an expression: every number on the way, and its gradient.
+
+    at: a number for each name. Numbers, names, + - * / **, and exp, log, relu, sigmoid, sqrt and
+    tanh are known; the expression is read and never run. Raises UsageError for anything else.
+
+    >>> print(draw_expression("2 * a", {"a": 3}).to_text().splitlines()[-3])
+      v2["*<br>6.0000<br>grad 1.0000"]
+    """
+    return compute(expression, at)
+
+
+def read_numbers(given: Sequence[str]) -> dict[str, float]:
+    """Read numbers of names, as ["x=2,w=-0.3", "b=1"].
+
+    >>> read_numbers(["x=2,w=-0.3"])
+    {'x': 2.0, 'w': -0.3}
+    """
+    numbers: dict[str, float] = {}
+    for pair in (pair for part in given for pair in part.split(",")):
+        name, equals, number = pair.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip().isidentifier() or not math.isfinite(value):
+            raise UsageError(f"expected NAME=NUMBER, found '{pair}'", where="--at")
+        if name.strip() in numbers:
+            raise UsageError(f"'{name.strip()}' has two numbers", where="--at")
+        numbers[name.strip()] = value
+    return numbers
