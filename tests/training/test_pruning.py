@@ -11,7 +11,7 @@ import torch
 from textkit import TextClassifier
 from textkit.errors import UsageError
 from textkit.recipe import PruneSection
-from textkit.training.pruning import sparsity_at
+from textkit.training.pruning import Pruning, sparsity_at
 from textkit.watch import Watch
 
 TEXTS = [f"{kind} {thing}" for kind in ("good", "bad") for thing in "abcdefghij"] * 4
@@ -33,6 +33,14 @@ def test_the_best_weights_have_the_zeros_that_the_recipe_says(average: float) ->
     assert all(0.55 <= share <= 0.62 for share in zeros(model)), zeros(model)
     assert model.history_.best is not None and model.history_.best.epoch >= 2
     assert max(zeros(TextClassifier(**options).fit(TEXTS, LABELS))) < 0.2
+
+
+def test_every_step_and_every_epoch_prunes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr(Pruning, "apply", lambda self, progress: seen.append(progress))
+    TextClassifier(**SMALL, **BRIEF, prune=PRUNE).fit(TEXTS, LABELS)
+    assert len(seen) == 4 * (9 + 1)  # 72 rows in batches of 8, and the end of each epoch
+    assert seen == sorted(seen) and seen[0] > 0 and seen[-1] == 1
 
 
 def test_the_share_of_zeros_grows_by_the_polynomial() -> None:
