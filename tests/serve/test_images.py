@@ -9,7 +9,7 @@ import pytest
 
 from tests.serve.calls import LABELS, TEXTS
 from textkit import TextClassifier, Vectors
-from textkit.errors import UsageError
+from textkit.errors import ArtifactError, UsageError
 from textkit.serve.images import write_image
 from textkit.serve.models import open_model
 
@@ -33,3 +33,11 @@ def test_what_is_no_file_cannot_be_in_an_image() -> None:
     with pytest.raises(UsageError, match="holds its models as files"):
         write_image(["glove"], "out")
     assert not Path("out").exists()
+
+
+def test_a_damaged_model_is_not_served_as_its_tokenizer(tmp_path: Path) -> None:
+    model = TextClassifier(encoder="bag", training__epochs=1).fit(TEXTS * 4, LABELS * 4)
+    model.save(tmp_path / "model")
+    (tmp_path / "model" / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"no manifest\.json: not a model folder"):
+        open_model("films", str(tmp_path / "model"))

@@ -87,6 +87,7 @@ def extend(
     """
     from textkit.cli.output import note
     from textkit.jobs.vocabulary import ExtendOptions, extend_tokenizer
+    from textkit.watch import Watch
 
     old, new = extend_tokenizer(
         ExtendOptions(
@@ -99,7 +100,8 @@ def extend(
             text_column=text_column,
             delimiter=delimiter,
             overwrite=overwrite,
-        )
+        ),
+        watch=Watch(note=note),
     )
     note(
         f"{out}: {new.kind}, {len(new):,} tokens where there were {len(old):,}, fingerprint"

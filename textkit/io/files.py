@@ -212,6 +212,18 @@ def write_manifest(
     write_json(folder / name, {"kind": kind, "format": format, **(facts or {}), "files": files})
 
 
+def find_manifest(folder: Path, *, kind: str) -> Path:
+    """Give the place of a folder's manifest; ArtifactError where it is no folder or has none."""
+    if not folder.is_dir():
+        reason = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise ArtifactError(f"{reason}; expected a {kind} folder", where=str(folder))
+    if not (folder / MANIFEST).exists():
+        raise ArtifactError(
+            f"no {MANIFEST}: not a {kind} folder written by textkit", where=str(folder)
+        )
+    return folder / MANIFEST
+
+
 def check_manifest(
     folder: str | Path, *, kind: str, format: int, hashes: bool = True, reads: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -227,14 +239,7 @@ def check_manifest(
     newer format.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        reason = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise ArtifactError(f"{reason}; expected a {kind} folder", where=str(folder))
-    if not (folder / MANIFEST).exists():
-        raise ArtifactError(
-            f"no {MANIFEST}: not a {kind} folder written by textkit", where=str(folder)
-        )
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_json(find_manifest(folder, kind=kind))
     _check_header(manifest, folder / MANIFEST, kind=kind, format=format)
     for name, entry in manifest["files"].items():
         file = folder / name

@@ -123,6 +123,10 @@ def _open(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as err:
+        for place in path.parents:
+            if place.exists() and not place.is_dir():
+                name = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+                raise StorageError("is a file, expected a folder", where=str(name)) from err
         raise StorageError(f"cannot lock: {err.strerror or err}", where=str(path)) from err
 
 

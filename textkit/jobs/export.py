@@ -82,6 +82,7 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     texts = read_check_texts(options, watch=watch)
     kind = find_kind(str(model))[0]
     if kind == "vectors":
+        TextEmbedder.open(str(model))  # says so where it is nothing at all
         raise UsageError(f"{model}: vectors of words need no torch as they are")
     if kind == "transformer":
         return _export_embedder(replace(options, model=model), texts)

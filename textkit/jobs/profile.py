@@ -184,7 +184,7 @@ def profile_models(options: ProfileOptions, *, watch: Watch = Watch()) -> Profil
     >>> list(report.profiles[0].stages)
     ['read', 'tokenize', 'head']
     """
-    batches, reading = _read(options)
+    batches, reading = _read(options, watch)
     profiles = []
     for number, place in enumerate(options.models):
         watch.progress(Progress("profiling", number, len(options.models), "models"))
@@ -193,7 +193,7 @@ def profile_models(options: ProfileOptions, *, watch: Watch = Watch()) -> Profil
     return ProfileReport(profiles)
 
 
-def _read(options: ProfileOptions) -> tuple[list[list[str]], list[float]]:
+def _read(options: ProfileOptions, watch: Watch) -> tuple[list[list[str]], list[float]]:
     """Read the texts in batches, and how long each batch took to read."""
     if options.data is None:
         from textkit.data.quickstart import docstring_rows
@@ -219,6 +219,8 @@ def _read(options: ProfileOptions) -> tuple[list[list[str]], list[float]]:
     if not batches:
         assert options.data is not None
         raise no_rows(reader)
+    for line in () if options.data is None else reader.notes():
+        watch.note(line)
     return batches, seconds
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textkit import tokenizers
+from textkit.errors import DataError
 from textkit.io import files
 from textkit.io.bulk import Inputs
 from textkit.tokenizers import Tokenizer, counting
@@ -178,7 +179,10 @@ def measure_tokenizer(options: MeasureFitOptions, *, watch: Watch = Watch()) -> 
         keep=() if by is None else (by,),
     )
     pairs = ((row.text, "" if by is None else str(row.kept[0] or "(none)")) for row in rows)
-    return measure_fit(tokenizer, pairs)
+    report = measure_fit(tokenizer, pairs)
+    for line in rows.notes:
+        watch.note(line)
+    return report
 
 
 def _learn(options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
@@ -203,7 +207,7 @@ def _read_texts(options: TrainTokenizerOptions | CountPiecesOptions, watch: Watc
     rows = Inputs.of(options.inputs, text_column=options.text_column, delimiter=options.delimiter)
     plain = all(name.endswith(".txt") for name in rows.names)
     total = sum(Path(name).stat().st_size for name in rows.names) // 1000 if plain else None
-    n_bytes = 0
+    number = n_bytes = 0
     watch.progress(Progress(READING, 0, total, "kB"))
     for number, row in enumerate(rows, start=1):
         n_bytes += len(row.text.encode("utf-8", "surrogatepass")) + 1
@@ -212,4 +216,9 @@ def _read_texts(options: TrainTokenizerOptions | CountPiecesOptions, watch: Watc
         yield row.text
     for line in rows.notes:
         watch.note(line)
+    if n_bytes == number and isinstance(options, TrainTokenizerOptions):
+        raise DataError(
+            f"no text to learn from: {number:,} rows, none of them with a character",
+            where=", ".join(rows.names),
+        )
     watch.progress(Progress(LEARNING, 0))

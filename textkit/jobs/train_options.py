@@ -141,11 +141,15 @@ def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
     return complete_recipe(make_recipe(recipe, encoder="auto"))
 
 
+def _hash_model(folder: Path) -> str:
+    return files.sha256(files.find_manifest(folder, kind="model"))
+
+
 def say_start(options: TrainOptions) -> dict[str, str | None]:
     """Say what a run depends on beside its recipe and its rows, for who goes on with it."""
     start, valid = options.init_from, options.valid
     return {
-        "--init-from": None if start is None else files.sha256(find_model(start) / files.MANIFEST),
+        "--init-from": None if start is None else _hash_model(find_model(start)),
         "--keep-labels": "yes" if options.keep_labels else None,
         "--normalize-labels": "yes" if options.normalize_labels else None,
         "--more": ", ".join(map(hash_data, options.more or ())) or None,

@@ -57,7 +57,9 @@ def inspect_tokenizer(name: str, *, pattern: str | None = None) -> Inspection:
     return inspect(tokenizers.load(name, pattern=pattern))
 
 
-def extend_tokenizer(options: ExtendOptions) -> tuple[Tokenizer, Tokenizer]:
+def extend_tokenizer(
+    options: ExtendOptions, *, watch: Watch = Watch()
+) -> tuple[Tokenizer, Tokenizer]:
     """Add tokens and a template, drop what texts do not need, save it; give the tokenizer as it was
     and as it is.
 
@@ -75,7 +77,7 @@ def extend_tokenizer(options: ExtendOptions) -> tuple[Tokenizer, Tokenizer]:
         raise UsageError(f"a tokenizer of kind '{old.kind}' cannot be extended")
     new = old
     if options.prune:
-        new = new.prune(_texts(options, options.prune))
+        new = new.prune(_texts(options, options.prune, watch))
     if options.tokens:
         tokens = [token for name in options.tokens for token in _read_tokens(Path(name))]
         if not options.special:
@@ -94,7 +96,7 @@ def compare_tokenizers(options: CompareOptions, *, watch: Watch = Watch()) -> Co
     for name, tokenizer in ((options.first, first), (options.second, second)):
         for line in tokenizer.engine_notes:
             watch.note(f"{name}: {line}")
-    found = compare(first, second, _texts(options, options.inputs))
+    found = compare(first, second, _texts(options, options.inputs, watch))
     if options.show is not None:
         texts = [example["text"] for example in found["examples"]]
         pages = (
@@ -110,9 +112,15 @@ def compare_tokenizers(options: CompareOptions, *, watch: Watch = Watch()) -> Co
     return found
 
 
-def _texts(options: ExtendOptions | CompareOptions, names: Sequence[str]) -> list[str]:
+def _texts(
+    options: ExtendOptions | CompareOptions, names: Sequence[str], watch: Watch
+) -> list[str]:
+    """Read the texts of files, and say what was guessed."""
     rows = Inputs.of(names, text_column=options.text_column, delimiter=options.delimiter)
-    return [row.text for row in rows]
+    texts = [row.text for row in rows]
+    for line in rows.notes:
+        watch.note(line)
+    return texts
 
 
 def _read_tokens(path: Path) -> list[str]:

@@ -117,6 +117,9 @@ class ServedModel:
             self.index.query(WARM_TEXTS)
 
 
+_WEIGHTS = ("*.safetensors", "*.bin", "*.onnx")
+
+
 def open_model(name: str, place: str, *, allow: Sequence[str] = ()) -> ServedModel:
     """Open a model of any kind; ArtifactError names the file and what is wrong."""
     version = read_version(place)
@@ -127,7 +130,10 @@ def open_model(name: str, place: str, *, allow: Sequence[str] = ()) -> ServedMod
     try:
         found = opening.load(place, allow=allow)
     except TextkitError as no_model:
-        # A file or folder of another program may be a tokenizer alone.
+        # A file or folder of another program may be a tokenizer alone; a model that is damaged is
+        # never served as what is left of it.
+        if any(Path(place).glob(pattern) for pattern in _WEIGHTS):
+            raise
         try:
             return _open_tokenizer(name, place, version)
         except TextkitError:

@@ -92,7 +92,11 @@ def _wordpiece(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf
     """Build BERT's pipeline."""
     table, unknown = files.wordpieces(), str(named["unk_token"])
     if unknown not in table:
-        raise ArtifactError(f"no {unknown} among the lines", where=files.where(files.txt))
+        raise ArtifactError(
+            f"no {unknown} among the lines, so it is no vocabulary of WordPiece, nor anything else"
+            " that textkit knows",
+            where=files.where(files.txt),
+        )
     backend = hf.Tokenizer(models.WordPiece(table, unk_token=unknown))
     strips = (
         config.flag("strip_accents", default=False)
