@@ -65,3 +65,15 @@ def test_what_a_linear_model_cannot_do_is_a_usage_error(arguments: list[str], me
     _, said = run("train", "train.csv", "-e", "linear", "-o", "run", *arguments, code=2)
     assert message in said
     assert not Path("run/model").exists()
+
+
+@pytest.mark.slow
+def test_only_says_what_may_be_chosen() -> None:
+    write_csv("train.csv", SIDES)
+    run("train", "train.csv", "--only", "linear", "-o", "run")
+    choice = json.loads(Path("run/run.json").read_text(encoding="utf-8"))["choice"]
+    assert [row["name"] for row in choice["board"]] == ["linear"]
+    _, said = run("train", "train.csv", "--only", "linaer", "-o", "other", code=2)
+    assert "unknown candidate 'linaer'; did you mean 'linear'?" in said
+    _, said = run("train", "train.csv", "--only", "linear", "-e", "lstm", "-o", "other", code=2)
+    assert "--only says what textkit may choose from" in said

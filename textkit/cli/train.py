@@ -6,6 +6,7 @@ keeps the best model so far and a checkpoint; `--resume` goes on from there, als
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -110,6 +111,14 @@ class Shortcuts:
             rich_help_panel=MODEL,
         ),
     ] = None
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Let textkit choose among these alone, as linear,frozen.",
+            metavar="NAMES",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     epochs: Annotated[int | None, typer.Option(help="Passes over the data at most.")] = None
     time_limit: Annotated[
         str | None, typer.Option(help="Stop after this time with the best model: 90s, 5m, 2h.")
@@ -122,9 +131,13 @@ class Shortcuts:
     def overrides(self) -> list[str]:
         """Give the overrides that were asked for."""
         saved = self.tokenizer is not None and Path(self.tokenizer).exists()
+        if self.only is not None and self.encoder not in (None, "auto"):
+            raise UsageError("--only says what textkit may choose from; leave it out, or --encoder")
+        names = None if self.only is None else [name.strip() for name in self.only.split(",")]
         chosen = {
             f"tokenizer.{'path' if saved else 'name'}": self.tokenizer,
-            "encoder.name": self.encoder,
+            "encoder.name": self.encoder if names is None else "auto",
+            "encoder.candidates": None if names is None else json.dumps(names),
             "training.epochs": self.epochs,
             "seed": self.seed,
             "training.device": self.device,
