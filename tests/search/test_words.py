@@ -38,9 +38,3 @@ def test_places_are_of_the_same_terms_and_lie_in_the_text(text: str) -> None:
     assert [p.start for p in places] == sorted(p.start for p in places)
     wanted = {place.term for place in places[::2]}
     assert find_marked(text, wanted) == [place for place in places if place.term in wanted]
-
-
-def test_a_folded_term_folds_to_itself() -> None:
-    for text, _ in CASES:
-        for term in find_terms(text):
-            assert "".join(find_terms(term)) in (term, "".join(find_terms(term)))
