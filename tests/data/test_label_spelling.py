@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from textkit import TextClassifier
+from textkit.data.given_labels import normalize_given
 from textkit.data.label_spelling import ClassSpelling, unify_labels
 from textkit.errors import UsageError
 from textkit.jobs import EvaluateOptions, TrainOptions, evaluate_file, train_run
@@ -98,6 +100,36 @@ def test_labels_become_one_in_training_and_evaluation_and_it_is_said() -> None:
     assert "valid.csv: 4 labels were taken for a class written otherwise" in notes
     with pytest.raises(UsageError, match="--stream goes with neither"):
         train(stream=True, normalize_labels=True, out=Path("two"))
+
+
+def test_a_fit_in_python_makes_labels_one_and_says_it() -> None:
+    small: dict[str, Any] = {
+        "encoder__name": "bag",
+        "embedding__dim": 4,
+        "training__epochs": 1,
+        "training__device": "cpu",
+    }
+    notes: list[str] = []
+    said: dict[str, Any] = {"normalize_labels": True, "watch": Watch(note=notes.append)}
+    labels = np.array(["pos", "neg", "Pos ", "NEG"] * 4 + ["pos", "neg", "pos", "neg"])
+    valid = (TEXTS[:4], ["POS", "neg"] * 2)
+    one = TextClassifier(**small).fit(TEXTS, labels, validation=valid, **said)
+    assert one.classes_.tolist() == ["neg", "pos"]
+    assert "labels: 'POS', 'Pos ' became 'pos' (6 rows)" in notes
+    apart = TextClassifier(**small).fit(TEXTS, labels)
+    assert apart.classes_.tolist() == ["NEG", "Pos ", "neg", "pos"]
+    several = TextClassifier(**small, head__task="multi-label")
+    several.fit(TEXTS, [["film", "Pos"], ["Film", "pos", "POS"]] * 10, **said)
+    assert several.classes_.tolist() == ["Film", "POS"]
+
+
+def test_what_is_no_label_of_letters_stays_when_labels_become_one() -> None:
+    gaps = ["a", " ", "", "A", None]
+    assert normalize_given("single-label", gaps)[0] == ["A", " ", "", "A", None]
+    assert normalize_given("single-label", [1, 2, 1]) == ([1, 2, 1], None, [])
+    matrix = np.array([[1, 0], [0, 1]])
+    assert normalize_given("multi-label", matrix)[0] is matrix
+    assert normalize_given("regression", ["1", " 1"]) == (["1", " 1"], None, [])
 
 
 def test_several_labels_of_a_row_become_one() -> None:

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
-from textkit.data.given_labels import LabelData, Missing, read_labels, take_labelled
+from textkit.data.given_labels import (
+    LabelData,
+    Missing,
+    normalize_given,
+    read_labels,
+    take_labelled,
+)
 from textkit.data.imbalance import WeightData, read_weights
 from textkit.data.targets import Classes, Label, Task, encode_labels, known_codes
 from textkit.errors import DataError, not_fitted
@@ -104,6 +110,7 @@ class TextClassifier:
         label: str | Sequence[str] | None = None,
         sample_weight: WeightData | None = None,
         missing: Missing = "error",
+        normalize_labels: bool = False,
         validation: TextData | tuple[TextData, LabelData] | None = None,
         init_from: TextClassifier | None = None,
         keep_labels: bool = False,
@@ -120,6 +127,8 @@ class TextClassifier:
         - sample_weight: (n,) what each row counts for in the loss, or the name of its column; a row
           of weight 0 is no row.
         - missing: "skip" leaves rows without a label out, "error" names the first.
+        - normalize_labels: labels that differ in case, white space and Unicode form alone are one;
+          `watch` hears as a note which became which.
         - validation: texts and labels for early stopping, or a table; without it a share of the
           rows is held out, stratified by label, as the recipe says.
         - init_from: a fitted model whose tokenizer and weights this one starts from; labels that it
@@ -137,6 +146,8 @@ class TextClassifier:
             validation = take_labelled(*pair, text=text, label=label)
         recipe = make_recipe(self.recipe, **self.options)
         watch = watch or Watch()
+        if normalize_labels:
+            rows, validation = _normalize(recipe.head.task, rows, validation, watch)
         with watch.stage("start"):
             fitting = _fitting_of(recipe)
         self.fitted_ = fitting.fit_texts(
@@ -403,3 +414,19 @@ def _fitting_of(recipe: Recipe) -> ModuleType:
     from textkit.classify import auto_fitting
 
     return auto_fitting if recipe.encoder.name == "auto" else auto_fitting.fitting_of(recipe)
+
+
+def _normalize(
+    task: Task,
+    rows: tuple[TextData, LabelData],
+    validation: tuple[TextData, LabelData] | None,
+    watch: Watch,
+) -> tuple[tuple[TextData, LabelData], tuple[TextData, LabelData] | None]:
+    """Give the rows and the validation rows with one spelling for each label, and say so."""
+    others = None if validation is None else validation[1]
+    labels, others, said = normalize_given(task, rows[1], others)
+    for line in said:
+        watch.note(f"labels: {line}")
+    if validation is not None and others is not None:
+        validation = (validation[0], others)
+    return (rows[0], labels), validation

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Literal, TypeVar
@@ -24,6 +24,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from textkit.data.label_spelling import unify_labels
 from textkit.data.plain_labels import (
     OneLabel,
     check_one_type,
@@ -156,6 +157,47 @@ def _read_each(
         except ValueError as err:
             raise DataError(f"the {what} of row {row} {err}") from None
     return found
+
+
+def normalize_given(
+    task: Task, labels: LabelData, others: LabelData | None = None
+) -> tuple[LabelData, LabelData | None, list[str]]:
+    """Give labels, and those of the validation rows, with one spelling for strings of one key, and
+    lines that say which became which; the rule is `unify_labels`'.
+
+    Numbers, missing values, the columns of a matrix and the targets of a regression stay.
+
+    >>> normalize_given("single-label", ["pos", "Pos ", "pos", None], ["POS"])
+    (['pos', 'pos', 'pos', None], ['pos'], ["'POS', 'Pos ' became 'pos' (2 rows)"])
+    """
+    if task == "regression":
+        return labels, others, []
+    rows, columns = _take_rows(labels, task)
+    more, more_columns = ([], None) if others is None else _take_rows(others, task)
+    if columns is not None or more_columns is not None:
+        return labels, others, []
+    spelling, said = unify_labels(_strings(rows), _strings(more))
+    spelt = [[_respell(value, spelling) for value in values] for values in (rows, more)]
+    return spelt[0], None if others is None else spelt[1], said  # type: ignore[return-value]
+
+
+def _strings(values: list[object]) -> list[str]:
+    """Give the labels that are strings, one after the other."""
+    listed = [list_items(value) for value in values]
+    items = [
+        item
+        for value, several in zip(values, listed, strict=True)
+        for item in ([value] if several is None else several)
+    ]
+    return [str(item) for item in items if isinstance(item, str) and not is_missing(item)]
+
+
+def _respell(value: object, spelling: Mapping[str, str]) -> object:
+    """Give a row's value in the spelling of its labels; a row has each label once."""
+    items = list_items(value)
+    if items is not None:
+        return [*dict.fromkeys(_respell(item, spelling) for item in items)]
+    return spelling.get(value, value) if isinstance(value, str) else value
 
 
 def _take_rows(labels: LabelData, task: Task) -> tuple[list[object], list[object] | None]:
