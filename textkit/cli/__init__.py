@@ -38,6 +38,7 @@ VERBS = {
     "draw": ("draw", "Draw a model or a recipe; walk a text through it."),
     "profile": ("profile", "Measure where the time of a prediction goes, and what it costs."),
     "explain": ("explain", "Show which words of a text decided what a model says of it."),
+    "suggest": ("suggest", "Suggest which rows to label next."),
     "export": ("export", "Write a model so that it predicts without torch."),
     "compress": ("compress", "Write a model in fewer bytes, and say what that changes."),
     "info": ("info", "Verify a folder of a model or an index and say what is in it."),

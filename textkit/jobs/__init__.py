@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         build_search,
         query_search,
     )
+    from textkit.jobs.suggest import Suggestion, SuggestOptions, suggest_rows
     from textkit.jobs.tokenize import (
         TokenizeOptions,
         TokenizeReport,
@@ -125,6 +126,8 @@ __all__ = [
     "SearchReport",
     "SplitOptions",
     "StageClock",
+    "SuggestOptions",
+    "Suggestion",
     "TokenizeOptions",
     "TokenizeReport",
     "TrainOptions",
@@ -166,6 +169,7 @@ __all__ = [
     "stream_corpus",
     "stream_predictions",
     "suggest_rate",
+    "suggest_rows",
     "tokenize_corpus",
     "train_run",
     "train_tokenizer",
@@ -196,6 +200,7 @@ _HOMES = {
     ),
     "profile": ("ProfileOptions", "ProfileReport", "profile_models"),
     "runs": ("TrainReport",),
+    "suggest": ("SuggestOptions", "Suggestion", "suggest_rows"),
     "tokenize": (
         "TokenizeOptions",
         "TokenizeReport",
