@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from tests.golden.observations import GOLDEN
 from textkit import TextClassifier
-from textkit.errors import ArtifactError
+from textkit.errors import ArtifactError, DataError
 from textkit.jobs import PredictOptions, predict_file, predict_texts
 from textkit.watch import Watch
 
@@ -30,6 +31,23 @@ def test_a_file_is_predicted_in_order_and_nothing_is_printed(capfd: Any) -> None
         assert [p for _, p in row.labels] == pytest.approx(sorted(probabilities, reverse=True)[:2])
     assert notes == ["a.csv: text = 'review' (guessed; --text-column)"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_folder_is_predicted_a_text_a_file_in_the_order_that_training_reads_it() -> None:
+    for name, text in (("pos/2.txt", "good\nfilm\n"), ("neg/1.txt", "bad walk"), ("a.md", "x")):
+        Path("films", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("films", name).write_text(text, encoding="utf-8")
+    notes: list[str] = []
+    options = PredictOptions(model=SINGLE, data="films", top=2)
+    found = list(predict_file(options, watch=Watch(note=notes.append)))
+    assert found == list(
+        predict_texts(TextClassifier.load(SINGLE), ["bad walk", "good\nfilm"], top=2)
+    )
+    assert notes[0].startswith("films: 2 texts, a file each;")
+    Path("films/neg/1.txt").write_bytes(b"\xff")
+    assert len(list(predict_file(replace(options, on_bad="skip")))) == 1
+    with pytest.raises(DataError, match=r"^films/neg/1\.txt: not UTF-8"):
+        list(predict_file(options))
 
 
 def test_rows_are_read_as_they_are_predicted() -> None:

@@ -52,7 +52,7 @@ class PredictedRows:
     group: ClassVar = INPUT
     model: ModelFolder
     data: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="txt, csv, tsv, jsonl; - is standard input.")
+        str, typer.Argument(metavar="[FILE]", help="txt, csv, tsv, jsonl, a folder; - is stdin.")
     ] = "-"
     text_column: TextColumn = None
     delimiter: Delimiter = None

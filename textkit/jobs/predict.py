@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 class PredictOptions:
     """What is predicted, and how much of it is told.
 
-    - model: a model folder, or a run folder. data: a file of texts, or - for standard input.
+    - model: a model folder, or a run folder. data: a file of texts, or - for standard input; or
+      a folder as training reads it, a folder in it for each label and in that a file for each text,
+      in order of label and name.
     - text_column, delimiter, format: how it is read; guessed where not given.
     - top: labels a row, the most probable first. Without it one; of a multi-label model those
       above their thresholds.
@@ -107,8 +109,10 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
     from textkit import TextClassifier
 
     classifier = TextClassifier.load(find_model(options.model), allow=options.allow or ())
+    is_folder = str(options.data) != "-" and Path(options.data).is_dir()
     reader = RowReader(
         options.data,
+        labelled=is_folder,  # without labels asked for, the reader wants a file
         text_column=options.text_column,
         delimiter=options.delimiter,
         format=options.format,
@@ -117,6 +121,11 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
     )
     for rows in cut_rows(reader, n_rows=options.chunk_rows):
         yield from predict_texts(classifier, [row.text for row in rows], top=options.top)
+    if is_folder:
+        watch.note(
+            f"{options.data}: {reader.n_rows:,} texts, a file each; with -o and --to each file is"
+            " read by its rows"
+        )
     for line in reader.notes():
         watch.note(line)
 
