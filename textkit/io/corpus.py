@@ -111,6 +111,8 @@ class RowReader:
         self.name = "standard input" if str(path) == "-" else str(path)
         self.path = None if str(path) == "-" else Path(path)
         self.format = format or guess_format(path)
+        # Lines of a workbook are no texts, whatever lies in the file; a format that is named holds.
+        self._is_workbook = format is None and self.name.lower().endswith((".xlsx", ".xls"))
         if self.format not in FORMATS:
             raise UsageError(unknown_name("format", self.format, FORMATS))
         self.text_column, self.label_column = text_column, label_column
@@ -139,6 +141,8 @@ class RowReader:
         if self.format in ("parquet", "arrow"):
             yield from self._count(self._columnar())
             return
+        if self._is_workbook:
+            raise DataError("a workbook is not read; save its sheet as csv", where=self.name)
         with open_bytes(self.path) as file:
             self._lines = TextLines(file, self.name, markup=self.format == "txt", limit=self.limit)
             rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[
