@@ -69,6 +69,7 @@ def _is_left_out(node: NodeProto, weights: dict[str, TensorProto]) -> bool:
 
 
 def _quantize_products(model: ModelProto) -> ModelProto:
+    require("onnxruntime", needed_by="int8 products of a network")
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

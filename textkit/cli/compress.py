@@ -112,7 +112,7 @@ def compress(
 
     Examples:
         textkit compress run/model -o small
-        textkit compress run/model -o small.zip --size 2MB --train train.csv --check valid.csv
+        textkit compress run -o small.zip --size 2MB --train t.csv --check v.csv
         textkit compress run/model -o small --max-loss .005 --check valid.csv
     """
     from textkit.jobs.compress import CompressOptions, compress_model, parse_size
