@@ -27,8 +27,11 @@ from textkit.errors import ArtifactError, require
 from textkit.io import files, zipped
 from textkit.recipe import check_code
 from textkit.registry import is_whole
+from textkit.tokenizers.description import CONFIG_JSON
 from textkit.version import __version__
 
+# By which transformers reads the ids of such a folder (textkit/integrations/transformers).
+TOKENIZER_CLASS = "TextkitTokenizer"
 # Hugging Face's names of the tasks.
 PROBLEM_TYPES = {
     "single-label": "single_label_classification",
@@ -51,6 +54,10 @@ def write(fitted: Fitted, folder: Path) -> None:
     """Write the files of a model into a folder, which `seal` then closes."""
     files.write_json(folder / CONFIG, _config(fitted))
     fitted.model.write(folder)
+    # Its own class would know neither the cut nor the n-grams.
+    if (folder / CONFIG_JSON).is_file():
+        said = files.read_object(folder / CONFIG_JSON)
+        files.write_json(folder / CONFIG_JSON, {**said, "tokenizer_class": TOKENIZER_CLASS})
 
 
 def seal(fitted: Fitted, folder: Path, *, facts: Mapping[str, object] | None = None) -> None:

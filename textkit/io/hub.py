@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from textkit.errors import ArtifactError, MissingExtraError
 
 PREFIX = "hf:"
 
 
-def fetch(name: str, *, patterns: Sequence[str], ignore: Sequence[str] = ()) -> Path:
+def fetch(
+    name: str, *, patterns: Sequence[str], ignore: Sequence[str] = (), **options: Any
+) -> Path:
     """Bring the files of a name into the hub's own cache, and give their folder.
 
     name: with or without `hf:`. patterns: globs of the files that are wanted; ignore: globs of
-    those among them that are not. Raises ArtifactError where the hub does not give them, and
+    those among them that are not. options: of the hub's client: `revision`, `token`, `cache_dir`,
+    `local_files_only`, `force_download`. Raises ArtifactError where the hub does not give them, and
     MissingExtraError where its client is not installed.
     """
     place = f"{PREFIX}{name.removeprefix(PREFIX)}"
@@ -37,6 +41,7 @@ def fetch(name: str, *, patterns: Sequence[str], ignore: Sequence[str] = ()) -> 
             place.removeprefix(PREFIX),
             allow_patterns=list(patterns),
             ignore_patterns=list(ignore) or None,
+            **options,
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as err:
         reason = " ".join(str(err).split())
