@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from textkit.io import files
@@ -81,7 +81,7 @@ class PartLog:
 
 
 def _line(facts: PartFacts) -> bytes:
-    return json.dumps(asdict(facts), allow_nan=False).encode() + b"\n"
+    return json.dumps(vars(facts), allow_nan=False).encode() + b"\n"
 
 
 def _read(path: Path) -> Iterator[PartFacts]:

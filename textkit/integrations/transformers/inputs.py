@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Protocol
 
 from textkit.classify.fitted import Fitted
 from textkit.classify.network_model import NetworkModel
 from textkit.features.text_input import TextInput
+from textkit.threads import computed_once
 
 
 class Inputs(Protocol):
@@ -61,7 +61,7 @@ class TokenInputs:
         """Number of tokens, and of buckets of n-grams."""
         return self.text_input.n_ids
 
-    @cached_property
+    @computed_once
     def pad_token(self) -> str:
         """The tokenizer's own, else the token of id 0, which the mask hides."""
         pad_id = self.text_input.tokenizer.pad_id or 0
@@ -106,7 +106,7 @@ class ByteInputs:
     pad_token: str = "<pad>"  # noqa: S105
     longest: None = None
 
-    @cached_property
+    @computed_once
     def vocabulary(self) -> dict[str, int]:
         """<0x41> -> 66, as sentencepiece names bytes."""
         return {self.pad_token: 0} | {f"<0x{byte:02X}>": byte + 1 for byte in range(256)}
