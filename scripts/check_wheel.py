@@ -65,6 +65,7 @@ train          compare data/test.csv --train data/train.csv -e bag,cnn -o run
 train          predict model data/test.csv
 train          draw model -o run.svg
 train          explain model data/test.csv --rows 1 -o run.html
+tune           tune data/train.csv -o run
 train          suggest model data/test.csv -n 3
 train          profile model data/test.csv
 train          export model -o run.zip

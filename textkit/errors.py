@@ -109,6 +109,7 @@ OPTIONAL = {
     "jinja2": ("jinja2", "transformers"),
     "matplotlib": ("matplotlib", "train"),
     "mteb": ("mteb", "mteb"),
+    "optuna": ("optuna", "tune"),
     "prometheus_client": ("prometheus-client", "serve"),
     "onnx": ("onnx", "export"),
     "onnxruntime": ("onnxruntime", "onnx"),

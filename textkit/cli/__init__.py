@@ -31,6 +31,7 @@ VERBS = {
     "vectors": ("vectors", "Train, convert, search, score and draw word vectors."),
     "recipe": ("recipe", "Show a recipe whole; write its JSON schema for editors."),
     "train": ("train", "Train a text classifier from a file of texts and labels."),
+    "tune": ("tune", "Search for the recipe that is best for a file."),
     "evaluate": ("evaluate", "Measure a model on a test file."),
     "compare": ("compare", "Compare models, encoders or recipes on one file."),
     "predict": ("predict", "Label texts from a file or standard input."),

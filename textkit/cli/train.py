@@ -335,7 +335,7 @@ def _scores(epoch: Epoch, between: str) -> str:
     )
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, *, option: str = "--time-limit") -> float:
     """Read a duration: seconds, or a number with s, m or h.
 
     >>> seconds("5m")
@@ -346,6 +346,4 @@ def seconds(text: str) -> float:
     try:
         return float(number) * factor
     except ValueError:
-        raise UsageError(
-            f"--time-limit is '{text}', expected a time such as 90s, 5m or 2h"
-        ) from None
+        raise UsageError(f"{option} is '{text}', expected a time such as 90s, 5m or 2h") from None

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from textkit.evaluation.tuning import TuneReport
     from textkit.jobs.compare import CompareOptions, CompareReport, compare_models
     from textkit.jobs.compress import CompressOptions, CompressReport, compress_model
     from textkit.jobs.data import (
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from textkit.jobs.train_options import TrainOptions
     from textkit.jobs.train_profile import StageClock, TrainingProfile
     from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
+    from textkit.jobs.tune import open_space, tune_recipe
+    from textkit.jobs.tune_options import TuneOptions
     from textkit.jobs.vectors import (
         ConvertVectorsOptions,
         EvaluateVectorsOptions,
@@ -135,6 +138,8 @@ __all__ = [
     "TrainTokenizerOptions",
     "TrainVectorsOptions",
     "TrainingProfile",
+    "TuneOptions",
+    "TuneReport",
     "build_search",
     "compare_models",
     "compress_model",
@@ -155,6 +160,7 @@ __all__ = [
     "find_nearest",
     "index_vectors",
     "measure_tokenizer",
+    "open_space",
     "open_vectors",
     "pack_tokens",
     "plot_vectors",
@@ -174,6 +180,7 @@ __all__ = [
     "train_run",
     "train_tokenizer",
     "train_word_vectors",
+    "tune_recipe",
 ]
 
 _HOMES = {
@@ -223,6 +230,8 @@ _HOMES = {
     "train_options": ("TrainOptions",),
     "train_profile": ("StageClock", "TrainingProfile"),
     "train_vectors": ("TrainVectorsOptions", "train_word_vectors"),
+    "tune": ("TuneReport", "open_space", "tune_recipe"),
+    "tune_options": ("TuneOptions",),
     "search": (
         "SearchBuildOptions",
         "SearchQueryOptions",

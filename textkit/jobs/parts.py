@@ -247,14 +247,14 @@ class _Worker:
     @classmethod
     def start(cls, work: Callable[[Part], Any]) -> None:
         cls.work = work
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=end_with_parent, daemon=True).start()
 
     @classmethod
     def run(cls, part: Part) -> Any:
         return cls.work(part)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when the one that began it has ended, killed or not.
 
     Its pool says nothing then, and a worker that waits for work would hold its pipes for ever.
