@@ -49,6 +49,7 @@ search build data/test.csv -m words --keep label -o found
 search query found king --json
 info found
 info model
+push model ann/model --licence mit --dry-run -o card.md
 recipe schema
 """
 

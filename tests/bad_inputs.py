@@ -87,6 +87,8 @@ SECTIONS = {
         Bad("a newer format", "predict newer ok.csv"),
         Bad("a file to start a training from", "train ok.csv -e bag --init-from ok.csv -o run2"),
         Bad("nothing to export", "export nowhere -o out"),
+        Bad("a push without a licence", "push model ann/news"),
+        Bad("a licence that is misspelt", "push model ann/news --licence apache2.0"),
     ],
     "Tokenizers": [
         Bad("a name that is not there", "tokenize ok.csv -t nowhere"),

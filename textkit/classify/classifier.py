@@ -314,7 +314,7 @@ class TextClassifier:
 
     @classmethod
     def load(cls, folder: str | Path, *, allow: Sequence[str] = ()) -> TextClassifier:
-        """Open a model folder.
+        """Open a model folder, or `hf:USER/NAME`, one on the hub; `@REVISION` may stand behind.
 
         allow: each `package.module:Name` of the model that may be imported; without it a model
         runs nothing but textkit and installed plug-ins. What is changed, missing, newer or foreign

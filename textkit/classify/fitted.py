@@ -11,7 +11,7 @@ imported before a network is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -89,14 +89,17 @@ class ExactModel(TokenModel, Protocol):
 class FitFacts:
     """What a fit knew of its training, which no model folder keeps.
 
-    n_rows: of training and validation. n_truncated: of these, rows that were cut. coverage: what
-    the recipe's vectors knew of the training texts' words, where it names some. choice: the board
-    of an `auto` fit.
+    n_rows: of training and validation. n_truncated: of these, rows that were cut. n_valid: of
+    these, rows of validation. class_rows: how many rows have each class. coverage: what the
+    recipe's vectors knew of the training texts' words, where it names some. choice: the board of
+    an `auto` fit.
     """
 
     history: History
     n_rows: int
     n_truncated: int
+    n_valid: int
+    class_rows: Mapping[str, int]
     coverage: Coverage | None = None
     choice: Choice | None = None
 

@@ -27,7 +27,7 @@ from textkit.data.augment import augment_texts, augment_tokens
 from textkit.data.given_labels import LabelData, Missing
 from textkit.data.imbalance import named_weights, weigh_rows
 from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
-from textkit.data.targets import Classes, Label
+from textkit.data.targets import Classes, Label, count_classes
 from textkit.data.token_shards import TokenShards
 from textkit.errors import DataError, UsageError
 from textkit.features.text_input import TextInput, make_tokenizer
@@ -211,7 +211,14 @@ def fit_examples(
     if history.ended in ("epochs", "early"):
         say_weak(recipe, classes, outputs, valid.targets, watch=watch)
     n_truncated = sum(int((part.tokens.truncated > 0).sum()) for part in (train, valid))
-    facts = FitFacts(history, len(train.targets) + len(valid.targets), n_truncated, coverage)
+    facts = FitFacts(
+        history,
+        n_rows=len(train.targets) + len(valid.targets),
+        n_truncated=n_truncated,
+        n_valid=len(valid.targets),
+        class_rows=count_classes(recipe.head.task, classes, train.targets, valid.targets),
+        coverage=coverage,
+    )
     model = NetworkModel(text_input, network)
     return Fitted(recipe, classes, model, temperature, thresholds, facts)
 

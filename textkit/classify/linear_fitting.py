@@ -30,7 +30,7 @@ from textkit.classify.learner import Learner, weigh
 from textkit.classify.linear import LinearModel, LinearOptions
 from textkit.classify.machines import FeatureRows, Machines, SparseFeatures
 from textkit.data.given_labels import LabelData, Missing
-from textkit.data.targets import Labels, encode_labels
+from textkit.data.targets import Labels, count_classes, encode_labels
 from textkit.errors import DataError, UsageError, require
 from textkit.evaluation.task_scores import chosen_metric, row_losses, score
 from textkit.features.tfidf import TfidfFeatures
@@ -186,7 +186,13 @@ def fit_texts(
                 " included"
             )
     history.seconds = time.perf_counter() - started
-    facts = FitFacts(history, len(rows.targets) + len(rows.valid_targets), 0)
+    facts = FitFacts(
+        history,
+        n_rows=len(rows.targets) + len(rows.valid_targets),
+        n_truncated=0,
+        n_valid=len(rows.valid_targets),
+        class_rows=count_classes(recipe.head.task, rows.classes, rows.targets, rows.valid_targets),
+    )
     return Fitted(recipe, rows.classes, features.model(machines), temperature, thresholds, facts)
 
 

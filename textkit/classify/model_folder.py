@@ -24,7 +24,7 @@ from textkit.classify.model_config import (
     read_recipe,
 )
 from textkit.errors import ArtifactError, require
-from textkit.io import files, zipped
+from textkit.io import files, hub, zipped
 from textkit.recipe import check_code
 from textkit.registry import is_whole
 from textkit.tokenizers.description import CONFIG_JSON
@@ -67,14 +67,15 @@ def seal(fitted: Fitted, folder: Path, *, facts: Mapping[str, object] | None = N
 
 
 def load(folder: str | Path, *, allow: Sequence[str] = ()) -> Fitted:
-    """Check a model folder against its manifest and open it, an exported one or a .zip of one too.
+    """Check a model folder against its manifest and open it, an exported one or a .zip of one too;
+    that of a name `hf:USER/NAME` is fetched from the hub.
 
     allow: each `package.module:Name` of the model that may be imported.
 
     Raises ArtifactError that names the file which is missing, changed, of a newer format or not
     textkit's, and code that the model names and `allow` does not.
     """
-    with zipped.unzipped(folder) as place:
+    with zipped.unzipped(hub.find_folder(folder)) as place:
         return open_files(place, check(place), allow=allow)
 
 

@@ -42,6 +42,7 @@ class Predictor(Protocol):
 def load(place: str | Path, *, allow: Sequence[str] = ()) -> TextClassifier | TextEmbedder:
     """Open whatever lies at a place: a classifier for a model folder, else a TextEmbedder.
 
+    place: a folder, a .zip file, or `hf:USER/NAME`, which asks the hub.
     allow: each `package.module:Name` of the model that may be imported. Raises ArtifactError that
     names the file which is missing, changed or foreign.
 
@@ -50,8 +51,9 @@ def load(place: str | Path, *, allow: Sequence[str] = ()) -> TextClassifier | Te
     >>> load("model").predict(["a good film"]).tolist()
     ['pos']
     """
-    if find_kind(str(place))[0] in ("classifier", "exported-classifier"):
-        return TextClassifier.load(place, allow=allow)
+    kind, folder = find_kind(str(place))
+    if kind in ("classifier", "exported-classifier"):
+        return TextClassifier.load(folder, allow=allow)
     return TextEmbedder.open(place)
 
 

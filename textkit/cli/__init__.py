@@ -42,6 +42,7 @@ VERBS = {
     "suggest": ("suggest", "Suggest which rows to label next."),
     "export": ("export", "Write a model so that it predicts without torch."),
     "compress": ("compress", "Write a model in fewer bytes, and say what that changes."),
+    "push": ("push", "Push a model to the hub, with a card made from its run."),
     "info": ("info", "Verify a folder of a model or an index and say what is in it."),
 }
 

@@ -58,7 +58,7 @@ class Contenders:
     group: ClassVar = MODEL
     models: Annotated[
         list[Path] | None,
-        typer.Option("--model", "-m", help="Run folder, or model folder; may be repeated."),
+        typer.Option("--model", "-m", help="Run folder, model folder or hf:NAME; may be repeated."),
     ] = None
     recipes: Annotated[
         list[Path] | None,

@@ -44,12 +44,12 @@ def info(
         return
     from textkit.classify.compression import read_compression
     from textkit.classify.model_config import CONFIG, check, read_recipe
-    from textkit.io import files, zipped
+    from textkit.io import files, hub, zipped
     from textkit.jobs.runs import find_model
     from textkit.registry import is_whole
 
-    model = find_model(model)
-    with zipped.unzipped(model) as folder:
+    place = find_model(model)
+    with zipped.unzipped(place) as folder:
         config = check(folder)
         recipe = read_recipe(config, folder)
         manifest = files.read_json(folder / files.MANIFEST)
@@ -57,16 +57,17 @@ def info(
     if layers:
         from textkit import summary
 
-        table = summary(model)
+        table = summary(place)
     if as_json:
         facts = {"config": config, "manifest": manifest}
         write_line(to_json(facts if table is None else facts | {"summary": table.to_dict()}))
         return
     labels, encoder = config["labels"], recipe.encoder.model_dump(mode="json", exclude_unset=True)
     shown = ", ".join(str(label) for label in labels[:12]) + (", ..." if len(labels) > 12 else "")
+    named = model if hub.is_name(model) else place
     show_line(
-        f"{model}: textkit {config['textkit_version']} model, format {manifest['format']}, all"
-        f" files verified"
+        f"{named}: textkit {config['textkit_version']} model, format {manifest['format']}, all"
+        " files verified"
     )
     options = " ".join(f"{key}={value}" for key, value in encoder.items())
     if is_whole(recipe.encoder.name):

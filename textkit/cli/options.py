@@ -212,7 +212,9 @@ MaxRow = Annotated[
 # What does the work, and with which choices.
 ModelFolder = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="Run folder, or model folder.", rich_help_panel=MODEL),
+    typer.Argument(
+        metavar="MODEL", help="Run folder, model folder, or hf:NAME.", rich_help_panel=MODEL
+    ),
 ]
 Allow = Annotated[
     list[str] | None,

@@ -85,6 +85,24 @@ def encode_labels(task: Task, labels: Labels, classes: Classes, *, what: str = "
     return targets
 
 
+def count_classes(task: Task, classes: Classes, *parts: Targets) -> dict[str, int]:
+    """Count the rows of each class in the targets of some rows, or of several parts of them; of a
+    regression, whose outputs are numbers, none.
+
+    >>> count_classes("single-label", np.array(["a", "b"]), np.array([0, 1]), np.array([1]))
+    {'a': 1, 'b': 2}
+    """
+    if task == "regression":
+        return {}
+    counts = np.zeros(len(classes), dtype=np.int64)
+    for targets in parts:
+        if task == "single-label":
+            counts += np.bincount(targets.astype(np.int64), minlength=len(classes))
+        else:
+            counts += (targets > 0).sum(axis=0)
+    return {str(name): n for name, n in zip(classes.tolist(), counts.tolist(), strict=True)}
+
+
 def known_codes(labels: Labels, classes: Classes) -> NDArray[np.int64]:
     """Give the class of each row's one label, (n,), -1 for a label that is none of the classes;
     DataError where not one is.

@@ -171,7 +171,9 @@ def find_kind(spec: str) -> tuple[str, str]:
     ('vectors', 'glove')
     """
     if spec.startswith(hub.PREFIX):
-        spec = str(hub.fetch(spec, patterns=_HUB_FILES, ignore=_OTHER_ENGINES))
+        fetched = hub.fetch(spec, patterns=_HUB_FILES, ignore=_OTHER_ENGINES)
+        is_sealed = (fetched / files.MANIFEST).is_file()
+        spec = str(hub.fill(fetched, spec) if is_sealed else fetched)
     folder = Path(spec)
     if zipped.is_zipped(folder) and folder.is_file() and zipped.has_file(folder, files.MANIFEST):
         with zipped.unzipped(folder) as opened:

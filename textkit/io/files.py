@@ -207,7 +207,7 @@ def write_manifest(
             "bytes": file.stat().st_size,
         }
         for file in sorted({file for pattern in own for file in folder.rglob(pattern)})
-        if file.is_file() and file.name != name and not file.name.startswith(".")
+        if file.is_file() and file != folder / name and not file.name.startswith(".")
     }
     write_json(folder / name, {"kind": kind, "format": format, **(facts or {}), "files": files})
 

@@ -111,6 +111,12 @@ def has_file(path: Path, name: str) -> bool:
         return False
 
 
+def hash_manifest(path: str | Path) -> str:
+    """Give the SHA-256 of the manifest of a sealed folder, or of a .zip file of one."""
+    with unzipped(path) as folder:
+        return files.sha256(folder / files.MANIFEST)
+
+
 def size_of(path: str | Path) -> int:
     """Give the bytes of a file, or of all files in a folder."""
     path = Path(path)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         stream_predictions,
     )
     from textkit.jobs.profile import ProfileOptions, ProfileReport, profile_models
+    from textkit.jobs.push import PushOptions, PushReport, push_model
     from textkit.jobs.runs import TrainReport
     from textkit.jobs.search import (
         SearchBuildOptions,
@@ -122,6 +123,8 @@ __all__ = [
     "Prediction",
     "ProfileOptions",
     "ProfileReport",
+    "PushOptions",
+    "PushReport",
     "RateReport",
     "SearchBuildOptions",
     "SearchOptions",
@@ -168,6 +171,7 @@ __all__ = [
     "predict_file",
     "predict_texts",
     "profile_models",
+    "push_model",
     "query_search",
     "show_corpus",
     "solve_analogy",
@@ -206,6 +210,7 @@ _HOMES = {
         "stream_predictions",
     ),
     "profile": ("ProfileOptions", "ProfileReport", "profile_models"),
+    "push": ("PushOptions", "PushReport", "push_model"),
     "runs": ("TrainReport",),
     "suggest": ("SuggestOptions", "Suggestion", "suggest_rows"),
     "tokenize": (

@@ -41,7 +41,7 @@ from textkit.evaluation.text import (
     render_labels,
     render_numbers,
 )
-from textkit.io import files
+from textkit.io import files, hub, zipped
 from textkit.io.corpus import RowReader
 from textkit.jobs.measure import (
     measure_label_sets,
@@ -62,13 +62,13 @@ if TYPE_CHECKING:
 class EvaluateOptions:
     """What is measured on what.
 
-    - model: a model folder, or a run folder. data: the test file.
+    - model: a model folder, a run folder, or a name on the hub. data: the test file.
     - text_column, label_column, delimiter: where its texts and labels stand; guessed where not
       given. label_separator: as in TrainOptions.
     - compare: other model folders, or files of predictions, for one label a text. baseline: a
       training file; TF-IDF + LinearSVC is trained on it and compared too.
     - on_bad, missing, normalize_labels: as in TrainOptions; what was skipped stands in `rejects`,
-      beside the model.
+      beside the model, or here for one on the hub.
     - allow: each `package.module:Name` of the models that may be imported.
     - by: a column; the rows of each of its values are measured for themselves too.
     - n_mistakes: how many of the worst errors the report keeps.
@@ -92,7 +92,11 @@ class EvaluateOptions:
     @property
     def rejects(self) -> Path:
         """Where the rows that were skipped are written down, if there are any."""
-        return self.model.parent / f"{self.data.name}.rejects.txt"
+        return self._beside / f"{self.data.name}.rejects.txt"
+
+    @property
+    def _beside(self) -> Path:
+        return Path() if hub.is_name(self.model) else self.model.parent
 
     @property
     def title(self) -> str:
@@ -104,7 +108,7 @@ class EvaluateOptions:
         `more`.
         """
         if png is None:
-            return self.model.parent / f"{name}.png"
+            return self._beside / f"{name}.png"
         return png.with_stem(png.stem + more)
 
 
@@ -126,17 +130,26 @@ class EvaluateReport(Protocol):
 
 @dataclass(frozen=True)
 class LabelReport:
-    """One label a text: the evaluation, the surest mistakes, comparisons by the other's name."""
+    """One label a text: the evaluation, the surest mistakes, comparisons by the other's name.
+
+    measured: what it is of; the name of the file, and the SHA-256 of the model's manifest.
+    """
 
     of: EvaluateOptions
     evaluation: Evaluation
     mistakes: Sequence[Mistake]
     comparisons: Mapping[str, Comparison]
     slices: Slices | None = None
+    measured: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         pairs = {name: pair.to_dict() for name, pair in self.comparisons.items()}
-        report = {**self.evaluation.to_dict(), "comparisons": pairs, **_by(self.slices)}
+        report = {
+            "measured": self.measured,
+            **self.evaluation.to_dict(),
+            "comparisons": pairs,
+            **_by(self.slices),
+        }
         if BASELINE in self.comparisons:
             report["baseline_accuracy"] = self.comparisons[BASELINE].accuracies[1]
         return report
@@ -171,9 +184,10 @@ class LabelSetReport:
     evaluation: MultiLabelEvaluation
     mistakes: Sequence[LabelMistake]
     slices: Slices | None = None
+    measured: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
-        return {**self.evaluation.to_dict(), **_by(self.slices)}
+        return {"measured": self.measured, **self.evaluation.to_dict(), **_by(self.slices)}
 
     def to_text(self) -> str:
         return "\n".join([render_label_sets(self.evaluation), *_table(self.slices)])
@@ -203,13 +217,15 @@ class NumberReport:
     evaluations: Mapping[str, RegressionEvaluation]
     mistakes: Mapping[str, Sequence[NumberMistake]]
     slices: Mapping[str, Slices] = field(default_factory=dict)
+    measured: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         reports = {
             output: {**result.to_dict(), **_by(self.slices.get(output))}
             for output, result in self.evaluations.items()
         }
-        return {"outputs": reports} if len(reports) > 1 else next(iter(reports.values()))
+        values = {"outputs": reports} if len(reports) > 1 else next(iter(reports.values()))
+        return {"measured": self.measured, **values}
 
     def to_text(self) -> str:
         blocks = [render_numbers(self.evaluations)]
@@ -260,15 +276,17 @@ def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> Evalua
     from textkit import TextClassifier
 
     require("matplotlib", needed_by="an evaluation")
-    options = replace(options, model=find_model(options.model))
-    classifier = TextClassifier.load(options.model, allow=options.allow or ())
+    place = find_model(options.model)
+    classifier = TextClassifier.load(place, allow=options.allow or ())
+    if not hub.is_name(options.model):
+        options = replace(options, model=place)
     task = classifier.task_
     if task != "single-label" and (options.compare or options.baseline):
         raise UsageError(
             f"{options.model} is a {task} model; --compare and --baseline are for one label a text"
         )
     skips = (options.on_bad, options.missing) != ("stop", "error")
-    if skips and any(not path.is_dir() for path in options.compare or ()):
+    if skips and not all(path.is_dir() or hub.is_name(path) for path in options.compare or ()):
         raise UsageError(
             "a file of predictions has a line for each row: --compare it without --on-bad and"
             " --missing"
@@ -278,7 +296,8 @@ def evaluate_file(options: EvaluateOptions, *, watch: Watch = Watch()) -> Evalua
     if reader.rejects:
         files.write_text(options.rejects, "\n".join(reader.rejects) + "\n")
         watch.note(f"left out: {options.rejects}")
-    return report
+    measured = {"data": options.data.name, "manifest": zipped.hash_manifest(place)}
+    return replace(report, measured=measured)
 
 
 def _open(options: EvaluateOptions) -> RowReader:
@@ -376,7 +395,11 @@ def _evaluate_numbers(
     )
 
 
-_TASKS: dict[str, Callable[[TextClassifier, RowReader, EvaluateOptions, Watch], EvaluateReport]] = {
+Measure = Callable[
+    ["TextClassifier", RowReader, EvaluateOptions, Watch],
+    LabelReport | LabelSetReport | NumberReport,
+]
+_TASKS: dict[str, Measure] = {
     "single-label": _evaluate_labels,
     "multi-label": _evaluate_label_sets,
     "regression": _evaluate_numbers,

@@ -16,7 +16,7 @@ from textkit.classify.model_config import CONFIG
 from textkit.embedders import exported
 from textkit.embedders.embedder import TextEmbedder, find_kind
 from textkit.errors import UsageError, require
-from textkit.io import files, zipped
+from textkit.io import files, hub, zipped
 from textkit.io.corpus import RowReader
 from textkit.jobs.runs import find_model
 from textkit.registry import is_whole
@@ -76,11 +76,13 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     >>> report.engine, report.certificate.difference
     ('numpy', 0.0)
     """
-    model = find_model(options.model)
+    # On the hub it may also be what makes vectors of texts.
+    model = options.model if hub.is_name(options.model) else find_model(options.model)
     if options.out.resolve() in (model.resolve(), options.model.resolve()):
         raise UsageError(f"{options.out} is the model itself; choose another -o")
     texts = read_check_texts(options, watch=watch)
-    kind = find_kind(str(model))[0]
+    kind, place = find_kind(model.as_posix())
+    model = Path(place)
     if kind == "vectors":
         TextEmbedder.open(str(model))  # says so where it is nothing at all
         raise UsageError(f"{model}: vectors of words need no torch as they are")

@@ -28,6 +28,7 @@ from textkit.evaluation import compare as count
 from textkit.evaluation.baseline import BASELINE
 from textkit.evaluation.predictions import PredictionFile
 from textkit.evaluation.slices import LabelCounts, SliceStream
+from textkit.io import hub
 from textkit.io.corpus import Row, RowReader
 from textkit.jobs.runs import find_model
 from textkit.watch import Progress, Watch
@@ -182,8 +183,8 @@ def _kept(pairs: Sequence[tuple[Row, object]]) -> list[object]:
 
 
 def open_rival(path: Path, *, allow: Sequence[str] = ()) -> Rival:
-    """Open another model's folder, its run folder, or a file of its predictions."""
-    if not path.is_dir():
+    """Open another model's folder or run folder, one on the hub, or a file of its predictions."""
+    if not (path.is_dir() or hub.is_name(path)):
         file = PredictionFile(path)
         return Rival(str(path), lambda texts: file.take(len(texts)), file.finish)
     from textkit import TextClassifier

@@ -28,7 +28,7 @@ from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.evaluation.baseline import BASELINE_SCORES
 from textkit.evaluation.diagnosis import Finding
 from textkit.evaluation.task_scores import FALLING, chosen_metric
-from textkit.io import files, locks
+from textkit.io import files, hub, locks
 from textkit.io.exchange import remove_folder
 from textkit.io.staging import Stage
 from textkit.io.text_folders import hash_data
@@ -52,9 +52,10 @@ _OF_THE_RUN = ("n_rows", "n_weights", "n_truncated_rows", "temperature")
 class TrainReport:
     """What a training left in its run folder.
 
-    run: the folder. n_truncated_rows: cut at the recipe's max_length. coverage: what the recipe's
-    vectors knew. baseline: its score on the validation rows, by the name `baseline_score`.
-    choice: the board of an `auto` run, as Choice.to_dict gives it.
+    run: the folder. n_truncated_rows: cut at the recipe's max_length. n_valid_rows: of n_rows those
+    held out. class_rows: the rows of each class. coverage: what the recipe's vectors knew.
+    baseline: its score on the validation rows, by the name `baseline_score`. choice: the board of
+    an `auto` run, as Choice.to_dict gives it.
     stopped: the watch ended it early, and it can go on. was_over: it had ended before this call.
     findings: of the doctor; None where none was asked. profile: where the time went, likewise.
     """
@@ -66,6 +67,8 @@ class TrainReport:
     n_weights: int
     n_truncated_rows: int
     temperature: float
+    n_valid_rows: int | None = None
+    class_rows: Mapping[str, int] | None = None
     coverage: Mapping[str, object] | None = None
     baseline: float | None = None
     choice: Mapping[str, object] | None = None
@@ -112,6 +115,8 @@ class TrainReport:
             "seconds": round(history.seconds, 3),
             "tokens_per_second": round(history.tokens_per_second),
             "n_rows": self.n_rows,
+            "n_valid_rows": self.n_valid_rows,
+            "class_rows": self.class_rows,
             "n_weights": self.n_weights,
             "n_truncated_rows": self.n_truncated_rows,
             "temperature": self.temperature,
@@ -141,14 +146,15 @@ def is_alone() -> bool:
 
 
 def find_model(place: str | Path) -> Path:
-    """Give the model folder of a run folder; a model folder is its own.
+    """Give the model folder of a run folder; a model folder is its own, that of a name
+    `hf:USER/NAME` is fetched from the hub.
 
     Raises ArtifactError for a run that has no model yet.
 
     >>> find_model("runs/first/model").as_posix()
     'runs/first/model'
     """
-    place = Path(place)
+    place = hub.find_folder(place)
     has_model = (place / MODEL / files.MANIFEST).is_file()
     is_run = has_model or (place / RECIPE).is_file()
     if not is_run or (place / files.MANIFEST).is_file():
@@ -317,6 +323,8 @@ def read_report(run: Path) -> TrainReport:
             run,
             recipe,
             history,
+            n_valid_rows=facts.get("n_valid_rows"),
+            class_rows=facts.get("class_rows"),
             coverage=facts.get("coverage"),
             choice=facts.get("choice"),
             baseline=facts.get(f"baseline_valid_{BASELINE_SCORES[recipe.head.task]}"),

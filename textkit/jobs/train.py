@@ -255,7 +255,7 @@ def _keep_metrics(run: Path, watch: Watch, options: TrainOptions, health: list[H
 
 
 def _report(run: Path, classifier: TextClassifier) -> TrainReport:
-    coverage, choice = classifier.coverage_, classifier.choice_
+    coverage, choice, facts = classifier.coverage_, classifier.choice_, classifier.fitted_.facts
     return TrainReport(
         run,
         classifier.recipe_,
@@ -264,6 +264,8 @@ def _report(run: Path, classifier: TextClassifier) -> TrainReport:
         n_weights=classifier.fitted_.model.n_weights,
         n_truncated_rows=classifier.n_truncated_,
         temperature=classifier.temperature_,
+        n_valid_rows=None if facts is None else facts.n_valid,
+        class_rows=None if facts is None else facts.class_rows,
         coverage=None if coverage is None else coverage.to_dict(),
         choice=None if choice is None else choice.to_dict(),
     )

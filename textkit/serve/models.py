@@ -22,7 +22,7 @@ from textkit.embedders.exported import GraphTexts
 from textkit.embedders.sentence_folder import read_sentence_folder
 from textkit.embedders.static import StaticTexts
 from textkit.errors import ArtifactError, TextkitError
-from textkit.io import files
+from textkit.io import files, hub
 from textkit.search.building import is_index
 from textkit.search.index import SearchIndex
 from textkit.serve import works
@@ -123,6 +123,8 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.onnx")
 def open_model(name: str, place: str, *, allow: Sequence[str] = ()) -> ServedModel:
     """Open a model of any kind; ArtifactError names the file and what is wrong."""
     version = read_version(place)
+    if hub.is_name(place):
+        place = find_kind(place)[1]  # what is opened now is served until it is opened again
     if _manifest_kind(place) == MANIFEST_KIND:
         return _open_tokenizer(name, place, version)
     if is_index(Path(place)):

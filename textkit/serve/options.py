@@ -111,6 +111,6 @@ def name_models(models: Sequence[str]) -> dict[str, str]:
 
 def _name_of(spec: str) -> str:
     if spec.startswith(("hf:", "spacy:")):
-        return spec.partition(":")[2]
+        return spec.partition(":")[2].partition("@")[0]
     path = Path(spec).absolute()
     return path.parent.name if path.name == "model" and path.parent.name else path.name or spec

@@ -13,9 +13,6 @@ from textkit.classify.fitted import Fitted
 from textkit.errors import UsageError
 from textkit.io import hub
 
-# What transformers passes beside a name to say which version of it, and from where.
-_HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
-
 
 class TextkitConfig(PretrainedConfig):  # type: ignore[misc]
     """`config.json` of a model folder: labels, recipe, temperature, thresholds, and
@@ -35,8 +32,11 @@ def find_folder(name: str | Path, options: Mapping[str, Any]) -> Path:
     """
     folder = Path(name)
     if not folder.is_dir():
-        asked = {key: options[key] for key in _HUB_OPTIONS if options.get(key) is not None}
-        folder = hub.fetch(str(name), patterns=["*"], **asked)
+        asked = {key: options[key] for key in hub.OPTIONS if options.get(key) is not None}
+        within = options.get("subfolder")
+        if not within:
+            return hub.fetch_sealed(str(name), **asked)
+        folder = hub.fetch(str(name), patterns=[f"{within}/*"], **asked)
     return folder / (options.get("subfolder") or "")
 
 

@@ -179,8 +179,8 @@ def load(path: str) -> PreTrainedModel:
     no encoder.
     """
     transformers = _transformers()
-    name = path.removeprefix(hub.PREFIX)
-    local = name == path
+    local = not hub.is_name(path)
+    name, revision = (path, None) if local else hub.split_name(path)
     if local and not (Path(path) / "config.json").is_file():
         raise ArtifactError(
             "no model folder: it has no config.json; a name on the hub is written hf:NAME",
@@ -193,6 +193,7 @@ def load(path: str) -> PreTrainedModel:
         with _quiet(transformers), bound:
             model, found = transformers.AutoModel.from_pretrained(
                 name,
+                revision=revision or "main",
                 local_files_only=local,
                 use_safetensors=True,
                 trust_remote_code=False,
