@@ -88,7 +88,7 @@ def push(
 
     Examples:
         textkit push run ann/reviews --licence mit --language en
-        textkit push run ann/reviews --licence mit --evaluation report.json --dry-run -o card.md
+        textkit push run ann/reviews --licence mit --dry-run -o card.md
         textkit predict hf:ann/reviews texts.csv
     """
     from textkit.jobs import PushOptions, push_model
