@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl import Workbook
 
 from tests.shell import ROOT, run_textkit
 
@@ -72,6 +73,12 @@ SECTIONS = {
         Bad("a Parquet file that was cut off", "predict model cut.parquet"),
         Bad("a Parquet file without a text", "predict model numbers.parquet"),
         Bad("an Arrow file that is none", "predict model no.arrow"),
+        Bad("a workbook that was cut off", "predict model cut.xlsx"),
+        Bad("a workbook with a password", "predict model locked.xlsx"),
+        Bad("an old workbook", "predict model old.xls"),
+        Bad("a sheet that is not there", "predict model book.xlsx#Mai"),
+        Bad("a formula that was never calculated", "predict model book.xlsx"),
+        Bad("an error for a label", "evaluate model book.xlsx#June"),
         Bad("a gzip file that was cut off", "predict model cut.csv.gz"),
         Bad("a Git LFS pointer", "predict model pointer.csv"),
         Bad("a folder without files", "predict model nothing"),
@@ -177,6 +184,7 @@ def _write_others() -> None:
     pq.write_table(pa.table({"a": [1]}), "numbers.parquet")
     _write("cut.parquet", Path("numbers.parquet").read_bytes()[:-9])
     _write("no.arrow", "no")
+    _write_workbooks()
     Path("nothing").mkdir()
     _write("cut.json", "{")
     _write("plain.json", '{"version": "1.0"}')
@@ -187,6 +195,21 @@ def _write_others() -> None:
     _write("nan.txt", "a 1 nan\nb 1 2\n")
     _write("good.txt", "a 1 2\nb 2 1\n")
     _write("few.vec", "3 2\na 1 2\n")
+
+
+def _write_workbooks() -> None:
+    book = Workbook()
+    for sheet, row in (
+        (book.active, ("=A9", "pet")),
+        (book.create_sheet("June"), ("cat", "#N/A")),
+    ):
+        sheet.append(("text", "label"))
+        sheet.append(row)
+    book.active.title = "May"
+    book.save("book.xlsx")
+    _write("cut.xlsx", Path("book.xlsx").read_bytes()[:-99])
+    for name in ("locked.xlsx", "old.xls"):
+        _write(name, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504))
 
 
 def _spoil_models() -> None:

@@ -42,7 +42,15 @@ def campaign(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_readers_meet_damage_with_one_line_or_numbers() -> None:
     names = ["tokenizer-word", "tokenizer-gpt2", "vectors-text", "vectors-model2vec", "recipe"]
-    names += ["shards", "rows-csv", "rows-jsonl", "counts", "predictions", "word-pairs"]
+    names += [
+        "shards",
+        "rows-csv",
+        "rows-jsonl",
+        "rows-xlsx",
+        "counts",
+        "predictions",
+        "word-pairs",
+    ]
     done = campaign("", *names, "--trials", "40")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(names)} readers, {40 * len(names)} trials" in done.stdout

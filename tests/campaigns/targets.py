@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tests.golden import observations as seen
+from tests.io import sheets
 from tests.vectors import samples
 
 TEXTS = ["good film", "A poor walk, 3.14 naïve 漢字 🙂", "", "lone \ud800 [PAD] <s>"]
@@ -259,6 +260,19 @@ def use_recipe(path: Path) -> Any:
     return complete_recipe(read_recipe(path)).to_toml()
 
 
+def make_workbook(folder: Path) -> Path:
+    """Make a workbook of shared and own texts, numbers and dates, which is not packed."""
+    strings = "<si><t>text</t></si><si><t>label</t></si><si><t>good_x000D_</t></si>"
+    cells = ('<c t="s"><v>0</v></c>', '<c r="B1" t="s"><v>1</v></c>', '<c t="s"><v>2</v></c>')
+    rows = f"<row>{cells[0]}{cells[1]}</row><row>{cells[2]}<c><v>1.0</v></c></row>"
+    rows += f'<row r="4">{sheets.text_cell("bad")}<c s="1"><v>45323.5</v></c></row>'
+    merges = '<mergeCells><mergeCell ref="B4:B5"/></mergeCells>'
+    styles = '<cellXfs><xf/><xf numFmtId="22"/></cellXfs>'
+    xml = sheets.sheet_of(rows, merges)
+    parts = sheets.parts_of({"S": xml}, strings=strings, styles=styles)
+    return sheets.write_parts(str(folder / "rows.xlsx"), parts, packed=False)
+
+
 def use_rows(path: Path) -> Any:
     from textkit.io.corpus import read_rows
 
@@ -425,6 +439,7 @@ TARGETS: dict[str, Target] = {
     ),
     "rows-parquet": Target(table_file("rows.parquet"), use_rows, ("pyarrow.parquet",)),
     "rows-arrow": Target(table_file("rows.arrow"), use_rows, ("pyarrow",)),
+    "rows-xlsx": Target(make_workbook, use_rows, ("textkit.io.workbooks",)),
     "rows-gz": Target(packed_rows("rows.csv.gz"), use_rows),
     "rows-zst": Target(packed_rows("rows.csv.zst"), use_rows, ("pyarrow",)),
     "counts": Target(make_counts, use_counts),

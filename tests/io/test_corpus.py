@@ -251,11 +251,3 @@ def test_a_label_that_arrow_has_not_is_missing_and_not_bad() -> None:
 
     parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": [None, 3]}), "a.parquet")
     assert [row.label for row in RowReader("a.parquet", labelled=True)] == [None, "3"]
-
-
-@pytest.mark.parametrize("name", ["garbage.xlsx", "Old.XLS"])
-def test_a_workbook_is_refused_by_its_name_and_not_read_as_lines(name: str) -> None:
-    Path(name).write_text("no sheet\n", encoding="utf-8")
-    with pytest.raises(DataError, match=rf"^{name}: a workbook is not read; save its sheet as csv"):
-        list(RowReader(name))
-    assert [row.text for row in RowReader(name, format="txt")] == ["no sheet"]

@@ -118,7 +118,7 @@ def test_what_is_no_file_of_vectors_says_so() -> None:
     Path("z.zip").write_bytes(b"PK\x03\x04abc")
     Path("folder").mkdir()
     for spec, message in [
-        ("z.zip", "the file is a zip archive, as xlsx is: unpack it"),
+        ("z.zip", "the file is a zip archive: unpack it"),
         ("folder", "a folder, but not of textkit, spaCy or model2vec"),
         ("glvoe", "no such file or folder; or name: glove, spacy:NAME"),
         ("spacy:no_such_pipeline", "python -m spacy download no_such_pipeline"),

@@ -44,7 +44,8 @@ class ComparedRows:
 
     group: ClassVar = INPUT
     data: Annotated[
-        Path, typer.Argument(metavar="TEST", help="csv, tsv, jsonl, or txt with __label__NAME.")
+        Path,
+        typer.Argument(metavar="TEST", help="csv, tsv, jsonl, xlsx, or txt with __label__NAME."),
     ]
     text_column: TextColumn = None
     label_column: LabelColumn = None

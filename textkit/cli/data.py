@@ -163,7 +163,10 @@ def docstrings(
 @verb(app)
 def split(
     data: Annotated[
-        Path, typer.Argument(metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet, arrow or xlsx."
+        ),
     ],
     out: Annotated[
         Path,
@@ -213,7 +216,9 @@ def split(
 def check(
     train: Annotated[
         Path,
-        typer.Argument(metavar="TRAIN", help="txt csv tsv jsonl (.gz .zst), parquet or arrow."),
+        typer.Argument(
+            metavar="TRAIN", help="txt csv tsv jsonl (.gz .zst), parquet, arrow or xlsx."
+        ),
     ],
     columns: LabelledColumns,
     checks: Checks,
@@ -289,7 +294,10 @@ def check(
 @verb(app)
 def dedup(
     data: Annotated[
-        Path, typer.Argument(metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet or arrow.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet, arrow or xlsx."
+        ),
     ],
     out: Annotated[
         Path,

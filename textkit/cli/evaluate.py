@@ -40,7 +40,7 @@ class MeasuredRows:
         Path,
         typer.Argument(
             metavar="TEST",
-            help="csv, tsv, jsonl, or txt with __label__NAME; or a folder of folders.",
+            help="csv, tsv, jsonl, xlsx, or txt with __label__NAME; or a folder of folders.",
         ),
     ]
     text_column: TextColumn = None

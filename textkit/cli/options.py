@@ -133,7 +133,8 @@ class OnBad(StrEnum):
 RowFiles = Annotated[
     list[str],
     typer.Argument(
-        metavar="FILES", help="Files, globs, folders: txt csv tsv jsonl parquet arrow, also packed."
+        metavar="FILES",
+        help="Files, globs, folders: txt csv tsv jsonl (.gz .zst), parquet, arrow, xlsx.",
     ),
 ]
 TextColumn = Annotated[

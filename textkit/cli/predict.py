@@ -52,7 +52,8 @@ class PredictedRows:
     group: ClassVar = INPUT
     model: ModelFolder
     data: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="txt, csv, tsv, jsonl, a folder; - is stdin.")
+        str,
+        typer.Argument(metavar="[FILE]", help="txt, csv, tsv, jsonl, xlsx, a folder; - is stdin."),
     ] = "-"
     text_column: TextColumn = None
     delimiter: Delimiter = None

@@ -52,7 +52,7 @@ class TrainingRows:
         Path,
         typer.Argument(
             metavar="TRAIN",
-            help="csv, tsv, jsonl, or txt with __label__NAME; also .gz; or a folder of folders.",
+            help="csv, tsv, jsonl, xlsx, txt with __label__NAME; also .gz; or a folder of folders.",
         ),
     ]
     valid: Annotated[

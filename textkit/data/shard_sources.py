@@ -18,7 +18,7 @@ from textkit.data.labels import EmptyLabelError, LabelReader, RowLabel
 from textkit.errors import DataError, UsageError
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, RowReader
-from textkit.io.inputs import refuse_streams
+from textkit.io.inputs import refuse_streams, split_sheet
 
 CallersRows = Iterable[str] | Iterable[tuple[str, RowLabel]]
 Numbered = tuple[str, int | list[float]]  # a text, and what LabelReader makes of its label
@@ -35,7 +35,7 @@ class FileRows:
 
     def digest(self) -> list[list[str]]:
         """Give each file's name and hash."""
-        return [[Path(name).name, files.sha256(name)] for name in self.names]
+        return [[Path(name).name, files.sha256(split_sheet(name)[0])] for name in self.names]
 
     def rows(self, labels: LabelReader) -> Iterator[Numbered]:
         """Give each row's text and the number of its label; DataError with file:line for another.

@@ -25,7 +25,7 @@ from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, Row, RowReader
 from textkit.io.exchange import PARTLY_WRITTEN
-from textkit.io.inputs import expand_inputs, refuse_streams
+from textkit.io.inputs import expand_inputs, refuse_streams, split_sheet
 from textkit.io.kept_values import spell_cell
 from textkit.io.part_log import LOG, PartFacts, PartLog
 from textkit.io.staging import Stage
@@ -89,7 +89,7 @@ class Inputs:
             yield from reader
             self.notes += reader.notes()
             self.rejects += reader.rejects
-            self.n_bytes += 0 if name == "-" else Path(name).stat().st_size
+            self.n_bytes += 0 if name == "-" else split_sheet(name)[0].stat().st_size
 
     def cut(self, *, n_rows: int, n_characters: int) -> Iterator[Part]:
         """Read all rows, and cut them into parts."""
@@ -181,7 +181,7 @@ def open_job(folder: Path, description: Mapping[str, object], *, resume: bool) -
 def describe_inputs(names: Sequence[str]) -> list[dict[str, object]]:
     """Say which files a job reads and what they hold, so that a changed input is not resumed."""
     refuse_streams(names)
-    return [{"name": name, **_describe_content(Path(name))} for name in names]
+    return [{"name": name, **_describe_content(split_sheet(name)[0])} for name in names]
 
 
 def _describe_content(path: Path) -> dict[str, object]:

@@ -1,5 +1,5 @@
-"""Rows from files: txt, csv, tsv, json lines and arrays, each also packed, parquet and arrow, and
-folders of a file a text; streamed in constant memory.
+"""Rows from files: txt, csv, tsv, json lines and arrays, each also packed, parquet and arrow,
+workbooks, and folders of a file a text; streamed in constant memory.
 
 In: a path, or `-` for standard input. Out: rows of text and, when asked, label, with the line each
 began on. Whatever cannot be read is a DataError that says file:line and what to do; blank lines and
@@ -15,7 +15,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io.arrow_rows import column_values, open_arrow
@@ -28,11 +28,14 @@ from textkit.io.column_choice import (
     known_name,
 )
 from textkit.io.composed import find_composed
-from textkit.io.inputs import FORMATS, guess_format
+from textkit.io.inputs import FORMATS, guess_format, refuse_other_workbook, split_sheet
 from textkit.io.json_arrays import ArrayReader
 from textkit.io.packed import open_bytes
 from textkit.io.text_folders import list_texts
 from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextLines
+
+if TYPE_CHECKING:
+    from textkit.io.workbooks import Sheet
 
 FASTTEXT_PREFIX = "__label__"
 # Between the labels of a row that has several: a JSON list, an Arrow list, or several __label__ in
@@ -109,10 +112,10 @@ class RowReader:
         limit: RowLimit = DEFAULT_LIMIT,
     ) -> None:
         self.name = "standard input" if str(path) == "-" else str(path)
-        self.path = None if str(path) == "-" else Path(path)
+        file, self.sheet = split_sheet(path)
+        self.path = None if str(path) == "-" else file
         self.format = format or guess_format(path)
-        # Lines of a workbook are no texts, whatever lies in the file; a format that is named holds.
-        self._is_workbook = format is None and self.name.lower().endswith((".xlsx", ".xls"))
+        self._is_named = format is not None
         if self.format not in FORMATS:
             raise UsageError(unknown_name("format", self.format, FORMATS))
         self.text_column, self.label_column = text_column, label_column
@@ -129,6 +132,7 @@ class RowReader:
         self.n_rows = self.n_blank = self.n_replaced = 0
         self._place: int | None = None  # where the row begins, where lines alone do not tell
         self._lines: TextLines | None = None
+        self._sheet: Sheet | None = None
         self._first_reject: DataError | None = None
         self._of_text: set[str] = set()  # columns of parquet and arrow that hold text
         self._quoted: tuple[str, ...] = ()  # the keys of JSON as they are written, once chosen
@@ -141,8 +145,11 @@ class RowReader:
         if self.format in ("parquet", "arrow"):
             yield from self._count(self._columnar())
             return
-        if self._is_workbook:
-            raise DataError("a workbook is not read; save its sheet as csv", where=self.name)
+        if self.format == "xlsx":
+            yield from self._count(self._workbook())
+            return
+        if not self._is_named:
+            refuse_other_workbook(self.name)
         with open_bytes(self.path) as file:
             self._lines = TextLines(file, self.name, markup=self.format == "txt", limit=self.limit)
             rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[
@@ -192,7 +199,7 @@ class RowReader:
         if self.keep:
             raise UsageError(
                 f"{self.name} has lines, no columns; --keep {self.keep[0]} needs csv, tsv, jsonl,"
-                " parquet or arrow"
+                " parquet, arrow or xlsx"
             )
         for line in lines:
             if lines.bad is not None:
@@ -343,12 +350,12 @@ class RowReader:
     def _wanted(self) -> WantedColumns:
         return WantedColumns(self.text_column, self.label_column, self.labelled, self.keep)
 
-    def _choose(self, header: list[str], sample: list[list[str]]) -> ColumnChoice:
+    def _choose(self, header: list[str], sample: list[list[str]], *, line: int = 1) -> ColumnChoice:
         """Choose the columns and remember which."""
         try:
             choice = self._wanted().choose(header, sample)
         except ValueError as err:
-            raise self.error(str(err), line=1) from err
+            raise self.error(str(err), line=line) from err
         self.text_column, self.label_column = choice.text, choice.label
         return choice
 
@@ -485,6 +492,34 @@ class RowReader:
                     else:
                         yield row
 
+    def _workbook(self) -> Iterator[Row]:
+        """Read a sheet of a workbook; `line` is the row's number in it."""
+        from textkit.io.workbooks import open_sheet
+
+        with open_sheet(self.path, self.sheet, limit=self.limit) as sheet:
+            self.name, self._sheet = sheet.name, sheet
+            self._place = sheet.header_row.number
+            rows, header = sheet.rows(), sheet.header
+            n_sample = 0 if self._wanted().known_by_name(header) else _SAMPLE_ROWS
+            sample = list(itertools.islice(rows, n_sample))
+            choice = self._choose(header, [sheet.show(row) for row in sample], line=self._place)
+            sources = [(name, header.index(name)) for name in choice.sources]
+            kept_at = [header.index(name) for name in self.keep]
+            for row in itertools.chain(sample, rows):
+                self._place = row.number
+                try:
+                    record = {name: sheet.spell(row, at) for name, at in sources}
+                    text, label = choice.compose(record)
+                    kept = tuple([sheet.spell(row, at, errors=True) for at in kept_at])
+                except ValueError as err:
+                    self._reject(self.error(str(err)))
+                    continue
+                text, spelt = self._replace_surrogates(str(text)), spell_label(label)
+                spelt = None if spelt is None else self._replace_surrogates(spelt)
+                kept = tuple(map(self._replace_surrogates, kept))
+                yield Row(text, spelt, row.number, kept, listed=isinstance(label, list))
+            self.n_blank += sheet.n_blank
+
     def _compose(self, choice: ColumnChoice, record: dict[str, object]) -> tuple[object, ...]:
         """Give text, label where one is asked for, and the kept values of a record."""
         try:
@@ -548,8 +583,11 @@ class RowReader:
             label = f", label = '{self.label_column}'" if self.labelled else ""
             options = "--text-column" + (", --label-column" if self.labelled else "")
             notes.append(f"{self.name}: text = '{self.text_column}'{label} (guessed; {options})")
+        if self._sheet is not None:
+            notes += self._sheet.notes()
         if self.n_blank:
-            notes.append(f"{self.name}: {self.n_blank:,} blank lines are no rows")
+            what = "lines" if self._sheet is None else "rows of the sheet"
+            notes.append(f"{self.name}: {self.n_blank:,} blank {what} are no rows")
         if self._lines is not None:
             notes += self._lines.notes()
         if self.rejects:

@@ -6,6 +6,7 @@ In: names, globs, folders, `-`. Out: a list of files, the format of each, the li
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,17 @@ from textkit.errors import DataError, StorageError, UsageError
 from textkit.io.packed import PACKED_ENDINGS, READ_ERRORS, open_bytes
 
 _LINE_BYTES = 1 << 20
-FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow")
-_ENDINGS = {"ndjson": "jsonl", "json": "jsonl", "feather": "arrow", "arrows": "arrow"}
+FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow", "xlsx")
+_ENDINGS = {
+    "ndjson": "jsonl",
+    "json": "jsonl",
+    "feather": "arrow",
+    "arrows": "arrow",
+    "xlsm": "xlsx",
+}
+_OF_SHEET = re.compile(r"(.+\.xls[xm])#(.+)", re.IGNORECASE)
+# Workbooks of other kinds; their bytes are no lines of text.
+OTHER_WORKBOOKS = (".xls", ".xlsb", ".xlt", ".ods", ".fods", ".numbers")
 
 
 def guess_format(path: str | Path) -> str:
@@ -26,14 +36,40 @@ def guess_format(path: str | Path) -> str:
     >>> guess_format("a.csv.gz"), guess_format("-"), guess_format("notes.md")
     ('csv', 'txt', 'txt')
     """
-    ending = without_packing(str(path)).rpartition(".")[2]
+    ending = without_packing(str(split_sheet(path)[0])).rpartition(".")[2]
     return _ENDINGS.get(ending, ending if ending in FORMATS else "txt")
+
+
+def split_sheet(path: str | Path) -> tuple[Path, str | None]:
+    """Give the file that a name means, and the sheet of a workbook where it says one behind #.
+
+    A file of that very name is that file.
+
+    >>> split_sheet("tickets.xlsx#May"), split_sheet("tickets.csv#May")
+    ((PosixPath('tickets.xlsx'), 'May'), (PosixPath('tickets.csv#May'), None))
+    """
+    found = _OF_SHEET.fullmatch(str(path))
+    if found is None or Path(path).exists():
+        return Path(path), None
+    return Path(found[1]), found[2]
 
 
 def without_packing(name: str) -> str:
     """Give a name in small letters, without the ending of a packed file."""
     name = name.lower()
     return next((name.removesuffix(e) for e in PACKED_ENDINGS if name.endswith(e)), name)
+
+
+def refuse_other_workbook(name: str) -> None:
+    """Raise DataError for a workbook of another kind than .xlsx, known by its name: what it holds
+    is no lines of text.
+
+    >>> refuse_other_workbook("old.xls")
+    Traceback (most recent call last):
+    textkit.errors.DataError: old.xls: a workbook of this kind is not read; save it as .xlsx or csv
+    """
+    if without_packing(name).endswith(OTHER_WORKBOOKS):
+        raise DataError("a workbook of this kind is not read; save it as .xlsx or csv", where=name)
 
 
 def is_stream(path: str | Path) -> bool:
@@ -89,12 +125,14 @@ def expand_inputs(
                     f"no files to read in this folder; known: {', '.join(FORMATS)}", where=pattern
                 )
             found += inside
-        elif pattern == "-" or path.exists():
+        elif pattern == "-" or split_sheet(path)[0].exists():
             found.append(pattern)
         elif path.is_symlink():
             raise _dead_link(path)
         elif any(mark in pattern for mark in "*?["):
-            found += _match(pattern, note)
+            file, sheet = split_sheet(pattern)
+            matched = _match(str(file), note)
+            found += matched if sheet is None else [f"{name}#{sheet}" for name in matched]
         else:
             raise StorageError("cannot open: No such file or directory", where=pattern)
     return found
@@ -185,7 +223,8 @@ def is_corpus_name(name: str) -> bool:
     alone.
     """
     ending = without_packing(name).rpartition(".")[2]
-    return not name.startswith(".") and ending in (*FORMATS, "ndjson", "feather", "arrows")
+    hidden = name.startswith((".", "~$"))  # ~$ is what Excel has beside a file that it has open
+    return not hidden and ending in (*FORMATS, "ndjson", "feather", "arrows", "xlsm")
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:

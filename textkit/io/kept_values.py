@@ -25,7 +25,7 @@ def declared_types(
 ) -> dict[str, pyarrow.DataType]:
     """Give the Arrow types of the kept columns that all inputs declare, and declare alike.
 
-    Cells of txt, csv and tsv are text.
+    Cells of txt, csv, tsv and workbooks are text.
 
     >>> declared_types(["a.csv"], None, ["id"])
     {'id': DataType(string)}
@@ -42,7 +42,7 @@ def declared_types(
             with open_arrow(Path(path), kind) as rows:
                 schema = {column.name: _storable(column.type) for column in rows.schema}
         for name in keep:
-            is_text = kind in ("txt", "csv", "tsv")
+            is_text = kind in ("txt", "csv", "tsv", "xlsx")
             found[name].add(pyarrow.string() if is_text else schema.get(name))
     one = {name: types.pop() for name, types in found.items() if len(types) == 1}
     return {name: kind for name, kind in one.items() if kind is not None}

@@ -1,8 +1,8 @@
 """Copy chosen rows of a file into other files of the same format, row for row and, in text formats,
 byte for byte.
 
-In: a txt, csv, tsv, jsonl (also .gz, .bz2, .xz, .zst), parquet or arrow file, and which of its
-rows go where.
+In: a txt, csv, tsv, jsonl (also .gz, .bz2, .xz, .zst), parquet or arrow file or a sheet of a
+workbook, and which of its rows go where.
 Out: the files, each written whole or not at all. Two passes in constant memory but for 8 bytes a
 row: RowReader says where each row begins, then bytes are copied, so quoting, column order, further
 columns and line ends stay as they were.
@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 from textkit.errors import DataError, UsageError
 from textkit.io import files
 from textkit.io.arrow_rows import open_arrow
-from textkit.io.inputs import guess_format, unchanged
+from textkit.io.inputs import guess_format, split_sheet, unchanged
 from textkit.io.packed import open_bytes
+from textkit.io.workbook_copies import Destination, copy_sheet
 
 _BATCH_ROWS = 16_384
 _FRAME_BYTES = 4 << 20
-
-Destination = tuple[Path, NDArray[np.int64]]
 
 
 def copy_rows(
@@ -40,9 +39,9 @@ def copy_rows(
 ) -> None:
     """Write each destination's rows, sorted row numbers from 0, in the order of the source.
 
-    lines: (n_rows,) the line on which each row begins, from 1, as RowReader gives it; in parquet
-    and arrow unused. What stands before the first row, a header, goes into every file; a last line
-    without an end gets one where rows follow. Raises StorageError when the source changes
+    lines: (n_rows,) the line on which each row begins, from 1, as RowReader gives it; in parquet,
+    arrow and workbooks unused. What stands before the first row, a header, goes into every file; a
+    last line without an end gets one where rows follow. Raises StorageError when the source changes
     meanwhile, UsageError when it would be overwritten.
 
     >>> _ = Path("a.csv").write_text('text,label\\n"one\\ntwo",x\\nthree,y\\n', encoding="utf-8")
@@ -50,14 +49,17 @@ def copy_rows(
     >>> Path("b.csv").read_text(encoding="utf-8"), Path("c.csv").read_text(encoding="utf-8")
     ('text,label\\nthree,y\\n', 'text,label\\n"one\\ntwo",x\\n')
     """
+    file, sheet = split_sheet(source)
     source = Path(source)
     for path, _ in destinations:
-        if path.resolve() == source.resolve():
+        if path.resolve() == file.resolve():
             raise UsageError(f"{path} is the input itself; choose another -o")
-    with ExitStack() as stack, unchanged(source, advice="run again"):
+    with ExitStack() as stack, unchanged(file, advice="run again"):
         if guess_format(source) == "jsonl":
             _refuse_array(source)
-        if guess_format(source) in ("parquet", "arrow"):
+        if guess_format(source) == "xlsx":
+            copy_sheet(file, sheet, destinations)
+        elif guess_format(source) in ("parquet", "arrow"):
             _copy_columnar(source, destinations, stack)
         else:
             _copy_lines(source, np.asarray(lines, dtype=np.int64), destinations, stack)

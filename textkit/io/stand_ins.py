@@ -14,18 +14,22 @@ from textkit.errors import ArtifactError
 START_BYTES = 512
 _LFS = "a Git LFS pointer, not the file itself: run `git lfs pull`"
 _ANNEX = "a git-annex pointer, not the file itself: run `git annex get`"
+_OFFICE = "an Office file: of those a workbook alone is read, under a name that ends in .xlsx"
 _PAGE = "a web page, not the file itself: download the raw file"
+# What the first name in a zip archive of that kind says.
+_ARCHIVES = (
+    (b"[Content_Types].xml", _OFFICE),
+    (b"xl/", _OFFICE),
+    (b"docProps/", _OFFICE),
+    (b"opendocument.spreadsheet", "a spreadsheet of OpenDocument: save it as .xlsx or csv"),
+)
 _EXPLAINED = (
     (b"version https://git-lfs", _LFS),
     (b"version https://hawser", _LFS),
     (b"/annex/objects/", _ANNEX),
     (b"<!doctype html", _PAGE),
     (b"<html", _PAGE),
-    (
-        b"PK\x03\x04",
-        "a zip archive, as xlsx is: unpack it (unzip) and name the file within, or save the sheet"
-        " as csv",
-    ),
+    (b"PK\x03\x04", "a zip archive: unpack it (unzip) and name the file within"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\xfd7zXZ\x00", "packed by xz: unpack it first"),
     (b"BZh91AY&SY", "packed by bzip2: unpack it first"),
@@ -35,7 +39,7 @@ _EXPLAINED = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it (7z x) and name the file within"),
     (b"Rar!\x1a\x07", "a rar archive: unpack it (unrar x) and name the file within"),
     (b"%PDF-", "a PDF: extract its text first (pdftotext)"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file, as xls is: save the sheet as csv"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office file, as xls is: save it as .xlsx or csv"),
     (b"SQLite format 3\x00", "an SQLite database: export a table as csv (sqlite3 -csv)"),
 )
 
@@ -51,6 +55,10 @@ def describe_stand_in(start: bytes, *, page: bool = True) -> str | None:
     """
     if not start:
         return "empty: download or copy it again"
+    if start.startswith(b"PK\x03\x04"):
+        for inside, what in _ARCHIVES:
+            if inside in start:
+                return what
     bare = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:64]
     folded = bare.lower()
     for mark, what in _EXPLAINED:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from textkit.errors import DataError, StorageError
 from textkit.io import files
+from textkit.io.inputs import split_sheet
 from textkit.io.text_lines import RowLimit
 
 
@@ -63,9 +64,14 @@ def list_texts(folder: Path) -> list[TextFile]:
 
 
 def hash_data(path: Path) -> str:
-    """Hash a file, or the names and contents of a folder of texts; hex digits."""
+    """Hash a file, or the names and contents of a folder of texts; hex digits.
+
+    The hash of a sheet of a workbook is that of the file and of its name.
+    """
     if not path.is_dir():
-        return files.sha256(path)
+        file, sheet = split_sheet(path)
+        digest = files.sha256(file)
+        return digest if sheet is None else hashlib.sha256(f"{digest} {sheet}".encode()).hexdigest()
     whole = hashlib.sha256()
     for text in list_texts(path):
         name = text.path.relative_to(path).as_posix()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from textkit.data import splits
 from textkit.errors import UsageError
 from textkit.io.corpus import RowReader
-from textkit.io.inputs import refuse_streams
+from textkit.io.inputs import refuse_streams, split_sheet
 from textkit.io.row_files import copy_rows
 from textkit.watch import Watch
 
@@ -58,7 +58,7 @@ def split_file(options: SplitOptions, *, watch: Watch = Watch()) -> list[tuple[P
         raise UsageError("--share and --folds exclude each other")
     lines, codes, groups = _read(options, watch)
     pairs = _pair(options, codes, groups)
-    name, out = options.data.name, options.out
+    name, out = split_sheet(options.data)[0].name, options.out
     ending = "." + name.split(".", 1)[1] if "." in name else ""
     folders = (
         [out]
@@ -103,7 +103,7 @@ def _read(options: SplitOptions, watch: Watch) -> tuple[Int64, Int64, Int64 | No
     )
     if group is not None and reader.format == "txt":
         raise UsageError(
-            f"{options.data} has no columns; --group needs csv, tsv, jsonl, parquet or arrow"
+            f"{options.data} has no columns; --group needs csv, tsv, jsonl, parquet, arrow or xlsx"
         )
     columns: tuple[array[int], ...] = (array("q"), array("q"), array("q"))
     known: tuple[dict[Hashable, int], dict[Hashable, int]] = ({}, {})

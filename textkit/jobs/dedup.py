@@ -21,7 +21,7 @@ from textkit.data.duplicates import LEVELS, Level, Repeat, find_repeats
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io import files
 from textkit.io.corpus import ReadOptions, RowReader
-from textkit.io.inputs import guess_format, refuse_streams
+from textkit.io.inputs import guess_format, refuse_streams, split_sheet
 from textkit.io.packed import PACKED_ENDINGS
 from textkit.io.row_files import copy_rows
 from textkit.watch import Progress, Watch
@@ -154,7 +154,7 @@ def dedup_file(options: DedupOptions, *, watch: Watch = Watch()) -> DedupReport:
 
 def _kind_of(path: Path) -> tuple[str, str]:
     """Tell by its name what a file's format is, and how it is packed."""
-    ending = path.suffix.lower()
+    ending = split_sheet(path)[0].suffix.lower()
     return guess_format(path), ending if ending in PACKED_ENDINGS else ""
 
 
@@ -162,12 +162,13 @@ def _check_places(options: DedupOptions) -> None:
     """Refuse to write over what is there."""
     if _kind_of(options.out) != _kind_of(options.data):
         packed = _kind_of(options.data)[1] != ""
-        ending = "".join(options.data.suffixes[-2 if packed else -1 :])
+        ending = "".join(split_sheet(options.data)[0].suffixes[-2 if packed else -1 :])
         raise UsageError(
             f"-o {options.out}: rows stay byte for byte as in {options.data}; choose a name that"
             f" ends as it does, in {ending or 'nothing'}"
         )
-    inputs = [path.resolve() for path in (options.data, options.against) if path is not None]
+    given = (options.data, options.against)
+    inputs = [split_sheet(path)[0].resolve() for path in given if path is not None]
     for path in (options.out, options.removed):
         if path.resolve() in inputs:
             raise UsageError(f"{path} is an input itself; choose another -o")

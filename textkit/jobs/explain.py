@@ -24,7 +24,7 @@ from textkit.evaluation.explanations import (
     top_words,
 )
 from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
-from textkit.io.inputs import FORMATS
+from textkit.io.inputs import FORMATS, split_sheet
 from textkit.jobs.runs import find_model
 from textkit.watch import Progress, Watch
 
@@ -196,13 +196,13 @@ def split_source(source: str) -> dict[str, str]:
     {'text': 'a good film'}
     """
     try:
-        is_file = source == "-" or Path(source).is_file()
+        is_file = source == "-" or split_sheet(source)[0].is_file()
     except (OSError, ValueError):  # longer than a name can be, or with a null character
         is_file = False
     if is_file:
         return {"data": source}
-    ending = source.rsplit(".", 1)[-1].lower()
-    if " " not in source and "." in source and ending in (*FORMATS, "gz", "zst"):
+    ending = str(split_sheet(source)[0]).rsplit(".", 1)[-1].lower()
+    if " " not in source and "." in source and ending in (*FORMATS, "xlsm", "gz", "zst"):
         raise DataError(
             "no such file; to explain it as a text, pipe it in and give - as the file", where=source
         )

@@ -73,8 +73,8 @@ class PartWork(Protocol[Counting]):
 class CorpusOptions:
     """Which rows are read, and how the work on them is shared out.
 
-    - inputs: files, globs, folders; txt, csv, tsv, jsonl, parquet, arrow, also .gz and .zst; `-` is
-      standard input.
+    - inputs: files, globs, folders; txt, csv, tsv, jsonl, also .gz and .zst, parquet, arrow, xlsx;
+      `-` is standard input.
     - text_column, delimiter, format: by default guessed.
     - keep: columns to carry along.
     - on_bad: stop at a bad row, or skip it and write it down.

@@ -20,7 +20,7 @@ from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.io.bulk import Inputs, Job, Part, check_kept, cut_parts, part_name
 from textkit.io.exchange import claim, remove, remove_folder
-from textkit.io.inputs import is_stream
+from textkit.io.inputs import is_stream, split_sheet
 from textkit.io.kept_values import declared_types
 from textkit.io.zipped import is_zipped
 from textkit.jobs.answer_output import (
@@ -348,7 +348,9 @@ def _check_place(options: PredictCorpusOptions, source: Inputs) -> None:
     assert out is not None
     if out.is_dir():
         raise UsageError(f"{out} is a folder; predictions are one file: name it, as {out}/new.csv")
-    if any(name != "-" and Path(name).resolve() == out.resolve() for name in source.names):
+    if any(
+        name != "-" and split_sheet(name)[0].resolve() == out.resolve() for name in source.names
+    ):
         raise UsageError(f"{out} is an input itself; choose another -o")
     if options.resume and options.overwrite:
         raise UsageError("--resume goes on with a job, --overwrite begins anew; leave one out")
