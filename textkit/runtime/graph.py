@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 INPUTS = ("input_ids", "attention_mask")
 # Padded positions a batch, as a network on a CPU takes them.
 BATCH_TOKENS = 8192
+# Sessions of the process that a process was forked from: one that is taken down waits for its
+# threads, which did not come along, so none ever is.
+_inherited: list[object] = []
 
 
 class Graph:
@@ -91,6 +94,8 @@ class Graph:
         opened = self._opened
         if opened is not None and opened[0] == os.getpid():
             return opened[1]
+        if opened is not None:
+            _inherited.append(opened[1])
         with self._opening if opened is None else threading.Lock():
             session = _open_session(self.data, where=self.where)
             self._opened = (os.getpid(), session)
