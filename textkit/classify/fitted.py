@@ -204,10 +204,14 @@ class Fitted:
         In a multi-label task a list of tuples, the labels above their thresholds; in a regression
         (n_texts,) numbers, or (n_texts, n_outputs).
         """
+        return self.decide(self.logits(texts))
+
+    def decide(self, logits: NDArray[np.floating]) -> NDArray[np.generic] | list[tuple[Label, ...]]:
+        """Give what `labels` gives from logits before the temperature, (n, n_classes)."""
         if self.task == "multi-label":
             names = self.classes.tolist()
-            return [tuple(names[i] for i in np.flatnonzero(row)) for row in self.has_label(texts)]
-        logits = self.logits(texts)
+            above = self.calibrate(logits) > self.thresholds
+            return [tuple(names[i] for i in np.flatnonzero(row)) for row in above]
         if self.task == "regression":
             return logits[:, 0] if logits.shape[1] == 1 else logits
         return np.asarray(self.classes[logits.argmax(axis=1)])
