@@ -321,6 +321,11 @@ def test_what_fails_goes_to_the_handler_of_the_pipeline(linear: Path) -> None:
             ArtifactError,
             "the bytes of 'mine': not readable as a .zip file",
         ),
+        (
+            lambda: pipeline("hf:ann/reviews"),
+            UsageError,
+            "no hub is asked for the model of a config",
+        ),
         (lambda: TextkitClassifier(batch_size=0), UsageError, "batch_size is 0, expected 1"),
     ],
 )

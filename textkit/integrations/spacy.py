@@ -22,7 +22,7 @@ import numpy as np
 from textkit.classify import model_folder
 from textkit.classify.classifier import TextClassifier
 from textkit.errors import ArtifactError, TextkitError, UsageError, require
-from textkit.io import zipped
+from textkit.io import hub, zipped
 from textkit.jobs.runs import find_model
 from textkit.recipe import list_code
 from textkit.vectors.table import WordTable
@@ -71,7 +71,7 @@ class TextkitClassifier(Pipe):  # type: ignore[misc]
     - `doc._.textkit[name]`: what `predict` says: a label, of a multi-label model the list of those
       above their thresholds, of a regression a number, or a list of them.
 
-    model: what `initialize` takes. One that cannot be opened is an error only when it is first
+    model: a model folder, a .zip of one, or a run folder. One that cannot be opened is an error only when it is first
     asked, since a saved pipeline names the folder that its model came from, which need not exist
     where the pipeline is loaded. batch_size: texts a call of the model; without it what `nlp.pipe`
     says.
@@ -91,6 +91,11 @@ class TextkitClassifier(Pipe):  # type: ignore[misc]
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"{name}: batch_size is {batch_size}, expected 1 or more")
+        if model is not None and hub.is_name(model):  # or loading a saved pipeline would ask it
+            raise UsageError(
+                f"{name}: no hub is asked for the model of a config, {model}; leave it out, then"
+                f" nlp.get_pipe('{name}').initialize(model='{model}')"
+            )
         self.name = name
         self.batch_size = batch_size
         self._classifier: TextClassifier | None = None
@@ -156,7 +161,8 @@ class TextkitClassifier(Pipe):  # type: ignore[misc]
         nlp: Language | None = None,
         model: str | Path | TextClassifier | None = None,
     ) -> None:
-        """Take a model: a model folder, a .zip of one, a run folder, or a fitted TextClassifier.
+        """Take a model: a model folder, a .zip of one, a run folder, `hf:USER/NAME`, or a fitted
+        TextClassifier.
 
         Without one the present model stays, and UsageError says where there is none.
         """
