@@ -71,10 +71,10 @@ class TextkitClassifier(Pipe):  # type: ignore[misc]
     - `doc._.textkit[name]`: what `predict` says: a label, of a multi-label model the list of those
       above their thresholds, of a regression a number, or a list of them.
 
-    model: a model folder, a .zip of one, or a run folder. One that cannot be opened is an error only when it is first
-    asked, since a saved pipeline names the folder that its model came from, which need not exist
-    where the pipeline is loaded. batch_size: texts a call of the model; without it what `nlp.pipe`
-    says.
+    model: a model folder, a .zip of one, or a run folder. One that cannot be opened is an error
+    only when it is first asked, since a saved pipeline names the folder that its model came from,
+    which need not exist where the pipeline is loaded. batch_size: texts a call of the model;
+    without it what `nlp.pipe` says.
 
     >>> import spacy
     >>> texts, labels = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
