@@ -347,7 +347,7 @@ _OF_WHOLE_MODELS = (
 def _refuse_network_keys(recipe: Recipe) -> None:
     """Refuse what a recipe says about a network beside a whole model, which has none."""
     usual = flatten(Recipe().model_dump())
-    article = "an" if recipe.encoder.name == "auto" else "a"
+    article = "an" if recipe.encoder.name in ("auto", "ensemble") else "a"
     for key, value in flatten(recipe.model_dump()).items():
         is_read = key.startswith(_OF_WHOLE_MODELS) and key != "encoder.members"
         is_read = is_read or (recipe.encoder.name == "auto" and key == "training.time_limit")

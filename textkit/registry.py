@@ -54,6 +54,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     # Whole models in the place of an encoder, which need no network: the classes of their options.
     "classifier": {
         "auto": "textkit.classify.candidates:AutoOptions",
+        "ensemble": "textkit.classify.ensemble:EnsembleOptions",
         "frozen": "textkit.classify.frozen:FrozenOptions",
         "linear": "textkit.classify.linear:LinearOptions",
     },

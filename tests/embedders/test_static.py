@@ -258,7 +258,7 @@ def test_another_process_maps_the_table_again() -> None:
 @pytest.mark.parametrize(
     ("spec", "wanted"),
     [
-        ("all-MiniLM-L6-v2", "hf:sentence-transformers/all-MiniLM-L6-v2"),
+        ("all-MiniLM-L12-v2", "hf:sentence-transformers/all-MiniLM-L12-v2"),
         ("sentence-transformers/all-minilm-l6-v2", "hf:sentence-transformers/all-MiniLM-L6-v2"),
         ("bge-small-en-v15", "hf:BAAI/bge-small-en-v1.5"),
         ("glvoe", "or name: glove, spacy:NAME"),

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from textkit.classify.board import Choice
 from textkit.classify.candidates import AutoOptions, list_candidates
 from textkit.classify.choosing import choose, make_rows
+from textkit.classify.ensemble_fitting import fit_ensemble
 from textkit.classify.fitted import Fitted
 from textkit.data.given_labels import LabelData, Missing, read_labels
 from textkit.data.imbalance import read_weights
@@ -44,7 +47,24 @@ def fit_texts(
     checkpoints: Path | None = None,
     watch: Watch = Watch(),
 ) -> Fitted:
-    """Choose, and fit on texts (n,) and labels (n,) in memory; as TextClassifier.fit says."""
+    """Choose, and fit on texts (n,) and labels (n,) in memory; as TextClassifier.fit says.
+
+    A recipe that names an ensemble is fitted as it is.
+    """
+    if recipe.encoder.name == "ensemble":
+        return fit_ensemble(
+            recipe,
+            texts,
+            labels,
+            fit=_fit_one,
+            validation=validation,
+            missing=missing,
+            weights=weights,
+            init_from=init_from,
+            keep_labels=keep_labels,
+            checkpoints=checkpoints,
+            watch=watch,
+        )
     if init_from is not None or keep_labels:
         raise UsageError(
             "encoder = 'auto' starts from nothing; leave out init_from and keep_labels, or name the"
@@ -81,9 +101,11 @@ def fit_texts(
 
 
 def fit_file(recipe: Recipe, path: str | Path, **columns: object) -> Fitted:
-    """Refuse to choose on a file that need not fit into memory."""
+    """Refuse a file that need not fit into memory."""
+    what = "measures candidates" if recipe.encoder.name == "auto" else "fits its members"
     raise UsageError(
-        "encoder = 'auto' measures candidates on texts in memory; name an encoder, such as lstm",
+        f"encoder = '{recipe.encoder.name}' {what} on texts in memory; name an encoder, such as"
+        " lstm",
         where=str(path),
     )
 
@@ -127,10 +149,7 @@ def choose_model(
     silent = Watch(should_stop=watch.should_stop)
 
     def fit(one: Recipe, texts: list[str], labels: Labels) -> Fitted:
-        fitted: Fitted = fitting_of(one).fit_texts(
-            one, texts, labels, checkpoints=_cache(one, folder), watch=silent
-        )
-        return fitted
+        return _fit_one(one, texts, labels, checkpoints=_cache(one, folder), watch=silent)
 
     with watch.stage("choose"):
         return choose(
@@ -140,13 +159,21 @@ def choose_model(
             metric=metric,
             left_out=left.reasons,
             time_limit=recipe.training.time_limit,
+            join=AutoOptions.of(recipe).ensemble,
             folder=folder,
             watch=watch,
         )
 
 
+def _fit_one(recipe: Recipe, texts: TextData, labels: LabelData, **options: Any) -> Fitted:
+    fitted: Fitted = fitting_of(recipe).fit_texts(recipe, texts, labels, **options)
+    return fitted
+
+
 def fitting_of(recipe: Recipe) -> ModuleType:
     """Give the module that fits a recipe of one kind of model; a network's needs torch."""
+    if recipe.encoder.name in ("auto", "ensemble"):
+        return sys.modules[__name__]
     if is_whole(recipe.encoder.name):
         from textkit.classify import linear_fitting
 
@@ -160,7 +187,7 @@ def fitting_of(recipe: Recipe) -> ModuleType:
 @contextlib.contextmanager
 def _folder(recipe: Recipe, given: Path | None) -> Iterator[Path | None]:
     """Give the folder to keep things in: without one a passing one, where texts are embedded."""
-    if given is not None or not AutoOptions.of(recipe).embedder:
+    if given is not None or not AutoOptions.of(recipe).find_embedder():
         yield given
         return
     with tempfile.TemporaryDirectory() as folder:

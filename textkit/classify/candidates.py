@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from typing import Any
 
 from textkit.data.targets import Task
+from textkit.embedders.packaged import find_packaged
 from textkit.errors import UsageError, unknown_name
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 
@@ -43,10 +45,12 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
 }
 # On the training rows of six sets `linear-logistic` was .3 to 7.7 points below `linear`, in twice
 # its time, and the networks 1.7 to 3.3 (docs/classify.md): they are tried where they are named.
-USUAL = ("linear", "linear-words", "linear-balanced", "frozen")
-NETWORKS = ("ngram-bag", "lstm")
-# A network has too few steps on fewer rows, and takes minutes on more characters.
-FEWEST_OF_A_NETWORK, MOST_CHARACTERS_OF_A_NETWORK = 1000, 3_000_000
+USUAL = ("linear", "linear-words", "linear-balanced", "ngram-bag", "frozen")
+# A network has too few steps on fewer rows, and takes minutes on more characters than these.
+FEWEST_OF_A_NETWORK = 1000
+NETWORKS = {"ngram-bag": 20_000_000, "lstm": 3_000_000}
+# A sentence encoder on two cores takes about 90 s for so many.
+MOST_CHARACTERS_OF_AN_ENCODER = 3_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +58,14 @@ class AutoOptions:
     """What a recipe says of the choice of a model, under `encoder.`.
 
     candidates: names of what may be chosen, tried in the order of CANDIDATES. embedder: what makes
-    text vectors for `frozen`, as TextEmbedder.open takes it; without one it is no candidate.
+    text vectors for `frozen`, as TextEmbedder.open takes it; without one a sentence encoder that a
+    package brought, and without that it is no candidate. ensemble: the candidates together may be
+    chosen, too.
     """
 
     candidates: Sequence[str] = USUAL
     embedder: str = ""
+    ensemble: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.candidates, str) or not self.candidates:
@@ -66,8 +73,12 @@ class AutoOptions:
         for name in self.candidates:
             if name not in CANDIDATES:
                 raise UsageError(unknown_name("candidate", str(name), list(CANDIDATES)))
-        if self.candidates == ["frozen"] and not self.embedder:
+        if self.candidates == ["frozen"] and not self.find_embedder():
             raise UsageError("candidate 'frozen' needs encoder.embedder")
+
+    def find_embedder(self) -> str:
+        """Give what makes text vectors; nothing where there is nothing."""
+        return self.embedder or find_packaged()
 
     @staticmethod
     def of(recipe: Recipe) -> AutoOptions:
@@ -92,8 +103,8 @@ def list_candidates(recipe: Recipe, *, metric: str, n_rows: int, n_characters: i
     >>> left = list_candidates(auto, metric="accuracy", n_rows=100, n_characters=9000)
     >>> list(left.recipes)
     ['linear', 'linear-words']
-    >>> left.reasons["frozen"]
-    'no embedder is named (encoder.embedder)'
+    >>> left.reasons["ngram-bag"]
+    '100 rows are too few for a network'
     """
     options, recipes, reasons = AutoOptions.of(recipe), {}, {}
     for name in CANDIDATES:
@@ -102,8 +113,10 @@ def list_candidates(recipe: Recipe, *, metric: str, n_rows: int, n_characters: i
         reason = _reason_against(name, recipe.head.task, options, metric)
         if name in NETWORKS and n_rows < FEWEST_OF_A_NETWORK:
             reason = f"{n_rows:,} rows are too few for a network"
-        elif name in NETWORKS and n_characters > MOST_CHARACTERS_OF_A_NETWORK:
+        elif n_characters > NETWORKS.get(name, n_characters):
             reason = f"{n_characters:,} characters would take a network minutes"
+        elif name == "frozen" and _takes_long(options, n_characters) and not reason:
+            reason = f"{n_characters:,} characters would take a sentence encoder minutes"
         if reason:
             reasons[name] = reason
         else:
@@ -115,19 +128,26 @@ def list_candidates(recipe: Recipe, *, metric: str, n_rows: int, n_characters: i
     return Left(recipes, reasons)
 
 
+def _takes_long(options: AutoOptions, n_characters: int) -> bool:
+    """Tell whether an encoder that nobody named would take too long."""
+    return not options.embedder and n_characters > MOST_CHARACTERS_OF_AN_ENCODER
+
+
 def make_candidate(name: str, recipe: Recipe) -> Recipe:
     """Give the whole recipe of a candidate: what `auto` was told goes before its own values."""
     told = recipe.model_dump(exclude={"encoder"}, exclude_defaults=True)
     values = _join(CANDIDATES[name], {"seed": recipe.seed, **told})
     values.get("training", {}).pop("time_limit", None)
     if name == "frozen":
-        values["encoder"] = {"name": name, "embedder": AutoOptions.of(recipe).embedder}
+        values["encoder"] = {"name": name, "embedder": AutoOptions.of(recipe).find_embedder()}
     return complete_recipe(make_recipe(values))
 
 
 def _reason_against(name: str, task: Task, options: AutoOptions, metric: str) -> str:
-    if name == "frozen" and not options.embedder:
-        return "no embedder is named (encoder.embedder)"
+    if name == "frozen" and not options.find_embedder():
+        return "no sentence encoder is named (encoder.embedder) or installed"
+    if name in NETWORKS and find_spec("torch") is None:
+        return "torch is not installed"
     if name == "linear-balanced" and (task != "single-label" or metric != "macro_f1"):
         return "for training.metric = macro_f1"
     if name == "linear-logistic" and task == "regression":

@@ -4,7 +4,9 @@
    are given, these;
 2. each candidate, from cheap to dear, learns from the other rows and predicts those held out;
 3. the first stays unless a later one is better by more than the standard error of the difference
-   on these rows: a few hundred rows cannot tell more, and the cheaper one is the safer guess.
+   on these rows: a few hundred rows cannot tell more, and the cheaper one is the safer guess;
+4. all of them together, weighed by their loss, are the last candidate. Their weights come from
+   other rows than those that judge them.
 
 What was measured is kept in a folder, so that a choice which was stopped goes on. The choice is a
 function of rows, recipe and seed, unless a time limit left a candidate out, which is said.
@@ -17,7 +19,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,14 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_arrays
 
 from textkit.classify.board import Choice, Judge, Standing
+from textkit.classify.ensemble import normalize
 from textkit.classify.fitted import Fitted
+from textkit.classify.joining import join_halves, weigh
 from textkit.data.splits import Split, fold_stratified
 from textkit.data.targets import Classes, Labels, Targets, Task, encode_labels
 from textkit.errors import DataError
 from textkit.io import files
-from textkit.recipe import Recipe
+from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.watch import Progress, Watch
 
 # Up to so many characters, and so many of them times classes, every row is held out once, in so
@@ -42,6 +46,7 @@ _CHARACTERS_OF_FOLDS, _WORK_OF_FOLDS = 1_500_000, 20_000_000
 _FOLDS, _FOLDS_OF_FEW, _FEW_ROWS = 3, 5, 500
 # On fewer rows nothing can be told apart.
 FEWEST_ROWS = 20
+ENSEMBLE = "ensemble"
 LATE = "the time limit was over"
 # The logit of a class that the rows learnt from did not have.
 _UNSEEN = -30.0
@@ -118,10 +123,11 @@ def choose(
     metric: str,
     left_out: Mapping[str, str] | None = None,
     time_limit: float | None = None,
+    join: bool = True,
     folder: Path | None = None,
     watch: Watch = Watch(),
 ) -> Choice:
-    """Measure candidates and choose one.
+    """Measure candidates and choose one, or with `join` several together.
 
     fit: how a candidate learns from texts and labels. left_out: further candidates, with the
     reasons why they are not tried. time_limit: seconds after which no further one is begun.
@@ -150,15 +156,78 @@ def choose(
         reason = "chosen: the only candidate" if rows.splits else "chosen: too few rows to compare"
         line = Standing(name, None, None, 0.0, 0, reason)
         return Choice(name, recipes[name], metric, 0, (line, *others))
-    winner, lines = _judge(measured, rows, metric)
-    return Choice(winner, recipes[winner], metric, len(rows.held), (*lines, *others))
-
-
-def _judge(
-    measured: Mapping[str, Measured], rows: HeldOut, metric: str
-) -> tuple[str, list[Standing]]:
-    """Give the winner, and a line for each candidate."""
     judge = Judge(rows.task, metric, rows.targets[rows.held])
+    winner, lines = _judge(measured, judge)
+    chosen = recipes[winner]
+    if join and len(measured) > 1:
+        lines, shares = _join(measured, judge, winner, lines)
+        if shares:
+            winner, chosen = ENSEMBLE, _make_ensemble(recipes, shares)
+    return Choice(winner, chosen, metric, len(rows.held), (*lines, *others))
+
+
+def _join(
+    measured: Mapping[str, Measured], judge: Judge, winner: str, lines: list[Standing]
+) -> tuple[list[Standing], dict[str, float]]:
+    """Judge the candidates together beside the best single one: the board, and the shares of the
+    members; none where the single one stays.
+
+    Together they have to be better by more than the standard error of the difference, in the metric
+    or, with no loss in that, in the loss: it tells more on few rows.
+    """
+    task = judge.task
+    outputs = {name: normalize(task, found.outputs, 1.0) for name, found in measured.items()}
+    shares = weigh(task, outputs, judge.targets)
+    if len(shares) < 2:
+        return lines, {}
+    joined = join_halves(task, outputs, judge.targets, judge.parts)
+    gain, error = judge.compare(joined, measured[winner].outputs)
+    by_loss = Judge(task, "loss", judge.targets)
+    less, loss_error = by_loss.compare(joined, outputs[winner].astype(np.float32))
+    said = f"{gain:+.3f} +- {error:.3f} beside {winner}: " + " + ".join(
+        f"{share:.2f} {name}" for name, share in shares.items()
+    )
+    is_better = gain > error or (gain >= 0 and less > loss_error)
+    found = [measured[name] for name in shares]
+    line = Standing(
+        ENSEMBLE,
+        *judge.score(joined),
+        sum(each.seconds for each in found),
+        sum(each.n_bytes for each in found),
+        f"chosen: {said}" if is_better else said,
+    )
+    if not is_better:
+        return [*lines, line], {}
+    others = [
+        replace(each, reason=f"{ENSEMBLE} is better") if each.name == winner else each
+        for each in lines
+    ]
+    return [*others, line], shares
+
+
+def _make_ensemble(recipes: Mapping[str, Recipe], shares: Mapping[str, float]) -> Recipe:
+    """Give the recipe of an ensemble of candidates."""
+    first = recipes[next(iter(shares))]
+    members = [recipes[name].model_dump(mode="json", exclude_none=True) for name in shares]
+    training = first.training
+    told = {
+        "seed": first.seed,
+        "head": {"task": first.head.task, "thresholds": first.head.thresholds},
+        "training": {
+            "validation": training.validation,
+            "class_weights": training.class_weights,
+            "metric": training.metric,
+            "calibrate": training.calibrate,
+            "device": training.device,
+            "threads": training.threads,
+        },
+    }
+    encoder = {"name": ENSEMBLE, "recipes": members, "weights": list(shares.values())}
+    return complete_recipe(make_recipe({**told, "encoder": encoder}))
+
+
+def _judge(measured: Mapping[str, Measured], judge: Judge) -> tuple[str, list[Standing]]:
+    """Give the best single candidate, and a line for each."""
     winner = next(iter(measured))
     reasons = {winner: "none is better beyond its error"}
     for name, found in measured.items():

@@ -413,7 +413,7 @@ def _fitting_of(recipe: Recipe) -> ModuleType:
     """Give the module that fits a recipe's kind of model; a network's needs torch."""
     from textkit.classify import auto_fitting
 
-    return auto_fitting if recipe.encoder.name == "auto" else auto_fitting.fitting_of(recipe)
+    return auto_fitting.fitting_of(recipe)
 
 
 def _normalize(

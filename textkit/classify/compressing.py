@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from textkit.classify.certify import certify
 from textkit.classify.compression import Compression
+from textkit.classify.ensemble import EnsembleModel
 from textkit.classify.fitted import Fitted
 from textkit.classify.linear import LinearModel
 from textkit.errors import UsageError, require
@@ -64,9 +65,13 @@ def check_compressible(fitted: Fitted) -> None:
     name = fitted.recipe.encoder.name
     if name == "frozen":
         raise UsageError(
-            "a frozen model is nearly all its embedder, which is not compressed; distil or choose a"
-            " smaller embedder"
+            "a frozen model is nearly all its embedder, which is not compressed; train without it"
+            " (--only linear,ngram-bag), or choose a smaller embedder"
         )
+    if isinstance(fitted.model, EnsembleModel):
+        for member in fitted.model.members:
+            check_compressible(member)
+        return
     if not isinstance(fitted.model, LinearModel) and fitted.model.engine != "torch":
         raise UsageError(
             "an exported model cannot be compressed; compress the model that it was made from"
@@ -84,6 +89,8 @@ def measure_needs(fitted: Fitted, texts: Sequence[str] = ()) -> Needs | None:
     of a linear model count by their weights and their rarity.
     """
     model = fitted.model
+    if isinstance(model, EnsembleModel):
+        return _join_needs([measure_needs(member, texts) for member in model.members])
     if isinstance(model, LinearModel):
         lengths = np.linalg.norm(model.weights, axis=1) * model.features.idf
         counts = model.features.row_counts
@@ -100,10 +107,48 @@ def measure_needs(fitted: Fitted, texts: Sequence[str] = ()) -> Needs | None:
     return Needs(lengths * np.sqrt(counts), counts)
 
 
+def _join_needs(needs: Sequence[Needs | None]) -> Needs | None:
+    """Put the needs of the members of an ensemble one after the other, as ranks, which compare."""
+    found = [each for each in needs if each is not None]
+    if not found:
+        return None
+    ranks = [np.argsort(np.argsort(each.values)) / len(each.values) for each in found]
+    return Needs(np.concatenate(ranks))
+
+
+def _narrow_ensemble(
+    fitted: Fitted, plan: Plan, needs: Needs | None, texts: Sequence[str]
+) -> tuple[Fitted, Compression]:
+    """Narrow each member: of fewer rows each keeps the same share."""
+    assert isinstance(fitted.model, EnsembleModel)
+    n_all = 0 if needs is None else len(needs.values)
+    members, done = [], []
+    for member in fitted.model.members:
+        own = measure_needs(member, texts)
+        rows = None
+        if plan.rows is not None and own is not None:
+            rows = max(1, int(plan.rows / max(n_all, 1) * len(own.values)))
+        small, what = narrow(member, replace(plan, rows=rows, members=None), own, texts)
+        members.append(small)
+        done.append(what)
+    whole = Compression(
+        numbers=plan.numbers,
+        products=plan.products,
+        n_rows=sum(each.n_rows for each in done),
+        n_rows_before=sum(each.n_rows_before for each in done),
+        members=len(done),
+        members_before=len(done),
+        retrained=plan.retrain,
+    )
+    return replace(fitted, model=replace(fitted.model, members=tuple(members))), whole
+
+
 def narrow(
     fitted: Fitted, plan: Plan, needs: Needs | None, texts: Sequence[str] = ()
 ) -> tuple[Fitted, Compression]:
     """Drop the members and rows that a plan drops; give what is left, and what was done."""
+    if isinstance(fitted.model, EnsembleModel):
+        return _narrow_ensemble(fitted, plan, needs, texts)
     n_before = 0 if needs is None else len(needs.values)
     done = Compression(
         numbers=plan.numbers,
@@ -143,6 +188,9 @@ def pack(fitted: Fitted, done: Compression) -> Fitted:
 
     Raises ArtifactError for an export that differs, which is a fault.
     """
+    if isinstance(fitted.model, EnsembleModel):
+        members = tuple(pack(member, _of_member(member, done)) for member in fitted.model.members)
+        return replace(fitted, model=replace(fitted.model, members=members, compression=done))
     if isinstance(fitted.model, LinearModel):
         return replace(fitted, model=fitted.model.compress(done), facts=None)
     require("torch", needed_by="an export of a network")
@@ -151,6 +199,12 @@ def pack(fitted: Fitted, done: Compression) -> Fitted:
     exported = export(fitted)
     certify(fitted, exported)
     return store(exported, done)
+
+
+def _of_member(member: Fitted, done: Compression) -> Compression:
+    """Say what was done to a member; its rows stand in the ensemble's config alone."""
+    n = member.recipe.encoder.members
+    return replace(done, n_rows=0, n_rows_before=0, members=n, members_before=n)
 
 
 def store(exported: Fitted, done: Compression) -> Fitted:

@@ -228,7 +228,8 @@ class Fitted:
     def _no_network(self) -> UsageError:
         name = self.recipe.encoder.name
         if is_whole(name):
-            return UsageError(f"a {name} model has no tokenizer and no network")
+            article = "an" if name == "ensemble" else "a"
+            return UsageError(f"{article} {name} model has no tokenizer and no network")
         return UsageError("an exported model has no network; take the model that was exported")
 
 

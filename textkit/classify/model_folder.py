@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from textkit.classify.ensemble import EnsembleModel, EnsembleOptions
 from textkit.classify.exported import open_exported
 from textkit.classify.fitted import Fitted, Model
 from textkit.classify.linear import LinearModel
@@ -54,6 +55,11 @@ def write(fitted: Fitted, folder: Path) -> None:
     """Write the files of a model into a folder, which `seal` then closes."""
     files.write_json(folder / CONFIG, _config(fitted))
     fitted.model.write(folder)
+    if isinstance(fitted.model, EnsembleModel):
+        members = fitted.model.members
+        for member, place in zip(members, EnsembleModel.places(folder, len(members)), strict=True):
+            write(member, place)
+            seal(member, place)
     # Its own class would know neither the cut nor the n-grams.
     if (folder / CONFIG_JSON).is_file():
         said = files.read_object(folder / CONFIG_JSON)
@@ -92,6 +98,10 @@ def open_files(folder: Path, config: dict[str, Any], *, allow: Sequence[str] = (
         from textkit.classify.frozen import FrozenModel
 
         model = FrozenModel.open(folder, config, recipe)
+    elif recipe.encoder.name == "ensemble":
+        places = EnsembleModel.places(folder, len(EnsembleOptions.of(recipe).recipes))
+        members = [open_files(place, check(place), allow=allow) for place in places]
+        model = EnsembleModel.join(members, config, recipe, where=str(folder / CONFIG))
     elif is_whole(recipe.encoder.name):
         model = LinearModel.open(folder, config, recipe)
     elif "engine" in config:

@@ -15,12 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from textkit.classify.ensemble import EnsembleModel
 from textkit.classify.fitted import Fitted
+from textkit.classify.frozen import FrozenModel
 from textkit.classify.linear import LinearModel
+from textkit.classify.machines import DenseFeatures
 
 STAGES = ("read", "tokenize", "collate", "embed", "encode", "pool", "head")
 _LENGTHS = (16, 32, 64, 128, 256, 512)
 _REPEATS = 5
+# Tokens after which sentence encoders usually cut.
+_ENCODED = 256
 # A stage is a name, when it began, and how long it took, in seconds.
 Mark = tuple[str, float, float]
 
@@ -62,7 +67,8 @@ class Growth:
 def stage_batch(fitted: Fitted, texts: Sequence[str]) -> list[Mark]:
     """Predict a batch of texts stage by stage; give what each took.
 
-    A bag that averages straight from its table, without a padded rectangle, does so in `pool`.
+    A bag that averages straight from its table, without a padded rectangle, does so in `pool`. The
+    members of an ensemble come one after the other.
     """
     marks: list[Mark] = []
     clock = time.perf_counter
@@ -73,6 +79,12 @@ def stage_batch(fitted: Fitted, texts: Sequence[str]) -> list[Mark]:
         marks.append((name, began, clock() - began))
         return made
 
+    if isinstance(fitted.model, EnsembleModel):
+        return [mark for member in fitted.model.members for mark in stage_batch(member, texts)]
+    if isinstance(fitted.model, FrozenModel):
+        made = run("embed", fitted.model.embedder.embed, texts)
+        run("head", fitted.model.machines.score, DenseFeatures(made.vectors))
+        return marks
     if isinstance(fitted.model, LinearModel):
         rows = run("tokenize", fitted.model.features.encode, texts)
         run("head", fitted.model.score, rows)
@@ -141,9 +153,7 @@ def measure_latency(fitted: Fitted, texts: Sequence[str], *, batch_size: int, n:
 def measure_growth(fitted: Fitted, texts: Sequence[str]) -> Growth:
     """Predict texts of more and more words, up to where rows are cut; the median of a few."""
     words = " ".join(texts).split() or ["word"]
-    limit = math.inf
-    if not isinstance(fitted.model, LinearModel):
-        limit = fitted.text_input.max_length
+    limit = _longest(fitted)
     lengths = [n for n in _LENGTHS if n <= limit] or [_LENGTHS[0]]
     medians = []
     for n in lengths:
@@ -158,12 +168,25 @@ def measure_growth(fitted: Fitted, texts: Sequence[str]) -> Growth:
     return Growth(tuple(lengths), tuple(medians))
 
 
+def _longest(fitted: Fitted) -> float:
+    """Give where texts are cut; of an encoder that is not trained a usual length."""
+    if isinstance(fitted.model, EnsembleModel):
+        return min(map(_longest, fitted.model.members))
+    if isinstance(fitted.model, LinearModel):
+        return math.inf
+    return _ENCODED if isinstance(fitted.model, FrozenModel) else fitted.text_input.max_length
+
+
 def count_flops(fitted: Fitted, texts: Sequence[str]) -> int:
     """Count the floating-point operations of a batch: two for each multiplication of products.
 
     torch counts them; of recurrent cells, whose kernels it does not look into, they are counted by
     their formula.
     """
+    if isinstance(fitted.model, EnsembleModel):
+        return sum(count_flops(member, texts) for member in fitted.model.members)
+    if isinstance(fitted.model, FrozenModel):
+        return _count_frozen(fitted.model, texts)
     if isinstance(fitted.model, LinearModel):
         rows = fitted.model.features.encode(texts)
         return 2 * len(rows.values) * int(fitted.model.weights.shape[1])
@@ -196,6 +219,20 @@ def count_flops(fitted: Fitted, texts: Sequence[str]) -> int:
     return int(counter.get_total_flops())
 
 
+def _count_frozen(model: FrozenModel, texts: Sequence[str]) -> int:
+    """Count the products of an encoder that is not trained, and of what was learnt on it."""
+    learnt = 2 * len(texts) * int(model.machines.weights.size)
+    if model.engine == "numpy":
+        return learnt
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter:
+        model.embedder.embed(texts)
+    return learnt + int(counter.get_total_flops())
+
+
 def _count_rest(fitted: Fitted, texts: Sequence[str], counter: Any) -> int:
     """Count the poolings and heads of a recurrent network, whose encoder goes by its formula."""
     import torch
@@ -211,7 +248,13 @@ def _count_rest(fitted: Fitted, texts: Sequence[str], counter: Any) -> int:
 
 
 def count_tokens(fitted: Fitted, texts: Sequence[str]) -> int:
-    """Count the tokens that the network reads; of a linear model the features of the rows."""
+    """Count the tokens that the network reads; of a linear model the features of the rows, of
+    vectors that are not trained the words; of an ensemble the most that a member reads.
+    """
+    if isinstance(fitted.model, EnsembleModel):
+        return max(count_tokens(member, texts) for member in fitted.model.members)
+    if isinstance(fitted.model, FrozenModel):
+        return sum(len(text.split()) for text in texts)
     if isinstance(fitted.model, LinearModel):
         return len(fitted.model.features.encode(texts).values)
     return int(fitted.text_input.encode(texts).lengths.sum())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from textkit.classify.ensemble import EnsembleModel
 from textkit.classify.fitted import Fitted
 from textkit.classify.linear import LinearModel
 from textkit.data.targets import Labels
@@ -24,6 +25,9 @@ def retrain(
     fitted: Fitted, texts: Sequence[str], labels: Labels, *, watch: Watch = Watch()
 ) -> Fitted:
     """Train a narrowed model once more; the same rows and seed give the same bytes."""
+    if isinstance(fitted.model, EnsembleModel):
+        members = [retrain(member, texts, labels, watch=watch) for member in fitted.model.members]
+        return replace(fitted, model=replace(fitted.model, members=tuple(members)), facts=None)
     if isinstance(fitted.model, LinearModel):
         from textkit.classify.linear_fitting import relearn
 

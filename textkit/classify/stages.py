@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textkit.classify.ensemble import EnsembleOptions
 from textkit.classify.fitted import Fitted
 from textkit.classify.linear import LinearModel
 from textkit.evaluation.confusion import shorten
@@ -41,6 +42,8 @@ def stages_of(source: Fitted | Recipe) -> list[Stage]:
     stages = [Stage("text", (Box("text"),), "(batch,) texts")]
     if recipe.encoder.name == "frozen":
         return [*stages, *_frozen(recipe, fitted), _answer(recipe, fitted)]
+    if recipe.encoder.name == "ensemble":
+        return [*stages, _ensemble(recipe, fitted), _answer(recipe, fitted)]
     if is_whole(recipe.encoder.name):
         return [*stages, *_linear(recipe, fitted), _answer(recipe, fitted)]
     network = _network(recipe, fitted)
@@ -219,6 +222,16 @@ def _frozen(recipe: Recipe, fitted: Fitted | None) -> list[Stage]:
         Stage("input", (vectors,), f"vectors (batch, {dim})"),
         Stage("head", (_machine(options),), f"logits (batch, {labels})", weights),
     ]
+
+
+def _ensemble(recipe: Recipe, fitted: Fitted | None) -> Stage:
+    options = EnsembleOptions.of(recipe)
+    members = zip(options.members(recipe), options.shares, strict=True)
+    boxes = tuple(Box(own.encoder.name, (f"weight {share:.2f}",)) for own, share in members)
+    labels, weights = "labels", ""
+    if fitted is not None:
+        labels, weights = f"{len(fitted.classes):,}", f"{fitted.model.n_weights:,}"
+    return Stage("encoder", boxes, f"mean of logits (batch, {labels})", weights)
 
 
 def _machine(options: Mapping[str, Any]) -> Box:

@@ -5,12 +5,14 @@ In: a classifier, a model folder, or a network. Out: a Summary, which prints its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textkit.classify import model_folder
+from textkit.classify.ensemble import EnsembleModel
 from textkit.classify.fitted import Fitted
+from textkit.classify.frozen import FrozenModel
 from textkit.classify.linear import LinearModel
 from textkit.errors import UsageError
 
@@ -89,9 +91,49 @@ def summary(model: TextClassifier | Fitted | TextNetwork | str | Path) -> Summar
     fitted = getattr(model, "fitted_", model)
     if not isinstance(fitted, Fitted):
         return _of_network(model)
+    return _of_fitted(fitted)
+
+
+def _of_fitted(fitted: Fitted) -> Summary:
+    if isinstance(fitted.model, EnsembleModel):
+        return _of_ensemble(fitted.model)
+    if isinstance(fitted.model, FrozenModel):
+        return _of_frozen(fitted.model)
     if isinstance(fitted.model, LinearModel):
         return _of_linear(fitted.model)
     return _of_network(fitted.network)
+
+
+def _of_ensemble(model: EnsembleModel) -> Summary:
+    rows: list[SummaryRow] = []
+    parts = [_of_fitted(member) for member in model.members]
+    for place, (member, share, part) in enumerate(
+        zip(model.members, model.shares, parts, strict=True), start=1
+    ):
+        name = f"member {place}"
+        kind = f"{member.recipe.encoder.name}, {share:.2f}"
+        rows.append(SummaryRow(name, kind, 0, (), part.n_weights, part.n_bytes))
+        rows += [replace(row, depth=row.depth + 1) for row in part.rows]
+    totals = [(part.n_weights, part.n_trained, part.n_bytes) for part in parts]
+    return Summary(tuple(rows), *map(sum, zip(*totals, strict=True)))
+
+
+def _of_frozen(model: FrozenModel) -> Summary:
+    """List the learnt layer; what makes the vectors stands there without its weights."""
+    machines, width = model.machines, f"{model.embedder.dim}"
+    n_bytes = machines.weights.nbytes + machines.bias.nbytes
+    outputs = f"{machines.weights.shape[1]}"
+    rows = (
+        SummaryRow("vectors", "not trained", 0, ("batch", width), 0, 0),
+        SummaryRow(
+            *("weights", "linear", 0, ("batch", outputs)),
+            *(machines.weights.size, machines.weights.nbytes),
+        ),
+        SummaryRow(
+            *("bias", "linear", 0, ("batch", outputs), machines.bias.size, machines.bias.nbytes)
+        ),
+    )
+    return Summary(rows, model.n_weights, model.n_weights, n_bytes)
 
 
 def _of_network(network: object) -> Summary:

@@ -43,6 +43,7 @@ def info(
         _show_index(model, layers=layers, as_json=as_json)
         return
     from textkit.classify.compression import read_compression
+    from textkit.classify.ensemble import EnsembleOptions
     from textkit.classify.model_config import CONFIG, check, read_recipe
     from textkit.io import files, hub, zipped
     from textkit.jobs.runs import find_model
@@ -70,7 +71,12 @@ def info(
         " files verified"
     )
     options = " ".join(f"{key}={value}" for key, value in encoder.items())
-    if is_whole(recipe.encoder.name):
+    if recipe.encoder.name == "ensemble":
+        show_line(f"features   {config['vocab_size']:,}, of all members")
+        told = EnsembleOptions.of(recipe)
+        for own, share in zip(told.recipes, told.shares, strict=True):
+            show_line(f"member     {share:.2f} {own['encoder']['name']}")
+    elif is_whole(recipe.encoder.name):
         show_line(f"features   {config['vocab_size']:,}")
         show_line(f"model      {options}")
     else:
@@ -84,7 +90,7 @@ def info(
         lost = manifest.get("compression", {})
         show_line(f"compressed {compression}")
         show_line(
-            f"engine     {config['engine']}, gives the labels of the original for"
+            f"engine     {config.get('engine', 'ensemble')}, gives the labels of the original for"
             f" {lost.get('agreement', 0):.4f} of {lost.get('n_texts', 0):,} texts"
         )
     elif "engine" in config:

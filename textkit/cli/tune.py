@@ -103,7 +103,9 @@ def tune(
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Stop after this time: 90s, 10m, 2h."),
+        typer.Option(
+            metavar="TIME", help="Stop after this time: 90s, 10m, 2h.", rich_help_panel=RUNNING
+        ),
     ] = None,
     out: Annotated[
         Path | None,

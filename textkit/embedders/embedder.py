@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textkit import registry
-from textkit.embedders import exported
+from textkit.embedders import exported, packaged
 from textkit.embedders.backend import Backend, EmbedderOptions, Opener, TextVectors
 from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files, hub, zipped
@@ -170,6 +170,7 @@ def find_kind(spec: str) -> tuple[str, str]:
     >>> find_kind("glove")
     ('vectors', 'glove')
     """
+    spec = packaged.place_of(spec) or spec
     if spec.startswith(hub.PREFIX):
         fetched = hub.fetch(spec, patterns=_HUB_FILES, ignore=_OTHER_ENGINES)
         is_sealed = (fetched / files.MANIFEST).is_file()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from textkit.classify import model_folder
 from textkit.classify.certify import HARD_TEXTS, TOLERANCE, Certificate, certify
+from textkit.classify.ensemble import EnsembleModel
+from textkit.classify.fitted import Fitted
 from textkit.classify.model_config import CONFIG
 from textkit.embedders import exported
 from textkit.embedders.embedder import TextEmbedder, find_kind
@@ -89,12 +91,7 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     if kind == "transformer":
         return _export_embedder(replace(options, model=model), texts)
     original = model_folder.load(model, allow=options.allow or ())
-    copy = original
-    if not is_whole(original.recipe.encoder.name):
-        require("torch", needed_by="an export of a network")
-        from textkit.classify.exporting import export
-
-        copy = export(original)
+    copy = _without_torch(original)
     with zipped.place_for(options.out, overwrite=options.overwrite) as folder:
         model_folder.write(copy, folder)
         config = files.read_json(folder / CONFIG)
@@ -103,6 +100,19 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
         facts = {"certificate": certificate.to_dict()}
         model_folder.seal(copy, folder, facts=facts)
     return ExportReport(options.out, copy.model.engine, certificate, zipped.size_of(options.out))
+
+
+def _without_torch(fitted: Fitted) -> Fitted:
+    """Give a copy whose networks are graphs; of an ensemble, those of its members."""
+    if isinstance(fitted.model, EnsembleModel):
+        members = tuple(map(_without_torch, fitted.model.members))
+        return replace(fitted, model=replace(fitted.model, members=members))
+    if is_whole(fitted.recipe.encoder.name):
+        return fitted
+    require("torch", needed_by="an export of a network")
+    from textkit.classify.exporting import export
+
+    return export(fitted)
 
 
 def _export_embedder(options: ExportOptions, texts: Sequence[str]) -> ExportReport:
