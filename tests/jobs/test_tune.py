@@ -240,6 +240,9 @@ def test_a_trial_above_its_bar_is_given_up_and_one_that_fails_is_told() -> None:
     outcome = run_trial(trial, lambda: "")
     assert outcome.state == "pruned" and len(outcome.losses) == 2 and outcome.score is None
     assert not Path("r/model").exists() and run_trial(trial, lambda: "") == outcome
+    whole = replace(trial, folder=Path("w"), bars={})
+    assert run_trial(whole, lambda: "").counts
+    assert not Path("w/curves.png").exists()  # a picture costs as much as a trial
     stop = Stop(trial, lambda: "")
     stop.take(Epoch(1, 0.1, 5.0, {}, 0.0, 0.1))
     assert not stop()  # a first epoch says little

@@ -105,7 +105,7 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
         return report
     with watch.stage("save"):
         classifier.save(report.model, overwrite=True)
-        if report.history.best is not None and is_network:
+        if options.curves and report.history.best is not None and is_network:
             from textkit.training.curves import draw_curves
 
             draw_curves(work / runs.METRICS, report.curves, health=work / runs.HEALTH)

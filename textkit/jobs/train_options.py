@@ -45,6 +45,7 @@ class TrainOptions:
     - normalize_labels: labels that differ in case, white space and Unicode form alone are one.
     - more: further files of rows to learn from, behind those of data.
     - baseline: train TF-IDF + a linear machine on the same rows, for comparison.
+    - curves: draw curves.png at the end.
     - stream: the rows do not fit into memory: tokenize them once into mapped files.
     - tensorboard: also write TensorBoard's logs. doctor: also look at one batch, at the inside of
       the network and at the validation rows, and report what should change. profile: also time
@@ -70,6 +71,7 @@ class TrainOptions:
     normalize_labels: bool = False
     more: Sequence[Path] | None = None
     baseline: bool = True
+    curves: bool = True
     stream: bool = False
     tensorboard: bool = False
     doctor: bool = False

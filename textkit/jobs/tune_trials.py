@@ -131,6 +131,7 @@ def run_trial(trial: Trial, asked: Callable[[], str], watch: Watch = Watch()) ->
                 recipe=trial.recipe,
                 resume=begun,
                 baseline=False,
+                curves=False,
                 allow=trial.allow,
             ),
             watch=Watch(step=watch.step, epoch=stop.take, should_stop=stop),
