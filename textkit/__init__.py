@@ -12,6 +12,7 @@ from textkit.version import __version__
 
 if TYPE_CHECKING:
     from textkit.batch import TokenBatch
+    from textkit.classify.auto_fitting import choose_model
     from textkit.classify.classifier import TextClassifier
     from textkit.classify.opening import load
     from textkit.classify.summary import summary
@@ -31,6 +32,7 @@ __all__ = [
     "TokenBatch",
     "Vectors",
     "__version__",
+    "choose_model",
     "load",
     "summary",
 ]
@@ -44,6 +46,7 @@ _HOMES = {
     "TextkitError": "textkit.errors",
     "TokenBatch": "textkit.batch",
     "Vectors": "textkit.vectors.vectors",
+    "choose_model": "textkit.classify.auto_fitting",
     "load": "textkit.classify.opening",
     "summary": "textkit.classify.summary",
 }

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from textkit import TextClassifier, Vectors
+from textkit import TextClassifier, Vectors, choose_model
 from textkit.classify import choosing
-from textkit.classify.board import Judge
+from textkit.classify.board import Bounds, Choice, Judge, Standing
 from textkit.classify.candidates import CANDIDATES, list_candidates
 from textkit.data.splits import fold_stratified
-from textkit.errors import ArtifactError, DataError, UsageError
+from textkit.errors import ArtifactError, DataError, LimitError, UsageError
+from textkit.evaluation.intervals import Interval
 from textkit.io import files
 from textkit.jobs import TrainOptions, train_run
 from textkit.jobs.train_options import _ask_recipe
@@ -312,3 +313,51 @@ def test_a_model_that_tells_nothing_apart_says_so(encoder):
     said.clear()
     TextClassifier(encoder="linear").fit(TEXTS, LABELS, watch=Watch(note=said.append))
     assert not any("validation rows are predicted as" in line for line in said)
+
+
+def test_bounds_leave_dear_candidates_out_and_the_board_says_what_is_cheaper():
+    free = choose_model("single-label", TEXTS, LABELS, encoder__candidates=FEW)
+    sizes = {line.name: line.n_bytes for line in free.board}
+    assert free.winner == "linear" and sizes["linear-words"] < sizes["linear"]
+    bound = choose_model(
+        "single-label", TEXTS, LABELS, encoder__candidates=FEW, encoder__size=sizes["linear"] - 1
+    )
+    board = {line.name: line for line in bound.board}
+    assert bound.winner == "linear-words" and board["linear"].score is not None
+    assert board["linear"].reason.endswith("allowed") and "ensemble" not in board
+    assert all(line.latency_ms > 0 for line in bound.board)
+    with pytest.raises(LimitError, match="no candidate is cheap enough: linear-words: "):
+        choose_model("single-label", TEXTS, LABELS, encoder__candidates=FEW, encoder__size=10)
+    with pytest.raises(LimitError, match="ms a text are above the 1e-06 ms allowed"):
+        choose_model("single-label", TEXTS, LABELS, encoder__candidates=FEW, encoder__latency=1e-6)
+    lines = [
+        Standing("small", 0.7, Interval(0.6, 0.8), 1.0, 90, "", 5.0),
+        Standing("smaller", 0.6, Interval(0.5, 0.7), 1.0, 50, "", 0.1),
+        Standing("large", 0.8, Interval(0.7, 0.9), 1.0, 1000, "chosen", 6.0),
+    ]
+    said = Choice("large", free.recipe, "accuracy", 9, tuple(lines)).lines()[-2:]
+    assert said[0].startswith("at a tenth of the size (--size): small, 0.700")
+    assert said[1].startswith("at a tenth of the time (--latency): smaller, 0.600")
+
+
+def test_an_ensemble_keeps_within_bounds():
+    both = {"a": _measured(1, 600), "b": _measured(2, 600), "c": _measured(3, 300)}
+    judge = Judge("single-label", "accuracy", np.arange(60) % 2)
+    for size, n_bytes in ((2000, 1500), (1000, 900)):
+        lines, _ = choosing._join(both, judge, "a", [], Bounds(size=size))
+        assert [line.n_bytes for line in lines] == [n_bytes]
+
+
+def _measured(seed: int, n_bytes: int) -> choosing.Measured:
+    side = np.where(np.arange(60) % 2, 1.0, -1.0) + np.random.default_rng(seed).normal(0, 1.2, 60)
+    outputs = np.stack([-side, side], axis=1).astype(np.float32)
+    return choosing.Measured(outputs, 1.0, n_bytes, 0.5)
+
+
+def test_of_too_few_rows_to_compare_vectors_are_taken_where_there_are_some():
+    Vectors(["good", "bad"], np.eye(2, dtype=np.float32)).save("words")
+    few = ["good film", "bad film", "good plot", "bad plot"], ["up", "down"] * 2
+    options = {"encoder__candidates": ["linear", "frozen"]}
+    choice = choose_model("single-label", *few, **options, encoder__embedder="words")
+    assert choice.winner == "frozen" and "too few rows" in choice.board[0].reason
+    assert choose_model("single-label", *few, **options).winner == "linear"

@@ -24,11 +24,11 @@ from textkit.classify.ensemble_fitting import fit_ensemble
 from textkit.classify.fitted import Fitted
 from textkit.data.given_labels import LabelData, Missing, read_labels
 from textkit.data.imbalance import read_weights
-from textkit.data.targets import Labels, find_classes
+from textkit.data.targets import Labels, Task, find_classes
 from textkit.errors import UsageError, require
 from textkit.evaluation.task_scores import chosen_metric
 from textkit.io.tables import TextData
-from textkit.recipe import Recipe, complete_recipe
+from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.registry import is_whole
 from textkit.tokenizers.protocol import check_texts
 from textkit.watch import Watch
@@ -74,7 +74,7 @@ def fit_texts(
         raise UsageError("encoder = 'auto' chooses in one process; under torchrun name an encoder")
     recipe = complete_recipe(recipe)
     with _folder(recipe, checkpoints) as folder:
-        choice = choose_model(
+        choice = _choose(
             recipe,
             texts,
             labels,
@@ -111,6 +111,31 @@ def fit_file(recipe: Recipe, path: str | Path, **columns: object) -> Fitted:
 
 
 def choose_model(
+    task: Task,
+    texts: TextData,
+    labels: LabelData,
+    *,
+    validation: tuple[TextData, LabelData] | None = None,
+    watch: Watch = Watch(),
+    **options: object,
+) -> Choice:
+    """Choose a recipe for texts (n,) and labels (n,), and say why; the model itself is not fitted.
+
+    options: of the choice, as `seed=3`, `encoder__candidates=["linear"]`, `encoder__size=2_000_000`
+    bytes. The Choice has `winner`, `recipe`, and the `board` of all candidates.
+
+    >>> texts, labels = ["good film", "bad film", "a good one", "a bad one"] * 10, [1, 0] * 20
+    >>> choice = choose_model("single-label", texts, labels, encoder__candidates=["linear"])
+    >>> choice.winner, choice.board[0].reason
+    ('linear', 'chosen: the only candidate')
+    """
+    recipe = complete_recipe(make_recipe({"encoder": {"name": "auto"}, "head": {"task": task}}))
+    recipe = complete_recipe(make_recipe(recipe, **options))
+    with _folder(recipe, None) as folder:
+        return _choose(recipe, texts, labels, validation=validation, folder=folder, watch=watch)
+
+
+def _choose(
     recipe: Recipe,
     texts: TextData,
     labels: LabelData,
@@ -160,6 +185,7 @@ def choose_model(
             left_out=left.reasons,
             time_limit=recipe.training.time_limit,
             join=AutoOptions.of(recipe).ensemble,
+            bounds=AutoOptions.of(recipe).bounds,
             folder=folder,
             watch=watch,
         )

@@ -25,7 +25,8 @@ class Standing:
     """One line of the board.
 
     score: by the board's metric, on the rows held out; interval: its 95 % interval. seconds: of the
-    fits. n_bytes: of the model's files. reason: why it was taken or left.
+    fits. n_bytes: of the model's files. reason: why it was taken or left. latency_ms: median
+    milliseconds of the prediction of one text.
     """
 
     name: str
@@ -34,6 +35,28 @@ class Standing:
     seconds: float
     n_bytes: int
     reason: str
+    latency_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a model may cost. size: bytes of its files; latency: milliseconds of one text; 0 is no
+    bound.
+
+    >>> Bounds(size=2_000_000).refuse(3_500_000, 0.2)
+    '3,500,000 bytes are above the 2,000,000 allowed'
+    """
+
+    size: int = 0
+    latency: float = 0.0
+
+    def refuse(self, n_bytes: int, latency_ms: float) -> str:
+        """Say why something costs too much; nothing where it does not."""
+        if self.size and n_bytes > self.size:
+            return f"{n_bytes:,} bytes are above the {self.size:,} allowed"
+        if self.latency and latency_ms > self.latency:
+            return f"{latency_ms:,.2f} ms a text are above the {self.latency:g} ms allowed"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -53,14 +76,35 @@ class Choice:
         """Write the board as a table."""
         width = max(len(line.name) for line in self.board)
         title = f"{self.metric.replace('_', ' ')} on {self.n_rows:,} rows held out"
-        made = [f"{'candidate':{width}}  {title:34} {'seconds':>7} {'size':>9}"]
+        made = [f"{'candidate':{width}}  {title:34} {'seconds':>7} {'size':>9} {'ms a text':>9}"]
         for line in self.board:
             shown = "-" if line.score is None else f"{line.score:.3f} ({line.interval})"
             size = f"{line.n_bytes / 1e6:,.1f} MB" if line.n_bytes else "-"
+            latency = f"{line.latency_ms:,.2f}" if line.latency_ms else "-"
             made.append(
-                f"{line.name:{width}}  {shown:34} {line.seconds:7.1f} {size:>9}  {line.reason}"
+                f"{line.name:{width}}  {shown:34} {line.seconds:7.1f} {size:>9} {latency:>9}"
+                f"  {line.reason}"
             )
-        return made
+        return [*made, *self._smaller()]
+
+    def _smaller(self) -> list[str]:
+        """Say what would be chosen at a tenth of the size, and at a tenth of the time."""
+        lines = [line for line in self.board if line.score is not None]
+        chosen = next((line for line in lines if line.name == self.winner), None)
+        if chosen is None:
+            return []
+        small = [line for line in lines if line.n_bytes * 10 <= chosen.n_bytes]
+        fast = [line for line in lines if line.latency_ms * 10 <= chosen.latency_ms]
+        sign = -1.0 if self.metric in FALLING else 1.0
+        said = []
+        for what, cheap in (("size (--size)", small), ("time (--latency)", fast)):
+            best = max(cheap, key=lambda line: sign * (line.score or 0.0), default=None)
+            if best is not None and best.name != self.winner:
+                said.append(
+                    f"at a tenth of the {what}: {best.name}, {best.score:.3f},"
+                    f" {best.n_bytes / 1e6:,.1f} MB, {best.latency_ms:,.2f} ms a text"
+                )
+        return said
 
     def to_dict(self) -> dict[str, object]:
         """Give plain values for JSON."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
+from textkit.classify.board import Bounds
 from textkit.data.targets import Task
 from textkit.embedders.packaged import find_packaged
 from textkit.errors import UsageError, unknown_name
@@ -60,12 +61,15 @@ class AutoOptions:
     candidates: names of what may be chosen, tried in the order of CANDIDATES. embedder: what makes
     text vectors for `frozen`, as TextEmbedder.open takes it; without one a sentence encoder that a
     package brought, and without that it is no candidate. ensemble: the candidates together may be
-    chosen, too.
+    chosen, too. size: the most bytes of the model's files, latency: the most milliseconds of the
+    prediction of one text, as measured here; 0 for no bound.
     """
 
     candidates: Sequence[str] = USUAL
     embedder: str = ""
     ensemble: bool = True
+    size: int = 0
+    latency: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.candidates, str) or not self.candidates:
@@ -73,8 +77,15 @@ class AutoOptions:
         for name in self.candidates:
             if name not in CANDIDATES:
                 raise UsageError(unknown_name("candidate", str(name), list(CANDIDATES)))
+        if self.size < 0 or self.latency < 0:
+            raise UsageError(f"size = {self.size}, latency = {self.latency:g}; expected 0 or more")
         if self.candidates == ["frozen"] and not self.find_embedder():
             raise UsageError("candidate 'frozen' needs encoder.embedder")
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the model may cost."""
+        return Bounds(self.size, self.latency)
 
     def find_embedder(self) -> str:
         """Give what makes text vectors; nothing where there is nothing."""

@@ -18,7 +18,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as save_arrays
 
-from textkit.classify.board import Choice, Judge, Standing
+from textkit.classify.board import Bounds, Choice, Judge, Standing
 from textkit.classify.ensemble import normalize
 from textkit.classify.fitted import Fitted
 from textkit.classify.joining import join_halves, weigh
 from textkit.data.splits import Split, fold_stratified
 from textkit.data.targets import Classes, Labels, Targets, Task, encode_labels
-from textkit.errors import DataError
+from textkit.errors import DataError, LimitError
 from textkit.io import files
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.watch import Progress, Watch
@@ -48,6 +48,9 @@ _FOLDS, _FOLDS_OF_FEW, _FEW_ROWS = 3, 5, 500
 FEWEST_ROWS = 20
 ENSEMBLE = "ensemble"
 LATE = "the time limit was over"
+# Texts that are predicted one by one, for the time of one.
+_TIMED_TEXTS = 15
+_N_FACTS = 3
 # The logit of a class that the rows learnt from did not have.
 _UNSEEN = -30.0
 
@@ -82,11 +85,15 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Measured:
-    """Outputs for the rows held out, (n, n_classes) logits at temperature 1, and what they cost."""
+    """Outputs for the rows held out, (n, n_classes) logits at temperature 1, and what they cost.
+
+    latency_ms: median milliseconds of the prediction of one text.
+    """
 
     outputs: NDArray[np.float32]
     seconds: float
     n_bytes: int
+    latency_ms: float
 
 
 def cut(
@@ -124,10 +131,11 @@ def choose(
     left_out: Mapping[str, str] | None = None,
     time_limit: float | None = None,
     join: bool = True,
+    bounds: Bounds = Bounds(),
     folder: Path | None = None,
     watch: Watch = Watch(),
 ) -> Choice:
-    """Measure candidates and choose one, or with `join` several together.
+    """Measure candidates and choose one, or with `join` several together, within bounds.
 
     fit: how a candidate learns from texts and labels. left_out: further candidates, with the
     reasons why they are not tried. time_limit: seconds after which no further one is begun.
@@ -152,22 +160,43 @@ def choose(
         )
     others = tuple(Standing(name, None, None, 0.0, 0, why) for name, why in reasons.items())
     if not measured:
-        name = next(name for name in recipes if name not in reasons or len(reasons) == len(recipes))
-        reason = "chosen: the only candidate" if rows.splits else "chosen: too few rows to compare"
+        left = [name for name in recipes if name not in reasons] or list(recipes)
+        name = left[0]
+        reason = "chosen: the only candidate"
+        if not rows.splits:  # with so few rows what an encoder learnt elsewhere counts for most
+            name = "frozen" if "frozen" in left else name
+            reason = "chosen: too few rows to compare"
         line = Standing(name, None, None, 0.0, 0, reason)
         return Choice(name, recipes[name], metric, 0, (line, *others))
     judge = Judge(rows.task, metric, rows.targets[rows.held])
-    winner, lines = _judge(measured, judge)
+    refused = {name: bounds.refuse(m.n_bytes, m.latency_ms) for name, m in measured.items()}
+    cheap = {name: found for name, found in measured.items() if not refused[name]}
+    if not cheap:
+        least = min(measured, key=lambda name: measured[name].n_bytes)
+        raise LimitError(
+            f"no candidate is cheap enough: {least}: {refused[least]}; allow more, or make a model"
+            " smaller: textkit compress --size"
+        )
+    winner, lines = _judge(cheap, judge)
+    lines += [
+        _stand(name, found, judge, refused[name])
+        for name, found in measured.items()
+        if refused[name]
+    ]
     chosen = recipes[winner]
-    if join and len(measured) > 1:
-        lines, shares = _join(measured, judge, winner, lines)
+    if join and len(cheap) > 1:
+        lines, shares = _join(cheap, judge, winner, lines, bounds)
         if shares:
             winner, chosen = ENSEMBLE, _make_ensemble(recipes, shares)
     return Choice(winner, chosen, metric, len(rows.held), (*lines, *others))
 
 
 def _join(
-    measured: Mapping[str, Measured], judge: Judge, winner: str, lines: list[Standing]
+    measured: Mapping[str, Measured],
+    judge: Judge,
+    winner: str,
+    lines: list[Standing],
+    bounds: Bounds,
 ) -> tuple[list[Standing], dict[str, float]]:
     """Judge the candidates together beside the best single one: the board, and the shares of the
     members; none where the single one stays.
@@ -178,23 +207,30 @@ def _join(
     task = judge.task
     outputs = {name: normalize(task, found.outputs, 1.0) for name, found in measured.items()}
     shares = weigh(task, outputs, judge.targets)
+    while len(shares) > 1 and bounds.refuse(*_costs(measured[name] for name in shares)):
+        dearest = max(shares, key=lambda name: (measured[name].n_bytes, measured[name].latency_ms))
+        outputs = {name: outputs[name] for name in shares if name != dearest}
+        shares = weigh(task, outputs, judge.targets)
     if len(shares) < 2:
         return lines, {}
     joined = join_halves(task, outputs, judge.targets, judge.parts)
     gain, error = judge.compare(joined, measured[winner].outputs)
     by_loss = Judge(task, "loss", judge.targets)
-    less, loss_error = by_loss.compare(joined, outputs[winner].astype(np.float32))
+    alone = normalize(task, measured[winner].outputs, 1.0).astype(np.float32)
+    less, loss_error = by_loss.compare(joined, alone)
     said = f"{gain:+.3f} +- {error:.3f} beside {winner}: " + " + ".join(
         f"{share:.2f} {name}" for name, share in shares.items()
     )
     is_better = gain > error or (gain >= 0 and less > loss_error)
     found = [measured[name] for name in shares]
+    n_bytes, latency_ms = _costs(found)
     line = Standing(
         ENSEMBLE,
         *judge.score(joined),
         sum(each.seconds for each in found),
-        sum(each.n_bytes for each in found),
+        n_bytes,
         f"chosen: {said}" if is_better else said,
+        latency_ms,
     )
     if not is_better:
         return [*lines, line], {}
@@ -203,6 +239,17 @@ def _join(
         for each in lines
     ]
     return [*others, line], shares
+
+
+def _costs(members: Iterable[Measured]) -> tuple[int, float]:
+    """Give the bytes and the milliseconds of several models together."""
+    members = list(members)
+    return sum(m.n_bytes for m in members), sum(m.latency_ms for m in members)
+
+
+def _stand(name: str, found: Measured, judge: Judge, reason: str) -> Standing:
+    scored = judge.score(found.outputs)
+    return Standing(name, *scored, found.seconds, found.n_bytes, reason, found.latency_ms)
 
 
 def _make_ensemble(recipes: Mapping[str, Recipe], shares: Mapping[str, float]) -> Recipe:
@@ -240,10 +287,7 @@ def _judge(measured: Mapping[str, Measured], judge: Judge) -> tuple[str, list[St
             winner = name
         reasons[name] = said
     reasons[winner] = f"chosen: {reasons[winner]}"
-    lines = [
-        Standing(name, *judge.score(found.outputs), found.seconds, found.n_bytes, reasons[name])
-        for name, found in measured.items()
-    ]
+    lines = [_stand(name, found, judge, reasons[name]) for name, found in measured.items()]
     return winner, lines
 
 
@@ -256,7 +300,7 @@ def _measure(name: str, recipe: Recipe, rows: HeldOut, fit: Fit, folder: Path | 
         return known
     found = _fit_folds(recipe, rows, fit)
     if path is not None:
-        facts = np.array([found.seconds, found.n_bytes], np.float64)
+        facts = np.array([found.seconds, found.n_bytes, found.latency_ms], np.float64)
         hashed = np.frombuffer(bytes.fromhex(key), np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[Any]] = {"outputs": found.outputs, "facts": facts, "key": hashed}
@@ -276,7 +320,7 @@ def _fit_folds(recipe: Recipe, rows: HeldOut, fit: Fit) -> Measured:
         texts = [rows.texts[i] for i in part.tolist()]
         outputs.append(_align(fitted, fitted.logits(texts), rows))
     assert fitted is not None
-    return Measured(np.concatenate(outputs), seconds, _size_of(fitted))
+    return Measured(np.concatenate(outputs), seconds, _size_of(fitted), _time(fitted, rows.texts))
 
 
 def _align(fitted: Fitted, logits: NDArray[np.float32], rows: HeldOut) -> NDArray[np.float32]:
@@ -296,6 +340,16 @@ def _align(fitted: Fitted, logits: NDArray[np.float32], rows: HeldOut) -> NDArra
     return aligned
 
 
+def _time(fitted: Fitted, texts: Sequence[str]) -> float:
+    """Measure the milliseconds of the prediction of one text: the median of a few."""
+    seconds = []
+    for text in texts[:_TIMED_TEXTS]:
+        began = time.perf_counter()
+        fitted.logits([text])
+        seconds.append(time.perf_counter() - began)
+    return round(1000 * float(np.median(seconds)), 3)
+
+
 def _size_of(fitted: Fitted) -> int:
     """Count the bytes of a model's files."""
     with tempfile.TemporaryDirectory() as folder:
@@ -312,7 +366,9 @@ def _read(path: Path, key: str) -> Measured | None:
             return None
     except (SafetensorError, OSError, KeyError):
         return None
-    return Measured(outputs, float(facts[0]), int(facts[1]))
+    if len(facts) != _N_FACTS:
+        return None
+    return Measured(outputs, float(facts[0]), int(facts[1]), float(facts[2]))
 
 
 def make_rows(

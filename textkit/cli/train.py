@@ -119,6 +119,22 @@ class Shortcuts:
             rich_help_panel=MODEL,
         ),
     ] = None
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Choose among models of so many bytes at most, as 2MB.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    latency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="And of so much time for one text at most, as 1ms, measured here.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     epochs: Annotated[int | None, typer.Option(help="Passes over the data at most.")] = None
     time_limit: Annotated[
         str | None, typer.Option(help="Stop after this time with the best model: 90s, 5m, 2h.")
@@ -130,14 +146,22 @@ class Shortcuts:
 
     def overrides(self) -> list[str]:
         """Give the overrides that were asked for."""
+        from textkit.jobs.compress import parse_size
+
         saved = self.tokenizer is not None and Path(self.tokenizer).exists()
-        if self.only is not None and self.encoder not in (None, "auto"):
-            raise UsageError("--only says what textkit may choose from; leave it out, or --encoder")
+        bounds = {"--only": self.only, "--size": self.size, "--latency": self.latency}
+        asked = [option for option, value in bounds.items() if value is not None]
+        if asked and self.encoder not in (None, "auto"):
+            raise UsageError(
+                f"{asked[0]} says what textkit may choose from; leave it out, or --encoder"
+            )
         names = None if self.only is None else [name.strip() for name in self.only.split(",")]
         chosen = {
             f"tokenizer.{'path' if saved else 'name'}": self.tokenizer,
-            "encoder.name": self.encoder if names is None else "auto",
+            "encoder.name": "auto" if asked else self.encoder,
             "encoder.candidates": None if names is None else json.dumps(names),
+            "encoder.size": None if self.size is None else parse_size(self.size),
+            "encoder.latency": None if self.latency is None else milliseconds(self.latency),
             "training.epochs": self.epochs,
             "seed": self.seed,
             "training.device": self.device,
@@ -347,3 +371,18 @@ def seconds(text: str, *, option: str = "--time-limit") -> float:
         return float(number) * factor
     except ValueError:
         raise UsageError(f"{option} is '{text}', expected a time such as 90s, 5m or 2h") from None
+
+
+def milliseconds(text: str) -> float:
+    """Read a short time, as 1ms, .5ms or 2s, in milliseconds.
+
+    >>> milliseconds("1.5ms"), milliseconds("2s")
+    (1.5, 2000.0)
+    """
+    number, factor = (text[:-2], 1.0) if text.endswith("ms") else (text.removesuffix("s"), 1000.0)
+    try:
+        if text[-1:] == "s" and float(number) > 0:
+            return float(number) * factor
+    except ValueError:
+        pass
+    raise UsageError(f"--latency is '{text}', expected a time such as 1ms")
