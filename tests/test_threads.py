@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -291,3 +292,35 @@ def test_a_lock_goes_to_another_process_and_into_a_copy_as_a_new_one() -> None:
     expected = source.encode(texts).ids.tolist()
     for other in (copy.deepcopy(source), pickle.loads(pickle.dumps(source))):
         assert other.encode(texts).ids.tolist() == expected
+
+
+_AFTER_A_FORK = """
+import multiprocessing
+from textkit import TextClassifier
+
+TEXTS, LABELS = ["good film", "bad film"] * 40, ["pos", "neg"] * 40
+options = {"encoder": "lstm", "training__epochs": 1, "training__threads": 2, "seed": 1}
+model = TextClassifier(**options).fit(TEXTS, LABELS)
+before = model.predict_proba(TEXTS * 20)  # in threads
+
+def work(queue):
+    again = TextClassifier(**options).fit(TEXTS, LABELS)
+    queue.put(abs(model.predict_proba(TEXTS * 20) - before).max())
+    queue.put(abs(again.predict_proba(TEXTS) - before[:80]).max())
+
+context = multiprocessing.get_context("fork")
+queue = context.Queue()
+child = context.Process(target=work, args=(queue,))
+child.start()
+print(max(queue.get(timeout=60), queue.get(timeout=60)))
+child.join()
+"""
+
+
+@pytest.mark.slow
+def test_a_child_forked_after_a_prediction_predicts_and_trains() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _AFTER_A_FORK], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1e-4

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -74,8 +75,30 @@ def _watch_forks() -> None:
 
 
 def _renew_all() -> None:
+    """Make a forked child able to work: locks are open, and torch computes in one thread.
+
+    The threads that torch had begun did not come along, and it would wait for them for ever.
+    """
+    global _torch_is_alone
     for lock in list(_locks):
         lock.renew()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        _torch_is_alone = True
+        torch.set_num_threads(1)
+
+
+def torch_is_alone() -> bool:
+    """Tell whether this process was forked from one that had torch, whose threads did not come
+    along.
+
+    >>> torch_is_alone()
+    False
+    """
+    return _torch_is_alone
+
+
+_torch_is_alone = False
 
 
 class computed_once(Generic[Value]):  # noqa: N801 - used as a decorator, like property

@@ -10,8 +10,6 @@ table. A pipeline that is saved holds the model itself. An installed textkit is 
 its entry point: nothing has to be imported.
 """
 
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -99,7 +97,6 @@ class TextkitClassifier(Pipe):  # type: ignore[misc]
         self.name = name
         self.batch_size = batch_size
         self._classifier: TextClassifier | None = None
-        self._process = os.getpid()
         self._failure: TextkitError | None = None
         if model is not None:
             try:
@@ -252,9 +249,6 @@ class TextkitClassifier(Pipe):  # type: ignore[misc]
         self._classifier = TextClassifier.load(find_model(place), allow=allow)
 
     def _annotate(self, docs: Sequence[Doc]) -> None:
-        if os.getpid() != self._process:
-            self._process = os.getpid()
-            _go_on_after_fork()
         fitted = self.classifier.fitted_
         logits = fitted.logits([doc.text for doc in docs])
         answers = fitted.decide(logits)
@@ -265,15 +259,6 @@ class TextkitClassifier(Pipe):  # type: ignore[misc]
         plain = answers.tolist() if isinstance(answers, np.ndarray) else map(list, answers)
         for doc, answer in zip(docs, plain, strict=True):
             doc._.get(EXTENSION)[self.name] = answer
-
-
-def _go_on_after_fork() -> None:
-    """Hold torch to one thread in a worker of `nlp.pipe(n_process=2)`: it would wait for ever for
-    the threads of the parent, which did not come along.
-    """
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
 
 
 def _restore(

@@ -14,7 +14,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from torch import distributed
 
 from textkit.errors import UsageError, unknown_name
-from textkit.threads import SharedLock
+from textkit.threads import SharedLock, torch_is_alone
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _accelerating, _setting = SharedLock(), SharedLock()
@@ -70,7 +70,8 @@ def cpu_threads(number: int) -> Iterator[None]:
     """Hold torch to a number of CPU threads in this thread, and give its own back at the end.
 
     Other threads keep theirs, those that have not computed yet too: they would take the number that
-    was set last, by whatever thread.
+    was set last, by whatever thread. In a process that was forked from one that computed, it is one
+    thread: torch would wait for ever for the others, which did not come along.
     """
     before = _set_threads(number)
     try:
@@ -84,7 +85,7 @@ def _set_threads(number: int) -> int:
     with _setting, ThreadPoolExecutor(1) as newcomer:
         before = torch.get_num_threads()  # after this look the number is this thread's own
         usual = newcomer.submit(torch.get_num_threads).result()
-        torch.set_num_threads(number)
+        torch.set_num_threads(1 if torch_is_alone() else number)
         newcomer.submit(torch.set_num_threads, usual).result()
         return before
 
