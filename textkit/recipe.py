@@ -230,6 +230,17 @@ class PruneSection(Section):
         return self
 
 
+class DistilSection(Section):
+    """How a student learns from a teacher (Hinton et al. 2015), where a fit has one.
+
+    weight: the teacher's part of the loss of a row that has a label. temperature: both
+    distributions are softened by it; networks only.
+    """
+
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+
+
 class Recipe(Section):
     """All choices of one run.
 
@@ -248,6 +259,7 @@ class Recipe(Section):
     training: TrainingSection = TrainingSection()
     augment: AugmentSection = AugmentSection()
     prune: PruneSection | None = None
+    distil: DistilSection | None = None
 
     def to_toml(self) -> str:
         """Write the whole recipe as TOML; reading it back gives an equal recipe."""
@@ -338,7 +350,7 @@ def complete_recipe(recipe: Recipe) -> Recipe:
 # What a whole model reads of a recipe, beside the options of its own; and what tells a machine how
 # to work, which changes no result of it.
 _OF_WHOLE_MODELS = (
-    *("seed", "encoder.", "head.task", "head.thresholds", "training.validation"),
+    *("seed", "encoder.", "distil", "head.task", "head.thresholds", "training.validation"),
     *("training.class_weights", "training.metric", "training.calibrate"),
     *("training.device", "training.threads", "training.checkpoint_seconds"),
 )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
+from textkit.classify.teaching import Teaching, say_distil
 from textkit.data.given_labels import (
     LabelData,
     Missing,
@@ -26,7 +27,7 @@ from textkit.data.given_labels import (
 )
 from textkit.data.imbalance import WeightData, read_weights
 from textkit.data.targets import Classes, Label, Task, encode_labels, known_codes
-from textkit.errors import DataError, not_fitted
+from textkit.errors import DataError, UsageError, not_fitted
 from textkit.evaluation.explanations import Explanation, Method
 from textkit.evaluation.task_scores import micro_f1, r_squared
 from textkit.features.text_input import TextInput
@@ -114,6 +115,8 @@ class TextClassifier:
         validation: TextData | tuple[TextData, LabelData] | None = None,
         init_from: TextClassifier | None = None,
         keep_labels: bool = False,
+        teacher: TextClassifier | None = None,
+        unlabelled: TextData | None = None,
         checkpoints: str | Path | None = None,
         watch: Watch | None = None,
     ) -> TextClassifier:
@@ -135,6 +138,9 @@ class TextClassifier:
           knows keep their weights.
         - keep_labels: keep also the labels of that model that are in no row; else it is said which
           are dropped.
+        - teacher: a fitted model of the same labels, whose probabilities this one learns from, as
+          `distil` in the recipe says: those of the texts, and of texts without labels.
+        - unlabelled: such texts (n,), or a table; with a teacher only.
         - checkpoints: folder for what is needed to go on after a stop; a fit with the same
           arguments then does.
 
@@ -148,11 +154,19 @@ class TextClassifier:
         watch = watch or Watch()
         if normalize_labels:
             rows, validation = _normalize(recipe.head.task, rows, validation, watch)
+        recipe = say_distil(recipe, has_teacher=teacher is not None)
+        taught: dict[str, Any] = {}
+        if teacher is not None:
+            others = [] if unlabelled is None else check_texts(take_texts(unlabelled, column=text))
+            taught["teaching"] = Teaching(teacher._check_fitted(), others)
+        elif unlabelled is not None:
+            raise UsageError("texts without labels are for a teacher to label; name a teacher")
         with watch.stage("start"):
             fitting = _fitting_of(recipe)
         self.fitted_ = fitting.fit_texts(
             recipe,
             *rows,
+            **taught,
             validation=validation,
             missing=missing,
             weights=_take_weights(texts, sample_weight),

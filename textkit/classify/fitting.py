@@ -23,6 +23,7 @@ from textkit.batch import TokenBatch
 from textkit.classify.fitted import FitFacts, Fitted
 from textkit.classify.held_out import calibrate, say_weak, split_rows, split_validation
 from textkit.classify.network_model import NetworkModel, make_network
+from textkit.classify.teaching import Teaching, take_lesson
 from textkit.data.augment import augment_texts, augment_tokens
 from textkit.data.given_labels import LabelData, Missing
 from textkit.data.imbalance import named_weights, weigh_rows
@@ -54,6 +55,7 @@ def fit_texts(
     weights: object = None,
     init_from: Fitted | None = None,
     keep_labels: bool = False,
+    teaching: Teaching | None = None,
     checkpoints: Path | None = None,
     watch: Watch = Watch(),
 ) -> Fitted:
@@ -79,6 +81,7 @@ def fit_texts(
             keep_known=keep_labels,
             watch=watch,
         )
+        rows = take_lesson(recipe, rows, teaching, watch=watch)
     texts = rows.texts
     with watch.stage("tokenize"):
         if init_from is None:
@@ -93,7 +96,7 @@ def fit_texts(
         recipe,
         text_input,
         rows.classes,
-        Examples(tokens, rows.targets, change, rows.weights),
+        Examples(tokens, rows.targets, change, rows.weights, rows.lesson),
         Examples(valid_tokens, rows.valid_targets),
         init_from=init_from,
         checkpoints=checkpoints,
@@ -210,13 +213,16 @@ def fit_examples(
             temperature, thresholds = calibrate(recipe, outputs, valid.targets)
     if history.ended in ("epochs", "early"):
         say_weak(recipe, classes, outputs, valid.targets, watch=watch)
-    n_truncated = sum(int((part.tokens.truncated > 0).sum()) for part in (train, valid))
+    known = train.targets[train.labelled]
+    n_truncated = sum(
+        int((part.tokens.truncated > 0)[part.labelled].sum()) for part in (train, valid)
+    )
     facts = FitFacts(
         history,
-        n_rows=len(train.targets) + len(valid.targets),
+        n_rows=len(known) + len(valid.targets),
         n_truncated=n_truncated,
         n_valid=len(valid.targets),
-        class_rows=count_classes(recipe.head.task, classes, train.targets, valid.targets),
+        class_rows=count_classes(recipe.head.task, classes, known, valid.targets),
         coverage=coverage,
     )
     model = NetworkModel(text_input, network)

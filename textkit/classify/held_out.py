@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from textkit.classify.fitted import sigmoid
 from textkit.data.given_labels import LabelData, Missing, read_labels
 from textkit.data.imbalance import read_weights
+from textkit.data.lessons import Lesson
 from textkit.data.splits import split_stratified
 from textkit.data.targets import Classes, Targets, encode_labels, find_classes
 from textkit.errors import DataError
@@ -28,7 +29,11 @@ from textkit.watch import Watch
 
 @dataclass(frozen=True)
 class SplitRows:
-    """Texts and targets to learn from, with the weights of these rows, and those of validation."""
+    """Texts and targets to learn from, with the weights of these rows, and those of validation.
+
+    lesson: what a teacher says of the texts to learn from, where there is one; texts without a
+    label have as targets what it would decide.
+    """
 
     classes: Classes
     texts: Sequence[str]
@@ -37,6 +42,14 @@ class SplitRows:
     valid_targets: Targets
     weights: NDArray[np.float32] | None = None
     valid_weights: NDArray[np.float32] | None = None
+    lesson: Lesson | None = None
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Tell which rows to learn from have a label of their own: (n_rows,)."""
+        if self.lesson is None:
+            return np.ones(len(self.texts), np.bool_)
+        return self.lesson.is_labelled
 
 
 def split_rows(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textkit.classify.held_out import calibrate
 from textkit.classify.machines import FeatureRows, Machines
 from textkit.data.imbalance import named_weights, row_weights, weigh_rows
+from textkit.data.lessons import Lesson
 from textkit.data.splits import fold_stratified
 from textkit.data.targets import Classes, Targets
 from textkit.evaluation.task_scores import FALLING, chosen_metric, row_losses, score
@@ -28,19 +29,32 @@ from textkit.watch import Watch
 _WORK_OF_FOLDS, _WORK_OF_ONE = 20_000_000, 400_000_000
 # Fewer rows cannot be cut into folds.
 _FEWEST_ROWS = 6
+# Of a class that a teacher thinks less likely, a row is not learnt from.
+_LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of features, with the target and the weight of each."""
+    """Rows of features, with the target and the weight of each; lesson: what a teacher says."""
 
     rows: FeatureRows
     targets: Targets
     weights: NDArray[np.float32]
+    lesson: Lesson | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Examples:
         """Give some of them."""
-        return Examples(self.rows.take(rows), self.targets[rows], self.weights[rows])
+        lesson = self.lesson and self.lesson.take(rows)
+        return Examples(self.rows.take(rows), self.targets[rows], self.weights[rows], lesson)
+
+    def spread(self) -> Examples:
+        """Give each row of a lesson once for every class that it may have, weighed by how much:
+        what a mixture of classes is to a machine that wants one.
+        """
+        assert self.lesson is not None
+        mixed = self.lesson.mix("single-label", self.targets)
+        rows, codes = np.nonzero(mixed >= _LEAST_SHARE)
+        return Examples(self.rows.take(rows), codes, self.weights[rows] * mixed[rows, codes])
 
 
 def weigh(
@@ -49,13 +63,15 @@ def weigh(
     rows: FeatureRows,
     targets: Targets,
     given: NDArray[np.float32] | None,
+    *,
+    lesson: Lesson | None = None,
 ) -> Examples:
     """Put rows together with the weights that the caller gave, times those of their classes."""
     section, task = recipe.training, recipe.head.task
     weights = row_weights(task, targets, section, given=given)
     if isinstance(section.class_weights, dict) and task != "regression":
         weights = weights * weigh_rows(targets, named_weights(section.class_weights, classes))
-    return Examples(rows, targets, weights)
+    return Examples(rows, targets, weights, lesson)
 
 
 class Learner:
@@ -72,20 +88,26 @@ class Learner:
     def choose_cost(
         self, examples: Examples
     ) -> tuple[float, NDArray[np.int64], NDArray[np.float32]]:
-        """Choose the cost of errors.
+        """Choose the cost of errors, by rows that have a label of their own.
 
         Returns it, the rows that were held out to choose it, and the outputs for them.
         """
         n_rows, targets = len(examples.rows), examples.targets
         none = np.zeros(0, np.int64), np.zeros((0, self.n_outputs), np.float32)
         work = examples.rows.n_values * self.n_outputs
-        if len(self.costs) == 1 or work > _WORK_OF_ONE or n_rows < _FEWEST_ROWS:
+        labelled, others = np.arange(n_rows), np.zeros(0, np.int64)
+        if examples.lesson is not None:
+            labelled = np.flatnonzero(examples.lesson.is_labelled)
+            others = np.flatnonzero(~examples.lesson.is_labelled)
+        if len(self.costs) == 1 or work > _WORK_OF_ONE or len(labelled) < _FEWEST_ROWS:
             return self.costs[-1], *none
         is_single = self.task == "single-label"
         codes = targets.astype(np.int64) if is_single else np.zeros(n_rows, np.int64)
+        codes = codes[labelled]
         n_folds = 3 if work <= _WORK_OF_FOLDS else 5
         folds = fold_stratified(codes, n_folds=n_folds, seed=self.recipe.seed)
         folds = folds if n_folds == 3 else folds[:1]
+        folds = [(np.concatenate([labelled[rest], others]), labelled[part]) for rest, part in folds]
         held = np.concatenate([part for _, part in folds])
         best = (-np.inf, self.costs[-1], none[1])
         for cost in self.costs:
@@ -111,12 +133,20 @@ class Learner:
         return -value if metric in FALLING else value
 
     def learn(self, examples: Examples, *, cost: float) -> Machines:
-        """Learn a machine for each class, label or number."""
-        targets = examples.targets
+        """Learn a machine for each class, label or number; under a teacher to the mixture of what
+        it says with the labels.
+        """
+        if examples.lesson is not None and self.task == "single-label":
+            examples = examples.spread()
+        targets, lesson = examples.targets, examples.lesson
+        if lesson is not None:
+            targets = lesson.mix(self.task, targets)
         matrix = examples.rows.to_matrix()
         weights = examples.weights.astype(np.float64)
         if self.task == "regression":
             coefficients, bias = self._fit_numbers(matrix, targets, weights, cost=cost)
+        elif lesson is not None:
+            coefficients, bias = self._fit_shares(examples.rows, targets, weights, cost=cost)
         elif self.task == "multi-label":
             coefficients, bias = self._fit_each(matrix, targets.T == 1, weights, cost=cost)
         else:
@@ -166,6 +196,21 @@ class Learner:
             machine = self._fit_machine(matrix, has, weights, cost=cost)
             coefficients[i], bias[i] = machine.coef_[0], machine.intercept_[0]
         return coefficients, bias
+
+    def _fit_shares(
+        self, rows: FeatureRows, shares: Targets, weights: NDArray[np.float64], *, cost: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Learn a machine for each label from how much of it a row has, (n_rows, n_labels): the
+        row stands with the label and without it, weighed by both shares.
+        """
+        each = []
+        for share in shares.T:
+            places, sides = np.nonzero(np.stack([1 - share, share], axis=1) >= _LEAST_SHARE)
+            part = np.where(sides == 1, share[places], 1 - share[places]) * weights[places]
+            matrix = rows.take(places).to_matrix()
+            each.append(self._fit_each(matrix, sides[None] == 1, part, cost=cost))
+        coefficients, bias = zip(*each, strict=True)
+        return np.concatenate(coefficients), np.concatenate(bias)
 
     def _fit_machine(
         self, matrix: Any, targets: NDArray[Any], weights: NDArray[np.float64], *, cost: float

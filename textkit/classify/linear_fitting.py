@@ -29,6 +29,7 @@ from textkit.classify.held_out import SplitRows, calibrate, say_weak, split_rows
 from textkit.classify.learner import Learner, weigh
 from textkit.classify.linear import LinearModel, LinearOptions
 from textkit.classify.machines import FeatureRows, Machines, SparseFeatures
+from textkit.classify.teaching import Teaching, take_lesson
 from textkit.data.given_labels import LabelData, Missing
 from textkit.data.targets import Labels, count_classes, encode_labels
 from textkit.errors import DataError, UsageError, require
@@ -122,6 +123,7 @@ def fit_texts(
     weights: object = None,
     init_from: Fitted | None = None,
     keep_labels: bool = False,
+    teaching: Teaching | None = None,
     checkpoints: Path | None = None,
     watch: Watch = Watch(),
 ) -> Fitted:
@@ -142,6 +144,7 @@ def fit_texts(
         rows = split_rows(
             recipe, texts, labels, validation, missing=missing, weights=weights, watch=watch
         )
+        rows = take_lesson(recipe, rows, teaching, watch=watch)
     if not len(rows.valid_texts):
         raise DataError(
             f"{len(rows.texts):,} rows leave none to hold out; give more, or rows for validation"
@@ -155,7 +158,9 @@ def fit_texts(
         with watch.stage("tokenize"):
             features, train = source.learn(rows.texts)
         with watch.stage("fit"):
-            examples = weigh(recipe, rows.classes, train, rows.targets, rows.weights)
+            examples = weigh(
+                recipe, rows.classes, train, rows.targets, rows.weights, lesson=rows.lesson
+            )
             learner = Learner(recipe, source.loss, source.costs, len(rows.classes), watch)
             cost, tried, outputs = learner.choose_cost(examples)
             machines = learner.learn(examples, cost=cost)
@@ -178,20 +183,22 @@ def fit_texts(
             targets = np.concatenate([rows.targets, rows.valid_targets])
             both = [part for part in (rows.weights, rows.valid_weights) if part is not None]
             given = np.concatenate(both) if both else None
+            lesson = rows.lesson and rows.lesson.add_labelled(len(rows.valid_texts))
             with watch.stage("fit"):
-                examples = weigh(recipe, rows.classes, train, targets, given)
+                examples = weigh(recipe, rows.classes, train, targets, given, lesson=lesson)
                 machines = learner.learn(examples, cost=cost)
             watch.note(
                 f"cost {cost:g}; learnt at last from all {len(everything):,} rows, those held out"
                 " included"
             )
     history.seconds = time.perf_counter() - started
+    known = rows.targets[rows.labelled]
     facts = FitFacts(
         history,
-        n_rows=len(rows.targets) + len(rows.valid_targets),
+        n_rows=len(known) + len(rows.valid_targets),
         n_truncated=0,
         n_valid=len(rows.valid_targets),
-        class_rows=count_classes(recipe.head.task, rows.classes, rows.targets, rows.valid_targets),
+        class_rows=count_classes(recipe.head.task, rows.classes, known, rows.valid_targets),
     )
     return Fitted(recipe, rows.classes, features.model(machines), temperature, thresholds, facts)
 
@@ -242,10 +249,10 @@ def _measure(
     cost: float,
 ) -> History:
     """Measure outputs for the rows learnt from and for those held out: a history of one epoch."""
-    task = recipe.head.task
+    task, known = recipe.head.task, rows.labelled
     epoch = Epoch(
         1,
-        _mean(row_losses(task, train, rows.targets, temperature=temperature)),
+        _mean(row_losses(task, train[known], rows.targets[known], temperature=temperature)),
         _mean(row_losses(task, valid, rows.valid_targets, temperature=temperature)),
         score(task, valid, rows.valid_targets),
         padding_share=0.0,

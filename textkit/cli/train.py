@@ -63,6 +63,10 @@ class TrainingRows:
         list[Path] | None,
         typer.Option(help="More rows to learn from, as new ones for --init-from; repeatable."),
     ] = None
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(help="Texts without labels, about which the --teacher is asked."),
+    ] = None
     text_column: TextColumn = None
     label_column: LabelColumn = None
     label_separator: LabelSeparator = "|"
@@ -201,6 +205,13 @@ class Manner:
             rich_help_panel=MODEL,
         ),
     ] = False
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run or model folder whose probabilities to learn from.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
     allow: Allow = None
     out: Annotated[
         Path | None,
@@ -266,6 +277,7 @@ def train(
         textkit train train.csv -o run
         textkit train train.csv --valid valid.csv -e cnn --set encoder.dim=128 -o run
         textkit train tags.jsonl --task multi-label -o run
+        textkit train train.csv --teacher big --unlabelled more.txt -e linear -o small
         textkit train train.csv -o run --resume
     """
     from textkit.jobs import TrainOptions, suggest_rate, train_run

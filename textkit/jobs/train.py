@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textkit.data.label_spelling import note_variants, unify_labels
-from textkit.data.labels import LabelledRows, read_labelled
+from textkit.data.labels import LabelledRows, no_rows, read_labelled
 from textkit.data.targets import encode_labels, find_classes
 from textkit.errors import TextkitError, UsageError, require
 from textkit.io.bulk import write_rejects
+from textkit.io.corpus import RowReader
 from textkit.io.inputs import refuse_streams
 from textkit.jobs import doctor, runs
 from textkit.jobs.runs import TrainReport, find_model
@@ -54,7 +55,9 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
     """
     needed = ["torch", "accelerate", "matplotlib", *(["sklearn"] if options.baseline else [])]
     require(*needed, needed_by="training")
-    refuse_streams([options.data, *(options.more or ())])  # read, and known again by their hashes
+    refuse_streams(
+        [options.data, *(options.more or ()), *filter(None, [options.unlabelled])]
+    )  # read, and known again by their hashes
     if not runs.is_main():  # the first process speaks for all
         watch = Watch(should_stop=watch.should_stop)
     clock = StageClock() if options.profile and runs.is_main() else None
@@ -84,17 +87,19 @@ def _train(options: TrainOptions, recipe: Recipe, work: Path, watch: Watch) -> T
     """Train in a folder that is free, or that holds a run to go on with."""
     with watch.stage("read"):
         rows = None if options.stream else _read(options, recipe, watch)
+        others = None if options.unlabelled is None else _read_texts(options, watch)
         if runs.is_main() and not options.resume:
             runs.begin(work, options.data, recipe, say_start(options))
         if runs.is_main() and rows is not None:
-            write_rejects(work, [reject for part in rows if part for reject in part.rejects])
+            read = (*rows, others)
+            write_rejects(work, [reject for part in read if part for reject in part.rejects])
     first = None
     if options.doctor and runs.is_alone() and rows is not None and not options.resume:
         with watch.stage("doctor"):
             first = doctor.overfit_batch(recipe, rows[0])
         watch.note(f"doctor: {first or 'one batch can be learnt by heart'}")
     health = doctor.read_health(work) if options.resume else []
-    classifier = _fit(options, recipe, work, rows, watch, health)
+    classifier = _fit(options, recipe, work, rows, others, watch, health)
     is_network = not is_whole(classifier.recipe_.encoder.name)
     if is_network:
         from textkit.nn.devices import leave_processes
@@ -169,6 +174,23 @@ def _read_file(path: Path, options: TrainOptions, recipe: Recipe, watch: Watch) 
     )
 
 
+def _read_texts(options: TrainOptions, watch: Watch) -> LabelledRows:
+    """Read the texts of the file without labels; where it has some, they are not looked at."""
+    assert options.unlabelled is not None
+    reader = RowReader(
+        options.unlabelled,
+        text_column=options.text_column,
+        delimiter=options.delimiter,
+        on_bad=options.on_bad,
+    )
+    texts = [row.text for row in reader]
+    for line in reader.notes():
+        watch.note(line)
+    if not texts:
+        raise no_rows(reader)
+    return LabelledRows(texts, [], tuple(reader.rejects))
+
+
 def _unify(
     train: LabelledRows, valid: LabelledRows | None, watch: Watch
 ) -> tuple[LabelledRows, LabelledRows | None]:
@@ -184,6 +206,7 @@ def _fit(
     recipe: Recipe,
     run: Path,
     rows: tuple[LabelledRows, LabelledRows | None] | None,
+    others: LabelledRows | None,
     watch: Watch,
     health: list[Health],
 ) -> TextClassifier:
@@ -204,21 +227,23 @@ def _fit(
         train.texts,
         train.labels,
         validation=None if valid is None else (valid.texts, valid.labels),
-        init_from=_open_start(options, recipe),
+        init_from=_open_model(options.init_from, options, recipe),
         keep_labels=options.keep_labels,
+        teacher=_open_model(options.teacher, options, recipe),
+        unlabelled=None if others is None else others.texts,
         checkpoints=checkpoints,
         watch=watch,
     )
 
 
-def _open_start(options: TrainOptions, recipe: Recipe) -> TextClassifier | None:
-    """Open the model to start from; what the user's own recipe names may be imported."""
+def _open_model(place: Path | None, options: TrainOptions, recipe: Recipe) -> TextClassifier | None:
+    """Open a model to start or to learn from; what the user's own recipe names may be imported."""
     from textkit import TextClassifier
 
-    if options.init_from is None:
+    if place is None:
         return None
     trusted = [*(options.allow or ()), *(name for _, name in list_code(recipe))]
-    return TextClassifier.load(find_model(options.init_from), allow=trusted)
+    return TextClassifier.load(find_model(place), allow=trusted)
 
 
 def _keep_metrics(run: Path, watch: Watch, options: TrainOptions, health: list[Health]) -> Watch:

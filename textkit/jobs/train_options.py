@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from textkit.classify.teaching import say_distil
 from textkit.data.given_labels import Missing
 from textkit.data.labels import OnBad
 from textkit.errors import UsageError
@@ -32,14 +33,16 @@ class TrainOptions:
     - out: the run folder; by default runs/NAME-TIME.
     - recipe: a TOML file or a Recipe; overrides: `section.key=value`, applied in order. Without
       any word of a model, `auto` chooses one (textkit/classify/auto_fitting.py); a network's own
-      default is an LSTM, and so it is with stream, init_from, doctor, tensorboard and several
-      processes.
+      default is an LSTM, and so it is with stream, init_from, teacher, doctor, tensorboard and
+      several processes.
     - overwrite: a run in `out` may go; a finished one stays until the new one is finished.
     - resume: go on with the run in `out`; a recipe that is given must be the run's.
     - init_from: a model folder whose tokenizer and weights to start from. keep_labels: also keep
       those of its labels that are in no row.
+    - teacher: a model or run folder whose probabilities are learnt from, as `distil` in the
+      recipe says. unlabelled: a file of texts for it, of which no label is read.
     - allow: each `package.module:Name` that may be imported because the run in `out` or the
-      model of `init_from` names it; those of the recipe given here need none.
+      model of `init_from` or `teacher` names it; those of the recipe given here need none.
     - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
       ("error"), or skip it. What was skipped stands in the run's _rejects.txt.
     - normalize_labels: labels that differ in case, white space and Unicode form alone are one.
@@ -60,6 +63,8 @@ class TrainOptions:
     resume: bool = False
     init_from: Path | None = None
     keep_labels: bool = False
+    teacher: Path | None = None
+    unlabelled: Path | None = None
     allow: Sequence[str] | None = None
     valid: Path | None = None
     text_column: str | None = None
@@ -103,16 +108,7 @@ def open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple
         raise UsageError("--resume goes on with a run, --overwrite begins anew; leave one out")
     asked = options.recipe is not None or options.overrides
     given = _ask_recipe(options, run, sweeps=sweeps) if asked else None
-    if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
-        raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
-    if options.stream and (options.normalize_labels or options.more):
-        raise UsageError("--stream goes with neither --normalize-labels nor --more; leave one out")
-    if options.stream and options.data.is_dir():
-        raise UsageError("--stream reads one file, not a folder of texts; leave it out")
-    if options.keep_labels and options.init_from is None:
-        raise UsageError("--keep-labels goes with --init-from; leave it out")
-    if options.stream and (sweeps or options.init_from is not None):
-        raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
+    _refuse_pairs(options, sweeps=sweeps)
     if sweeps:
         runs.check_folder(run)
     elif runs.is_main() and options.resume:
@@ -127,6 +123,27 @@ def open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple
     return work, given or _ask_recipe(options, run, sweeps=sweeps)
 
 
+def _refuse_pairs(options: TrainOptions, *, sweeps: bool) -> None:
+    """Refuse options that do not go together."""
+    if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
+        raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
+    if options.stream and (options.normalize_labels or options.more):
+        raise UsageError("--stream goes with neither --normalize-labels nor --more; leave one out")
+    if options.stream and options.data.is_dir():
+        raise UsageError("--stream reads one file, not a folder of texts; leave it out")
+    if options.keep_labels and options.init_from is None:
+        raise UsageError("--keep-labels goes with --init-from; leave it out")
+    if options.stream and (sweeps or options.init_from is not None):
+        raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
+    if options.unlabelled is not None and options.teacher is None:
+        raise UsageError("--unlabelled gives texts for a teacher to label; name it with --teacher")
+    if options.teacher is not None and (sweeps or options.stream):
+        raise UsageError(
+            "--teacher is asked about texts in memory, and sweeps no rate: it goes with neither"
+            " --stream nor --find-lr; leave one out"
+        )
+
+
 def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
     """Give the whole recipe that was asked for; one that says nothing of a model leaves that to
     `auto`, where texts are in memory and one process trains from nothing.
@@ -134,7 +151,10 @@ def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
     recipe = read_recipe(options.recipe, options.overrides)
     is_open = options.recipe is None and leaves_open(recipe) and not sweeps
     of_network = options.stream or options.doctor or options.tensorboard
-    if not is_open or of_network or options.init_from is not None or not runs.is_alone():
+    if not sweeps:
+        recipe = say_distil(recipe, has_teacher=options.teacher is not None)
+    from_model = options.init_from is not None or options.teacher is not None
+    if not is_open or of_network or from_model or not runs.is_alone():
         return complete_recipe(recipe)
     if options.resume:  # a run from before there was a choice goes on as it began
         begun = runs.stage(run).locate(resume=True) / runs.RECIPE
@@ -155,5 +175,7 @@ def say_start(options: TrainOptions) -> dict[str, str | None]:
         "--keep-labels": "yes" if options.keep_labels else None,
         "--normalize-labels": "yes" if options.normalize_labels else None,
         "--more": ", ".join(map(hash_data, options.more or ())) or None,
+        "--teacher": None if options.teacher is None else _hash_model(find_model(options.teacher)),
+        "--unlabelled": None if options.unlabelled is None else hash_data(options.unlabelled),
         "--valid": None if valid is None else hash_data(valid),
     }

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.data.batching import WINDOW_BATCHES, plan_batches, plan_token_budget
 from textkit.data.imbalance import balanced_rows
+from textkit.data.lessons import Lesson
 from textkit.data.rows import Rows, in_blocks
 from textkit.data.targets import Targets
 from textkit.errors import UsageError
@@ -32,24 +33,34 @@ class Examples:
 
     change: gives the tokens of rows as the augmentation of an epoch leaves them; None for rows as
     they are. weights: (n_rows,) float32, what each counts for in the loss; None for all alike.
+    lesson: what a teacher says of the rows; None without one.
     """
 
     tokens: Rows
     targets: Targets
     change: Change | None = None
     weights: NDArray[np.float32] | None = None
+    lesson: Lesson | None = None
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Tell which rows have a label of their own: (n_rows,)."""
+        if self.lesson is None:
+            return np.ones(len(self.targets), np.bool_)
+        return self.lesson.is_labelled
 
     def take(self, rows: NDArray[np.int64], *, epoch: int) -> TokenBatch:
         """Give the tokens of some rows in an epoch."""
         return self.tokens.take(rows) if self.change is None else self.change(rows, epoch)
 
     def fingerprint(self) -> str:
-        """Hash the ids of these rows, their lengths, their targets and their weights."""
+        """Hash the ids of these rows, their lengths, targets and weights, and their lesson."""
         digest = hashlib.sha256()
         for batch in in_blocks(self.tokens):
             digest.update(batch.ids.data)
         weights = () if self.weights is None else (self.weights,)
-        for part in (self.tokens.lengths, self.targets, *weights):
+        said = () if self.lesson is None else (self.lesson.said, self.lesson.share)
+        for part in (self.tokens.lengths, self.targets, *weights, *said):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 

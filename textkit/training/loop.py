@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from textkit.training import checkpoints
 from textkit.training.engine import Engine
 from textkit.training.examples import Examples, check_training, plan_epoch
 from textkit.training.health import Probe
-from textkit.training.losses import draw_mix, member_losses, sum_of_sizes
+from textkit.training.losses import Taught, draw_mix, member_losses, sum_of_sizes
 from textkit.training.optimization import WeightAverage, rate_factor, set_rates
 from textkit.training.pruning import Pruning
 from textkit.training.state import TrainingState
@@ -248,17 +249,30 @@ class _Loop:
             # All copies before the first computation, so that none waits for it.
             batch = self.network.make_batch(tokens, targets=self.train.targets[mine]).to(device)
             weight = to_device(torch.from_numpy(weights), device)
+            taught = self._taught(mine)
             mix = draw_mix(self.recipe, mine, (self.state.steps, self.rank), device=device)
         assert batch.targets is not None
         with self.stage("forward"):
             targets = self.network.standardize(batch.targets)
             outputs = self.model(batch, mix=mix).float()
             outputs = outputs.view(len(self.network.members), len(mine), -1)
-            each = [member_losses(self.task, part, targets, mix, self.section) for part in outputs]
+            each = [
+                member_losses(self.task, part, targets, mix, self.section, taught)
+                for part in outputs
+            ]
             loss = (torch.stack(each).sum(dim=0) * weight).sum()
             if self.section.l1:
                 loss = loss + self.section.l1 * sum_of_sizes(self.network) * weight.sum()
         return loss
+
+    def _taught(self, rows: NDArray[np.int64]) -> Taught | None:
+        """Give what a teacher says of rows, in the network's own scale; None without one."""
+        lesson, distil = self.train.lesson, self.recipe.distil
+        if lesson is None:
+            return None
+        heat = 1.0 if distil is None else distil.temperature
+        taught = Taught.of(lesson, self.task, rows, heat=heat).to(self.device)
+        return replace(taught, said=self.network.standardize(taught.said))
 
     def _end_epoch(self, plan: list[NDArray[np.int64]]) -> None:
         """Validate, keep the best weights, and see whether the training is over."""

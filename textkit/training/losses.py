@@ -6,12 +6,15 @@ step, so that batches, accumulated batches and batches spread over processes giv
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from textkit.data.lessons import Lesson
 from textkit.data.targets import Task
 from textkit.nn.collate import to_device
 from textkit.nn.network import Mix
@@ -63,8 +66,65 @@ def disagreements(task: Task, first: Tensor, second: Tensor) -> Tensor:
     return ((p.exp() - q.exp()) * (p - q)).sum(dim=1) / 2
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher says of a batch's rows, on the device of their outputs.
+
+    said: (batch, n_outputs), softened by `heat`. share: (batch,), its part of each row's loss.
+    """
+
+    said: Tensor
+    share: Tensor
+    heat: float
+
+    @staticmethod
+    def of(lesson: Lesson, task: Task, rows: NDArray[np.int64], *, heat: float) -> Taught:
+        """Give what a lesson says of some rows, probabilities softened to those of logits that are
+        divided by `heat`.
+        """
+        said, share = (torch.from_numpy(part[rows]) for part in (lesson.said, lesson.share))
+        if task != "regression" and heat != 1:
+            mild = said ** (1 / heat)
+            other = (1 - said) ** (1 / heat)
+            said = mild / (mild + other if task == "multi-label" else mild.sum(1, keepdim=True))
+        return Taught(said, share, heat)
+
+    def to(self, device: torch.device) -> Taught:
+        """Give it on a device."""
+        return replace(self, said=to_device(self.said, device), share=to_device(self.share, device))
+
+    def take(self, rows: Tensor) -> Taught:
+        """Give what is said of some of the rows."""
+        return replace(self, said=self.said[rows], share=self.share[rows])
+
+    def losses(self, task: Task, outputs: Tensor, known: Tensor) -> Tensor:
+        """Compute (batch,) losses from those that the rows' own labels give, `known` (batch,).
+
+        The teacher's part is the cross-entropy at the temperature times its square, so that its
+        gradient keeps its size.
+
+        >>> taught = Taught(torch.tensor([[0.5, 0.5]]), torch.tensor([1.0]), heat=1.0)
+        >>> logits = torch.tensor([[3.0, 3.0]])
+        >>> round(taught.losses("single-label", logits, torch.zeros(1)).item(), 3)
+        0.693
+        """
+        if task == "regression":
+            apart = (outputs - self.said).square().mean(dim=1)
+        elif task == "multi-label":
+            entropy = functional.binary_cross_entropy_with_logits
+            apart = entropy(outputs / self.heat, self.said, reduction="none").mean(dim=1)
+        else:
+            apart = functional.cross_entropy(outputs / self.heat, self.said, reduction="none")
+        return (1 - self.share) * known + self.share * self.heat**2 * apart
+
+
 def member_losses(
-    task: Task, outputs: Tensor, targets: Tensor, mix: Mix | None, section: TrainingSection
+    task: Task,
+    outputs: Tensor,
+    targets: Tensor,
+    mix: Mix | None,
+    section: TrainingSection,
+    taught: Taught | None = None,
 ) -> Tensor:
     """Compute one member's loss a row from outputs (batch, n_outputs), under mixup to both
     partners' targets.
@@ -72,8 +132,12 @@ def member_losses(
     Under R-Drop, where every row stands in the batch twice, from both passes: (batch / 2,).
     """
     losses = row_losses(task, outputs, targets, section)
+    if taught is not None:
+        losses = taught.losses(task, outputs, losses)
     if mix is not None:
         partners = row_losses(task, outputs, targets[mix.partners], section)
+        if taught is not None:
+            partners = taught.take(mix.partners).losses(task, outputs, partners)
         losses = mix.share * losses + (1 - mix.share) * partners
     if not section.r_drop:
         return losses

@@ -1,0 +1,134 @@
+"""Teaching: a model that is fitted hands on what it says of texts, those without labels included
+(distillation; Hinton et al. 2015).
+
+In: rows to learn from and rows held out, a teacher, and texts without labels. Out: the rows with
+these texts behind them, and a lesson for all. The rows held out keep their labels and nothing else:
+no choice is made on the word of a teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textkit.batch import cut_rows
+from textkit.classify.fitted import Fitted
+from textkit.classify.held_out import SplitRows
+from textkit.data.lessons import Lesson
+from textkit.data.targets import Classes
+from textkit.errors import DataError, UsageError
+from textkit.recipe import DistilSection, Recipe
+from textkit.registry import is_whole
+from textkit.watch import Progress, Watch
+
+# Texts that a teacher reads at a time.
+_CHUNK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """A model to learn from, and texts without labels that it is asked about."""
+
+    teacher: Fitted
+    unlabelled: Sequence[str] = ()
+
+
+def say_distil(recipe: Recipe, *, has_teacher: bool) -> Recipe:
+    """Give the recipe of a student, its section `distil` written out; refuse one that cannot be
+    taught, and one that says how to learn from a teacher where there is none.
+
+    >>> say_distil(Recipe(), has_teacher=True).distil
+    DistilSection(weight=0.5, temperature=1.0)
+    """
+    if not has_teacher:
+        if recipe.distil is not None:
+            raise UsageError("distil.weight is the share of a teacher; name one with --teacher")
+        return recipe
+    name, section = recipe.encoder.name, recipe.distil or DistilSection()
+    if name in ("auto", "ensemble"):
+        raise UsageError(
+            f"encoder = '{name}' learns from no teacher; name the encoder of the student, such as"
+            " linear or bag"
+        )
+    if section.temperature != 1 and (is_whole(name) or recipe.head.task == "regression"):
+        what = f"a {name} model" if is_whole(name) else "a regression"
+        raise UsageError(f"distil.temperature means nothing to {what}; remove it")
+    return recipe.model_copy(update={"distil": section})
+
+
+def take_lesson(
+    recipe: Recipe, rows: SplitRows, teaching: Teaching | None, *, watch: Watch = Watch()
+) -> SplitRows:
+    """Give the rows with the texts without labels behind those to learn from, and what the teacher
+    says of both; as they are where there is no teacher.
+
+    Raises DataError for a teacher of other classes, which it names.
+    """
+    if teaching is None:
+        return rows
+    task, teacher = recipe.head.task, teaching.teacher
+    if teacher.task != task:
+        raise UsageError(f"the teacher was trained for {teacher.task}, not {task}")
+    order = _match(teacher.classes, rows.classes, is_numbers=task == "regression")
+    unlabelled = [text for text in teaching.unlabelled if text.strip()]
+    n_all, n_known, n_more = len(teaching.unlabelled), len(rows.texts), len(unlabelled)
+    if n_more < n_all:
+        watch.note(f"{n_all - n_more:,} of {n_all:,} unlabelled texts are empty and are left out")
+    texts = [*rows.texts, *unlabelled]
+    section = recipe.distil or DistilSection()
+    is_labelled = np.arange(len(texts)) < n_known
+    lesson = Lesson(
+        _ask(teacher, texts, watch)[:, order],
+        np.where(is_labelled, section.weight, 1.0).astype(np.float32),
+        is_labelled,
+    )
+    watch.note(
+        f"the teacher's word is {section.weight:g} of the loss of {n_known:,} labelled rows, and"
+        f" all of it for {n_more:,} without a label"
+    )
+    targets = np.concatenate([rows.targets, lesson.to_targets(task)[n_known:]])
+    weights = rows.weights
+    if weights is not None:
+        weights = np.concatenate([weights, np.ones(n_more, np.float32)])
+    return replace(rows, texts=texts, targets=targets, weights=weights, lesson=lesson)
+
+
+def _ask(teacher: Fitted, texts: Sequence[str], watch: Watch) -> NDArray[np.float32]:
+    """Give the teacher's probabilities, or its numbers, for texts: (n_texts, n_classes)."""
+    is_numbers = teacher.task == "regression"
+    said = np.zeros((len(texts), len(teacher.classes)), np.float32)
+    done = 0
+    for chunk in cut_rows(texts, n_rows=_CHUNK_ROWS):
+        found = teacher.logits(chunk) if is_numbers else teacher.probabilities(chunk)
+        said[done : done + len(chunk)] = found
+        done += len(chunk)
+        watch.progress(Progress("asking the teacher", done, len(texts), "texts"))
+    return said
+
+
+def _match(known: Classes, classes: Classes, *, is_numbers: bool) -> NDArray[np.int64]:
+    """Give the place of each of the rows' classes among the teacher's."""
+    ours, theirs = classes.tolist(), known.tolist()
+    if is_numbers:
+        if len(ours) != len(theirs):
+            raise DataError(
+                f"the teacher gives {len(theirs)} numbers a text, the rows have {len(ours)}"
+            )
+        return np.arange(len(ours))
+    only_ours = [label for label in ours if label not in set(theirs)]
+    only_theirs = [label for label in theirs if label not in set(ours)]
+    if only_ours or only_theirs:
+        said = [
+            f"{what} {', '.join(map(repr, some[:5]))}{', ...' if len(some) > 5 else ''}"
+            for what, some in (("it does not know", only_ours), ("no row is", only_theirs))
+            if some
+        ]
+        raise DataError(
+            f"the teacher's labels are not those of the rows: {'; '.join(said)}; take a teacher of"
+            " these labels"
+        )
+    place = {label: i for i, label in enumerate(theirs)}
+    return np.array([place[label] for label in ours], dtype=np.int64)
