@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,16 @@ if not SEARCH:
     # Hypothesis mixes in the constants of the modules that happen to be loaded; "derandomize" does
     # not stop that.
     providers._get_local_constants = lambda: providers._local_constants
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_power_cut() -> Iterator[None]:
+    """Let what a test writes reach the disk whenever it does: the 8,800 waits of tests/jobs took
+    31 s. The commands of tests.shell do the same.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
