@@ -9,12 +9,15 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.shell import run_textkit
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -47,19 +50,24 @@ def run_console(block: str) -> None:
 
     `...` stands for any text, and standard error is not looked at.
     """
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, wanted = re.sub(r"\\\n\s*", "", part).partition("\n")
-        done = subprocess.run(
-            ["sh", "-c", command], env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        done = run_command(command)
+        assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
+        said, flags = done.stdout.decode(), doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
         if wanted.strip():
-            assert doctest.OutputChecker().check_output(wanted, done.stdout, flags), (
-                f"{command}\n{done.stdout}"
-            )
+            assert doctest.OutputChecker().check_output(wanted, said, flags), f"{command}\n{said}"
+
+
+def run_command(command: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line by `sh`; a textkit at its end by tests.shell, which has imported torch already."""
+    before, _, last = command.rpartition(" | ")
+    if not last.startswith("textkit ") or set(last) & set("<>&;$`*"):
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(["sh", "-c", command], env=environment, capture_output=True)
+    given = subprocess.run(["sh", "-c", before], stdout=subprocess.PIPE, check=True).stdout
+    return run_textkit(*shlex.split(last)[1:], input=given)
 
 
 @pytest.mark.parametrize(
