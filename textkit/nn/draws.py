@@ -81,16 +81,16 @@ class _FirstDraws(TorchFunctionMode):
         args: Sequence[object] = (),
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
-        options = dict(kwargs or {})
-        given = any(isinstance(value, torch.Generator) for value in (*args, *options.values()))
-        device = options.get("device") or next(
-            (value.device for value in args if isinstance(value, Tensor)), "cpu"
-        )
-        if (
-            getattr(func, "__name__", "") in _DRAWING
-            and not given
-            and torch.device(str(device)).type == "cpu"
-        ):
+        options, name = dict(kwargs or {}), getattr(func, "__name__", "")
+        values = (*args, *options.values())
+        given = any(isinstance(value, torch.Generator) for value in values)
+        drawn = next((value for value in values if isinstance(value, Tensor)), None)
+        device = options.get("device") or ("cpu" if drawn is None else drawn.device)
+        kind = torch.device(str(device)).type
+        # Without memory there is nothing to draw, but torch imports its compiler, which takes 1 s.
+        if kind == "meta" and drawn is not None and name in _DRAWING and name.endswith("_"):
+            return drawn
+        if kind == "cpu" and name in _DRAWING and not given:
             options["generator"] = self._generator
         return func(*args, **options)
 

@@ -45,7 +45,7 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.out_dim = dim
         self.project = nn.Linear(dim, dim)
-        self.query = nn.Parameter(torch.randn(dim) * dim**-0.5)
+        self.query = nn.Parameter(nn.init.normal_(torch.empty(dim)).mul_(dim**-0.5))
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """states (batch, time, dim), mask (batch, time) bool -> (batch, dim)."""
