@@ -675,14 +675,15 @@ def test_a_streamed_bag_keeps_the_buckets_that_its_training_rows_fill() -> None:
 
 
 @pytest.mark.slow
-def test_training_imports_no_compiler() -> None:
-    """torch's compiler and distributed tensors cost 2 s of start-up that a training does not
-    need.
-    """
+def test_training_and_opening_import_no_compiler() -> None:
+    """torch's compiler and distributed tensors cost 2 s of start-up, and neither needs them."""
     program = (
         "import sys\nfrom textkit import TextClassifier\n"
-        "TextClassifier(training__epochs=1, training__device='cpu').fit(['a b', 'c d'] * 9, ['x',"
-        " 'y'] * 9)\n"
+        "texts, labels = ['a b', 'c d'] * 9, ['x', 'y'] * 9\n"
+        "for encoder in ('bag', 'cnn', 'lstm', 'mixer', 'transformer'):\n"
+        "    model = TextClassifier(encoder=encoder, training__epochs=1, training__device='cpu')\n"
+        "    model.fit(texts, labels).save(encoder)\n"
+        "    TextClassifier.load(encoder).predict(texts)\n"
         "sys.exit(' '.join({'torch._dynamo', 'torch.distributed.tensor'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
