@@ -616,7 +616,12 @@ def test_a_rate_sweep_draws_a_curve() -> None:
 def test_compiled_training_learns() -> None:
     if shutil.which("g++") is None:
         pytest.skip("torch.compile needs g++ on a CPU")
-    model = fit(training__compile=True, training__epochs=1, encoder="bag", head__pooling=["max"])
+    from torch._inductor import config
+
+    with config.patch(compile_threads=1):  # no pool of processes that import torch each
+        model = fit(
+            training__compile=True, training__epochs=1, encoder="bag", head__pooling=["max"]
+        )
     assert model.predict_proba(["good"]).shape == (1, 2)
 
 
