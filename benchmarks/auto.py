@@ -9,7 +9,9 @@ files, which choose nothing, and seconds to learn.
 - fastText: its autotune for --autotune seconds on a tenth of the training rows, where the package
   `fasttext` is installed; what it finds depends on the clock.
 - lstm: TextClassifier() with no option, with --lstm.
-- auto: TextClassifier(encoder="auto"); auto + vectors: with encoder.embedder = --embedder.
+- auto: TextClassifier(encoder="auto"), without what a package may have brought.
+- auto + vectors: with encoder.embedder = --embedder, or all-MiniLM-L6-v2 where its package is
+  installed.
 - frozen: logistic regression of scikit-learn on the same vectors.
 
 --shots: so many rows of each class, drawn from the training file --draws times with seeds 0, 1, ...
@@ -19,6 +21,7 @@ files, which choose nothing, and seconds to learn.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +34,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from textkit import TextClassifier, TextEmbedder
+from textkit.embedders.packaged import SWITCH, find_packaged
 
 Predict = Callable[[list[str]], Sequence[object]]
 
@@ -42,11 +46,12 @@ def main() -> None:
     )
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--autotune", type=int, default=20)
-    parser.add_argument("--embedder", default="")
+    parser.add_argument("--embedder", default=find_packaged())
     parser.add_argument("--lstm", action="store_true")
     parser.add_argument("--shots", type=int, default=0)
     parser.add_argument("--draws", type=int, default=1)
     options = parser.parse_args()
+    os.environ[SWITCH] = "0"
     if not DATA.exists():
         raise SystemExit("the data sets are not beside the project (../shared/data): nothing to do")
     models = list_models(options)
