@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import functools
 import hashlib
 import io
 import sysconfig
@@ -47,14 +48,18 @@ def docstring_rows() -> list[tuple[str, str]]:
     >>> len(docstring_rows()) > 2000
     True
     """
-    library = Path(sysconfig.get_paths()["stdlib"])
+    return list(_collect(Path(sysconfig.get_paths()["stdlib"])))
+
+
+@functools.cache  # it parses 350 files, which takes a second
+def _collect(library: Path) -> tuple[tuple[str, str], ...]:
     families: dict[str, set[str]] = {}
     for family, modules in FAMILIES.items():
         for module in modules.split():
             for path in _sources(library, module):
                 for text in _first_paragraphs(path):
                     families.setdefault(text, set()).add(family)
-    rows = [(text, found.pop()) for text, found in families.items() if len(found) == 1]
+    rows = tuple((text, found.pop()) for text, found in families.items() if len(found) == 1)
     if not rows:
         raise DataError(
             "no Python sources found; this interpreter ships without its .py files",
