@@ -1,8 +1,8 @@
-"""`textkit vectors`: train, convert, describe, search, index, score and draw word vectors of any
-known format.
+"""`textkit vectors`: train, convert, distil, describe, search, index, score and draw word vectors
+of any known format.
 
 The work stands in textkit/jobs/vectors.py and textkit/jobs/train_vectors.py. Longer than other
-modules: most of it is the options of eight verbs.
+modules: most of it is the options of nine verbs.
 """
 
 from __future__ import annotations
@@ -231,6 +231,41 @@ def convert(
     with Display() as watch:
         v = convert_vectors(options, watch=watch)
     note(f"{out}: {len(v):,} words, {v.dim} wide, {v.dtype}")
+
+
+@verb(app)
+def distil(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Folder of a sentence encoder, or hf:NAME."),
+    ],
+    out: OutFolder,
+    dim: Annotated[
+        int, typer.Option(min=1, help="Width of a vector.", rich_help_panel=VECTORS)
+    ] = 256,
+    word_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--words",
+            help="File of words, one a line, the most frequent first, instead of its pieces.",
+            rich_help_panel=VECTORS,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a sentence encoder into static vectors of its pieces, which need no torch.
+
+    Examples:
+        textkit vectors distil all-MiniLM-L6-v2/ -o static
+        textkit vectors distil all-MiniLM-L6-v2/ --words words.txt --dim 128 -o static
+    """
+    from textkit.cli.output import Display, note
+    from textkit.jobs.vectors import DistilOptions, distil_vectors
+
+    options = DistilOptions(model=model, out=out, dim=dim, words=word_file, overwrite=overwrite)
+    with Display() as watch:
+        v = distil_vectors(options, watch=watch)
+    note(f"{out}: {len(v):,} words, {v.dim} wide")
 
 
 @verb(app)

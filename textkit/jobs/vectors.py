@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from textkit.io import files
+from textkit.vectors.packaged import STATIC_FORMAT, STATIC_KIND, is_static
 from textkit.vectors.vectors import Vectors
 from textkit.watch import Progress, Watch
 
@@ -34,6 +35,21 @@ class ConvertVectorsOptions:
     vectors: str
     out: Path
     dtype: str | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilOptions:
+    """model: a sentence encoder, as TextEmbedder.open takes it. out: folder to write.
+
+    dim: width of a vector. words: a file of words, one a line, the most frequent first, that have
+    vectors instead of the encoder's own pieces. overwrite: finished work in `out` may go.
+    """
+
+    model: str
+    out: Path
+    dim: int = 256
+    words: Path | None = None
     overwrite: bool = False
 
 
@@ -145,6 +161,23 @@ def convert_vectors(options: ConvertVectorsOptions, *, watch: Watch = Watch()) -
     return converted
 
 
+def distil_vectors(options: DistilOptions, *, watch: Watch = Watch()) -> Vectors:
+    """Write static vectors of an encoder's pieces, or of words, and open them."""
+    from textkit.embedders.distilling import distil
+    from textkit.vectors.plot import read_words
+
+    words = None if options.words is None else read_words(options.words)[0]
+    distil(
+        options.model,
+        options.out,
+        dim=options.dim,
+        words=words,
+        overwrite=options.overwrite,
+        watch=watch,
+    )
+    return open_vectors(str(options.out), watch=watch)
+
+
 def describe_vectors(
     spec: str, *, cache: Path | None = None, watch: Watch = Watch()
 ) -> VectorsDescription:
@@ -154,6 +187,9 @@ def describe_vectors(
     >>> describe_vectors("v.txt").to_dict()["first_words"]
     ['king', 'queen']
     """
+    if is_static(Path(spec)):
+        files.check_manifest(spec, kind=STATIC_KIND, format=STATIC_FORMAT)
+        return VectorsDescription(open_vectors(spec, watch=watch), verified=True)
     if (Path(spec) / files.MANIFEST).exists():
         return VectorsDescription(Vectors.load(spec, verify=True), verified=True)
     return VectorsDescription(open_vectors(spec, cache=cache, watch=watch), verified=False)

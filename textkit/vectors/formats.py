@@ -205,6 +205,11 @@ def _open_name(spec: str) -> WordTable:
 def _open_folder(path: Path) -> WordTable:
     from textkit.vectors import packaged
 
+    if packaged.is_static(path):
+        files.check_manifest(
+            path, kind=packaged.STATIC_KIND, format=packaged.STATIC_FORMAT, hashes=False
+        )
+        return packaged.open_model2vec(path)
     if (path / files.MANIFEST).exists():
         return WordTable.load(path)
     if (path / "model.safetensors").exists() and (path / "tokenizer.json").exists():

