@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from textkit import TextClassifier
 from textkit.errors import UsageError
 from textkit.recipe import Recipe, complete_recipe, make_recipe, read_recipe
 
@@ -72,3 +73,11 @@ def test_bad_toml_is_one_line() -> None:
     Path("r.toml").write_text("seed = = 3\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"^r.toml: not valid TOML"):
         read_recipe("r.toml", [])
+
+
+@pytest.mark.parametrize("given", ["linear", Path("r.toml"), 3, ["encoder"]])
+def test_what_is_no_recipe_is_refused_with_what_to_do(given: object) -> None:
+    with pytest.raises(UsageError, match=r"expected a Recipe or a dict .*encoder='\.\.\.'"):
+        make_recipe(given)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="expected a Recipe or a dict"):
+        TextClassifier(given)  # type: ignore[arg-type]

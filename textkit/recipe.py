@@ -277,6 +277,11 @@ def make_recipe(base: Recipe | Mapping[str, object] | None = None, **options: ob
     >>> make_recipe(encoder="gru", training__epochs=3).training.epochs
     3
     """
+    if base is not None and not isinstance(base, Recipe | Mapping):
+        raise UsageError(
+            f"a recipe is {base!r}, expected a Recipe or a dict of sections; a file is read by"
+            " read_recipe, and a kind of model is named by encoder='...'"
+        )
     values = base.model_dump(exclude_unset=True) if isinstance(base, Recipe) else dict(base or {})
     for name, value in options.items():
         _merge(values, name.split("__"), value)
