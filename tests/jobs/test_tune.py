@@ -248,6 +248,10 @@ def test_a_trial_above_its_bar_is_given_up_and_one_that_fails_is_told() -> None:
     assert not stop()  # a first epoch says little
     stop.take(Epoch(2, 0.1, float("nan"), {}, 0.0, 0.1))
     assert stop()
+    stop = Stop(replace(trial, bars={2: 1.0, 3: 0.9}), lambda: "")
+    for number, loss in enumerate([1.5, 0.8, 2.0], start=1):  # the best so far is what counts
+        stop.take(Epoch(number, 0.1, loss, {}, 0.0, 0.1))
+        assert not stop()
     broken = replace(
         trial, recipe=make_recipe(small, head__pooling=["first", "none"]), folder=Path("s")
     )

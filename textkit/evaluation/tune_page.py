@@ -231,8 +231,8 @@ def _losses(report: TuneReport) -> str:
     step = max(1, longest // 8)
     inside += [_mark(x.at(i), str(i)) for i in range(1, longest + 1, step)]
     words = (
-        "The loss on the validation rows, epoch by epoch. Dashed: given up, for it was above the"
-        " median of the trials before."
+        "The loss on the validation rows, epoch by epoch. Dashed: given up, for its best was"
+        " above the median of the trials before."
     )
     return f"<h2>Losses</h2><p>{words}</p>{_frame(y, 'epoch', 'validation loss', inside)}"
 

@@ -7,6 +7,7 @@ trial that was stopped or killed goes on from its checkpoint when it is run agai
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,10 +101,16 @@ class Stop:
         self.losses: list[float] = []
 
     def take(self, epoch: Epoch) -> None:
-        """Hear of an epoch; one that is over its bar ends the trial."""
+        """Hear of an epoch; where the best so far is over the bar, or nothing, the trial ends.
+
+        An epoch that is worse than the one before says little: a trial would have to be good in all
+        of them.
+        """
         self.losses.append(epoch.valid_loss)
         bar = self.trial.bars.get(epoch.epoch)
-        if epoch.epoch > _SPARED_EPOCHS and bar is not None and not epoch.valid_loss <= bar:
+        if epoch.epoch <= _SPARED_EPOCHS or bar is None:
+            return
+        if math.isnan(epoch.valid_loss) or min(self.losses) > bar:
             self.is_worse = True
 
     def __call__(self) -> bool:
