@@ -129,8 +129,8 @@ def choose_model(
     >>> choice.winner, choice.board[0].reason
     ('linear', 'chosen: the only candidate')
     """
-    recipe = complete_recipe(make_recipe({"encoder": {"name": "auto"}, "head": {"task": task}}))
-    recipe = complete_recipe(make_recipe(recipe, **options))
+    named = {"encoder": {"name": "auto"}, "head": {"task": task}}
+    recipe = complete_recipe(make_recipe(named, **options))
     with _folder(recipe, None) as folder:
         return _choose(recipe, texts, labels, validation=validation, folder=folder, watch=watch)
 

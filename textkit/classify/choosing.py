@@ -205,7 +205,8 @@ def _join(
     or, with no loss in that, in the loss: it tells more on few rows.
     """
     task = judge.task
-    outputs = {name: normalize(task, found.outputs, 1.0) for name, found in measured.items()}
+    said_of = {name: normalize(task, found.outputs, 1.0) for name, found in measured.items()}
+    outputs = said_of
     shares = weigh(task, outputs, judge.targets)
     while len(shares) > 1 and bounds.refuse(*_costs(measured[name] for name in shares)):
         dearest = max(shares, key=lambda name: (measured[name].n_bytes, measured[name].latency_ms))
@@ -216,8 +217,7 @@ def _join(
     joined = join_halves(task, outputs, judge.targets, judge.parts)
     gain, error = judge.compare(joined, measured[winner].outputs)
     by_loss = Judge(task, "loss", judge.targets)
-    alone = normalize(task, measured[winner].outputs, 1.0).astype(np.float32)
-    less, loss_error = by_loss.compare(joined, alone)
+    less, loss_error = by_loss.compare(joined, said_of[winner].astype(np.float32))
     said = f"{gain:+.3f} +- {error:.3f} beside {winner}: " + " + ".join(
         f"{share:.2f} {name}" for name, share in shares.items()
     )

@@ -47,11 +47,13 @@ class Plan:
 @dataclass(frozen=True)
 class Needs:
     """How much each row of a model's table, or each feature, is needed: (n_rows,), larger being
-    more. counts: how often the training texts have it, where there are such texts.
+    more. counts: how often the training texts have it, where there are such texts. members: of an
+    ensemble, the needs of each member, None for one whose rows all stay.
     """
 
     values: Weights
     counts: NDArray[np.int64] | None = None
+    members: tuple[Needs | None, ...] = ()
 
     def best(self, n_rows: int) -> NDArray[np.bool_]:
         """Say which are the most needed so many rows, the earlier one of two that are alike."""
@@ -113,7 +115,7 @@ def _join_needs(needs: Sequence[Needs | None]) -> Needs | None:
     if not found:
         return None
     ranks = [np.argsort(np.argsort(each.values)) / len(each.values) for each in found]
-    return Needs(np.concatenate(ranks))
+    return Needs(np.concatenate(ranks), members=tuple(needs))
 
 
 def _narrow_ensemble(
@@ -121,13 +123,13 @@ def _narrow_ensemble(
 ) -> tuple[Fitted, Compression]:
     """Narrow each member: of fewer rows each keeps the same share."""
     assert isinstance(fitted.model, EnsembleModel)
-    n_all = 0 if needs is None else len(needs.values)
+    parts = fitted.model.members
+    known = (None,) * len(parts) if needs is None else needs.members
     members, done = [], []
-    for member in fitted.model.members:
-        own = measure_needs(member, texts)
+    for member, own in zip(parts, known, strict=True):
         rows = None
-        if plan.rows is not None and own is not None:
-            rows = max(1, int(plan.rows / max(n_all, 1) * len(own.values)))
+        if plan.rows is not None and needs is not None and own is not None:
+            rows = max(1, int(plan.rows / len(needs.values) * len(own.values)))
         small, what = narrow(member, replace(plan, rows=rows, members=None), own, texts)
         members.append(small)
         done.append(what)

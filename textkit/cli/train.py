@@ -150,8 +150,6 @@ class Shortcuts:
 
     def overrides(self) -> list[str]:
         """Give the overrides that were asked for."""
-        from textkit.jobs.compress import parse_size
-
         saved = self.tokenizer is not None and Path(self.tokenizer).exists()
         bounds = {"--only": self.only, "--size": self.size, "--latency": self.latency}
         asked = [option for option, value in bounds.items() if value is not None]
@@ -164,7 +162,7 @@ class Shortcuts:
             f"tokenizer.{'path' if saved else 'name'}": self.tokenizer,
             "encoder.name": "auto" if asked else self.encoder,
             "encoder.candidates": None if names is None else json.dumps(names),
-            "encoder.size": None if self.size is None else parse_size(self.size),
+            "encoder.size": None if self.size is None else _bytes(self.size),
             "encoder.latency": None if self.latency is None else milliseconds(self.latency),
             "training.epochs": self.epochs,
             "seed": self.seed,
@@ -398,3 +396,9 @@ def milliseconds(text: str) -> float:
     except ValueError:
         pass
     raise UsageError(f"--latency is '{text}', expected a time such as 1ms")
+
+
+def _bytes(text: str) -> int:
+    from textkit.jobs.compress import parse_size  # brings in what compresses, for this alone
+
+    return parse_size(text)

@@ -74,7 +74,7 @@ def tune_recipe(options: TuneOptions, *, watch: Watch = Watch()) -> TuneReport |
     check_options(options)
     refuse_streams([options.data, *([options.valid] if options.valid else [])])
     space = open_space(options)
-    task = next(iter(space.recipes.values())).head.task
+    task = space.task
     goal = Goal.parse(options.metric, task)
     out = settle(options.out)
     with locks.held(out):

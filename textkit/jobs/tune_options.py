@@ -179,7 +179,7 @@ def split_rows(
     The rows kept apart are drawn first, and with one seed for all searches of a file.
     """
     rows = _read(options, options.data, space, watch)
-    task = next(iter(space.recipes.values())).head.task
+    task = space.task
     classes = find_classes(task, rows.labels)
     goal.check([str(label) for label in classes.tolist()])
     targets = encode_labels(task, rows.labels, classes)
@@ -213,7 +213,7 @@ def _take(rows: LabelledRows, places: Sequence[int]) -> LabelledRows:
 
 
 def _read(options: TuneOptions, path: Path, space: Space, watch: Watch) -> LabelledRows:
-    task = next(iter(space.recipes.values())).head.task
+    task = space.task
     return read_labelled(
         path,
         task=task,

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textkit.data.targets import Task
 from textkit.errors import StorageError, UsageError
 from textkit.recipe import Recipe, complete_recipe, flatten, make_recipe
 from textkit.registry import is_number, is_whole
@@ -136,6 +137,11 @@ class Space:
             if not any(key in own for own in keys.values()):
                 raise UsageError(refused, where=where)
         return cls(recipes, keys)
+
+    @property
+    def task(self) -> Task:
+        """The task of its recipes, which is one."""
+        return next(iter(self.recipes.values())).head.task
 
     def make(self, name: str, values: Mapping[str, Value]) -> Recipe:
         """Make the whole recipe of a trial; UsageError where values do not go together."""
