@@ -38,17 +38,21 @@ TEXTS = [
 
 
 def machine() -> dict[str, str]:
-    """Say what decides the last bits of a float: torch, numpy, the processor and its maker."""
+    """Say what decides the last bits of a float: torch, numpy, and the very model of processor.
+
+    Two models of one maker with the same instructions may still add in another order.
+    """
     import torch
 
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
-    makers = [line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")]
+    said = dict([part.strip() for part in line.split(":", 1)] for line in lines if ":" in line)
+    known = [said[key] for key in ("vendor_id", "cpu family", "model") if key in said]
     return {
         "torch": torch.__version__,
         "numpy": np.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
-        "maker": makers[0] if makers else platform.machine(),
+        "model": " ".join(known) or platform.machine(),
     }
 
 
