@@ -15,87 +15,43 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from textkit.classify.board import Choice
 from textkit.classify.candidates import AutoOptions, list_candidates
 from textkit.classify.choosing import choose, make_rows
 from textkit.classify.ensemble_fitting import fit_ensemble
 from textkit.classify.fitted import Fitted
-from textkit.data.given_labels import LabelData, Missing, read_labels
-from textkit.data.imbalance import read_weights
+from textkit.classify.given import Given
+from textkit.classify.held_out import read_given, read_validation
+from textkit.data.given_labels import LabelData
 from textkit.data.targets import Labels, Task, find_classes
 from textkit.errors import UsageError, require
 from textkit.evaluation.task_scores import chosen_metric
 from textkit.io.tables import TextData
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 from textkit.registry import is_whole
-from textkit.tokenizers.protocol import check_texts
 from textkit.watch import Watch
 
 
-def fit_texts(
-    recipe: Recipe,
-    texts: TextData,
-    labels: LabelData,
-    *,
-    validation: tuple[TextData, LabelData] | None = None,
-    missing: Missing = "error",
-    weights: object = None,
-    init_from: Fitted | None = None,
-    keep_labels: bool = False,
-    checkpoints: Path | None = None,
-    watch: Watch = Watch(),
-) -> Fitted:
-    """Choose, and fit on texts (n,) and labels (n,) in memory; as TextClassifier.fit says.
+def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted:
+    """Choose, and fit on texts (n,) and labels (n,) in memory.
 
     A recipe that names an ensemble is fitted as it is.
     """
     if recipe.encoder.name == "ensemble":
-        return fit_ensemble(
-            recipe,
-            texts,
-            labels,
-            fit=_fit_one,
-            validation=validation,
-            missing=missing,
-            weights=weights,
-            init_from=init_from,
-            keep_labels=keep_labels,
-            checkpoints=checkpoints,
-            watch=watch,
-        )
-    if init_from is not None or keep_labels:
-        raise UsageError(
-            "encoder = 'auto' starts from nothing; leave out init_from and keep_labels, or name the"
-            " encoder of the model to start from"
-        )
+        return fit_ensemble(recipe, given, fit=_fit_one, watch=watch)
+    given.check_fresh(
+        "encoder = 'auto'", otherwise=", or name the encoder of the model to start from"
+    )
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("encoder = 'auto' chooses in one process; under torchrun name an encoder")
     recipe = complete_recipe(recipe)
-    with _folder(recipe, checkpoints) as folder:
-        choice = _choose(
-            recipe,
-            texts,
-            labels,
-            validation=validation,
-            missing=missing,
-            weights=weights,
-            folder=folder,
-            watch=watch,
-        )
+    with _folder(recipe, given.checkpoints) as folder:
+        given = replace(given, checkpoints=folder)
+        choice = _choose(recipe, given, watch=watch)
         for line in choice.lines():
             watch.note(line)
-        fitted: Fitted = fitting_of(choice.recipe).fit_texts(
-            choice.recipe,
-            texts,
-            labels,
-            validation=validation,
-            missing=missing,
-            weights=weights,
-            checkpoints=folder,
-            watch=watch,
-        )
+        fitted = _fit_one(choice.recipe, given, watch=watch)
     assert fitted.facts is not None
     return replace(fitted, facts=replace(fitted.facts, choice=choice))
 
@@ -132,40 +88,23 @@ def choose_model(
     named = {"encoder": {"name": "auto"}, "head": {"task": task}}
     recipe = complete_recipe(make_recipe(named, **options))
     with _folder(recipe, None) as folder:
-        return _choose(recipe, texts, labels, validation=validation, folder=folder, watch=watch)
+        given = Given(texts, labels, validation=validation, checkpoints=folder)
+        return _choose(recipe, given, watch=watch)
 
 
-def _choose(
-    recipe: Recipe,
-    texts: TextData,
-    labels: LabelData,
-    *,
-    validation: tuple[TextData, LabelData] | None = None,
-    missing: Missing = "error",
-    weights: object = None,
-    folder: Path | None = None,
-    watch: Watch = Watch(),
-) -> Choice:
-    """Choose among the candidates of a whole `auto` recipe; the options are those of a fit.
+def _choose(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Choice:
+    """Choose among the candidates of a whole `auto` recipe.
 
-    folder: where measurements are kept, so that a choice which was stopped goes on. Weights of
+    Measurements are kept in the checkpoints, so that a choice which was stopped goes on. Weights of
     rows leave rows of weight 0 out; the measuring knows no others.
     """
-    task = recipe.head.task
-    given = read_labels(task, labels, missing=missing)
-    kept = given.take(check_texts(texts))
-    if weights is not None:
-        counts = read_weights(weights, n_rows=given.n_rows, rows=given.rows).nonzero()[0]
-        given = given.keep(counts)
-        kept = [kept[row] for row in counts.tolist()]
-    classes = find_classes(task, given.labels) if given.classes is None else given.classes
-    whole: list[object] = list(given.labels)
+    task, folder = recipe.head.task, given.checkpoints
+    kept, labels, _ = read_given(task, given)
+    classes = find_classes(task, labels.labels) if labels.classes is None else labels.classes
+    whole: list[object] = list(labels.labels)
     n_valid = 0
-    if validation is not None:
-        what = "validation label"
-        valid = read_labels(task, validation[1], missing=missing, classes=classes, what=what)
-        valid_texts = valid.take(check_texts(validation[0]))
-        n_valid, kept, whole = len(valid_texts), [*kept, *valid_texts], [*whole, *valid.labels]
+    if (valid := read_validation(task, given, classes)) is not None:
+        n_valid, kept, whole = len(valid[0]), [*kept, *valid[0]], [*whole, *valid[1].labels]
     metric = chosen_metric(task, recipe.training.metric)
     rows = make_rows(task, classes, kept, whole, n_valid=n_valid, seed=recipe.seed)  # type: ignore[arg-type]
     left = list_candidates(
@@ -174,7 +113,7 @@ def _choose(
     silent = Watch(should_stop=watch.should_stop)
 
     def fit(one: Recipe, texts: list[str], labels: Labels) -> Fitted:
-        return _fit_one(one, texts, labels, checkpoints=_cache(one, folder), watch=silent)
+        return _fit_one(one, Given(texts, labels, checkpoints=_cache(one, folder)), watch=silent)
 
     with watch.stage("choose"):
         return choose(
@@ -191,8 +130,8 @@ def _choose(
         )
 
 
-def _fit_one(recipe: Recipe, texts: TextData, labels: LabelData, **options: Any) -> Fitted:
-    fitted: Fitted = fitting_of(recipe).fit_texts(recipe, texts, labels, **options)
+def _fit_one(recipe: Recipe, given: Given, *, watch: Watch) -> Fitted:
+    fitted: Fitted = fitting_of(recipe).fit_texts(recipe, given, watch=watch)
     return fitted
 
 

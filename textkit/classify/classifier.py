@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.classify import model_folder
 from textkit.classify.fitted import FitFacts, Fitted
-from textkit.classify.teaching import Teaching, say_distil
+from textkit.classify.given import Given, Teaching
+from textkit.classify.teaching import say_distil
 from textkit.data.given_labels import (
     LabelData,
     Missing,
@@ -155,26 +156,25 @@ class TextClassifier:
         if normalize_labels:
             rows, validation = _normalize(recipe.head.task, rows, validation, watch)
         recipe = say_distil(recipe, has_teacher=teacher is not None)
-        taught: dict[str, Any] = {}
+        teaching = None
         if teacher is not None:
             others = [] if unlabelled is None else check_texts(take_texts(unlabelled, column=text))
-            taught["teaching"] = Teaching(teacher._check_fitted(), others)
+            teaching = Teaching(teacher._check_fitted(), others)
         elif unlabelled is not None:
             raise UsageError("texts without labels are for a teacher to label; name a teacher")
         with watch.stage("start"):
             fitting = _fitting_of(recipe)
-        self.fitted_ = fitting.fit_texts(
-            recipe,
+        given = Given(
             *rows,
-            **taught,
             validation=validation,
             missing=missing,
             weights=_take_weights(texts, sample_weight),
             init_from=None if init_from is None else init_from._check_fitted(),
             keep_labels=keep_labels,
+            teaching=teaching,
             checkpoints=None if checkpoints is None else Path(checkpoints),
-            watch=watch,
         )
+        self.fitted_ = fitting.fit_texts(recipe, given, watch=watch)
         return self
 
     def fit_file(

@@ -18,61 +18,47 @@ import numpy as np
 
 from textkit.classify.ensemble import EnsembleModel, EnsembleOptions, combine, normalize
 from textkit.classify.fitted import FitFacts, Fitted
+from textkit.classify.given import Given
 from textkit.classify.held_out import SplitRows, calibrate, say_weak, split_rows
-from textkit.data.given_labels import LabelData, Missing
 from textkit.data.targets import Classes, Labels, Targets, Task, count_classes
-from textkit.errors import DataError, UsageError
+from textkit.errors import DataError
 from textkit.evaluation.task_scores import chosen_metric, row_losses, score
-from textkit.io.tables import TextData
 from textkit.recipe import Recipe, complete_recipe
 from textkit.watch import Epoch, History, Watch
 
 Fit = Callable[..., Fitted]
 
 
-def fit_ensemble(
-    recipe: Recipe,
-    texts: TextData,
-    labels: LabelData,
-    *,
-    fit: Fit,
-    validation: tuple[TextData, LabelData] | None = None,
-    missing: Missing = "error",
-    weights: object = None,
-    init_from: Fitted | None = None,
-    keep_labels: bool = False,
-    checkpoints: Path | None = None,
-    watch: Watch = Watch(),
-) -> Fitted:
-    """Fit on texts (n,) and labels (n,) in memory; as TextClassifier.fit says.
+def fit_ensemble(recipe: Recipe, given: Given, *, fit: Fit, watch: Watch = Watch()) -> Fitted:
+    """Fit on texts (n,) and labels (n,) in memory.
 
-    fit: how a recipe of one model learns. checkpoints: what members keep there, a fit that was
+    fit: how a recipe of one model learns. What members keep in the checkpoints, a fit that was
     stopped goes on from.
     """
     recipe, started = complete_recipe(recipe), time.perf_counter()
-    if init_from is not None or keep_labels:
-        raise UsageError("an ensemble starts from nothing; leave out init_from, keep_labels")
+    given.check_fresh("an ensemble")
     options = EnsembleOptions.of(recipe)
     parts = options.members(recipe)
     with watch.stage("read"):
-        rows = split_rows(
-            recipe, texts, labels, validation, missing=missing, weights=weights, watch=watch
-        )
+        rows = split_rows(recipe, given, watch=watch)
     if not len(rows.valid_texts):
         raise DataError(
             f"{len(rows.texts):,} rows leave none to hold out; give more, or rows for validation"
         )
     task, classes = recipe.head.task, rows.classes
     valid_labels = to_labels(task, classes, rows.valid_targets)
-    told: dict[str, Any] = {"validation": (rows.valid_texts, valid_labels)}
-    told["weights"] = rows.weights
     silent = Watch(step=watch.step, progress=watch.progress, should_stop=watch.should_stop)
     members = []
     for place, part in enumerate(parts):
         watch.note(f"member {place + 1} of {len(parts)}: {part.encoder.name}")
-        kept = _place(checkpoints, part, place)
-        own = to_labels(task, classes, rows.targets)
-        members.append(fit(part, rows.texts, own, **told, checkpoints=kept, watch=silent))
+        lent = Given(
+            rows.texts,
+            to_labels(task, classes, rows.targets),
+            validation=(rows.valid_texts, valid_labels),
+            weights=rows.weights,
+            checkpoints=_place(given.checkpoints, part, place),
+        )
+        members.append(fit(part, lent, watch=silent))
     with watch.stage("evaluation"):
         members = [_align(member, classes) for member in members]
         said = [normalize(task, m.logits(rows.valid_texts), m.temperature) for m in members]
@@ -81,16 +67,16 @@ def fit_ensemble(
         say_weak(recipe, classes, valid, rows.valid_targets, watch=watch)
         history = _measure(recipe, members, rows, valid, temperature)
     watch.epoch(history.epochs[0])
-    if validation is None and not watch.should_stop():
+    if given.validation is None and not watch.should_stop():
         everything = [*rows.texts, *rows.valid_texts]
         targets = np.concatenate([rows.targets, rows.valid_targets])
         weighed = [part for part in (rows.weights, rows.valid_weights) if part is not None]
-        given = np.concatenate(weighed) if weighed else None
-        own = to_labels(task, classes, targets)
+        weights = np.concatenate(weighed) if weighed else None
+        whole = Given(everything, to_labels(task, classes, targets), weights=weights)
         for place, part in enumerate(parts):
             if part.encoder.options.get("refit", False):
-                kept = _place(checkpoints, part, place)
-                again = fit(part, everything, own, weights=given, checkpoints=kept, watch=silent)
+                kept = _place(given.checkpoints, part, place)
+                again = fit(part, replace(whole, checkpoints=kept), watch=silent)
                 members[place] = _align(again, classes)
     history.seconds = time.perf_counter() - started
     history.device = next((m.facts.history.device for m in members if m.facts), "cpu")

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
 from textkit.classify.fitted import FitFacts, Fitted
+from textkit.classify.given import Given
 from textkit.classify.held_out import calibrate, say_weak, split_rows, split_validation
 from textkit.classify.network_model import NetworkModel, make_network
-from textkit.classify.teaching import Teaching, take_lesson
+from textkit.classify.teaching import take_lesson
 from textkit.data.augment import augment_texts, augment_tokens
-from textkit.data.given_labels import LabelData, Missing
 from textkit.data.imbalance import named_weights, weigh_rows
 from textkit.data.rows import RenumberedRows, Rows, RowView, count_ids
 from textkit.data.targets import Classes, Label, count_classes
@@ -33,7 +33,6 @@ from textkit.data.token_shards import TokenShards
 from textkit.errors import DataError, UsageError
 from textkit.features.text_input import TextInput, make_tokenizer
 from textkit.io.corpus import read_rows
-from textkit.io.tables import TextData
 from textkit.nn.devices import cpu_threads
 from textkit.nn.draws import draws_of_fit
 from textkit.nn.network import TextNetwork, check_parts, predict_outputs
@@ -45,43 +44,20 @@ from textkit.vectors.vectors import Vectors
 from textkit.watch import Watch
 
 
-def fit_texts(
-    recipe: Recipe,
-    texts: TextData,
-    labels: LabelData,
-    *,
-    validation: tuple[TextData, LabelData] | None = None,
-    missing: Missing = "error",
-    weights: object = None,
-    init_from: Fitted | None = None,
-    keep_labels: bool = False,
-    teaching: Teaching | None = None,
-    checkpoints: Path | None = None,
-    watch: Watch = Watch(),
-) -> Fitted:
-    """Fit on texts (n,) and labels (n,) in memory; the options are those of TextClassifier.fit."""
+def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted:
+    """Fit on texts (n,) and labels (n,) in memory."""
     recipe = _complete(recipe)
-    task = recipe.head.task
+    task, init_from = recipe.head.task, given.init_from
     if init_from is not None and init_from.task != task:
         raise UsageError(f"init_from was trained for {init_from.task}, not {task}")
-    if keep_labels and (init_from is None or task == "regression"):
+    if given.keep_labels and (init_from is None or task == "regression"):
         raise UsageError(
             "--keep-labels keeps the labels of the model that --init-from names; without one, or in"
             " a regression, leave it out"
         )
     with watch.stage("read"):
-        rows = split_rows(
-            recipe,
-            texts,
-            labels,
-            validation,
-            missing=missing,
-            weights=weights,
-            known=None if init_from is None or task == "regression" else init_from.classes,
-            keep_known=keep_labels,
-            watch=watch,
-        )
-        rows = take_lesson(recipe, rows, teaching, watch=watch)
+        rows = split_rows(recipe, given, watch=watch)
+        rows = take_lesson(recipe, rows, given.teaching, watch=watch)
     texts = rows.texts
     with watch.stage("tokenize"):
         if init_from is None:
@@ -99,7 +75,7 @@ def fit_texts(
         Examples(tokens, rows.targets, change, rows.weights, rows.lesson),
         Examples(valid_tokens, rows.valid_targets),
         init_from=init_from,
-        checkpoints=checkpoints,
+        checkpoints=given.checkpoints,
         watch=watch,
     )
 

@@ -13,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.classify.fitted import sigmoid
-from textkit.data.given_labels import LabelData, Missing, read_labels
+from textkit.classify.given import Given
+from textkit.data.given_labels import GivenLabels, read_labels
 from textkit.data.imbalance import read_weights
 from textkit.data.lessons import Lesson
 from textkit.data.splits import split_stratified
-from textkit.data.targets import Classes, Targets, encode_labels, find_classes
+from textkit.data.targets import Classes, Targets, Task, encode_labels, find_classes
 from textkit.errors import DataError
 from textkit.evaluation.calibration import fit_temperature
 from textkit.evaluation.task_scores import fit_thresholds
-from textkit.io.tables import TextData
 from textkit.recipe import Recipe
 from textkit.tokenizers.protocol import check_texts
 from textkit.watch import Watch
+
+# What a label of a row for validation is called where it cannot be.
+_VALIDATION = "validation label"
 
 
 @dataclass(frozen=True)
@@ -52,52 +55,58 @@ class SplitRows:
         return self.lesson.is_labelled
 
 
-def split_rows(
-    recipe: Recipe,
-    texts: TextData,
-    labels: LabelData,
-    validation: tuple[TextData, LabelData] | None = None,
-    *,
-    missing: Missing = "error",
-    weights: object = None,
-    known: Classes | None = None,
-    keep_known: bool = False,
-    watch: Watch = Watch(),
-) -> SplitRows:
-    """Read texts (n,), labels (n,) and perhaps weights of rows, and hold out the recipe's share of
-    them where no rows for validation are given; the options are those of TextClassifier.fit.
+def read_given(
+    task: Task, given: Given, *, watch: Watch = Watch()
+) -> tuple[list[str], GivenLabels, NDArray[np.float32] | None]:
+    """Read the texts (n,), labels (n,) and perhaps weights (n,) of the rows to learn from; rows
+    without a label or of weight 0 are left out.
+    """
+    labels = read_labels(task, given.labels, missing=given.missing)
+    texts = labels.take(check_texts(given.texts))
+    if len(texts) < labels.n_rows:
+        n_without = labels.n_rows - len(texts)
+        watch.note(f"{n_without:,} of {labels.n_rows:,} rows have no label and are left out")
+    if given.weights is None:
+        return texts, labels, None
+    weights = read_weights(given.weights, n_rows=labels.n_rows, rows=labels.rows)
+    # A row of weight 0 is no row: no word, class or batch comes from it.
+    counts = np.flatnonzero(weights)
+    return [texts[row] for row in counts.tolist()], labels.keep(counts), weights[counts]
 
-    known: the classes of the model to start from; `meet_classes` says what becomes of them.
+
+def read_validation(
+    task: Task, given: Given, classes: Classes
+) -> tuple[list[str], GivenLabels] | None:
+    """Read the texts and labels of the rows for validation, where some are given."""
+    if given.validation is None:
+        return None
+    texts, labels = given.validation
+    valid = read_labels(task, labels, missing=given.missing, classes=classes, what=_VALIDATION)
+    return valid.take(check_texts(texts)), valid
+
+
+def split_rows(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> SplitRows:
+    """Read what is given, and hold out the recipe's share of the rows where none are given for
+    validation. `meet_classes` says what becomes of the classes of a model to start from.
     """
     task = recipe.head.task
-    given = read_labels(task, labels, missing=missing)
-    texts = given.take(check_texts(texts))
-    if len(texts) < given.n_rows:
-        n_without = given.n_rows - len(texts)
-        watch.note(f"{n_without:,} of {given.n_rows:,} rows have no label and are left out")
-    weighed = None
-    if weights is not None:
-        weighed = read_weights(weights, n_rows=given.n_rows, rows=given.rows)
-        # A row of weight 0 is no row: no word, class or batch comes from it.
-        counts = np.flatnonzero(weighed)
-        given, weighed = given.keep(counts), weighed[counts]
-        texts = [texts[row] for row in counts.tolist()]
-    classes = find_classes(task, given.labels, joining=known is not None and keep_known)
-    classes = classes if given.classes is None else given.classes
+    texts, labels, weighed = read_given(task, given, watch=watch)
+    known = None if given.init_from is None or task == "regression" else given.init_from.classes
+    classes = find_classes(task, labels.labels, joining=known is not None and given.keep_labels)
+    classes = classes if labels.classes is None else labels.classes
     if known is not None:
-        classes = meet_classes(classes, known, keep=keep_known, watch=watch)
-    targets = encode_labels(task, given.labels, classes)
-    if validation is None:
+        classes = meet_classes(classes, known, keep=given.keep_labels, watch=watch)
+    targets = encode_labels(task, labels.labels, classes)
+    valid = read_validation(task, given, classes)
+    if valid is None:
         rows, held = split_validation(targets, recipe)
         train_texts, valid_texts = ([texts[row] for row in part] for part in (rows, held))
         both = (None, None) if weighed is None else (weighed[rows], weighed[held])
         return SplitRows(classes, train_texts, targets[rows], valid_texts, targets[held], *both)
-    what = "validation label"
-    valid = read_labels(task, validation[1], missing=missing, classes=classes, what=what)
-    valid_texts = valid.take(check_texts(validation[0]))
+    valid_texts, valid_labels = valid
     if not valid_texts:
         raise DataError("no validation rows; leave them out to hold some of the rows out")
-    valid_targets = encode_labels(task, valid.labels, classes, what=what)
+    valid_targets = encode_labels(task, valid_labels.labels, classes, what=_VALIDATION)
     return SplitRows(classes, texts, targets, valid_texts, valid_targets, weighed)
 
 

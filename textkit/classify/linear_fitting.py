@@ -25,17 +25,16 @@ from numpy.typing import NDArray
 
 from textkit.classify.fitted import FitFacts, Fitted, Model
 from textkit.classify.frozen import FrozenOptions, FrozenSource
+from textkit.classify.given import Given
 from textkit.classify.held_out import SplitRows, calibrate, say_weak, split_rows
 from textkit.classify.learner import Learner, weigh
 from textkit.classify.linear import LinearModel, LinearOptions
 from textkit.classify.machines import FeatureRows, Machines, SparseFeatures
-from textkit.classify.teaching import Teaching, take_lesson
-from textkit.data.given_labels import LabelData, Missing
+from textkit.classify.teaching import take_lesson
 from textkit.data.targets import Labels, count_classes, encode_labels
 from textkit.errors import DataError, UsageError, require
 from textkit.evaluation.task_scores import chosen_metric, row_losses, score
 from textkit.features.tfidf import TfidfFeatures
-from textkit.io.tables import TextData
 from textkit.recipe import Recipe, complete_recipe
 from textkit.threads import SharedLock
 from textkit.watch import Epoch, History, Watch
@@ -113,38 +112,20 @@ def _source_of(recipe: Recipe, cache: Path | None) -> Source:
     return _GramSource(options, costs)
 
 
-def fit_texts(
-    recipe: Recipe,
-    texts: TextData,
-    labels: LabelData,
-    *,
-    validation: tuple[TextData, LabelData] | None = None,
-    missing: Missing = "error",
-    weights: object = None,
-    init_from: Fitted | None = None,
-    keep_labels: bool = False,
-    teaching: Teaching | None = None,
-    checkpoints: Path | None = None,
-    watch: Watch = Watch(),
-) -> Fitted:
-    """Fit on texts (n,) and labels (n,) in memory; as TextClassifier.fit says.
+def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted:
+    """Fit on texts (n,) and labels (n,) in memory.
 
-    A fit that was stopped begins anew; of vectors of texts, those in `checkpoints` are used.
+    A fit that was stopped begins anew; of vectors of texts, those in the checkpoints are used.
     """
     recipe, started = complete_recipe(recipe), time.perf_counter()
-    if init_from is not None or keep_labels:
-        raise UsageError(
-            f"a {recipe.encoder.name} model starts from nothing; leave out init_from, keep_labels"
-        )
+    given.check_fresh(f"a {recipe.encoder.name} model")
     require("sklearn", needed_by="learning a linear model")
     from threadpoolctl import threadpool_limits
 
-    source = _source_of(recipe, checkpoints)
+    source = _source_of(recipe, given.checkpoints)
     with watch.stage("read"):
-        rows = split_rows(
-            recipe, texts, labels, validation, missing=missing, weights=weights, watch=watch
-        )
-        rows = take_lesson(recipe, rows, teaching, watch=watch)
+        rows = split_rows(recipe, given, watch=watch)
+        rows = take_lesson(recipe, rows, given.teaching, watch=watch)
     if not len(rows.valid_texts):
         raise DataError(
             f"{len(rows.texts):,} rows leave none to hold out; give more, or rows for validation"
@@ -176,16 +157,16 @@ def fit_texts(
                 recipe, machines.score(train), rows, valid, temperature=temperature, cost=cost
             )
         watch.epoch(history.epochs[0])
-        if validation is None and source.refit:
+        if given.validation is None and source.refit:
             everything = [*rows.texts, *rows.valid_texts]
             with watch.stage("tokenize"):
                 features, train = source.learn(everything)
             targets = np.concatenate([rows.targets, rows.valid_targets])
             both = [part for part in (rows.weights, rows.valid_weights) if part is not None]
-            given = np.concatenate(both) if both else None
+            weights = np.concatenate(both) if both else None
             lesson = rows.lesson and rows.lesson.add_labelled(len(rows.valid_texts))
             with watch.stage("fit"):
-                examples = weigh(recipe, rows.classes, train, targets, given, lesson=lesson)
+                examples = weigh(recipe, rows.classes, train, targets, weights, lesson=lesson)
                 machines = learner.learn(examples, cost=cost)
             watch.note(
                 f"cost {cost:g}; learnt at last from all {len(everything):,} rows, those held out"

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.classify.fitting import fit_texts
+from textkit.classify.given import Given
 from textkit.data.targets import Labels
 from textkit.errors import DataError, LimitError
 from textkit.evaluation.figures import new_figure
@@ -100,7 +101,7 @@ def find_rate(texts: Sequence[str], labels: Labels, recipe: Recipe) -> RateSweep
 
     chosen = [texts[i] for i in rows], [labels[i] for i in rows]
     with contextlib.suppress(LimitError):  # a loss beyond all bounds ends the curve too
-        fit_texts(sweep, *chosen, watch=Watch(step=record, should_stop=is_over))
+        fit_texts(sweep, Given(*chosen), watch=Watch(step=record, should_stop=is_over))
     if len(losses) < 20:
         raise DataError(f"the loss left all bounds after {len(losses)} steps; a curve needs 20")
     smooth = _smooth(np.array(losses))

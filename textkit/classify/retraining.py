@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from textkit.classify.ensemble import EnsembleModel
 from textkit.classify.fitted import Fitted
+from textkit.classify.given import Given
 from textkit.classify.linear import LinearModel
 from textkit.data.targets import Labels
 from textkit.errors import require
@@ -40,12 +41,7 @@ def retrain(
     training["epochs"] = max(1, round(training["epochs"] * _EPOCHS))
     training["lr"] *= _RATE
     recipe = check_recipe(values, where=None)
-    again = fit_texts(
-        recipe,
-        list(texts),
-        list(labels),
-        init_from=fitted,
-        keep_labels=fitted.task != "regression",
-        watch=Watch(should_stop=watch.should_stop),
-    )
+    keep = fitted.task != "regression"
+    given = Given(list(texts), list(labels), init_from=fitted, keep_labels=keep)
+    again = fit_texts(recipe, given, watch=Watch(should_stop=watch.should_stop))
     return replace(again, recipe=fitted.recipe, facts=None)

@@ -9,13 +9,14 @@ no choice is made on the word of a teacher.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import cut_rows
 from textkit.classify.fitted import Fitted
+from textkit.classify.given import Teaching
 from textkit.classify.held_out import SplitRows
 from textkit.data.lessons import Lesson
 from textkit.data.targets import Classes
@@ -26,14 +27,6 @@ from textkit.watch import Progress, Watch
 
 # Texts that a teacher reads at a time.
 _CHUNK_ROWS = 1024
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """A model to learn from, and texts without labels that it is asked about."""
-
-    teacher: Fitted
-    unlabelled: Sequence[str] = ()
 
 
 def say_distil(recipe: Recipe, *, has_teacher: bool) -> Recipe:
