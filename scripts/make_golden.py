@@ -38,6 +38,12 @@ from tests.golden import trainings  # noqa: E402
 from tests.golden.commands import BULK, RUN, bulk, environment, resume, shell  # noqa: E402
 
 WORDS = ["king", "queen", "good", "bad", "film", "Ünder", "हिन्दी", "song", "walk", "tale"]
+EXPORTED = ("lstm", "bag-ngrams", "ensemble")
+COMPRESSED: dict[str, dict[str, Any]] = {
+    "linear": {"rows": 40},
+    "bag-ngrams": {"rows": 40},
+    "ensemble": {},
+}
 KINDS: dict[str, dict[str, Any]] = {
     "word": {"lowercase": True},
     "bpe": {"size": 290},
@@ -80,6 +86,37 @@ def record(place: str, values: Any, **facts: Any) -> None:
 def make_model(name: str) -> None:
     trainings.train(name).save("model")
     keep(Path("model"), "model", name, partial(seen.see_model, texts=seen.TEXTS))
+
+
+def make_exported(name: str) -> None:
+    """Export a golden model."""
+    from textkit.jobs.export import ExportOptions, export_model
+
+    options = ExportOptions(model=seen.GOLDEN / f"model-2-{name}", out=Path("exported").resolve())
+    export_model(options)
+    keep(Path("exported"), "exported", name, partial(seen.see_model, texts=seen.TEXTS))
+
+
+def make_compressed(name: str) -> None:
+    """Compress a golden model: numbers of 8 bits and half of the rows or features."""
+    from textkit.jobs.compress import CompressOptions, compress_model
+
+    options = CompressOptions(
+        model=seen.GOLDEN / f"model-2-{name}",
+        out=Path("compressed").resolve(),
+        **COMPRESSED[name],
+    )
+    compress_model(options)
+    keep(Path("compressed"), "exported", f"small-{name}", partial(seen.see_model, texts=seen.TEXTS))
+
+
+def make_index() -> None:
+    from textkit.search.index import SearchIndex
+
+    table = {"body": trainings.TEXTS, "tone": trainings.labels_for("single-label")}
+    shutil.copytree(seen.VECTORS, seen.VECTORS.name)  # its own place would stand in the index
+    SearchIndex.build(table, "index", model=seen.VECTORS.name, text="body", keep=["tone"])
+    keep(Path("index"), "index", "", seen.see_index)
 
 
 def make_vectors(dtype: str) -> None:
@@ -153,6 +190,10 @@ MAKERS: dict[str, Callable[[], None]] = {
     **{f"tokenizer-{kind}": partial(make_tokenizer, kind) for kind in KINDS},
     **{f"vectors-{dtype}": partial(make_vectors, dtype) for dtype in ("float32", "int8")},
     **{f"model-{name}": partial(make_model, name) for name in trainings.MODELS},
+    **{f"model-{name}": partial(make_model, name) for name in trainings.WHOLE_MODELS},
+    **{f"exported-{name}": partial(make_exported, name) for name in EXPORTED},
+    **{f"compressed-{name}": partial(make_compressed, name) for name in COMPRESSED},
+    "index": make_index,
     "shards": make_shards,
     "run": make_run,
     "trainings": make_trainings,

@@ -11,6 +11,7 @@ was made: there it must be met to the bit, elsewhere within RELATIVE.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -22,8 +23,12 @@ from typing import Any
 import numpy as np
 
 from textkit import TextClassifier, Vectors, tokenizers
+from textkit.errors import UsageError
+from textkit.search.index import SearchIndex
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+# What the golden index was made with.
+VECTORS = GOLDEN / "vectors-1-float32"
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 TEXTS = [
     "good film",
@@ -121,18 +126,37 @@ def check(found: Any, record: dict[str, Any]) -> None:
 
 
 def see_model(folder: Path, texts: list[str]) -> dict[str, Any]:
-    """Look at what a model folder predicts for texts."""
+    """Look at what a model folder predicts for texts, an exported one as well; some models have no
+    ids.
+    """
     model = TextClassifier.load(folder)
+    ids = None
+    with contextlib.suppress(UsageError):
+        ids = [row.tolist() for row in model.encode(texts)]
     seen = {
         "task": model.task_,
         "classes": model.classes_,
-        "ids": [row.tolist() for row in model.encode(texts)],
+        "ids": ids,
         "logits": model.predict_logits(texts),
         "predicted": model.predict(texts),
     }
     if model.task_ != "regression":
         seen["probabilities"] = model.predict_proba(texts)
     return seen
+
+
+def see_index(folder: Path) -> dict[str, Any]:
+    """Ask a search index by words, by vectors and by both, and by its columns."""
+    index = SearchIndex.open(folder, model=VECTORS)
+    methods: list[Any] = ["bm25", "dense", "hybrid"]
+    return {
+        "columns": index.columns,
+        "hits": [
+            [hit.to_dict() for hit in index.query("a good film", k=4, method=method)]
+            for method in methods
+        ],
+        "kept": [hit.to_dict() for hit in index.query("bad", k=4, where=["tone=neg"])],
+    }
 
 
 def see_vectors(folder: Path, words: list[str]) -> dict[str, Any]:

@@ -26,8 +26,9 @@ def folders(kind: str) -> list[str]:
 def test_every_kind_of_folder_is_there() -> None:
     models = folders("model")
     assert {"model-1-lstm", "model-2-lstm", "model-2-bag-ngrams"} <= set(models)
+    assert {"model-2-linear", "model-2-ensemble"} <= set(models)
     kinds = {name.split("-")[0] for name in FOLDERS}
-    assert kinds == {"model", "run", "shards", "tokenizer", "vectors"}
+    assert kinds == {"exported", "index", "model", "run", "shards", "tokenizer", "vectors"}
     for name in models:
         number = json.loads((seen.GOLDEN / name / "manifest.json").read_text())["format"]
         assert name.startswith(f"model-{number}-")
@@ -42,6 +43,16 @@ def test_a_model_predicts_what_it_did(name: str) -> None:
 def test_a_model_saved_again_predicts_what_it_did(name: str) -> None:
     seen.TextClassifier.load(seen.GOLDEN / name).save("again")
     seen.check(seen.see_model(Path("again"), seen.TEXTS), seen.read_record(name))
+
+
+@pytest.mark.parametrize("name", folders("exported"))
+def test_an_exported_model_predicts_what_it_did(name: str) -> None:
+    seen.check(seen.see_model(seen.GOLDEN / name, seen.TEXTS), seen.read_record(name))
+
+
+@pytest.mark.parametrize("name", folders("index"))
+def test_an_index_finds_what_it_did(name: str) -> None:
+    seen.check(seen.see_index(seen.GOLDEN / name), seen.read_record(name))
 
 
 @pytest.mark.parametrize("name", folders("vectors"))

@@ -15,6 +15,7 @@ SMALL: dict[str, Any] = {
     "training": {"epochs": 4, "batch_size": 4, "lr": 0.02, "device": "cpu", "threads": 1},
     "seed": 1,
 }
+WHOLE: dict[str, Any] = {"training": {"device": "cpu", "threads": 1}, "seed": 1}
 BAG: dict[str, Any] = {
     "encoder": "bag",
     "tokenizer": "whitespace",
@@ -24,6 +25,15 @@ BAG: dict[str, Any] = {
 # The default tokenizer, `word`, is 200 KB of word breaks: no golden model carries it.
 SPLIT: dict[str, Any] = {"name": "whitespace", "lowercase": True}
 LSTM: dict[str, Any] = {"encoder": {"name": "lstm", "dim": 4}, "tokenizer": SPLIT}
+# A machine on counted n-grams; and the mean of one and a network.
+LINEAR: dict[str, Any] = {"encoder": {"name": "linear", "characters": [2, 3]}}
+_MEMBER: dict[str, Any] = {
+    "encoder": {"name": "bag"},
+    "tokenizer": SPLIT,
+    "embedding": {"dim": 6},
+    "training": {"epochs": 4, "batch_size": 4, "lr": 0.02},
+}
+ENSEMBLE: dict[str, Any] = {"encoder": {"name": "ensemble", "recipes": [LINEAR, _MEMBER]}}
 # Models whose folders are golden too.
 MODELS: dict[str, dict[str, Any]] = {
     "lstm": LSTM,
@@ -32,6 +42,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "multi-label": {**LSTM, "head__task": "multi-label"},
     "regression": {**LSTM, "head__task": "regression"},
 }
+# Others, which are no network of their own; their weights lie in no one file.
+WHOLE_MODELS: dict[str, dict[str, Any]] = {"linear": LINEAR, "ensemble": ENSEMBLE}
 TRAININGS: dict[str, dict[str, Any]] = {
     **MODELS,
     "char-cnn": {**LSTM, "embedding__name": "char-cnn"},
@@ -59,8 +71,11 @@ def labels_for(task: str) -> list[Any]:
 
 
 def train(name: str) -> TextClassifier:
-    """Fit one of TRAININGS from memory."""
-    options = {**SMALL, **TRAININGS[name]}
+    """Fit one of TRAININGS or of WHOLE_MODELS from memory."""
+    if name in WHOLE_MODELS:
+        options = {**WHOLE, **WHOLE_MODELS[name]}
+    else:
+        options = {**SMALL, **TRAININGS[name]}
     labels = labels_for(options.get("head__task", "single-label"))
     return TextClassifier(**options).fit(TEXTS, labels)
 
