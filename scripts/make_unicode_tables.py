@@ -1,8 +1,8 @@
-"""Write textkit/tokenizers/unicode_tables.py from the Unicode Character Database.
+"""Write textkit/tokenizers/unicode_tables/ from the Unicode Character Database.
 
 Usage: python scripts/make_unicode_tables.py FOLDER, where FOLDER holds
-auxiliary/WordBreakProperty.txt, auxiliary/GraphemeBreakProperty.txt, emoji/emoji-data.txt and
-PropList.txt of one Unicode version (Debian's package unicode-data lays them out so).
+auxiliary/{Word,Grapheme,Sentence}BreakProperty.txt, emoji/emoji-data.txt and PropList.txt of one
+Unicode version (Debian's package unicode-data lays them out so).
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).parents[1] / "textkit" / "tokenizers" / "unicode_tables.py"
+TARGET = Path(__file__).parents[1] / "textkit" / "tokenizers" / "unicode_tables"
 WORD = (
     "ALetter CR Double_Quote Extend ExtendNumLet Format Hebrew_Letter Katakana LF MidLetter"
     " MidNum MidNumLet Newline"
 )
 WORD += " Numeric Regional_Indicator Single_Quote WSegSpace ZWJ"
 GRAPHEME = "CR Control Extend L LF LV LVT Prepend Regional_Indicator SpacingMark T V ZWJ"
+SENTENCE = "ATerm CR Close Extend Format LF Lower Numeric OLetter SContinue STerm Sep Sp Upper"
 HEADER = '''"""Character classes of Unicode {version}, as ranges for the inside of a regex class.
 
-Made by scripts/make_unicode_tables.py from the Unicode Character Database; do not edit. WORD:
-Word_Break (UAX 29, table 3); GRAPHEME: Grapheme_Cluster_Break (table 2); PICTOGRAPHIC:
-Extended_Pictographic (UTS 51); WHITE_SPACE (PropList). This file is long because it is data.
+Made by scripts/make_unicode_tables.py from the Unicode Character Database; do not edit. {what}
+This file is long because it is data.
 """
+
+'''
+VERSION = '''"""Character classes of Unicode: words, graphemes and sentences of UAX 29."""
 
 UNICODE_VERSION = "{version}"
 '''
@@ -87,25 +90,42 @@ def split(text: str) -> list[str]:
     return parts
 
 
+def write_ranges(name: str, ranges: list[tuple[int, int]]) -> str:
+    parts = "\n".join(f'    "{part}"' for part in split(to_class(ranges)))
+    return f"{name} = (\n{parts}\n)\n"
+
+
 def main(folder: Path) -> None:
-    word = read_property(folder / "auxiliary" / "WordBreakProperty.txt")
+    words = folder / "auxiliary" / "WordBreakProperty.txt"
+    first = words.read_text(encoding="utf-8").splitlines()[0]
+    version = re.search(r"(\d+\.\d+)\.\d+", first)[1]  # type: ignore[index]
+    word = read_property(words)
     grapheme = read_property(folder / "auxiliary" / "GraphemeBreakProperty.txt")
     grapheme["Control"] = [r for r in grapheme["Control"] if r != (0xD800, 0xDFFF)]
-    first = (
-        (folder / "auxiliary" / "WordBreakProperty.txt").read_text(encoding="utf-8").splitlines()[0]
-    )
-    version = re.search(r"(\d+\.\d+)\.\d+", first)[1]  # type: ignore[index]
-    single = {
-        "PICTOGRAPHIC": read_property(folder / "emoji" / "emoji-data.txt")["Extended_Pictographic"],
-        "WHITE_SPACE": read_property(folder / "PropList.txt")["White_Space"],
+    sentence = read_property(folder / "auxiliary" / "SentenceBreakProperty.txt")
+    pictographic = read_property(folder / "emoji" / "emoji-data.txt")["Extended_Pictographic"]
+    space = read_property(folder / "PropList.txt")["White_Space"]
+    tables = {
+        "words": (
+            "WORD:\nWord_Break (UAX 29, table 3); WHITE_SPACE (PropList).",
+            write_table("WORD", {name: to_class(word[name]) for name in WORD.split()})
+            + write_ranges("WHITE_SPACE", space),
+        ),
+        "graphemes": (
+            "GRAPHEME:\nGrapheme_Cluster_Break (UAX 29, table 2); PICTOGRAPHIC:"
+            " Extended_Pictographic (UTS 51).",
+            write_table("GRAPHEME", {n: to_class(grapheme[n]) for n in GRAPHEME.split()})
+            + write_ranges("PICTOGRAPHIC", pictographic),
+        ),
+        "sentences": (
+            "SENTENCE:\nSentence_Break (UAX 29, table 4).",
+            write_table("SENTENCE", {n: to_class(sentence[n]) for n in SENTENCE.split()}),
+        ),
     }
-    text = HEADER.format(version=version)
-    text += write_table("WORD", {name: to_class(word[name]) for name in WORD.split()})
-    text += write_table("GRAPHEME", {name: to_class(grapheme[name]) for name in GRAPHEME.split()})
-    for name, ranges in single.items():
-        parts = "\n".join(f'    "{part}"' for part in split(to_class(ranges)))
-        text += f"{name} = (\n{parts}\n)\n"
-    TARGET.write_text(text, encoding="utf-8")
+    (TARGET / "__init__.py").write_text(VERSION.format(version=version), encoding="utf-8")
+    for name, (what, text) in tables.items():
+        header = HEADER.format(version=version, what=what)
+        (TARGET / f"{name}.py").write_text(header + text, encoding="utf-8")
     formatted = [sys.executable, "-m", "ruff", "format", "--quiet", str(TARGET)]
     subprocess.run(formatted, check=True)  # noqa: S603
 

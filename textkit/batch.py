@@ -215,14 +215,26 @@ class TokenBatch:
         number = np.arange(len(sources)) - np.repeat(offsets_of(counts)[:-1], counts)
         begins = number * steps[sources]
         sizes = np.minimum(widths[sources], lengths[sources] - begins)
+        return self.cut(sources, begins, sizes)
+
+    def cut(
+        self, sources: NDArray[np.int64], begins: NDArray[np.int64], sizes: NDArray[np.int64]
+    ) -> TokenBatch:
+        """Give runs of tokens as rows: `sizes[i]` tokens from the `begins[i]`-th of the row
+        `sources[i]`; each is (n_runs,), and the result keeps the sources.
+
+        >>> batch = TokenBatch.from_rows([[1, 2, 3], [4]])
+        >>> runs = batch.cut(np.array([0, 0]), np.array([0, 1]), np.array([1, 2]))
+        >>> [row.tolist() for row in runs]
+        [[1], [2, 3]]
+        """
         offsets = offsets_of(sizes)
         starts = self.offsets[:-1][sources] + begins
         positions = np.arange(int(offsets[-1])) + np.repeat(starts - offsets[:-1], sizes)
-        spans = None if self.spans is None else self.spans[positions]
         return TokenBatch(
             self.ids[positions],
             offsets,
-            spans,
+            None if self.spans is None else self.spans[positions],
             np.zeros(len(sources), dtype=np.int32),
             sources,
             self.n_replaced,

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.test_tokenize_corpus import TEXTS, folder_bytes, write_corpus
 from tests.cli.test_verbs import check
 from textkit import tokenizers
-from textkit.errors import DataError, UsageError
+from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.jobs import (
     TokenizeOptions,
     count_corpus,
@@ -209,3 +210,61 @@ def test_a_kept_text_that_is_no_utf8_is_a_bad_row_and_bytes_are_bytes() -> None:
     assert pq.read_table("out/part-00000.parquet")["id"].to_pylist() == ["a"]
     tokenize_corpus(replace(options, keep=("raw",), overwrite=True))
     assert pq.read_table("out/part-00000.parquet")["raw"].to_pylist() == [b"\xff", b"a"]
+
+
+@pytest.mark.parametrize("output", ["parquet", "arrow"])
+def test_windows_know_their_row_and_their_span(output: str) -> None:
+    texts = ["One two. Three 👨‍👩‍👧 four. Five.", "", "Ä six."]
+    Path("a.jsonl").write_text(
+        "".join(json.dumps({"text": text, "id": i}) + "\n" for i, text in enumerate(texts)),
+        encoding="utf-8",
+    )
+    options = TokenizeOptions(
+        inputs=["a.jsonl"], keep=("id",), window=4, stride=3, out=Path("w"), output=output
+    )
+    report = tokenize_corpus(options)
+    assert report.counts.n_rows == 3
+    assert report.counts.n_windows == report.counts.to_dict()["n_windows"] == 5
+    rows = ds.dataset(sorted(Path("w").glob("part-*")), format=output).to_table().to_pylist()
+    assert [
+        (row["row"], int(row["id"]), texts[row["row"]][slice(*row["window"])]) for row in rows
+    ] == [
+        (0, 0, "One two."),
+        (0, 0, "Three 👨‍👩‍👧 four."),
+        (0, 0, "Five."),
+        (1, 1, ""),
+        (2, 2, "Ä six."),
+    ]
+    for row in rows:
+        assert row["tokens"] == [texts[row["row"]][start:end] for start, end in row["spans"]]
+    streamed = replace(options, out=None, output="jsonl")
+    sink = io.BytesIO()
+    stream_corpus(streamed, sink)
+    lines = list(map(json.loads, sink.getvalue().decode().splitlines()))
+    assert [line["window"] for line in lines] == [row["window"] for row in rows]
+    assert [line["tokens"] for line in lines] == [row["tokens"] for row in rows]
+    sink = io.BytesIO()
+    stream_corpus(replace(streamed, output="tsv"), sink)
+    assert sink.getvalue().decode().splitlines()[-1] == "2\t0\t6\t.\t5\t6\t"
+
+
+def test_windows_are_refused_where_they_have_no_place(options: TokenizeOptions) -> None:
+    for wrong, said in [
+        ({"stride": 3}, "stride is for windows"),
+        ({"sentences": "spacy"}, "sentences is for windows"),
+        ({"window": 3, "max_length": 9}, "give one of the two"),
+        ({"window": 3, "output": "text"}, "no place for where a window is"),
+        ({"window": 3, "keep": ("window",)}, "a column 'window' of its own"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            replace(options, **wrong)
+    with pytest.raises(UsageError, match="a page shows rows, not windows"):
+        show_corpus(replace(options, window=3), Path("page.html"))
+    with pytest.raises(UsageError, match="stride is 4, expected 1 to the size of a window, 3"):
+        count_corpus(replace(options, window=3, stride=4))
+
+
+def test_a_resumed_job_has_the_same_windows(options: TokenizeOptions) -> None:
+    tokenize_corpus(replace(options, window=3))
+    with pytest.raises(ArtifactError, match="window was 3 and is 4 now"):
+        tokenize_corpus(replace(options, window=4, resume=True))

@@ -11,7 +11,9 @@ import pytest
 from tokenizers import Regex, pre_tokenizers
 
 from textkit.tokenizers import unicode_breaks as breaks
-from textkit.tokenizers.unicode_tables import PICTOGRAPHIC, UNICODE_VERSION, WORD
+from textkit.tokenizers.unicode_tables import UNICODE_VERSION
+from textkit.tokenizers.unicode_tables.graphemes import PICTOGRAPHIC
+from textkit.tokenizers.unicode_tables.words import WORD
 
 
 def read_cases(path: Path) -> list[list[str]]:

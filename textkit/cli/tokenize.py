@@ -27,6 +27,7 @@ from textkit.cli.options import (
     Resume,
     Shard,
     SplitPattern,
+    among,
     complete_tokenizer,
     split_names,
 )
@@ -65,6 +66,22 @@ class Tokenizing:
     pattern: SplitPattern = None
     lowercase: Lowercase = None
     max_length: MaxLength = None
+    window: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut rows into windows of at most so many tokens."),
+    ] = None
+    stride: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens from one window to the next; by default half a window."),
+    ] = None
+    sentences: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULES",
+            help="Where windows begin and end: unicode (the default), spacy, spacy:de, or none.",
+            autocompletion=among("none", "spacy", "unicode"),
+        ),
+    ] = None
     check: Annotated[
         bool,
         typer.Option(
@@ -144,6 +161,7 @@ def tokenize(
         textkit tokenize corpus.jsonl.gz -t tok --text-column body --count --json
         textkit tokenize texts/ -t tok --count --by-file
         textkit tokenize corpus.txt -t tok --show tokens.html
+        textkit tokenize books.jsonl -t tok --window 512 --stride 384 -o windows
     """
     from textkit.cli.output import Display, note, to_json, write_line
     from textkit.jobs.tokenize import TokenizeOptions, count_corpus, show_corpus, tokenize_corpus
@@ -199,7 +217,8 @@ def _stream(options: TokenizeOptions) -> None:
     from textkit.jobs.tokenize import STREAM_ROWS, stream_corpus
     from textkit.watch import Watch
 
-    output = options.output or ("colour" if sys.stdout.isatty() else "jsonl")
+    is_terminal = sys.stdout.isatty() and options.window is None
+    output = options.output or ("colour" if is_terminal else "jsonl")
     coloured = output == "colour"
     # A person who types wants each line back at once.
     typed = coloured and options.inputs == ["-"] and sys.stdin.isatty()
@@ -224,7 +243,8 @@ def summary(
 
     now: the part of it that was done in these seconds, where that is not all.
     """
-    said = [f"{counts.n_rows:,} rows", f"{counts.n_tokens:,} tokens"]
+    windows = [f"{counts.n_windows:,} windows"] if counts.n_windows else []
+    said = [f"{counts.n_rows:,} rows", *windows, f"{counts.n_tokens:,} tokens"]
     if counts.lengths and not brief:
         said.append(f"p99 length {counts.percentile(0.99)}")
     if counts.n_truncated_rows:

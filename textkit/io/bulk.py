@@ -329,16 +329,21 @@ def write_table(
     keep: Sequence[str],
     parquet: Mapping[str, object],
     types: Mapping[str, pyarrow.DataType] | None = None,
+    sources: NDArray[np.int64] | None = None,
 ) -> None:
     """Write a part as Parquet or Arrow: the number of each row, the kept columns, then `columns`.
 
-    types: of the kept columns that have one; the others are spelled as text. parquet: how Parquet
-    stores them, as options of `pyarrow.parquet.write_table`.
+    sources: (n_values,) the row of the part that each value of `columns` is of; by default they are
+    the rows. types: of the kept columns that have one; the others are spelled as text. parquet: how
+    Parquet stores them, as options of `pyarrow.parquet.write_table`.
     """
     import pyarrow
 
     rows = np.arange(part.first_row, part.first_row + len(part.rows), dtype=np.int64)
     kept = kept_columns(part, keep=keep, types=types)
+    if sources is not None:
+        rows = rows[sources]
+        kept = {name: column.take(share_numbers(sources)) for name, column in kept.items()}
     table = pyarrow.table({"row": share_numbers(rows), **kept, **columns})
     with files.atomic_file(path) as file:
         if path.suffix == ".parquet":

@@ -6,7 +6,7 @@ In: a part of rows and its TokenBatch with spans. Out: lines of text, or a table
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from textkit.io import files
 from textkit.io.bulk import Part, share_numbers, write_table
 from textkit.io.kept_values import spell_row
 from textkit.jobs.colours import colour_rows
+from textkit.tokenizers.documents import outer_spans
 from textkit.tokenizers.spans import convert_spans, replace_surrogates
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ _IDS_PATH, _SPANS_PATH, _TOKENS_PATH = (
 class TokenColumns:
     """What an output row has beside its number: kept columns, ids, spans, the tokens' texts.
 
-    types: the Arrow types of the kept columns whose inputs declare them.
+    types: the Arrow types of the kept columns whose inputs declare them. windows: the rows of the
+    batch are windows of the part's rows, and each says its (start, end) in its row's text.
     """
 
     keep: tuple[str, ...] = ()
@@ -44,6 +46,7 @@ class TokenColumns:
     spans: bool = True
     tokens: bool = True
     types: Mapping[str, pyarrow.DataType] = field(default_factory=dict)
+    windows: bool = False
 
 
 def write_file(path: Path, part: Part, batch: TokenBatch, columns: TokenColumns) -> None:
@@ -67,15 +70,19 @@ def render(output: str, part: Part, batch: TokenBatch, columns: TokenColumns) ->
     return "".join(_LINES[output](part, batch, columns)).encode("utf-8", "backslashreplace")
 
 
-def _rows(part: Part, batch: TokenBatch) -> Iterator[tuple[str, list[list[int]], list[int]]]:
-    for row, text in enumerate(part.texts):
-        yield text, batch.row_spans(row).tolist(), batch[row].tolist()
+def _rows(part: Part, batch: TokenBatch) -> Iterator[tuple[int, str, list[list[int]], list[int]]]:
+    """Give the place in the part, the text, the spans and the ids of every row or window."""
+    sources = range(part.n_rows) if batch.sources is None else batch.sources.tolist()
+    for row, source in enumerate(sources):
+        yield source, part.texts[source], batch.row_spans(row).tolist(), batch[row].tolist()
 
 
 def _jsonl(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
-    for offset, (text, spans, ids) in enumerate(_rows(part, batch)):
-        row: dict[str, object] = {"row": part.first_row + offset}
-        row |= dict(zip(columns.keep, part.rows[offset].kept, strict=True))
+    for source, text, spans, ids in _rows(part, batch):
+        row: dict[str, object] = {"row": part.first_row + source}
+        row |= dict(zip(columns.keep, part.rows[source].kept, strict=True))
+        if columns.windows:
+            row["window"] = [spans[0][0], spans[-1][1]] if spans else [0, 0]
         if columns.tokens:
             row["tokens"] = [text[start:end] for start, end in spans]
         if columns.spans:
@@ -86,11 +93,14 @@ def _jsonl(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str
 
 
 def _tsv(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
-    """Write row, token, start, end, id.
+    """Write row, token, start, end, id; of windows behind the row (start, end) of the window.
 
     A tab or line end inside a token is escaped as in Python.
     """
-    for offset, (text, spans, ids) in enumerate(_rows(part, batch)):
+    for source, text, spans, ids in _rows(part, batch):
+        place = str(part.first_row + source)
+        if columns.windows and spans:
+            place += f"\t{spans[0][0]}\t{spans[-1][1]}"
         for (start, end), i in zip(spans, ids, strict=True):
             token = (
                 text[start:end]
@@ -100,7 +110,7 @@ def _tsv(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
                 .replace("\r", "\\r")
             )
             shown = i if columns.ids else ""
-            yield f"{part.first_row + offset}\t{token}\t{start}\t{end}\t{shown}\n"
+            yield f"{place}\t{token}\t{start}\t{end}\t{shown}\n"
 
 
 def _text(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]:
@@ -108,7 +118,7 @@ def _text(part: Part, batch: TokenBatch, columns: TokenColumns) -> Iterator[str]
 
     White space inside a token becomes '▁'.
     """
-    for text, spans, _ in _rows(part, batch):
+    for _, text, spans, _ in _rows(part, batch):
         tokens = (
             "".join("▁" if char.isspace() else char for char in text[start:end])
             for start, end in spans
@@ -133,12 +143,17 @@ def _write_table(path: Path, part: Part, batch: TokenBatch, columns: TokenColumn
     import pyarrow
 
     offsets = share_numbers(batch.offsets.astype(np.int32))
-    own = {"ids": pyarrow.ListArray.from_arrays(offsets, share_numbers(batch.ids))}
+    own = {}
+    if columns.windows:
+        edges = outer_spans(batch)
+        own["window"] = pyarrow.FixedSizeListArray.from_arrays(share_numbers(edges.reshape(-1)), 2)
+    own["ids"] = pyarrow.ListArray.from_arrays(offsets, share_numbers(batch.ids))
     if columns.spans and batch.spans is not None:
         edges = pyarrow.FixedSizeListArray.from_arrays(share_numbers(batch.spans.reshape(-1)), 2)
         own["spans"] = pyarrow.ListArray.from_arrays(offsets, edges)
     if columns.tokens and batch.spans is not None:
-        own["tokens"] = pyarrow.ListArray.from_arrays(offsets, _pieces(part.texts, batch))
+        texts, within = _window_texts(part.texts, batch)
+        own["tokens"] = pyarrow.ListArray.from_arrays(offsets, _pieces(texts, within))
     # Numbers packed by their differences take less time and fewer bytes than lz4 makes of them (ids
     # 86 %, spans 31 %); lz4 finds nothing more in packed ids.
     stored = {
@@ -146,7 +161,26 @@ def _write_table(path: Path, part: Part, batch: TokenBatch, columns: TokenColumn
         "use_dictionary": [_TOKENS_PATH],
         "column_encoding": dict.fromkeys(["row", _IDS_PATH, _SPANS_PATH], "DELTA_BINARY_PACKED"),
     }
-    write_table(path, part, own, keep=columns.keep, types=columns.types, parquet=stored)
+    write_table(
+        path,
+        part,
+        own,
+        keep=columns.keep,
+        types=columns.types,
+        parquet=stored,
+        sources=batch.sources,
+    )
+
+
+def _window_texts(texts: Sequence[str], batch: TokenBatch) -> tuple[Sequence[str], TokenBatch]:
+    """Give a text for each window, with the spans in it; rows stay as they are."""
+    if batch.sources is None or batch.spans is None:
+        return texts, batch
+    edges = outer_spans(batch)
+    within = batch.spans - np.repeat(edges[:, :1], batch.lengths, axis=0)
+    pairs = zip(batch.sources.tolist(), edges.tolist(), strict=True)
+    own = replace(batch, spans=within, sources=None)
+    return [texts[row][start:end] for row, (start, end) in pairs], own
 
 
 def _pieces(texts: Sequence[str], batch: TokenBatch) -> pyarrow.StringArray:

@@ -32,7 +32,9 @@ from textkit.jobs.parts import (
 )
 from textkit.jobs.token_output import TABLE_OUTPUTS, TEXT_OUTPUTS, TokenColumns, render, write_file
 from textkit.tokenizers import Tokenizer
+from textkit.tokenizers.documents import cut_windows
 from textkit.tokenizers.formats import open_tokenizer
+from textkit.tokenizers.sentences import UNICODE
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class TokenizeOptions(CorpusOptions):
     - output: parquet, arrow, jsonl, tsv or text; in a stream also colour. By default parquet in a
       folder and jsonl in a stream.
     - max_length: tokens a row at most; what is cut is counted.
+    - window, stride, sentences: cut rows into windows of so many tokens, as `tokenizers.windows`
+      does; an output row is a window then, and says its row and its (start, end) in the row's text.
     - spans, tokens: whether (start, end) of every token and the tokens' texts are written.
     - check: verify spans and round trip; `count_corpus` raises DataError where rows fail.
     """
@@ -64,13 +68,25 @@ class TokenizeOptions(CorpusOptions):
     out: Path | None = None
     output: str | None = None
     max_length: int | None = None
+    window: int | None = None
+    stride: int | None = None
+    sentences: str | None = None
     spans: bool = True
     tokens: bool = True
     check: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_kept(self.keep, own=("row", "ids", "spans", "tokens"))
+        own = ("row", "ids", "spans", "tokens")
+        check_kept(self.keep, own=own if self.window is None else (*own, "window"))
+        if self.window is None:
+            for name in ("stride", "sentences"):
+                if getattr(self, name) is not None:
+                    raise UsageError(f"{name} is for windows; give window too")
+        elif self.max_length is not None:
+            raise UsageError("max_length cuts rows and window divides them; give one of the two")
+        elif self.output in ("text", "colour"):
+            raise UsageError(f"--to {self.output} has no place for where a window is; take jsonl")
 
     def open_tokenizer(self, watch: Watch = Watch()) -> Tokenizer:
         """Open the tokenizer that is named, or give the one that is there; what had to be guessed
@@ -99,6 +115,7 @@ class TokenCounts:
     n_truncated_rows: int = 0
     n_truncated_tokens: int = 0
     n_replaced: int = 0
+    n_windows: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
@@ -128,7 +145,8 @@ class TokenCounts:
         return f"{self.n_text_bytes / max(seconds, 1e-9) / 1e6:.1f} MB/s"
 
     def percentile(self, share: float) -> int:
-        """Give the smallest length that this share of the rows does not exceed, before truncation.
+        """Give the smallest length that this share of the rows, or windows, does not exceed, before
+        truncation.
 
         >>> TokenCounts(n_rows=4, lengths=Counter({1: 3, 9: 1})).percentile(0.75)
         1
@@ -136,13 +154,16 @@ class TokenCounts:
         passed = 0
         for length in sorted(self.lengths):
             passed += self.lengths[length]
-            if passed >= share * self.n_rows:
+            if passed >= share * self.lengths.total():
                 return length
         return 0
 
     def to_dict(self) -> dict[str, int]:
         """Give plain values, with the length that 99 of 100 rows do not exceed."""
-        return {**self.numbers(), "p99_length": self.percentile(0.99)}
+        told = {**self.numbers(), "p99_length": self.percentile(0.99)}
+        if not self.n_windows:
+            del told["n_windows"]
+        return told
 
 
 TokenizeReport = PartsReport[TokenCounts]
@@ -168,6 +189,7 @@ class TokenizeParts:
             options.spans,
             options.tokens,
             self.types,
+            windows=options.window is not None,
         )
 
     def describe(self) -> Mapping[str, object]:
@@ -179,7 +201,18 @@ class TokenizeParts:
             "max_length": self.options.max_length,
             "spans": self.options.spans,
             "tokens": self.options.tokens,
+            **self._describe_windows(),
             **describe_types(self.types),
+        }
+
+    def _describe_windows(self) -> Mapping[str, object]:
+        options = self.options
+        if options.window is None:
+            return {}
+        return {
+            "window": options.window,
+            "stride": options.stride,
+            "sentences": options.sentences or UNICODE,
         }
 
     def facts(self, job: Job) -> Mapping[str, object]:
@@ -208,7 +241,17 @@ class TokenizeParts:
         return self.options.spans or self.options.tokens or self.ending in TEXT_OUTPUTS
 
     def _encode(self, part: Part, *, spans: bool) -> TokenBatch:
-        return self.tokenizer.encode(part.texts, spans=spans, max_length=self.options.max_length)
+        options = self.options
+        if options.window is None:
+            return self.tokenizer.encode(part.texts, spans=spans, max_length=options.max_length)
+        batch = self.tokenizer.encode(part.texts, spans=True)
+        return cut_windows(
+            batch,
+            part.texts,
+            size=options.window,
+            stride=options.stride,
+            sentences=options.sentences or UNICODE,
+        ).tokens
 
     def _count(self, part: Part, batch: TokenBatch) -> TokenCounts:
         unknown = self.tokenizer.unknown_id if self.tokenizer.has_vocabulary else None
@@ -223,6 +266,7 @@ class TokenizeParts:
             n_truncated_rows=int((batch.truncated > 0).sum()),
             n_truncated_tokens=int(batch.truncated.sum()),
             n_replaced=batch.n_replaced,
+            n_windows=0 if batch.sources is None else len(batch),
             lengths=Counter((batch.lengths + batch.truncated).tolist()),
         )
 
@@ -337,6 +381,8 @@ def show_corpus(options: TokenizeOptions, page: Path, *, n_rows: int = SHOWN_ROW
     >>> show_corpus(TokenizeOptions(inputs=["a.txt"]), Path("page.html")).n_tokens
     3
     """
+    if options.window is not None:
+        raise UsageError("a page shows rows, not windows; leave out window")
     tokenizer = options.open_tokenizer()
     source = options.open_inputs()
     texts = [row.text for row in itertools.islice(source, n_rows)]

@@ -20,7 +20,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from textkit.tokenizers.unicode_breaks import ASCII_WORDS, WORDS_ONLY
-from textkit.tokenizers.unicode_tables import PICTOGRAPHIC, WORD
+from textkit.tokenizers.unicode_tables.graphemes import PICTOGRAPHIC
+from textkit.tokenizers.unicode_tables.words import WORD
 
 # Different words that are remembered folded.
 _REMEMBERED = 1 << 17

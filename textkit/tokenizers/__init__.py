@@ -7,9 +7,21 @@
 """
 
 from textkit.tokenizers.changes import carry_rows
+from textkit.tokenizers.documents import Windows, windows
 from textkit.tokenizers.formats import load
 from textkit.tokenizers.pipeline import PipelineTokenizer
 from textkit.tokenizers.protocol import Tokenizer
+from textkit.tokenizers.sentences import sentences
 from textkit.tokenizers.train import create, train
 
-__all__ = ["PipelineTokenizer", "Tokenizer", "carry_rows", "create", "load", "train"]
+__all__ = [
+    "PipelineTokenizer",
+    "Tokenizer",
+    "Windows",
+    "carry_rows",
+    "create",
+    "load",
+    "sentences",
+    "train",
+    "windows",
+]

@@ -107,6 +107,11 @@ class Template:
             tuple(part.id for part in after if part.id is not None),
         )
 
+    @property
+    def n_special(self) -> int:
+        """How many special tokens stand round a text of its own."""
+        return sum(part.id is not None for part in self.single)
+
     def without_special(self) -> Template:
         """Give the texts alone, with the type ids that they have."""
         return replace(

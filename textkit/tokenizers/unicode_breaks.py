@@ -13,12 +13,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from textkit.tokenizers.unicode_tables import (
-    GRAPHEME,
-    PICTOGRAPHIC,
-    WHITE_SPACE,
-    WORD,
-)
+from textkit.tokenizers.unicode_tables.graphemes import GRAPHEME, PICTOGRAPHIC
+from textkit.tokenizers.unicode_tables.words import WHITE_SPACE, WORD
 
 NARROW_SPACE = "\u202f"
 

@@ -12,7 +12,7 @@ from textkit.tokenizers import patterns
 from textkit.tokenizers.description import Description, Step, steps_of
 from textkit.tokenizers.splitters import QWEN, SPLITS
 from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
-from textkit.tokenizers.unicode_tables import GRAPHEME
+from textkit.tokenizers.unicode_tables.graphemes import GRAPHEME
 
 # A word ends before a space, unless the character before that space is one of these: white space,
 # controls and format characters, and what sentencepiece's tables make a space of.
