@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from textkit import TextClassifier
+from textkit.classify import answers
 from textkit.classify.learner import Examples
 from textkit.classify.machines import DenseFeatures
 from textkit.data.lessons import Lesson
@@ -20,6 +24,9 @@ from textkit.jobs import ExportOptions, TrainOptions, export_model, train_run
 from textkit.recipe import make_recipe
 from textkit.training.losses import Taught
 from textkit.watch import Step, Watch
+
+if TYPE_CHECKING:
+    from textkit.classify.fitted import Model
 
 GOOD = ["fine", "lovely", "super", "brisk", "warm", "jolly", "neat", "zesty", "ideal", "vivid"]
 BAD = ["dull", "poor", "grim", "hoarse", "muddy", "cruel", "stale", "awkward", "ugly", "vexing"]
@@ -173,20 +180,22 @@ def options(out: str = "run", **more: Any) -> TrainOptions:
     return TrainOptions(data=Path("few.csv"), out=Path(out), **chosen)
 
 
-def test_a_stopped_run_goes_on_to_the_same_bytes_and_with_the_same_teacher() -> None:
+def test_a_stopped_run_goes_on_to_the_same_bytes_when_its_teacher_is_gone() -> None:
     write_files()
     recipe = make_recipe(BAG, distil={"temperature": 2.0}, training={"checkpoint_seconds": 0.0})
     whole = train_run(options("whole", recipe=recipe))
     seen: list[Step] = []
     stop = Watch(step=seen.append, should_stop=lambda: len(seen) >= 5)
     assert train_run(options(recipe=recipe), watch=stop).stopped
+    TextClassifier(encoder="linear", seed=1).fit(EVERY[::-1], KINDS[::-1]).save("other")
     for changed, said in (
-        ({"teacher": None, "unlabelled": None, "recipe": None}, "--teacher is not as when"),
+        ({"teacher": Path("other")}, "--teacher is not as when"),
         ({"unlabelled": None}, "--unlabelled is not as when"),
     ):
         with pytest.raises(UsageError, match=said):
             train_run(options(resume=True, **{"recipe": recipe, **changed}))
-    again = train_run(options(recipe=recipe, resume=True))
+    shutil.rmtree("big")
+    again = train_run(options(recipe=recipe, resume=True, teacher=None))
     weights = [(report.model / "model.safetensors").read_bytes() for report in (whole, again)]
     assert weights[0] == weights[1]
     assert "[distil]" in Path("run/recipe.toml").read_text(encoding="utf-8")
@@ -219,4 +228,58 @@ def test_options_that_do_not_go_together_begin_no_run(more: dict[str, Any], said
     Path("empty.txt").write_text("", encoding="utf-8")
     with pytest.raises(TextkitError, match=said):
         train_run(options(**more))
-    assert not Path("run/recipe.toml").exists()
+    assert not Path("run").exists()
+
+
+class Counting:
+    """A model that counts the texts it is asked about."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.n_asked = model, 0
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.n_asked += len(texts)
+        if self.n_asked > 3000:
+            raise KeyboardInterrupt
+        said: NDArray[np.float32] = self.model.logits(texts)
+        return said
+
+
+def test_a_teacher_that_was_interrupted_is_asked_about_the_rest_alone(tmp_path: Path) -> None:
+    texts = [f"{text} {i}" for i, text in enumerate(EVERY * 40)]
+    fitted = teacher().fitted_
+    wanted = answers.ask(fitted, texts)
+    slow = Counting(fitted.model)
+    counted = replace(fitted, model=cast("Model", slow))
+    with pytest.raises(KeyboardInterrupt):
+        answers.ask(counted, texts, folder=tmp_path)
+    slow.n_asked = 0
+    np.testing.assert_array_equal(answers.ask(counted, texts, folder=tmp_path), wanted)
+    assert slow.n_asked == 16 + len(texts) - 2048
+    np.testing.assert_array_equal(answers.ask(None, texts, folder=tmp_path), wanted)
+    for others in (texts[:-1], [*texts, "one more"]):
+        with pytest.raises(UsageError, match="not kept whole; name it again: --teacher MODEL"):
+            answers.ask(None, others, folder=tmp_path)
+
+
+def test_another_teacher_is_asked_anew(tmp_path: Path) -> None:
+    answers.ask(teacher().fitted_, EVERY, folder=tmp_path)
+    wrong = ["neg" if label == "pos" else "pos" for label in KINDS]
+    other = TextClassifier(encoder="linear").fit(EVERY, wrong).fitted_
+    said = answers.ask(other, EVERY, folder=tmp_path)
+    np.testing.assert_array_equal(said, answers.ask(other, EVERY))
+    (tmp_path / answers.FILE).write_bytes(b"no safetensors")
+    np.testing.assert_array_equal(answers.ask(other, EVERY, folder=tmp_path), said)
+
+
+def test_a_refused_teacher_leaves_no_run_behind() -> None:
+    write_files()
+    TextClassifier(encoder="linear").fit(EVERY, ["pos", "bad"] * 50).save("wrong")
+    with pytest.raises(DataError, match="it does not know 'neg'"):
+        train_run(options(teacher=Path("wrong")))
+    assert not Path("run").exists()
+    Path("run").mkdir()
+    Path("run/lr.png").write_bytes(b"a picture of rates")
+    with pytest.raises(DataError, match="it does not know 'neg'"):
+        train_run(options(teacher=Path("wrong")))
+    assert [path.name for path in Path("run").iterdir()] == ["lr.png"]

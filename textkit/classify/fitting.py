@@ -57,7 +57,7 @@ def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted
         )
     with watch.stage("read"):
         rows = split_rows(recipe, given, watch=watch)
-        rows = take_lesson(recipe, rows, given.teaching, watch=watch)
+        rows = take_lesson(recipe, rows, given, watch=watch)
     texts = rows.texts
     with watch.stage("tokenize"):
         if init_from is None:

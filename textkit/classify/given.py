@@ -14,9 +14,12 @@ from textkit.io.tables import TextData
 
 @dataclass(frozen=True)
 class Teaching:
-    """A model to learn from, and texts without labels that it is asked about."""
+    """A model to learn from, and texts without labels that it is asked about.
 
-    teacher: Fitted
+    teacher: None where all that it says is kept in the folder of checkpoints.
+    """
+
+    teacher: Fitted | None
     unlabelled: Sequence[str] = ()
 
 

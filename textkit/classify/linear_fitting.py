@@ -125,7 +125,7 @@ def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted
     source = _source_of(recipe, given.checkpoints)
     with watch.stage("read"):
         rows = split_rows(recipe, given, watch=watch)
-        rows = take_lesson(recipe, rows, given.teaching, watch=watch)
+        rows = take_lesson(recipe, rows, given, watch=watch)
     if not len(rows.valid_texts):
         raise DataError(
             f"{len(rows.texts):,} rows leave none to hold out; give more, or rows for validation"

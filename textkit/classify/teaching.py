@@ -8,25 +8,20 @@ no choice is made on the word of a teacher.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.batch import cut_rows
-from textkit.classify.fitted import Fitted
-from textkit.classify.given import Teaching
+from textkit.classify.answers import ask
+from textkit.classify.given import Given
 from textkit.classify.held_out import SplitRows
 from textkit.data.lessons import Lesson
 from textkit.data.targets import Classes
 from textkit.errors import DataError, UsageError
 from textkit.recipe import DistilSection, Recipe
 from textkit.registry import is_whole
-from textkit.watch import Progress, Watch
-
-# Texts that a teacher reads at a time.
-_CHUNK_ROWS = 1024
+from textkit.watch import Watch
 
 
 def say_distil(recipe: Recipe, *, has_teacher: bool) -> Recipe:
@@ -53,19 +48,22 @@ def say_distil(recipe: Recipe, *, has_teacher: bool) -> Recipe:
 
 
 def take_lesson(
-    recipe: Recipe, rows: SplitRows, teaching: Teaching | None, *, watch: Watch = Watch()
+    recipe: Recipe, rows: SplitRows, given: Given, *, watch: Watch = Watch()
 ) -> SplitRows:
     """Give the rows with the texts without labels behind those to learn from, and what the teacher
-    says of both; as they are where there is no teacher.
+    says of both, which is kept in the folder of checkpoints; as they are without a teacher.
 
     Raises DataError for a teacher of other classes, which it names.
     """
+    teaching = given.teaching
     if teaching is None:
         return rows
     task, teacher = recipe.head.task, teaching.teacher
-    if teacher.task != task:
-        raise UsageError(f"the teacher was trained for {teacher.task}, not {task}")
-    order = _match(teacher.classes, rows.classes, is_numbers=task == "regression")
+    order = None
+    if teacher is not None:
+        if teacher.task != task:
+            raise UsageError(f"the teacher was trained for {teacher.task}, not {task}")
+        order = _match(teacher.classes, rows.classes, is_numbers=task == "regression")
     unlabelled = [text for text in teaching.unlabelled if text.strip()]
     n_all, n_known, n_more = len(teaching.unlabelled), len(rows.texts), len(unlabelled)
     if n_more < n_all:
@@ -74,7 +72,7 @@ def take_lesson(
     section = recipe.distil or DistilSection()
     is_labelled = np.arange(len(texts)) < n_known
     lesson = Lesson(
-        _ask(teacher, texts, watch)[:, order],
+        ask(teacher, texts, order=order, folder=given.checkpoints, watch=watch),
         np.where(is_labelled, section.weight, 1.0).astype(np.float32),
         is_labelled,
     )
@@ -87,19 +85,6 @@ def take_lesson(
     if weights is not None:
         weights = np.concatenate([weights, np.ones(n_more, np.float32)])
     return replace(rows, texts=texts, targets=targets, weights=weights, lesson=lesson)
-
-
-def _ask(teacher: Fitted, texts: Sequence[str], watch: Watch) -> NDArray[np.float32]:
-    """Give the teacher's probabilities, or its numbers, for texts: (n_texts, n_classes)."""
-    is_numbers = teacher.task == "regression"
-    said = np.zeros((len(texts), len(teacher.classes)), np.float32)
-    done = 0
-    for chunk in cut_rows(texts, n_rows=_CHUNK_ROWS):
-        found = teacher.logits(chunk) if is_numbers else teacher.probabilities(chunk)
-        said[done : done + len(chunk)] = found
-        done += len(chunk)
-        watch.progress(Progress("asking the teacher", done, len(texts), "texts"))
-    return said
 
 
 def _match(known: Classes, classes: Classes, *, is_numbers: bool) -> NDArray[np.int64]:

@@ -209,7 +209,7 @@ def _names(folder: Path) -> Iterator[str]:
 
 def _has_checkpoints(run: Path) -> bool:
     found = (run / CHECKPOINTS).glob
-    return any(found("step-*")) or any(found("auto-*"))
+    return any(any(found(name)) for name in ("step-*", "auto-*", "teacher-*"))
 
 
 def open_again(
@@ -261,6 +261,13 @@ def check_start(run: Path, start: Mapping[str, str | None]) -> None:
             raise UsageError(f"{option} is not as when the run began; go on {how}")
 
 
+def was_taught(run: Path) -> bool:
+    """Tell whether a run began with a teacher."""
+    known = files.read_json(run / DATA) if (run / DATA).is_file() else {}
+    start = known.get("start") if isinstance(known, dict) else None
+    return isinstance(start, dict) and start.get("--teacher") is not None
+
+
 def begin(run: Path, data: Path, recipe: Recipe, start: Mapping[str, str | None]) -> None:
     """Write what the run is to be, once what a killed one left there has gone.
 
@@ -302,10 +309,21 @@ def finish(report: TrainReport, run: Path) -> TrainReport:
     return report
 
 
-def give_up(work: Path, run: Path) -> None:
-    """Remove what a run that failed left, where it was to replace another and cannot go on."""
-    if is_main() and work != run and not _has_checkpoints(work):
+def give_up(work: Path, run: Path, *, is_new: bool) -> None:
+    """Remove what a run that failed left, where it cannot go on: all of one that was to replace
+    another; of a new one that has not ended an epoch what `begin` wrote.
+    """
+    if not is_main() or _has_checkpoints(work):
+        return
+    metrics = work / METRICS
+    if work != run:
         remove_folder(work)
+    elif is_new and metrics.is_file() and not metrics.stat().st_size:
+        for name in (RECIPE, DATA, METRICS):
+            (work / name).unlink(missing_ok=True)
+        remove_folder(work / CHECKPOINTS)
+        with contextlib.suppress(OSError):  # rows that were left out stay to be read
+            work.rmdir()
 
 
 def read_report(run: Path) -> TrainReport:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from textkit.classify.given import Given, Teaching
 from textkit.data.label_spelling import note_variants, unify_labels
 from textkit.data.labels import LabelledRows, no_rows, read_labelled
 from textkit.data.targets import encode_labels, find_classes
@@ -79,7 +80,7 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
                 report = replace(report, profile=profile)
             return runs.finish(report, run)
         except TextkitError:
-            runs.give_up(work, run)
+            runs.give_up(work, run, is_new=not options.resume)
             raise
 
 
@@ -213,27 +214,41 @@ def _fit(
     """Fit a classifier from rows, or from the file where there are none; keep its metrics."""
     with watch.stage("start"):
         from textkit import TextClassifier
+        from textkit.classify.auto_fitting import fitting_of
 
         watch = _keep_metrics(run, watch, options, health)
         watch.progress(Progress("training", 0, unit="batches"))
         classifier, checkpoints = TextClassifier(recipe), run / runs.CHECKPOINTS
+        fitting = fitting_of(recipe)
     if rows is None:
         columns = options.columns(recipe)
         return classifier.fit_file(
             options.data, validation=options.valid, checkpoints=checkpoints, watch=watch, **columns
         )
     train, valid = rows
-    return classifier.fit(
+    start = _open_model(options.init_from, options, recipe)
+    given = Given(
         train.texts,
         train.labels,
         validation=None if valid is None else (valid.texts, valid.labels),
-        init_from=_open_model(options.init_from, options, recipe),
+        init_from=None if start is None else start.fitted_,
         keep_labels=options.keep_labels,
-        teacher=_open_model(options.teacher, options, recipe),
-        unlabelled=None if others is None else others.texts,
+        teaching=_open_teaching(options, recipe, others),
         checkpoints=checkpoints,
-        watch=watch,
     )
+    classifier.fitted_ = fitting.fit_texts(recipe, given, watch=watch)
+    return classifier
+
+
+def _open_teaching(
+    options: TrainOptions, recipe: Recipe, others: LabelledRows | None
+) -> Teaching | None:
+    """Open the teacher of a recipe that has one; for a run that goes on its answers may do."""
+    if recipe.distil is None:
+        return None
+    teacher = _open_model(options.teacher, options, recipe)
+    texts = [] if others is None else others.texts
+    return Teaching(None if teacher is None else teacher.fitted_, texts)
 
 
 def _open_model(place: Path | None, options: TrainOptions, recipe: Recipe) -> TextClassifier | None:

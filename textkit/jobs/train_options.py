@@ -40,7 +40,8 @@ class TrainOptions:
     - init_from: a model folder whose tokenizer and weights to start from. keep_labels: also keep
       those of its labels that are in no row.
     - teacher: a model or run folder whose probabilities are learnt from, as `distil` in the
-      recipe says. unlabelled: a file of texts for it, of which no label is read.
+      recipe says; going on, it may be left out once it has said all. unlabelled: a file of texts
+      for it, of which no label is read.
     - allow: each `package.module:Name` that may be imported because the run in `out` or the
       model of `init_from` or `teacher` names it; those of the recipe given here need none.
     - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
@@ -106,9 +107,12 @@ def open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple
     """Give the folder to work in, new or with a run to go on with, and the whole recipe."""
     if options.resume and options.overwrite:
         raise UsageError("--resume goes on with a run, --overwrite begins anew; leave one out")
+    is_taught = options.teacher is not None
+    if options.resume and not sweeps:
+        is_taught = is_taught or runs.was_taught(runs.stage(run).locate(resume=True))
     asked = options.recipe is not None or options.overrides
-    given = _ask_recipe(options, run, sweeps=sweeps) if asked else None
-    _refuse_pairs(options, sweeps=sweeps)
+    given = _ask_recipe(options, run, sweeps=sweeps, is_taught=is_taught) if asked else None
+    _refuse_pairs(options, sweeps=sweeps, is_taught=is_taught)
     if sweeps:
         runs.check_folder(run)
     elif runs.is_main() and options.resume:
@@ -118,12 +122,15 @@ def open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple
     work = runs.stage(run).locate(resume=options.resume)
     if options.resume:
         recipe = runs.open_again(work, options.data, given, allow=options.allow or ())
-        runs.check_start(work, say_start(options))
+        start = say_start(options)
+        if options.teacher is None:  # what it said may be kept
+            del start["--teacher"]
+        runs.check_start(work, start)
         return work, recipe
-    return work, given or _ask_recipe(options, run, sweeps=sweeps)
+    return work, given or _ask_recipe(options, run, sweeps=sweeps, is_taught=is_taught)
 
 
-def _refuse_pairs(options: TrainOptions, *, sweeps: bool) -> None:
+def _refuse_pairs(options: TrainOptions, *, sweeps: bool, is_taught: bool) -> None:
     """Refuse options that do not go together."""
     if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
         raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
@@ -135,7 +142,7 @@ def _refuse_pairs(options: TrainOptions, *, sweeps: bool) -> None:
         raise UsageError("--keep-labels goes with --init-from; leave it out")
     if options.stream and (sweeps or options.init_from is not None):
         raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
-    if options.unlabelled is not None and options.teacher is None:
+    if options.unlabelled is not None and not is_taught:
         raise UsageError("--unlabelled gives texts for a teacher to label; name it with --teacher")
     if options.teacher is not None and (sweeps or options.stream):
         raise UsageError(
@@ -144,7 +151,7 @@ def _refuse_pairs(options: TrainOptions, *, sweeps: bool) -> None:
         )
 
 
-def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
+def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool, is_taught: bool) -> Recipe:
     """Give the whole recipe that was asked for; one that says nothing of a model leaves that to
     `auto`, where texts are in memory and one process trains from nothing.
     """
@@ -152,8 +159,8 @@ def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
     is_open = options.recipe is None and leaves_open(recipe) and not sweeps
     of_network = options.stream or options.doctor or options.tensorboard
     if not sweeps:
-        recipe = say_distil(recipe, has_teacher=options.teacher is not None)
-    from_model = options.init_from is not None or options.teacher is not None
+        recipe = say_distil(recipe, has_teacher=is_taught)
+    from_model = options.init_from is not None or is_taught
     if not is_open or of_network or from_model or not runs.is_alone():
         return complete_recipe(recipe)
     if options.resume:  # a run from before there was a choice goes on as it began
