@@ -129,6 +129,14 @@ class OnBad(StrEnum):
     skip = "skip"
 
 
+class Texts(StrEnum):
+    """What the texts of a .txt file are."""
+
+    lines = "lines"
+    paragraphs = "paragraphs"
+    files = "files"
+
+
 # Rows: where they are and how they are read.
 RowFiles = Annotated[
     list[str],
@@ -203,6 +211,11 @@ NormalizeLabels = Annotated[
         help="Labels that differ in case, white space or Unicode form alone are one; said.",
         rich_help_panel=INPUT,
     ),
+]
+
+TextsAre = Annotated[
+    Texts,
+    typer.Option(help="What the texts of a .txt file are.", rich_help_panel=INPUT),
 ]
 
 MaxRow = Annotated[
@@ -319,5 +332,6 @@ class CorpusRows:
     text_column: TextKey = None
     delimiter: Delimiter = None
     format: Format = None
+    texts_are: TextsAre = Texts.lines
     on_bad: OnBadRow = OnBad.stop
     max_row_mb: MaxRow = 32

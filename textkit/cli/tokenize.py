@@ -161,7 +161,7 @@ def tokenize(
         textkit tokenize corpus.jsonl.gz -t tok --text-column body --count --json
         textkit tokenize texts/ -t tok --count --by-file
         textkit tokenize corpus.txt -t tok --show tokens.html
-        textkit tokenize books.jsonl -t tok --window 512 --stride 384 -o windows
+        textkit tokenize novels/ --texts-are files --window 512 -o windows
     """
     from textkit.cli.output import Display, note, to_json, write_line
     from textkit.jobs.tokenize import TokenizeOptions, count_corpus, show_corpus, tokenize_corpus

@@ -259,9 +259,12 @@ class Job:
         index, n_shards = parse_shard(shard or "1/1")
         whole = {
             "inputs": describe_inputs(source.names),
-            # How long a row may be decides no byte: a resumed job may allow more.
+            # How long a row may be decides no byte: a resumed job may allow more. Texts that are
+            # lines go unsaid: a job that began when they were nothing else goes on.
             "options": {
-                key: value for key, value in source.options.items() if value and key != "limit"
+                key: value
+                for key, value in source.options.items()
+                if value and key != "limit" and (key, value) != ("texts_are", "lines")
             },
             "part_rows": part_rows,
             "shard": f"{index}/{n_shards}",

@@ -32,7 +32,7 @@ from textkit.io.inputs import FORMATS, guess_format, refuse_other_workbook, spli
 from textkit.io.json_arrays import ArrayReader
 from textkit.io.packed import open_bytes
 from textkit.io.text_folders import list_texts
-from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextLines
+from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextLines, TextsAre, join_lines
 
 if TYPE_CHECKING:
     from textkit.io.workbooks import Sheet
@@ -73,6 +73,7 @@ class ReadOptions(TypedDict, total=False):
     keep_values: bool
     on_bad: Literal["stop", "skip"]
     limit: RowLimit
+    texts_are: TextsAre
 
 
 def read_rows(path: str | Path, **options: Unpack[ReadOptions]) -> Iterator[Row]:
@@ -94,7 +95,8 @@ class RowReader:
     surrogate, which no UTF-8 file can hold). keep: further columns that each row carries, as text;
     with keep_values as the values that JSON, parquet and arrow have. on_bad="skip" leaves a bad row
     out and says why in `rejects`; what damages more than its own row, as a quote that never closes,
-    stops all the same. limit: a longer row is a LimitError.
+    stops all the same. limit: a longer row is a LimitError. texts_are: of a .txt file without
+    labels "lines", "paragraphs", between which blank lines stand, or "files": one text a file.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class RowReader:
         keep_values: bool = False,
         on_bad: Literal["stop", "skip"] = "stop",
         limit: RowLimit = DEFAULT_LIMIT,
+        texts_are: TextsAre = "lines",
     ) -> None:
         self.name = "standard input" if str(path) == "-" else str(path)
         file, self.sheet = split_sheet(path)
@@ -125,6 +128,10 @@ class RowReader:
         self.keep, self.keep_values = tuple(keep), keep_values
         self.on_bad = on_bad
         self.limit = limit
+        self.texts_are = texts_are
+        if texts_are != "lines" and (self.format != "txt" or self.labelled):
+            what = "labels stand in lines" if self.labelled else f"{self.format} has rows"
+            raise UsageError(f"{self.name}: {what}; texts are {texts_are} in .txt files alone")
         self.rejects: list[
             str
         ] = []  # with on_bad="skip": why each bad row was left out, as file:line: reason
@@ -201,6 +208,13 @@ class RowReader:
                 f"{self.name} has lines, no columns; --keep {self.keep[0]} needs csv, tsv, jsonl,"
                 " parquet, arrow or xlsx"
             )
+        if self.texts_are != "lines":
+            for text, number, bad in join_lines(lines, self.texts_are):
+                if bad is not None:
+                    self._reject(bad)
+                else:
+                    yield Row(text, None, number)
+            return
         for line in lines:
             if lines.bad is not None:
                 self._reject(lines.bad)

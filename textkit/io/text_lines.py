@@ -15,12 +15,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
 from textkit.errors import DataError, LimitError, StorageError
 from textkit.io.packed import READ_ERRORS
 from textkit.io.stand_ins import START_BYTES, describe_stand_in
 
+# What the texts of a .txt file are.
+TextsAre = Literal["lines", "paragraphs", "files"]
 _BLOCK_BYTES = 1 << 20
 # So much of a file tells its encoding.
 _HEAD_BYTES = 4096
@@ -164,6 +166,40 @@ class TextLines:
             f"{self.name}: {self.n_nul:,} lines hold NUL characters, the first is line"
             f" {self.first_nul:,}; they were kept as they are"
         ]
+
+
+def join_lines(
+    lines: TextLines, texts_are: Literal["paragraphs", "files"]
+) -> Iterator[tuple[str, int, DataError | None]]:
+    """Put lines together to paragraphs, between which blank lines stand, or to the whole file.
+
+    Gives each text as it is but for the line ends behind it, the line on which it begins, and why
+    it is no UTF-8, if so. A file without a line is one empty text, and has no paragraph. A text
+    longer than the limit of the lines is a LimitError.
+
+    >>> lines = TextLines(io.BytesIO(b"one\\ntwo\\n\\n \\nthree"), "a.txt")
+    >>> [(text, line) for text, line, _ in join_lines(lines, "paragraphs")]
+    [('one\\ntwo', 1), ('three', 5)]
+    """
+    held: list[str] = []
+    size, first = 0, 1
+    bad: DataError | None = None
+    for line in lines:
+        if texts_are == "paragraphs" and not line.strip():
+            if held:
+                yield "".join(held).rstrip("\r\n"), first, bad
+            held, size, bad = [], 0, None
+            continue
+        if not held:
+            first = lines.number
+        held.append(line)
+        bad = bad or lines.bad
+        size += len(line)
+        if size > lines.limit.n_bytes:
+            what = "the file" if texts_are == "files" else "the paragraph"
+            raise lines.limit.error(what, f"{lines.name}:{first}")
+    if held or texts_are == "files":
+        yield "".join(held).rstrip("\r\n"), first, bad
 
 
 def refuse_no_text(start: bytes, name: str, *, markup: bool = True) -> None:

@@ -15,14 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, get_args
 
-from textkit.errors import UsageError
+from textkit.errors import UsageError, unknown_name
 from textkit.io import locks
 from textkit.io.bulk import Inputs, Job, Part, part_name
 from textkit.io.exchange import settle
 from textkit.io.part_log import PartFacts
-from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit
+from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextsAre
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class CorpusOptions:
     - inputs: files, globs, folders; txt, csv, tsv, jsonl, also .gz and .zst, parquet, arrow, xlsx;
       `-` is standard input.
     - text_column, delimiter, format: by default guessed.
+    - texts_are: of .txt files "lines", "paragraphs", between which blank lines stand, or "files".
     - keep: columns to carry along.
     - on_bad: stop at a bad row, or skip it and write it down.
     - max_row_mb: a longer row is a LimitError, before it takes many times as much memory.
@@ -93,6 +94,7 @@ class CorpusOptions:
     text_column: str | None = None
     delimiter: str | None = None
     format: str | None = None
+    texts_are: TextsAre = "lines"
     keep: tuple[str, ...] = ()
     on_bad: Literal["stop", "skip"] = "stop"
     max_row_mb: int = DEFAULT_LIMIT.megabytes
@@ -111,6 +113,8 @@ class CorpusOptions:
             "part_rows": self.part_rows,
             "max_row_mb": self.max_row_mb,
         }
+        if self.texts_are not in get_args(TextsAre):
+            raise UsageError(unknown_name("texts_are", self.texts_are, get_args(TextsAre)))
         for name, number in numbers.items():
             if number < 1:
                 raise UsageError(f"{name} is {number}, expected at least 1")
@@ -126,6 +130,7 @@ class CorpusOptions:
             keep_values=self.keeps_values,
             on_bad=self.on_bad,
             limit=RowLimit(self.max_row_mb, "--max-row-mb"),
+            texts_are=self.texts_are,
         )
 
 
