@@ -53,7 +53,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     known = sorted(path.stem for path in (ROOT / "pipelines").glob("*.toml"))
-    usual = [name for name in known if name not in ("multilabel-bag", "pretrained-finetune")]
+    usual = [
+        name
+        for name in known
+        if name not in ("contrastive", "multilabel-bag", "pretrained-finetune")
+    ]
     parser.add_argument("--recipes", default=",".join(usual))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--seeds", default="0")
@@ -64,7 +68,9 @@ def main() -> None:
     parser.add_argument(
         "--valid", help="file beside the sets whose rows validate, instead of held-out ones"
     )
-    parser.add_argument("--model", help="folder of the pretrained model, for pretrained-finetune")
+    parser.add_argument(
+        "--model", help="folder of the pretrained model, for pretrained-finetune, contrastive"
+    )
     parser.add_argument("--log", type=Path, default=Path("recipes.jsonl"))
     parser.add_argument("--no-peers", action="store_true")
     options = parser.parse_args()

@@ -27,6 +27,7 @@ LABELS = ["pos" if "good" in text else "neg" for text in TEXTS]
 EXPECTED = {
     "bpe-lstm",
     "char-cnn",
+    "contrastive",
     "multilabel-bag",
     "ngram-bag",
     "pretrained-finetune",
@@ -50,7 +51,7 @@ def test_a_recipe_trains_two_steps(name: str) -> None:
         "training__device": "cpu",
     }
     recipe = read_recipe(FOLDER / f"{name}.toml", [])
-    if name == "pretrained-finetune":
+    if name in ("contrastive", "pretrained-finetune"):
         make_bert("bert")
         options |= {"encoder__path": "bert", "tokenizer__path": "bert"}
     if recipe.embedding.vectors == "glove":

@@ -241,6 +241,21 @@ class DistilSection(Section):
     temperature: Annotated[float, Field(gt=0)] = 1.0
 
 
+class ContrastSection(Section):
+    """Contrastive fine-tuning for few labels (Khosla et al. 2020), in the place of `training`'s
+    epochs: an encoder that knows something, `pretrained`, draws texts of one class together and
+    apart from others; then a logistic head is learnt on its vectors.
+
+    steps: of the optimiser, at a rate that rises for a tenth of them and falls to 0. batch_size:
+    rows a step, of all classes alike; each passes twice. temperature: cosines are divided by it.
+    """
+
+    steps: Positive = 40
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    lr: Annotated[float, Field(gt=0)] = 5e-5
+    temperature: Annotated[float, Field(gt=0)] = 0.1
+
+
 class Recipe(Section):
     """All choices of one run.
 
@@ -260,6 +275,7 @@ class Recipe(Section):
     augment: AugmentSection = AugmentSection()
     prune: PruneSection | None = None
     distil: DistilSection | None = None
+    contrast: ContrastSection | None = None
 
     def to_toml(self) -> str:
         """Write the whole recipe as TOML; reading it back gives an equal recipe."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from textkit.classify.board import Bounds
 from textkit.data.targets import Task
-from textkit.embedders.packaged import find_packaged
+from textkit.embedders.packaged import find_packaged, place_of
 from textkit.errors import UsageError, unknown_name
+from textkit.io.files import MANIFEST
+from textkit.io.hub import PREFIX
 from textkit.recipe import Recipe, complete_recipe, make_recipe
 
 # fastText's idea; see pipelines/ngram-bag.toml.
@@ -35,6 +38,14 @@ _BAG = {
     },
     "augment": {"word_dropout": 0.0},
 }
+# See pipelines/contrastive.toml.
+_CONTRASTIVE = {
+    "tokenizer": {"special": True, "max_length": 128},
+    "encoder": {"name": "pretrained"},
+    "head": {"pooling": ["mean"], "dropout": 0.0},
+    "contrast": {},
+    "augment": {"word_dropout": 0.0},
+}
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "linear": {"encoder": {"name": "linear"}},
     "linear-logistic": {"encoder": {"name": "linear", "loss": "logistic"}},
@@ -43,6 +54,7 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "frozen": {"encoder": {"name": "frozen"}},
     "ngram-bag": _BAG,
     "lstm": {"encoder": {"name": "lstm"}},
+    "contrastive": _CONTRASTIVE,
 }
 # On the training rows of six sets `linear-logistic` was .3 to 7.7 points below `linear`, in twice
 # its time, and the networks 1.7 to 3.3 (docs/classify.md): they are tried where they are named.
@@ -151,12 +163,27 @@ def make_candidate(name: str, recipe: Recipe) -> Recipe:
     values.get("training", {}).pop("time_limit", None)
     if name == "frozen":
         values["encoder"] = {"name": name, "embedder": AutoOptions.of(recipe).find_embedder()}
+    elif name == "contrastive":
+        place = _transformer(AutoOptions.of(recipe))
+        values["tokenizer"] = {**values["tokenizer"], "path": place}
+        values["encoder"] = {**values["encoder"], "path": place}
     return complete_recipe(make_recipe(values))
+
+
+def _transformer(options: AutoOptions) -> str:
+    """Give the place of the transformer that makes text vectors; nothing where none does."""
+    place = place_of(options.find_embedder()) or options.find_embedder()
+    is_open = place.startswith(PREFIX) or (Path(place) / "config.json").is_file()
+    return place if is_open and not (Path(place) / MANIFEST).exists() else ""
 
 
 def _reason_against(name: str, task: Task, options: AutoOptions, metric: str) -> str:
     if name == "frozen" and not options.find_embedder():
         return "no sentence encoder is named (encoder.embedder) or installed"
+    if name == "contrastive" and not _transformer(options):
+        return "no transformer is named (encoder.embedder) or installed"
+    if name == "contrastive" and task != "single-label":
+        return "it needs one label a text"
     if name in NETWORKS and find_spec("torch") is None:
         return "torch is not installed"
     if name == "linear-balanced" and (task != "single-label" or metric != "macro_f1"):

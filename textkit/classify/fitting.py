@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.batch import TokenBatch
+from textkit.classify.contrasting import check_contrast, fit_by_contrast
 from textkit.classify.fitted import FitFacts, Fitted
 from textkit.classify.given import Given
 from textkit.classify.held_out import calibrate, say_weak, split_rows, split_validation
@@ -183,9 +184,15 @@ def fit_examples(
             elif recipe.embedding.vectors is not None:
                 coverage = load_vectors(recipe, text_input, network, train.tokens)
                 watch.note(f"vectors {recipe.embedding.vectors}: {coverage}")
-        history = train_network(network, train, valid, recipe, watch=watch, folder=checkpoints)
+        if recipe.contrast is not None:
+            history, outputs = fit_by_contrast(
+                network, train, valid, recipe, classes, watch=watch, folder=checkpoints
+            )
+        else:
+            history = train_network(network, train, valid, recipe, watch=watch, folder=checkpoints)
+            with watch.stage("evaluation"):
+                outputs = predict_outputs(network, valid.tokens).numpy()
         with watch.stage("evaluation"):
-            outputs = predict_outputs(network, valid.tokens).numpy()
             temperature, thresholds = calibrate(recipe, outputs, valid.targets)
     if history.ended in ("epochs", "early"):
         say_weak(recipe, classes, outputs, valid.targets, watch=watch)
@@ -274,4 +281,5 @@ def _complete(recipe: Recipe) -> Recipe:
     """Write out all choices and refuse those that do not go together, before a text is read."""
     recipe = complete_recipe(recipe)
     check_parts(recipe)
+    check_contrast(recipe)
     return recipe

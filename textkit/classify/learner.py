@@ -1,13 +1,14 @@
 """Learning linear machines: rows of features and targets -> Machines. scikit-learn learns.
 
 In: examples, whose features are sparse (n-grams) or dense (text vectors). Out: the cost of errors,
-chosen in a cross-validation, and the machines. The caller sees to one thread.
+chosen in a cross-validation, and the machines. The caller sees to one thread, by `alone`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,10 @@ from textkit.data.imbalance import named_weights, row_weights, weigh_rows
 from textkit.data.lessons import Lesson
 from textkit.data.splits import fold_stratified
 from textkit.data.targets import Classes, Targets
+from textkit.errors import require
 from textkit.evaluation.task_scores import FALLING, chosen_metric, row_losses, score
 from textkit.recipe import Recipe
+from textkit.threads import SharedLock
 from textkit.watch import Watch
 
 # Up to so much work, features of all rows times machines, every third of the rows is held out once;
@@ -31,6 +34,22 @@ _WORK_OF_FOLDS, _WORK_OF_ONE = 20_000_000, 400_000_000
 _FEWEST_ROWS = 6
 # Of a class that a teacher thinks less likely, a row is not learnt from.
 _LEAST_SHARE = 0.01
+
+_learning = SharedLock()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Learn in one thread, and one fit at a time.
+
+    The last bits of a sum depend on the threads that share it. That limit, Python's filters of
+    warnings and liblinear's generator are of the whole process.
+    """
+    require("sklearn", needed_by="learning a linear model")
+    from threadpoolctl import threadpool_limits
+
+    with _learning, threadpool_limits(limits=1):
+        yield
 
 
 @dataclass(frozen=True)

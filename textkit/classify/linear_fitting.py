@@ -27,7 +27,7 @@ from textkit.classify.fitted import FitFacts, Fitted, Model
 from textkit.classify.frozen import FrozenOptions, FrozenSource
 from textkit.classify.given import Given
 from textkit.classify.held_out import SplitRows, calibrate, say_weak, split_rows
-from textkit.classify.learner import Learner, weigh
+from textkit.classify.learner import Learner, alone, weigh
 from textkit.classify.linear import LinearModel, LinearOptions
 from textkit.classify.machines import FeatureRows, Machines, SparseFeatures
 from textkit.classify.teaching import take_lesson
@@ -36,10 +36,8 @@ from textkit.errors import DataError, UsageError, require
 from textkit.evaluation.task_scores import chosen_metric, row_losses, score
 from textkit.features.tfidf import TfidfFeatures
 from textkit.recipe import Recipe, complete_recipe
-from textkit.threads import SharedLock
 from textkit.watch import Epoch, History, Watch
 
-_learning = SharedLock()
 # The costs that "auto" tries, chosen anew by cross-validation of training parts alone: with 2,000
 # rows each of AG News, TREC-6, TREC-50, SST-2, Banking77 and R8 the best of these three is at most
 # .1 of a point below the best of 0.03 to 3 (benchmarks/linear_cost.py).
@@ -120,8 +118,6 @@ def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted
     recipe, started = complete_recipe(recipe), time.perf_counter()
     given.check_fresh(f"a {recipe.encoder.name} model")
     require("sklearn", needed_by="learning a linear model")
-    from threadpoolctl import threadpool_limits
-
     source = _source_of(recipe, given.checkpoints)
     with watch.stage("read"):
         rows = split_rows(recipe, given, watch=watch)
@@ -133,9 +129,7 @@ def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted
     _say_empty(rows.texts, watch)
     with watch.stage("tokenize"):
         source.prepare([*rows.texts, *rows.valid_texts])
-    # The last bits of a sum depend on the threads that share it. That limit, Python's filters of
-    # warnings and liblinear's generator are of the whole process: one fit at a time.
-    with _learning, threadpool_limits(limits=1):
+    with alone():
         with watch.stage("tokenize"):
             features, train = source.learn(rows.texts)
         with watch.stage("fit"):
@@ -191,14 +185,12 @@ def relearn(
     and thresholds stay.
     """
     require("sklearn", needed_by="learning a linear model")
-    from threadpoolctl import threadpool_limits
-
     model, recipe = fitted.model, fitted.recipe
     assert isinstance(model, LinearModel)
     source = _source_of(recipe, None)
     targets = encode_labels(fitted.task, labels, fitted.classes)
     rows = SparseFeatures(model.features.encode(texts), model.features.n_features)
-    with _learning, threadpool_limits(limits=1):
+    with alone():
         examples = weigh(recipe, fitted.classes, rows, targets, None)
         learner = Learner(recipe, source.loss, source.costs, len(fitted.classes), watch)
         machines = learner.learn(examples, cost=learner.choose_cost(examples)[0])

@@ -137,6 +137,8 @@ def suggest_rate(options: TrainOptions, *, watch: Watch = Watch()) -> RateReport
     recipe = open_run(options, run, sweeps=True)[1]
     if is_whole(recipe.encoder.name):
         raise UsageError(f"a {recipe.encoder.name} model has no learning rate; leave out --find-lr")
+    if recipe.contrast is not None:
+        raise UsageError("--find-lr sweeps training.lr, and contrast has a rate of its own")
     rows, _ = _read(options, recipe, watch)
     sweep = find_rate(rows.texts, rows.labels, recipe)
     sweep.save_png(run / runs.PICTURE_OF_RATES)
