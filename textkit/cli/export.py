@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -21,6 +22,13 @@ from textkit.cli.options import (
 from textkit.cli.output import Display, show_line, to_json, write_line
 
 app = new_verb()
+
+
+class Layout(StrEnum):
+    """Who reads what is written."""
+
+    graph = "graph"
+    sentence_transformers = "sentence-transformers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,13 @@ class ExportPlace:
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder to write, or one file that ends in .zip.")
     ]
+    layout: Annotated[
+        Layout,
+        typer.Option(
+            help="graph: predicts without torch; sentence-transformers: what makes vectors of"
+            " texts, as that library opens it."
+        ),
+    ] = Layout.graph
     overwrite: Overwrite = False
 
 
@@ -64,6 +79,7 @@ def export(model: ExportedModel, place: ExportPlace, as_json: AsJsonLine = False
         textkit export run/model -o exported
         textkit export run/model -o model.zip --check test.csv
         textkit predict exported texts.csv
+        textkit export minilm -o saved --layout sentence-transformers
     """
     from textkit.jobs import ExportOptions, export_model
 

@@ -59,7 +59,8 @@ class ContextualTexts:
 
     encode: texts -> TokenBatch with special tokens, cut to the model's length. pool:
     TokenBatch -> (batch, dim) float32, on the device. facts: all that decides the vectors. source,
-    network: what an export is made of, where there is one.
+    network: what an export is made of, where there is one. config: of a transformer, where it lies
+    and how it makes vectors.
     """
 
     parallel: ClassVar[bool] = False
@@ -73,6 +74,7 @@ class ContextualTexts:
     notes: tuple[str, ...] = ()
     source: SentenceInput | None = None
     network: nn.Module | None = None
+    config: SentenceConfig | None = None
 
     @property
     def batch_padding(self) -> int:
@@ -218,6 +220,7 @@ def open_texts(place: str, options: EmbedderOptions) -> ContextualTexts:
         prompt=text,
         source=source,
         network=network,
+        config=replace(config, pooling=chosen, normalize=scaled, max_length=length),
     )
     return measure_width(made)
 

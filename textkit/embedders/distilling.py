@@ -12,23 +12,20 @@ As Model2Vec (Tulkens and van Dongen 2024), of which the constant a and step 3's
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save as save_arrays
 
 from textkit.batch import TokenBatch, cut_rows
 from textkit.embedders.contextual import ContextualTexts
 from textkit.embedders.embedder import TextEmbedder
+from textkit.embedders.saving import write_static
 from textkit.embedders.static import BLOCK_CHARACTERS, BLOCK_ROWS
 from textkit.errors import UsageError
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.description import TOKENIZER_JSON
 from textkit.tokenizers.protocol import check_texts
-from textkit.vectors.packaged import STATIC_FORMAT, STATIC_KIND
 from textkit.vectors.table import Floats
 from textkit.vectors.vectors import Vectors
 from textkit.vectors.words import Int64
@@ -116,41 +113,6 @@ def zipf_shares(n: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """
     inverse = 1.0 / np.arange(2, n + 2)
     return np.asarray(inverse / inverse.sum())
-
-
-def write_static(
-    folder: Path, table: Floats, tokenizer: Tokenizer, *, lowercase: bool = False
-) -> None:
-    """Write a table (n_pieces, dim) in model2vec's layout into a folder, and seal it.
-
-    The texts' vectors are scaled to length 1.
-    """
-    tokenizer.write(folder)
-    if not (folder / TOKENIZER_JSON).is_file():
-        raise UsageError(f"a {tokenizer.kind} tokenizer has no {TOKENIZER_JSON}; give words")
-    description = files.read_object(folder / TOKENIZER_JSON)
-    description |= {"truncation": None, "padding": None}
-    if lowercase:
-        own = description.get("normalizer")
-        steps = [{"type": "Lowercase"}, *([own] if own else [])]
-        description["normalizer"] = {"type": "Sequence", "normalizers": steps}
-    files.write_text(folder / TOKENIZER_JSON, json.dumps(description, ensure_ascii=False))
-    files.write_bytes(folder / "model.safetensors", save_arrays({"embeddings": table}))
-    config = {
-        "model_type": "model2vec",
-        "architectures": ["StaticModel"],
-        "hidden_dim": table.shape[1],
-        "normalize": True,
-        "embedding_dtype": "float32",
-    }
-    files.write_json(folder / "config.json", config)
-    kinds = [("StaticEmbedding", "."), ("Normalize", "1_Normalize")]
-    modules = [
-        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for i, (kind, path) in enumerate(kinds)
-    ]
-    files.write_json(folder / "modules.json", modules)
-    files.write_manifest(folder, kind=STATIC_KIND, format=STATIC_FORMAT)
 
 
 def _save_words(

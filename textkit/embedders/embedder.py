@@ -18,7 +18,7 @@ from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files, hub, zipped
 from textkit.io.tables import TextData, take_texts
 from textkit.tokenizers import Tokenizer
-from textkit.tokenizers.protocol import EXPORTED_KIND, check_texts
+from textkit.tokenizers.protocol import EXPORTED_KIND, SENTENCE_KIND, check_texts
 from textkit.vectors.table import Floats
 
 if TYPE_CHECKING:
@@ -146,6 +146,17 @@ class TextEmbedder:
         """
         return TextEmbedder(self.backend.fit(texts, n_components=n_components))
 
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write what makes the vectors as a folder that its own world opens with the same numbers:
+        a transformer as sentence-transformers lays it out, vectors of pieces as model2vec does.
+
+        Pooling, normalize, prompt and max_length are as they were opened. Raises UsageError for
+        what has no such layout, and where the folder holds finished work, unless `overwrite`.
+        """
+        from textkit.embedders.saving import save
+
+        save(self.backend, folder, overwrite=overwrite)
+
     def as_mteb(self, *, queries: TextEmbedder | None = None, name: str | None = None) -> MtebModel:
         """Give this embedder as the benchmarks of mteb run models: `mteb.evaluate(model, tasks)`.
 
@@ -194,6 +205,8 @@ def find_kind(spec: str) -> tuple[str, str]:
             )
         if kind in _EXPORTED:
             return _EXPORTED[kind], spec
+        if kind == SENTENCE_KIND:
+            return "transformer", spec
         return (
             ("classifier", spec)
             if kind == "model" or model_type == "textkit"

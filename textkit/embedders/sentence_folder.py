@@ -13,9 +13,10 @@ from pathlib import Path
 
 from textkit.errors import ArtifactError
 from textkit.io import files
+from textkit.tokenizers.protocol import SENTENCE_FORMAT, SENTENCE_KIND
 
 POOLINGS = ("cls", "last", "max", "mean")
-_POOLING_KEYS = {
+POOLING_KEYS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -68,6 +69,8 @@ def read_sentence_folder(folder: Path) -> SentenceConfig:
     >>> config.pooling, config.max_length
     (('mean',), 512)
     """
+    if (folder / files.MANIFEST).is_file():
+        files.check_manifest(folder, kind=SENTENCE_KIND, format=SENTENCE_FORMAT, hashes=False)
     if not (folder / "modules.json").is_file():
         return SentenceConfig(folder, max_length=_longest(folder))
     model, include_prompt, normalize = folder, True, False
@@ -137,7 +140,7 @@ def _read_pooling(path: Path) -> tuple[tuple[str, ...], bool]:
         )
     named = config.get("pooling_mode")
     if named is None:
-        modes = [mode for key, mode in _POOLING_KEYS.items() if config.get(key) is True] or ["mean"]
+        modes = [mode for key, mode in POOLING_KEYS.items() if config.get(key) is True] or ["mean"]
     else:
         modes = [str(mode) for mode in (named if isinstance(named, list) else [named])]
     modes = ["last" if mode == "lasttoken" else mode for mode in modes]

@@ -1,4 +1,5 @@
-"""Export a model: a sealed folder, or one .zip file, that predicts without torch.
+"""Export a model: a sealed folder, or one .zip file, that predicts without torch, or that other
+libraries open.
 
 In: a model folder. Out: tokenizer, numbers or graph, labels, temperature and thresholds, and a
 manifest that says how far it is from the original.
@@ -10,19 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from textkit.classify import model_folder
 from textkit.classify.certify import HARD_TEXTS, TOLERANCE, Certificate, certify
 from textkit.classify.ensemble import EnsembleModel
 from textkit.classify.fitted import Fitted
 from textkit.classify.model_config import CONFIG
-from textkit.embedders import exported
+from textkit.embedders import exported, saving
 from textkit.embedders.embedder import TextEmbedder, find_kind
-from textkit.errors import UsageError, require
+from textkit.errors import ArtifactError, UsageError, require, unknown_name
 from textkit.io import files, hub, zipped
 from textkit.io.corpus import RowReader
 from textkit.jobs.runs import find_model
 from textkit.registry import is_whole
 from textkit.watch import Watch
+
+LAYOUTS = ("graph", "sentence-transformers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +38,14 @@ class ExportOptions:
       overwrite: also where finished work lies, but for the model itself.
     - check: a file of texts on which both are compared, beside textkit's own hard texts.
       text_column, delimiter, format: how it is read; guessed where not given.
+    - layout: "graph", which predicts without torch, or "sentence-transformers", what makes vectors
+      of texts as that library, and others that read its folders, open it.
     - allow: each `package.module:Name` of the model that may be imported.
     """
 
     model: Path
     out: Path
+    layout: str = "graph"
     check: Path | None = None
     text_column: str | None = None
     delimiter: str | None = None
@@ -85,6 +93,10 @@ def export_model(options: ExportOptions, *, watch: Watch = Watch()) -> ExportRep
     texts = read_check_texts(options, watch=watch)
     kind, place = find_kind(model.as_posix())
     model = Path(place)
+    if options.layout not in LAYOUTS:
+        raise UsageError(unknown_name("layout", options.layout, LAYOUTS))
+    if options.layout != "graph":
+        return _save_embedder(replace(options, model=model), texts)
     if kind == "vectors":
         TextEmbedder.open(str(model))  # says so where it is nothing at all
         raise UsageError(f"{model}: vectors of words need no torch as they are")
@@ -131,6 +143,26 @@ def _export_embedder(options: ExportOptions, texts: Sequence[str]) -> ExportRepo
         facts = {"certificate": certificate.to_dict()}
         files.write_manifest(folder, kind=exported.KIND, format=exported.FORMAT, facts=facts)
     return ExportReport(options.out, "onnxruntime", certificate, zipped.size_of(options.out))
+
+
+def _save_embedder(options: ExportOptions, texts: Sequence[str]) -> ExportReport:
+    """Write what makes vectors of texts in the layout of its own world."""
+    if zipped.is_zipped(options.out):
+        raise UsageError(f"{options.out}: {options.layout} opens folders, no .zip file; name one")
+    original = TextEmbedder.open(str(options.model))
+    every = [*HARD_TEXTS, *texts]
+    with zipped.place_for(options.out, overwrite=options.overwrite) as folder:
+        saving.write(original.backend, folder)
+        one, other = (made.encode(every) for made in (original, TextEmbedder.open(folder)))
+        difference = float(np.abs(one - other).max())
+        if not difference <= TOLERANCE:
+            raise ArtifactError(
+                f"what was written differs by {difference:.1e} from the model; {TOLERANCE:.0e} is"
+                " allowed",
+                where=str(options.model),
+            )
+    certificate = Certificate(difference, len(every), 0)
+    return ExportReport(options.out, options.layout, certificate, zipped.size_of(options.out))
 
 
 def read_check_texts(options: ExportOptions, *, watch: Watch) -> list[str]:

@@ -33,11 +33,13 @@ EXPORTED_KIND, EXPORTED_FORMAT = "exported model", 1
 # An export whose numbers are packed, which readers of format 1 cannot open.
 COMPRESSED_FORMAT = 2
 EXPORTED_TEXTS_KIND, EXPORTED_TEXTS_FORMAT = "exported embedder", 1
+SENTENCE_KIND, SENTENCE_FORMAT = "sentence embedder", 1
 # Sealed folders that hold a tokenizer beside what they are for.
 SEALS = (
     (MODEL_KIND, MODEL_FORMAT),
     (EXPORTED_KIND, COMPRESSED_FORMAT),
     (EXPORTED_TEXTS_KIND, EXPORTED_TEXTS_FORMAT),
+    (SENTENCE_KIND, SENTENCE_FORMAT),
 )
 # What other libraries write of a tokenizer, and every file that is read of a folder with one in it.
 FOREIGN_FILES = (
