@@ -5,13 +5,18 @@ READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 READY_DOCS := .venv/.ready-docs
 
-.PHONY: demo test test-fast coverage lint docs check-wheel format bench fuzz fuzz-readers faults kills threads clean
+.PHONY: demo test test-ray test-fast coverage lint docs check-wheel format bench fuzz fuzz-readers faults kills threads clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(READY_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What runs on Ray. Its package is no part of `make test`: it is 240 MB, and a minute goes by in which it begins and ends processes.
+test-ray: $(READY_DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ray]'
+	$(BIN)/python -m pytest tests/jobs/test_on_ray.py
 
 # For every change of the day, within a minute on two cores: all but what is marked slow. It shows what should be.
 test-fast: $(READY_DEV)

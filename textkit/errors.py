@@ -114,6 +114,7 @@ OPTIONAL = {
     "onnx": ("onnx", "export"),
     "onnxruntime": ("onnxruntime", "onnx"),
     "onnxscript": ("onnxscript", "export"),
+    "ray": ("ray", "ray"),
     "regex": ("regex", "regex"),
     "sentencepiece": ("sentencepiece", "sentencepiece"),
     "sklearn": ("scikit-learn", "train"),

@@ -16,6 +16,7 @@ from textkit.cli.options import (
     Allow,
     CorpusRows,
     Keep,
+    On,
     Overwrite,
     PartRows,
     Resume,
@@ -153,6 +154,7 @@ class Hardware:
     workers: Annotated[
         int, typer.Option(min=1, help="Processes, for vectors; a model uses all cores in one.")
     ] = 1
+    on: On = None
     shard: Shard = None
     overwrite: Overwrite = False
     resume: Resume = False

@@ -322,6 +322,15 @@ Resume = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ray[:ADDRESS]",
+        help="Make the parts on Ray: one begun here, or the one at ADDRESS.",
+        rich_help_panel=RUNNING,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

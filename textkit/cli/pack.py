@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from textkit.cli.command import INPUT, OUTPUT, RUNNING, gather, new_verb, verb
-from textkit.cli.options import Overwrite, Resume, Shard
+from textkit.cli.options import On, Overwrite, Resume, Shard
 
 app = new_verb()
 
@@ -83,6 +83,7 @@ class Processes:
 
     group: ClassVar = RUNNING
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
+    on: On = None
     shard: Shard = None
     overwrite: Overwrite = False
     resume: Resume = False

@@ -21,6 +21,7 @@ from textkit.cli.options import (
     LabelSeparator,
     MaxRow,
     ModelFolder,
+    On,
     OnBad,
     OnBadLabelledRow,
     Overwrite,
@@ -143,6 +144,7 @@ class Processes:
     workers: Annotated[
         int, typer.Option(min=1, help="Processes; for linear models, a network uses all cores.")
     ] = 1
+    on: On = None
     overwrite: Overwrite = False
     resume: Resume = False
 
@@ -215,6 +217,7 @@ def _refuse_of_tables(told: Told, written: AnswerFiles, running: Processes) -> N
         "--threshold": told.threshold is not None,
         "--abstain": told.abstain is not None,
         "--workers": running.workers > 1,
+        "--on": running.on is not None,
         "--resume": running.resume,
         "--overwrite": running.overwrite,
     }

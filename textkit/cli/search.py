@@ -21,6 +21,7 @@ from textkit.cli.options import (
     AsJson,
     CorpusRows,
     Keep,
+    On,
     OutFolder,
     Overwrite,
     PartRows,
@@ -158,6 +159,7 @@ def build(
             rich_help_panel=RUNNING,
         ),
     ] = 1,
+    on: On = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> None:
@@ -200,6 +202,7 @@ def build(
         ),
         part_rows=part_rows,
         workers=workers,
+        on=on,
         overwrite=overwrite,
         resume=resume,
     )

@@ -22,6 +22,7 @@ from textkit.cli.options import (
     Keep,
     Lowercase,
     MaxLength,
+    On,
     Overwrite,
     PartRows,
     Resume,
@@ -139,6 +140,7 @@ class Processes:
 
     group: ClassVar = RUNNING
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
+    on: On = None
     shard: Shard = None
     overwrite: Overwrite = False
     resume: Resume = False

@@ -67,7 +67,10 @@ class StaticTexts:
     def __reduce__(self) -> tuple[Callable[..., StaticTexts], tuple[object, ...]]:
         """Go to another process without the table, which is opened again there."""
         rest = tuple(getattr(self, field.name) for field in fields(self)[1:])
-        return _rebuild, (self.place or self.vectors, *rest)
+        place = self.place
+        if place is not None and Path(place).exists():
+            place = str(Path(place).absolute())  # the other's working directory may be another
+        return _rebuild, (place or self.vectors, *rest)
 
     @property
     def dim(self) -> int:

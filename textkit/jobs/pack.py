@@ -43,7 +43,7 @@ class PackOptions:
     - least_fill: rows that would fit are cut where best fit fills less of a part; 0 never.
     - dtype: of the ids, int32 or uint16; positions are uint16 where they fit.
     - part_blocks: a part ends with the row that makes it so many blocks full.
-    - workers, shard, overwrite, resume: as for `tokenize`.
+    - workers, on, shard, overwrite, resume: as for `tokenize`.
     """
 
     tokens: Sequence[str | Path]
@@ -58,6 +58,7 @@ class PackOptions:
     column: str = "ids"
     part_blocks: int = 8192
     workers: int = 1
+    on: str | None = None
     shard: str | None = None
     overwrite: bool = False
     resume: bool = False
@@ -255,6 +256,7 @@ def pack_tokens(options: PackOptions, *, watch: Watch = Watch()) -> PackReport:
     running = CorpusOptions(
         inputs=names,
         workers=options.workers,
+        on=options.on,
         shard=options.shard,
         part_rows=options.part_blocks,
         overwrite=options.overwrite,

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, get_args
 
-from textkit.errors import UsageError, unknown_name
+from textkit.errors import StorageError, UsageError, unknown_name
 from textkit.io import locks
 from textkit.io.bulk import Inputs, Job, Part, part_name
 from textkit.io.exchange import settle
 from textkit.io.part_log import PartFacts
 from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextsAre
+from textkit.jobs.on_ray import map_on_ray, parse_on
 from textkit.watch import Progress, Watch
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class CorpusOptions:
     - on_bad: stop at a bad row, or skip it and write it down.
     - max_row_mb: a longer row is a LimitError, before it takes many times as much memory.
     - workers: processes. The bytes are the same for any number.
+    - on: "ray" or "ray:ADDRESS" makes the parts on Ray, in the place of processes here.
     - shard: "i/n" makes the parts p with p % n = i - 1.
     - part_rows: rows of a part at most; 8 million characters end it too.
     - overwrite: a job in the folder may go; a finished one stays until the new one is finished.
@@ -99,6 +101,7 @@ class CorpusOptions:
     on_bad: Literal["stop", "skip"] = "stop"
     max_row_mb: int = DEFAULT_LIMIT.megabytes
     workers: int = 1
+    on: str | None = None
     shard: str | None = None
     part_rows: int = 50_000
     overwrite: bool = False
@@ -118,6 +121,10 @@ class CorpusOptions:
         for name, number in numbers.items():
             if number < 1:
                 raise UsageError(f"{name} is {number}, expected at least 1")
+        if self.on is not None:
+            parse_on(self.on)
+            if self.workers > 1:
+                raise UsageError("--workers is for processes here, Ray has its own; leave it out")
 
     def open_inputs(self) -> Inputs:
         """Find the files; they are read when they are iterated."""
@@ -214,7 +221,7 @@ def _fill(
     parts = Stoppable(job.missing(), watch)
     started = time.perf_counter()
     watch.progress(Progress(work.title, 0))
-    for facts, counted in map_parts(Writing(work, job.folder), parts, workers=options.workers):
+    for facts, counted in write_files(work, job.folder, parts, options):
         job.log.add(facts)
         counts.add(counted)
         speed = counts.speed(time.perf_counter() - started)
@@ -242,6 +249,25 @@ class Writing(Generic[Counting]):
         counted = self.work.write(part, self.folder)
         file = self.folder / part_name(part.number, self.work.ending)
         return PartFacts.of(file, n_rows=part.n_rows, counts=counted.pack()), counted
+
+
+def write_files(
+    work: PartWork[Counted], folder: Path, parts: Iterable[Part], options: CorpusOptions
+) -> Iterator[tuple[PartFacts, Counted]]:
+    """Write the files of parts in a folder, wherever the options say, and give what is known of
+    each in their order.
+    """
+    # Elsewhere the working directory is another.
+    writing = Writing(work, folder.absolute())
+    for facts, counted in map_parts(writing, parts, workers=options.workers, on=options.on):
+        file = folder / facts.name
+        if not file.is_file() or file.stat().st_size != facts.n_bytes:
+            raise StorageError(
+                "a machine wrote this part, and it is not here; -o must be a folder that all"
+                " machines share",
+                where=str(file),
+            )
+        yield facts, counted
 
 
 class _Worker:
@@ -273,13 +299,16 @@ def end_with_parent() -> None:
 
 
 def map_parts(
-    work: Callable[[Part], Result], parts: Iterable[Part], *, workers: int
+    work: Callable[[Part], Result], parts: Iterable[Part], *, workers: int, on: str | None = None
 ) -> Iterator[Result]:
     """Apply `work` to each part and give the results in order.
 
     At most two parts a worker are waiting. One worker is this process: a thread that reads ahead
-    would take the interpreter as often as it gave time back.
+    would take the interpreter as often as it gave time back. on: Ray, in the place of processes.
     """
+    if on is not None:
+        yield from map_on_ray(work, parts, on=on)
+        return
     if workers == 1:
         yield from map(work, parts)
         return

@@ -36,8 +36,8 @@ from textkit.jobs.parts import (
     CorpusOptions,
     PartsReport,
     Stoppable,
-    Writing,
     map_parts,
+    write_files,
     write_parts,
 )
 from textkit.jobs.runs import find_model
@@ -275,7 +275,7 @@ def stream_predictions(
     counts, started = AnswerCounts(), time.perf_counter()
     parts = Stoppable(cut_parts(source, n_rows=n_rows, n_characters=PART_CHARACTERS), watch)
     sink.write(work.table.header())
-    for counted, data in map_parts(work.spell, parts, workers=options.workers):
+    for counted, data in map_parts(work.spell, parts, workers=options.workers, on=options.on):
         counts.add(counted)
         sink.write(data)
         sink.flush()
@@ -377,8 +377,7 @@ def _write_once(
         try:
             rows = cut_parts(source, n_rows=options.part_rows, n_characters=PART_CHARACTERS)
             parts = Stoppable(rows, watch)
-            writing = Writing(work, folder)
-            for facts, counted in map_parts(writing, parts, workers=options.workers):
+            for facts, counted in write_files(work, folder, parts, options):
                 made.append(folder / facts.name)
                 counts.add(counted)
                 speed = counts.speed(time.perf_counter() - started)

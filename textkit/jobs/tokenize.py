@@ -355,7 +355,8 @@ def _pass(
     source = options.open_inputs()
     counts, started = TokenCounts(), time.perf_counter()
     parts = Stoppable(cut_parts(source, n_rows=n_rows, n_characters=PART_CHARACTERS), watch)
-    made = map_parts(work.count if sink is None else work.spell, parts, workers=options.workers)
+    one = work.count if sink is None else work.spell
+    made = map_parts(one, parts, workers=options.workers, on=options.on)
     for counted, data in made:
         counts.add(counted)
         if sink is not None:
