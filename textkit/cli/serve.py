@@ -12,7 +12,7 @@ import typer
 from textkit.cli.command import MODEL, OUTPUT, RUNNING, new_verb, verb
 from textkit.cli.options import Allow
 from textkit.cli.output import note
-from textkit.errors import require
+from textkit.errors import UsageError, require
 from textkit.watch import Watch
 
 app = new_verb()
@@ -60,6 +60,15 @@ class Serving:
     max_waiting_mb: Annotated[
         int, typer.Option(min=1, help="Megabytes of open requests; past it the answer is 429.")
     ] = 256
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on", metavar="ray[:ADDRESS]", help="Serve on Ray: one begun here, or at ADDRESS."
+        ),
+    ] = None
+    replicas: Annotated[
+        int, typer.Option(min=1, help="With --on: at most so many processes, as tokens wait.")
+    ] = 1
     access_log: Annotated[
         bool, typer.Option("--access-log/--no-access-log", help="A line for each request.")
     ] = True
@@ -88,6 +97,7 @@ def serve(
         textkit serve topics=run/model all-MiniLM-L6-v2/ glove --port 9000
         textkit serve run/model --host 0.0.0.0 --watch
         textkit serve exported --dockerfile out
+        textkit serve run/model --on ray --replicas 4
     """
     for package in ("starlette", "uvicorn", "prometheus_client"):
         require(package, needed_by="textkit serve")
@@ -116,4 +126,12 @@ def serve(
         threads=serving.threads,
         limits=limits,
     )
+    if serving.on is not None:
+        require("ray", needed_by=f"--on {serving.on}")
+        from textkit.integrations import ray
+
+        ray.run(options, on=serving.on, max_replicas=serving.replicas, watch=Watch(note=note))
+        return
+    if serving.replicas > 1:
+        raise UsageError("--replicas is for --on ray; --threads is for one process")
     life.serve(options, watch=Watch(note=note))
