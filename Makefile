@@ -13,10 +13,14 @@ demo: $(READY)
 test: $(READY_DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What runs on Ray. Its package is no part of `make test`: it is 240 MB, and a minute goes by in which it begins and ends processes.
+# What runs on Ray. Its package is no part of `make test`: it is 300 MB, and a minute goes by in which it begins and ends
+# processes. Then WORKERS of its workers and DRIVERS of its drivers are killed at random moments; none: WORKERS=0 DRIVERS=0.
+WORKERS ?= 50
+DRIVERS ?= 10
 test-ray: $(READY_DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ray]'
-	$(BIN)/python -m pytest tests/jobs/test_on_ray.py
+	$(BIN)/python -m pytest tests/jobs/test_on_ray.py tests/integrations/test_ray.py
+	WORKERS=$(WORKERS) DRIVERS=$(DRIVERS) $(BIN)/python -m tests.campaigns.ray_kills
 
 # For every change of the day, within a minute on two cores: all but what is marked slow. It shows what should be.
 test-fast: $(READY_DEV)

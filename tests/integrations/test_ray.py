@@ -46,6 +46,7 @@ def test_there_are_as_many_replicas_as_tokens_wait_for(
     assert on_ray.scale_by_tokens(context(loads, least=2))[0] == max(2, replicas)
 
 
+@pytest.mark.slow
 def test_a_replica_tells_the_tokens_that_wait_and_closes_its_models() -> None:
     texts, labels = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
     TextClassifier(encoder="linear", seed=1).fit(texts, labels).save("m")
