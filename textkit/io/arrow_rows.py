@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from textkit.errors import DataError, TextkitError, UsageError
 from textkit.io.packed import open_bytes
+from textkit.io.remote import open_url, url_of
 from textkit.io.stand_ins import START_BYTES, describe_stand_in
 
 if TYPE_CHECKING:
     import pyarrow
 
 _BATCH_ROWS = 1024
+_FETCHED_BYTES = 1 << 20
 _ARROW_FILE = b"ARROW1"
 
 
@@ -68,6 +70,10 @@ def open_arrow(
                 stream = ipc.open_stream(file)
                 yield ArrowRows(stream.schema, iter(stream), is_stream=True)
                 return
+            url = None if path is None else url_of(path)
+            if url is not None:
+                yield _of_url(url, format, batch_rows, stack)
+                return
             if path is None or not path.is_file():
                 raise UsageError(
                     f"{name}: {format} cannot be read from a pipe; name a file, or pipe an Arrow"
@@ -85,6 +91,20 @@ def open_arrow(
                 raise
             reason = " ".join(str(err).split())
             raise DataError(f"not a readable {format} file: {reason}", where=name) from err
+
+
+def _of_url(url: str, format: str, batch_rows: int, stack: ExitStack) -> ArrowRows:
+    """Open a file where it lies; what is not asked for is not fetched."""
+    import io
+
+    from pyarrow import ipc, parquet
+
+    file = stack.enter_context(io.BufferedReader(open_url(url), _FETCHED_BYTES))
+    if format == "parquet":
+        table = stack.enter_context(parquet.ParquetFile(file))
+        return ArrowRows(table.schema_arrow, table.iter_batches(batch_size=batch_rows))
+    reader = ipc.open_file(file)
+    return ArrowRows(reader.schema, map(reader.get_batch, range(reader.num_record_batches)))
 
 
 def column_values(column: pyarrow.Array) -> list[object]:

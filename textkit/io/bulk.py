@@ -28,6 +28,7 @@ from textkit.io.exchange import PARTLY_WRITTEN
 from textkit.io.inputs import expand_inputs, refuse_streams, split_sheet
 from textkit.io.kept_values import spell_cell
 from textkit.io.part_log import LOG, PartFacts, PartLog
+from textkit.io.remote import describe_url, url_of
 from textkit.io.staging import Stage
 from textkit.threads import computed_once
 
@@ -89,11 +90,17 @@ class Inputs:
             yield from reader
             self.notes += reader.notes()
             self.rejects += reader.rejects
-            self.n_bytes += 0 if name == "-" else split_sheet(name)[0].stat().st_size
+            self.n_bytes += _size_of(name)
 
     def cut(self, *, n_rows: int, n_characters: int) -> Iterator[Part]:
         """Read all rows, and cut them into parts."""
         return cut_parts(self, n_rows=n_rows, n_characters=n_characters)
+
+
+def _size_of(name: str) -> int:
+    """Give the bytes of an input as it lies there; 0 of standard input, and of a URL."""
+    is_elsewhere = name == "-" or url_of(name) is not None
+    return 0 if is_elsewhere else split_sheet(name)[0].stat().st_size
 
 
 def cut_parts(
@@ -186,6 +193,9 @@ def describe_inputs(names: Sequence[str]) -> list[dict[str, object]]:
 
 def _describe_content(path: Path) -> dict[str, object]:
     """Tell a file by its bytes; a large one by its ends and when it was written."""
+    url = url_of(path)
+    if url is not None:
+        return describe_url(url)
     try:
         facts = path.stat()
         if facts.st_size <= _WHOLE_BYTES:

@@ -31,6 +31,7 @@ from textkit.io.composed import find_composed
 from textkit.io.inputs import FORMATS, guess_format, refuse_other_workbook, split_sheet
 from textkit.io.json_arrays import ArrayReader
 from textkit.io.packed import open_bytes
+from textkit.io.remote import url_of
 from textkit.io.text_folders import list_texts
 from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextLines, TextsAre, join_lines
 
@@ -114,7 +115,7 @@ class RowReader:
         limit: RowLimit = DEFAULT_LIMIT,
         texts_are: TextsAre = "lines",
     ) -> None:
-        self.name = "standard input" if str(path) == "-" else str(path)
+        self.name = "standard input" if str(path) == "-" else url_of(path) or str(path)
         file, self.sheet = split_sheet(path)
         self.path = None if str(path) == "-" else file
         self.format = format or guess_format(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from textkit.errors import DataError, StorageError, UsageError
 from textkit.io.packed import PACKED_ENDINGS, READ_ERRORS, open_bytes
+from textkit.io.remote import list_url, url_of
 
 _LINE_BYTES = 1 << 20
 FORMATS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow", "xlsx")
@@ -117,8 +118,10 @@ def expand_inputs(
     """
     found: list[str] = []
     for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
+        path, url = Path(pattern), url_of(pattern)
+        if url is not None:
+            found += _of_url(url, note)
+        elif path.is_dir():
             inside = _Folder(note).files(path)
             if not inside:
                 raise StorageError(
@@ -136,6 +139,23 @@ def expand_inputs(
         else:
             raise StorageError("cannot open: No such file or directory", where=pattern)
     return found
+
+
+def _of_url(url: str, note: Callable[[str], None]) -> list[str]:
+    """Give the files that a URL means, of a folder those of known endings."""
+    names = list_url(url)
+    if names == [url] or any(mark in url for mark in "*?["):
+        return names
+    known = [name for name in names if is_corpus_name(name.rpartition("/")[2])]
+    others = [name for name in names if name not in known]
+    if not known:
+        raise StorageError(
+            f"no files to read in this folder; known: {', '.join(FORMATS)}", where=url
+        )
+    if others:
+        some = _some(others, "file")
+        note(f"{url}: {some} of other endings passed over, the first: {others[0]}")
+    return known
 
 
 def _match(pattern: str, note: Callable[[str], None]) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from textkit.errors import StorageError
+from textkit.io.remote import open_url, url_of
 
 # What reading may raise once `open_bytes` has opened a file.
 READ_ERRORS = (OSError,)
@@ -33,6 +34,8 @@ PACKED_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 def open_bytes(path: Path | None) -> IO[bytes]:
     """Open a file, unpacked by what it holds, or standard input for None; the caller closes it.
 
+    A path that is a URL is read where it lies.
+
     Raises StorageError that names what cannot be opened; reading on may raise READ_ERRORS.
 
     >>> import bz2
@@ -41,18 +44,27 @@ def open_bytes(path: Path | None) -> IO[bytes]:
     ...     file.read()
     b'king\\n'
     """
-    name = "standard input" if path is None else str(path)
-    if path is not None and path.is_dir():
+    url = None if path is None else url_of(path)
+    name = "standard input" if path is None else url or str(path)
+    if url is None and path is not None and path.is_dir():
         raise StorageError("is a folder, expected a file", where=name)
     try:
-        raw = io.FileIO(sys.stdin.fileno(), closefd=False) if path is None else io.FileIO(path)
+        raw = _open_raw(path, url)
         file = _look_ahead(io.BufferedReader(raw, _BUFFER_BYTES))
         packing = packing_of(file.peek(_MAGIC_BYTES))
         if packing is None:
             return file
         return io.BufferedReader(_Unpacked(file, packing), _BUFFER_BYTES)
     except OSError as err:
+        if isinstance(err, StorageError):
+            raise
         raise StorageError(f"cannot open: {err.strerror or err}", where=name) from err
+
+
+def _open_raw(path: Path | None, url: str | None) -> io.RawIOBase:
+    if url is not None:
+        return open_url(url)
+    return io.FileIO(sys.stdin.fileno(), closefd=False) if path is None else io.FileIO(path)
 
 
 def packing_of(start: bytes) -> str | None:

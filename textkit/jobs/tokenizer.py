@@ -15,6 +15,7 @@ from textkit import tokenizers
 from textkit.errors import DataError
 from textkit.io import files
 from textkit.io.bulk import Inputs
+from textkit.io.remote import url_of
 from textkit.tokenizers import Tokenizer, counting
 from textkit.tokenizers.report import FitReport, measure_fit
 from textkit.tokenizers.train import count_facts, piece_finder, train_counts
@@ -205,7 +206,7 @@ def _read_texts(options: TrainTokenizerOptions | CountPiecesOptions, watch: Watc
     what was guessed.
     """
     rows = Inputs.of(options.inputs, text_column=options.text_column, delimiter=options.delimiter)
-    plain = all(name.endswith(".txt") for name in rows.names)
+    plain = all(name.endswith(".txt") and url_of(name) is None for name in rows.names)
     total = sum(Path(name).stat().st_size for name in rows.names) // 1000 if plain else None
     number = n_bytes = 0
     watch.progress(Progress(READING, 0, total, "kB"))
