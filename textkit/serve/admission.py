@@ -7,7 +7,6 @@ it is refused with the seconds after which to come again. Only the event loop's 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 from textkit.errors import LimitError
@@ -99,6 +98,3 @@ class Admission:
         return min(60, max(1, math.ceil(self.held.tokens / 2 / self.tokens_per_second)))
 
 
-def now() -> float:
-    """Give the clock of all deadlines."""
-    return time.monotonic()

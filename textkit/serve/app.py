@@ -99,13 +99,25 @@ def _get(host: Host, path: str, answer: Callable[[Host], Response]) -> Route:
 
 async def _unless_gone(request: Request, work: Awaitable[dict[str, Any]]) -> dict[str, Any] | None:
     """Give what the work gives; None when the client hung up first, and its rows are dropped."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(until_gone(request))
+    task = asyncio.current_task()
+    assert task is not None
+    hung_up = False
+
+    def stop(gone: asyncio.Task[None]) -> None:
+        nonlocal hung_up
+        if not gone.cancelled() and not gone.cancelling():
+            hung_up = task.cancel()
+
+    gone = asyncio.create_task(until_gone(request))
+    gone.add_done_callback(stop)
     try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return await working if working.done() else None
+        return await work
+    except asyncio.CancelledError:
+        if not hung_up or task.uncancel():
+            raise
+        return None
     finally:
-        working.cancel()
+        gone.remove_done_callback(stop)
         gone.cancel()
 
 

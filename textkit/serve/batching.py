@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -57,7 +57,7 @@ class Entry:
     items: Sequence[Item]
     costs: Sequence[int]
     born: float
-    done: Callable[[Entry], object]
+    future: asyncio.Future[list[Answer]]
     answers: list[Answer | None] = field(init=False)
     n_taken: int = 0
     n_open: int = field(init=False)
@@ -112,6 +112,7 @@ class Batcher:
         self._entries: deque[Entry] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._waits_for: Literal["first", "more"] | None = None
         self._thread = threading.Thread(target=self._live, name=f"textkit-{name}", daemon=True)
         self._thread.start()
 
@@ -127,27 +128,21 @@ class Batcher:
         """
         if not items:
             return []
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[Answer]] = loop.create_future()
-
-        def finish(entry: Entry) -> None:
-            answers = [answer for answer in entry.answers if answer is not None]
-            if not future.done():
-                future.set_result(answers)
-
         entry = Entry(
             items,
             [min(self._longest, cost_of(item)) for item in items],
             time.monotonic(),
-            lambda entry: loop.call_soon_threadsafe(finish, entry),
+            asyncio.get_running_loop().create_future(),
         )
         with self._changed:
             if self._closed:
                 raise BusyError("this model is just being replaced")
             self._entries.append(entry)
-            self._changed.notify()
+            # Each waking of the thread costs the loop a turn: not for a row that it would wait on.
+            if self._has_enough():
+                self._changed.notify()
         try:
-            return await future
+            return await entry.future
         finally:
             entry.given_up = True
 
@@ -172,16 +167,28 @@ class Batcher:
             while not self._entries:
                 if self._closed:
                     return None
-                self._changed.wait()
+                self._wait("first", None)
             until = time.monotonic() + self._limits.wait_seconds
-            while self._n_coming() > len(self._entries) and not self._is_full():
+            while not self._is_enough():
                 left = until - time.monotonic()
                 if left <= 0:
                     break
-                self._changed.wait(left)
+                self._wait("more", left)
             return self._take()
 
-    def _is_full(self) -> bool:
+    def _wait(self, what: Literal["first", "more"], seconds: float | None) -> None:
+        self._waits_for = what
+        self._changed.wait(seconds)
+        self._waits_for = None
+
+    def _has_enough(self) -> bool:
+        """Tell whether the thread has what it waits for."""
+        return self._waits_for == "first" or (self._waits_for == "more" and self._is_enough())
+
+    def _is_enough(self) -> bool:
+        """Tell whether no more rows are on their way, or a batch is full."""
+        if self._n_coming() <= len(self._entries):
+            return True
         budget = self._limits.batch_tokens
         for entry in self._entries:
             budget -= sum(entry.costs[entry.n_taken :])
@@ -222,7 +229,7 @@ class Batcher:
     def _refuse(self, entry: Entry) -> None:
         error = BusyError(f"waited more than {self._limits.seconds:g} s for its turn")
         entry.answers = [error] * len(entry.items)
-        entry.done(entry)
+        _hand_back([entry])
 
     def _run(self, batch: list[tuple[Entry, int]]) -> None:
         if not batch:
@@ -233,9 +240,7 @@ class Batcher:
         for (entry, row), answer in zip(batch, answers, strict=True):
             entry.answers[row] = answer
             entry.n_open -= 1
-        for entry in dict.fromkeys(entry for entry, _ in batch):
-            if entry.n_open == 0:
-                entry.done(entry)
+        _hand_back([e for e in dict.fromkeys(entry for entry, _ in batch) if e.n_open == 0])
         read = [answer.n_tokens or 0 for answer in answers if isinstance(answer, Row)]
         self._on_batch(
             Ran(
@@ -268,6 +273,20 @@ class Batcher:
             return err
         self._on_bug(err)
         return RowError("the model failed on this text; the server's log says why")
+
+
+def _hand_back(entries: list[Entry]) -> None:
+    """Give entries their answers, in the loops that wait for them: one call a loop and batch."""
+    for loop in dict.fromkeys(entry.future.get_loop() for entry in entries):
+        ended = [entry for entry in entries if entry.future.get_loop() is loop]
+        loop.call_soon_threadsafe(_finish, ended)
+
+
+def _finish(entries: list[Entry]) -> None:
+    for entry in entries:
+        if not entry.future.done():
+            answers = [answer for answer in entry.answers if answer is not None]
+            entry.future.set_result(answers)
 
 
 def _rows_of(outcome: Outcome) -> list[Answer]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from textkit.serve.admission import Admission, Share, now
+from textkit.serve.admission import Admission, Share
 from textkit.serve.answers import RequestError, too_large
 
 # Bytes that earn a slow body a second more.
@@ -32,17 +32,19 @@ async def read_body(request: Request, admission: Admission, share: Share) -> byt
     _check_size(max(n_said, len(said) >= 16 and limits.body_bytes + 1), limits.body_bytes)
     admission.take(share, bytes=n_said)
     parts, n_read = [], 0
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     try:
-        async with asyncio.timeout(limits.body_seconds) as patience:
-            began = now()
+        async with asyncio.timeout_at(began + limits.body_seconds) as patience:
             async for part in request.stream():
                 n_read += len(part)
                 _check_size(n_read, limits.body_bytes)
                 if n_read > share.bytes:  # no length was said
                     admission.take(share, bytes=n_read - share.bytes)
                 parts.append(part)
-                ends = began + limits.body_seconds + n_read / _BYTES_PER_SECOND
-                patience.reschedule(asyncio.get_running_loop().time() + ends - now())
+                if n_read != n_said:  # more is to come: a timer costs as much as a small part
+                    seconds = limits.body_seconds + n_read / _BYTES_PER_SECOND
+                    patience.reschedule(began + seconds)
     except TimeoutError:
         raise RequestError(
             f"the body came too slowly: {n_read:,} bytes so far; send it again",

@@ -113,11 +113,13 @@ class Host:
             raise _no_model(f"model '{name}' is a {kind} that cannot {verb}")
         return hosted
 
-    async def reload_changed(self) -> None:
-        """Open anew each model whose folder holds another; the old one answers until then.
+    async def reload_changed(self) -> bool:
+        """Open anew each model whose folder holds another; the old one answers until then. Tells
+        whether there was one.
 
         A folder that cannot be opened is said once, and the old model stays.
         """
+        reloaded = False
         for name, place in self._places.items():
             version = await asyncio.to_thread(read_version, place)
             old = self._hosted[name]
@@ -133,6 +135,8 @@ class Host:
             self.metrics.note_reload(name, ok=True)
             self.log(f"{name}: replaced by the new model in {place}")
             await asyncio.to_thread(old.close)
+            reloaded = True
+        return reloaded
 
     def _open(self, name: str, place: str) -> Hosted:
         model = open_model(name, place, allow=self.options.allow)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -48,6 +49,7 @@ def serve(options: ServeOptions, *, watch: Watch | None = None) -> None:
         asyncio.run(_live(host, listening))
     finally:
         sys.setswitchinterval(before)
+        gc.unfreeze()
         listening.close()
 
 
@@ -76,6 +78,7 @@ async def _live(host: Host, listening: socket.socket) -> None:
     shown = f"[{address}]" if ":" in address else address
     try:
         await _open(host, serving)
+        set_aside()
         if host.is_ready:
             host.log(f"ready: http://{shown}:{port}/")
         watching = asyncio.create_task(_watch(host))
@@ -104,7 +107,18 @@ async def _watch(host: Host) -> None:
     while seconds is not None:
         await asyncio.sleep(seconds)
         with contextlib.suppress(TextkitError):
-            await host.reload_changed()
+            if await host.reload_changed():
+                await asyncio.to_thread(set_aside)
+
+
+def set_aside() -> None:
+    """Let the garbage collector look no more at what stays: the modules and the models.
+
+    Else it looks at all of it, over and over, in a quarter of the time that small requests take.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def make_config(host: Host) -> uvicorn.Config:

@@ -5,6 +5,7 @@ A server has a registry of its own, so that several may live in one process.
 
 from __future__ import annotations
 
+import functools
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -77,10 +78,16 @@ class Metrics:
             gauge = Gauge(f"textkit_held_{name}", "Held by open requests.", registry=registry)
             gauge.set_function(partial(getattr, admission.held, name))
 
+        self._of_route = functools.cache(self._find_route)
+
+    def _find_route(self, route: str, code: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(route, str(code)), self._seconds.labels(route)
+
     def note_request(self, route: str, code: int, *, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, str(code)).inc()
-        self._seconds.labels(route).observe(seconds)
+        count, timed = self._of_route(route, code)
+        count.inc()
+        timed.observe(seconds)
 
     def note_batch(self, model: str, work: str, ran: Ran) -> None:
         """Count a batch."""
