@@ -96,5 +96,3 @@ class Admission:
         if not self.tokens_per_second:
             return 1
         return min(60, max(1, math.ceil(self.held.tokens / 2 / self.tokens_per_second)))
-
-
