@@ -5,7 +5,9 @@ network.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 from textkit import SearchIndex, TextClassifier, Vectors, tokenizers
 from textkit.serve.app import make_app
 from textkit.serve.host import Host
+from textkit.serve.life import QuietServer, _listen, make_config
 from textkit.serve.options import Limits, ServeOptions
 
 TEXTS = ["good film", "bad film", "good plot", "bad plot"] * 10
@@ -83,3 +86,18 @@ def get(host: Host, path: str, **more: Any) -> httpx.Response:
             return await client.get(path, **more)
 
     return run(send())
+
+
+@contextmanager
+def served(host: Host) -> Iterator[int]:
+    """Serve a host in a thread; give the port."""
+    listening = _listen("127.0.0.1", 0)
+    server = QuietServer(make_config(host), host=host)
+    thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        host.close()

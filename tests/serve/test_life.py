@@ -13,16 +13,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.serve.calls import LABELS, TEXTS, client_of, open_host, run
+from tests.serve.calls import LABELS, TEXTS, client_of, open_host, run, served
 from textkit import TextClassifier
 from textkit.errors import StorageError
-from textkit.serve.host import Host
 from textkit.serve.life import QuietServer, _listen, make_config
 from textkit.serve.options import Limits, name_models
 
@@ -34,21 +32,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served") / "model"
     TextClassifier(encoder="linear").fit(TEXTS, LABELS).save(folder)
     return folder
-
-
-@contextmanager
-def served(host: Host) -> Iterator[int]:
-    """Serve a host in a thread; give the port."""
-    listening = _listen("127.0.0.1", 0)
-    server = QuietServer(make_config(host), host=host)
-    thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
-    thread.start()
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
-        host.close()
 
 
 def ask(port: int, texts: object) -> tuple[int, dict[str, object]]:

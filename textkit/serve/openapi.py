@@ -33,6 +33,7 @@ POSTS: dict[str, tuple[str, type[BaseModel], type[BaseModel]]] = {
 GETS = {
     "/": "A page to try the models.",
     "/page.css": "How the page looks.",
+    "/icon.svg": "The page's icon.",
     "/page.js": "What the page does.",
     "/health": "Whether the server lives: 200, or 503 when a thread of it died.",
     "/ready": "Whether it takes requests: 200, or 503.",

@@ -1,4 +1,4 @@
-"""The page at `/`: three files of the package, with a policy that lets nothing else run.
+"""The page at `/`: four files of the package, with a policy that lets nothing else run.
 
 No build step and nothing from the network: what the page shows it asks of this server, and writes
 as text.
@@ -39,6 +39,7 @@ def _file(name: str, kind: str) -> Callable[[Host], Response]:
 FILES: dict[str, Callable[[Host], Response]] = {
     "/": _file("index.html", "text/html; charset=utf-8"),
     "/page.css": _file("page.css", "text/css; charset=utf-8"),
+    "/icon.svg": _file("icon.svg", "image/svg+xml"),
     "/page.js": _file("page.js", "text/javascript; charset=utf-8"),
 }
 # What answers without a key: the page asks for one.

@@ -244,7 +244,7 @@ class OpenaiRequest(BaseModel):
     )
     input: Annotated[
         str | list[str] | list[int] | list[list[int]],
-        Field(description="A text, texts, token ids of this model, or rows of them."),
+        Field(min_length=1, description="A text, texts, token ids of this model, or rows of them."),
     ]
     model: ModelName = None
     dimensions: Annotated[int | None, Field(ge=1)] = None

@@ -3,6 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const TOP = 12;
+const SHOWN = 2000;
 let models = [];
 
 // Make an element with a class and text; text is always text.
@@ -26,6 +27,11 @@ async function ask(path, body) {
   return told;
 }
 
+// A label that may break after what joins its words.
+function breakable(label) {
+  return label.split(/(?<=[_/.-])/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+}
+
 // Labels with bars; of a regression its numbers.
 function bars(prediction) {
   if (prediction.values) {
@@ -38,7 +44,7 @@ function bars(prediction) {
     bar.value = probability;
     bar.setAttribute("aria-label", `${label}`);
     const number = make("dd", { cls: "number", text: `${(100 * probability).toFixed(1)} %` });
-    list.append(make("dt", { text: `${label}`, dir: "auto" }), make("dd", {}, bar), number);
+    list.append(make("dt", { dir: "auto" }, ...breakable(`${label}`)), make("dd", {}, bar), number);
   }
   if (!prediction.labels.length) list.append(make("dt", { text: "no label" }));
   return list;
@@ -103,10 +109,13 @@ function found(hits) {
   return hits.length ? list : make("p", { cls: "note", text: "nothing was found" });
 }
 
+// What the model read, and what it did not; nothing where it reads no tokens.
 function note(count, truncated) {
-  const said = make("p", { cls: "note", text: `${count.toLocaleString()} tokens` });
-  if (truncated) said.append(make("strong", { cls: "cut", text: `, ${truncated.toLocaleString()} more were cut` }));
-  return said;
+  const counted = typeof count === "number";
+  const said = make("p", { cls: "note", text: counted ? `${count.toLocaleString()} tokens` : "" });
+  const cut = `${counted ? ", " : ""}${truncated.toLocaleString()} ${counted ? "more" : "tokens"} were cut`;
+  if (truncated) said.append(make("strong", { cls: "cut", text: cut }));
+  return counted || truncated ? said : "";
 }
 
 // One card: what a model says of the text.
@@ -123,18 +132,20 @@ async function card(model, text, second) {
       const [row] = (await ask("/predict", { ...asked, top: TOP })).predictions;
       if (row.error) throw new Error(row.error);
       box.append(bars(row));
-      if (row.tokens !== null && row.tokens !== undefined) box.append(note(row.tokens, row.truncated));
+      box.append(note(row.tokens, row.truncated));
     } else if (can.includes("embed") && second) {
       const told = await ask("/similarity", { ...asked, others: [second] });
       const cosine = told.cosines[0][0];
       const list = bars({ labels: [{ label: "cosine", probability: Math.max(0, cosine) }] });
       list.lastChild.textContent = cosine.toFixed(3);
       box.append(list);
+      if (told.truncated[0]) box.append(note(null, told.truncated[0]));
     } else if (can.includes("embed")) {
       const [row] = (await ask("/embed", asked)).embeddings;
       if (row.error) throw new Error(row.error);
       const head = row.vector.slice(0, 8).map((value) => value.toFixed(3)).join(", ");
       box.append(make("p", { cls: "note", text: `[${head}${row.vector.length > 8 ? ", …" : ""}]` }));
+      box.append(note(row.tokens, row.truncated));
     }
     if (can.includes("search")) {
       const [row] = (await ask("/search", { model: model.name, queries: [text], k: 5 })).results;
@@ -146,10 +157,11 @@ async function card(model, text, second) {
       box.append(row.error ? make("p", { cls: "note", text: row.error }) : reasons(text, row));
     }
     if (can.includes("tokenize")) {
-      const [row] = (await ask("/tokenize", { ...asked, max_length: 2000 })).texts;
+      const [row] = (await ask("/tokenize", { ...asked, max_length: SHOWN })).texts;
       if (row.error) throw new Error(row.error);
       box.append(tokens(text, row));
-      if (!can.includes("predict")) box.append(note(row.ids.length, row.truncated));
+      if (!can.includes("predict") && !can.includes("embed")) box.append(note(row.ids.length + row.truncated, 0));
+      if (row.truncated) box.append(make("p", { cls: "note", text: `the first ${SHOWN.toLocaleString()} in colours` }));
     }
   } catch (error) {
     box.append(make("p", { cls: "cut", text: error.message }));
