@@ -244,7 +244,10 @@ class OpenaiRequest(BaseModel):
     )
     input: Annotated[
         str | list[str] | list[int] | list[list[int]],
-        Field(min_length=1, description="A text, texts, token ids of this model, or rows of them."),
+        Field(
+            description="A text, texts, token ids of this model, or rows of them.",
+            json_schema_extra={"minItems": 1},
+        ),
     ]
     model: ModelName = None
     dimensions: Annotated[int | None, Field(ge=1)] = None
