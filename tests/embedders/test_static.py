@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from textkit import TextEmbedder, Vectors, tokenizers
+from textkit.embedders.backend import content_hash
 from textkit.embedders.static import open_static
 from textkit.errors import ArtifactError, TextkitError, UsageError
 from textkit.vectors.fasttext import Ngrams
 from textkit.vectors.neighbours import unit
-from textkit.vectors.table import content_hash
 from textkit.vectors.words import ByteWords, WordIndex
 
 TEXTS = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,59 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from tests.vectors import samples
-from textkit import Vectors
+from textkit import TextEmbedder, Vectors
+from textkit.embedders.static import open_static
 from textkit.errors import ArtifactError, TextkitError
 from textkit.vectors import formats
+from textkit.vectors.fasttext import Ngrams
+
+
+def write_odd(bad: float, *, dtype: str = "float32") -> Vectors:
+    """Write vectors whose fourth row, of six, is not finite, as no writer of ours does; map them."""
+    table = np.ones((6, 3), dtype)
+    scales = np.ones(6, np.float32) if dtype == "int8" else None
+    Vectors([*"abcdef"], table, scales=scales).save("odd")
+    path = Path("odd/vectors.safetensors")
+    data = bytearray(path.read_bytes())
+    number = np.array([bad], dtype if scales is None else np.float32).tobytes()
+    rest = 3 * table.itemsize * 2 if scales is None else 2 * 4  # behind the fourth row, or scale
+    data[len(data) - rest - len(number) : len(data) - rest] = number
+    path.write_bytes(data)
+    return Vectors.open("odd")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda v: v["d"],
+        lambda v: v.lookup(["a", "d"]),
+        lambda v: v.nearest("a", k=1),
+        lambda v: v.lookup(["unknown"], "mean"),
+        lambda v: v.save("again"),
+        lambda v: v.normalize(),
+        lambda v: TextEmbedder(open_static(v, pooling="max")).encode(["a d"]),
+    ],
+)
+def test_a_row_that_is_not_finite_is_refused_when_it_is_used(
+    use: Callable[[Vectors], object], dtype: str, bad: float
+) -> None:
+    """Opening maps the table and reads none of it."""
+    vectors = write_odd(bad, dtype=dtype)
+    assert vectors["a"].tolist() == [1, 1, 1]
+    for _ in range(2):
+        with pytest.raises(ArtifactError, match=r"memory: row 3, of 'd', holds NaN or infinity;"):
+            use(vectors)
+    assert not Path("again").exists()
+
+
+def test_an_n_gram_that_is_not_finite_is_refused_when_it_is_used() -> None:
+    ngrams = Ngrams(np.full((5, 2), np.nan, np.float32), 2, 3)
+    vectors = Vectors(["king"], np.ones((1, 2), np.float32), ngrams=ngrams)
+    assert vectors["king"].tolist() == [1, 1]
+    with pytest.raises(ArtifactError, match="an n-gram of 'tree' holds NaN or infinity"):
+        vectors["tree"]
 
 
 @pytest.mark.parametrize(

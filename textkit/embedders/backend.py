@@ -6,6 +6,7 @@ kind "embedder"): it takes a place and EmbedderOptions, and gives a Backend.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from textkit.batch import cut_rows
 from textkit.errors import UsageError
 from textkit.tokenizers import Tokenizer
-from textkit.vectors.table import Floats
+from textkit.vectors.table import Floats, WordTable
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,22 @@ def embed_blocks(
         vectors[here], truncated[here] = made.vectors, made.truncated
         at = here.stop
     return TextVectors(vectors, truncated)
+
+
+def content_hash(table: WordTable) -> str:
+    """Hash every byte that decides the vectors of words: hex digits."""
+    digest = hashlib.sha256(f"{table.dtype} {table.table.shape}".encode())
+    step = max(1, (8 << 20) // max(table.table[:1].nbytes, 1))
+    for at in range(0, len(table.table), step):
+        digest.update(np.ascontiguousarray(table.table[at : at + step]).tobytes())
+    extra = (
+        table.scales,
+        table.word_rows,
+        table.words.words.offsets,
+        table.words.words.data,
+    )
+    for array in extra:
+        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+    if table.ngrams is not None:
+        digest.update(np.ascontiguousarray(table.ngrams.table).tobytes())
+    return digest.hexdigest()

@@ -18,14 +18,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from textkit.batch import cut_rows
-from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks
+from textkit.embedders.backend import EmbedderOptions, TextVectors, content_hash, embed_blocks
 from textkit.embedders.pooled_rows import Found, leave_out_unknown, pool_rows
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.protocol import check_texts
 from textkit.vectors.neighbours import unit
-from textkit.vectors.table import Floats, content_hash
+from textkit.vectors.table import Floats
 from textkit.vectors.vectors import Vectors
 from textkit.vectors.words import Int64
 

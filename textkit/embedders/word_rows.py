@@ -11,10 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from textkit.embedders.backend import TextVectors, not_fitted
+from textkit.embedders.backend import TextVectors, content_hash, not_fitted
 from textkit.embedders.embedder import TextEmbedder, find_kind
 from textkit.errors import UsageError
-from textkit.vectors.table import Unknown, content_hash
+from textkit.vectors.table import Unknown
 from textkit.vectors.vectors import Vectors
 
 

@@ -17,7 +17,7 @@ import contextlib
 import json
 import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -172,6 +172,19 @@ class TableWriter:
         self.file.seek(0)
         text = json.dumps(header).encode().ljust(_HEADER_BYTES)
         self.file.write(_HEADER_BYTES.to_bytes(8, "little") + text)
+
+
+def refuse_odd(rows: npt.NDArray[np.float32], *, name: Callable[[int], str], where: str) -> None:
+    """Raise ArtifactError for a row (n, dim) that holds NaN or infinity.
+
+    name: says what a row of these is.
+    """
+    if np.isfinite(rows).all():
+        return
+    odd = int((~np.isfinite(rows).all(axis=1)).argmax())
+    raise ArtifactError(
+        f"{name(odd)} holds NaN or infinity; convert or download the vectors again", where=where
+    )
 
 
 def quantize(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:

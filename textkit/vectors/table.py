@@ -6,7 +6,6 @@ folder. Words and rows need not be one to one: a pruned table gives several word
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -70,6 +69,8 @@ class WordTable:
         self.notes = list(notes)
         self.facts = dict(facts or {})
         self._check()
+        # Opening a mapped table reads none of it: a row is looked at when it is first used.
+        self._is_finite = np.zeros(len(self.table), bool)
 
     def _check(self) -> None:
         if self.table.ndim != 2 or self.table.dtype.name not in folders.DTYPES:
@@ -179,6 +180,9 @@ class WordTable:
                     "these vectors have no n-grams; open a fastText .bin, or take another policy"
                 )
             made: Floats = self.ngrams.embed(words)
+            folders.refuse_odd(
+                made, name=lambda at: f"an n-gram of '{words[at]}'", where=self.source
+            )
             return made
         hashes = ByteWords.of(words).hashes(0)
         draws = [
@@ -211,8 +215,24 @@ class WordTable:
         return mean.astype(np.float32), max(variance, 0.0) ** 0.5
 
     def read_rows(self, rows: Int64) -> Floats:
-        """Copy rows out of the table as float32: (n, dim)."""
-        return self._widen(self.table[rows], None if self.scales is None else self.scales[rows])
+        """Copy rows out of the table as float32: (n, dim).
+
+        Raises ArtifactError for a row that holds NaN or infinity.
+        """
+        return self._read(rows)
+
+    def _read(self, which: Int64 | slice) -> Floats:
+        scales = None if self.scales is None else self.scales[which]
+        wide = self._widen(self.table[which], scales)
+        if not self._is_finite[which].all():
+            folders.refuse_odd(wide, name=lambda at: self._name(which, at), where=self.source)
+            self._is_finite[which] = True
+        return wide
+
+    def _name(self, which: Int64 | slice, at: int) -> str:
+        row = int(np.arange(len(self.table))[which][at])
+        number = int(self.row_words[row])
+        return f"row {row:,}" + (f", of '{self.words[number]}'," if number >= 0 else "")
 
     @staticmethod
     def _widen(stored: Stored, scales: Floats | None) -> Floats:
@@ -220,14 +240,13 @@ class WordTable:
         return wide if scales is None else wide * scales[:, None]
 
     def blocks(self) -> Iterable[tuple[int, Floats]]:
-        """Go through the table: (first row, float32 rows (n, dim)), a block at a time."""
+        """Go through the table: (first row, float32 rows (n, dim)), a block at a time.
+
+        Raises ArtifactError as `read_rows` does.
+        """
         step = max(1, CHUNK_BYTES // (4 * max(self.dim, 1)))
         for first in range(0, len(self.table), step):
-            part = slice(first, first + step)
-            yield (
-                first,
-                self._widen(self.table[part], None if self.scales is None else self.scales[part]),
-            )
+            yield first, self._read(slice(first, first + step))
 
     @computed_once
     def row_words(self) -> Int64:
@@ -321,22 +340,3 @@ def find_folded(table: WordTable, words: list[str]) -> Int64:
     """Give the row of each word as it stands, else in lower case, else -1: (n,) int64."""
     rows = table.rows(words)
     return np.where(rows >= 0, rows, table.rows([word.lower() for word in words]))
-
-
-def content_hash(table: WordTable) -> str:
-    """Hash every byte that decides the vectors of words: hex digits."""
-    digest = hashlib.sha256(f"{table.dtype} {table.table.shape}".encode())
-    step = max(1, (8 << 20) // max(table.table[:1].nbytes, 1))
-    for at in range(0, len(table.table), step):
-        digest.update(np.ascontiguousarray(table.table[at : at + step]).tobytes())
-    extra = (
-        table.scales,
-        table.word_rows,
-        table.words.words.offsets,
-        table.words.words.data,
-    )
-    for array in extra:
-        digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-    if table.ngrams is not None:
-        digest.update(np.ascontiguousarray(table.ngrams.table).tobytes())
-    return digest.hexdigest()
