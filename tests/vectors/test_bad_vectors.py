@@ -24,7 +24,7 @@ from textkit.vectors.fasttext import Ngrams
 
 
 def write_odd(bad: float, *, dtype: str = "float32") -> Vectors:
-    """Write vectors whose fourth row, of six, is not finite, as no writer of ours does; map them."""
+    """Map vectors whose fourth row, of six, is not finite, as no writer of ours leaves it."""
     table = np.ones((6, 3), dtype)
     scales = np.ones(6, np.float32) if dtype == "int8" else None
     Vectors([*"abcdef"], table, scales=scales).save("odd")

@@ -72,6 +72,18 @@ def is_portable(pattern: str) -> bool:
         return False
 
 
+def is_sure(pattern: str) -> bool:
+    r"""Tell whether no text can make a pattern slow, of Oniguruma's too; UsageError where it cannot
+    be read.
+
+    >>> is_sure(r"\p{L}+|\s+\z"), is_sure(r"\p{L}+@")
+    (True, False)
+    """
+    # A text ends for Python's parser at \Z.
+    tree = _parse(_rewrite(pattern.replace(r"\z", r"\Z"), said=pattern))
+    return is_linear(tree, lambda node: _mask(node, tree.state.flags))
+
+
 def reads_spaces(pattern: str) -> bool:
     """Tell whether a portable pattern may take, or look at, a space: one that does not never looks
     past it either.
@@ -123,8 +135,7 @@ def cutter(pattern: str) -> Cutter:
     >>> cutter("[a-z]+@").is_linear
     False
     """
-    tree = _parse(pattern)
-    if is_linear(tree, lambda node: _mask(node, tree.state.flags)):
+    if is_sure(pattern):
         return Cutter(_linear_cut(pattern), True)
     shown = pattern if len(pattern) < 60 else pattern[:57] + "..."
     require("regex", needed_by=f"pattern {shown!r}, which can read far ahead and then fail,")

@@ -33,6 +33,7 @@ from textkit.tokenizers.description import (
     unknown_token,
 )
 from textkit.tokenizers.engines.choice import EngineChoice, Engines
+from textkit.tokenizers.engines.clock import Clock
 from textkit.tokenizers.engines.reference import Encode, ReferenceEngine, native_errors
 from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.lossless import is_lossless
@@ -100,7 +101,7 @@ class PipelineTokenizer(Tokenizer):
         self.lossless = is_lossless(self._description, self.vocabulary)
         self.fingerprint = hashlib.sha256(self.json.encode()).hexdigest()
         self._choice = engine
-        self._reference = ReferenceEngine(backend)
+        self._reference = ReferenceEngine(backend, Clock.of(self._description))
         self._special_text = SpecialText(
             self._description,
             self.vocabulary,
@@ -295,7 +296,7 @@ class PipelineTokenizer(Tokenizer):
         """The reference engine that makes special tokens of the text that spells them."""
         backend = hf.Tokenizer.from_str(self.json)
         backend.encode_special_tokens = False
-        return ReferenceEngine(backend)
+        return ReferenceEngine(backend, self._reference.clock)
 
     def splitter(self) -> Splitter | None:
         """Give what cuts a text into the pieces that are looked up, or that merges stay within."""
@@ -307,12 +308,7 @@ class PipelineTokenizer(Tokenizer):
             if tiling is not None:
                 find = tiling.compile()
                 return Splitter(lambda text: find(self.normalize(text)), tiling.drop_space)
-        split = self._backend.pre_tokenizer
-        if split is None:
-            return None
-        return Splitter(
-            lambda text: [piece for piece, _ in split.pre_tokenize_str(self.normalize(text))]
-        )
+        return None if self._backend.pre_tokenizer is None else Splitter(self._reference.split)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Turn ids back into text; special tokens are spelled out, so nothing disappears."""

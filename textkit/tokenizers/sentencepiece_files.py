@@ -26,6 +26,7 @@ from textkit.tokenizers.sentencepiece_model import (
     read_model,
 )
 from textkit.tokenizers.sentencepiece_tokens import SentencePieceTokenizer
+from textkit.tokenizers.splitters import AT_THE_ENDS, META_AT_THE_END
 from textkit.tokenizers.subword import SPECIAL_SCORE
 
 
@@ -174,7 +175,7 @@ def _clean_steps(model: SentencePieceModel) -> list[normalizers.Normalizer]:
         steps.append(normalizers.Precompiled(model.charsmap))
     if model.joins_spaces:
         steps += [
-            normalizers.Replace(Regex(r"\A +| +\z"), ""),
+            normalizers.Replace(Regex(AT_THE_ENDS), ""),
             normalizers.Replace(Regex(" {2,}"), " "),
         ]
     return steps
@@ -193,5 +194,5 @@ def _space_steps(model: SentencePieceModel) -> list[normalizers.Normalizer]:
         steps.append(normalizers.Replace(Regex(rf"\A(?!(?:{names})?\z)"), SPACE))
     steps.append(normalizers.Replace(" ", SPACE))
     if model.joins_spaces:  # a '▁' of the text itself falls with the spaces at its end
-        steps.append(normalizers.Replace(Regex(rf"{SPACE}+\z"), ""))
+        steps.append(normalizers.Replace(Regex(META_AT_THE_END), ""))
     return steps

@@ -119,4 +119,5 @@ class SpecialText:
         description["added_tokens"] = [
             token for token in description["added_tokens"] if not token["special"]
         ]
-        return ReferenceEngine(hf.Tokenizer.from_str(json.dumps(description)))
+        backend = hf.Tokenizer.from_str(json.dumps(description))
+        return ReferenceEngine(backend, self._reference.clock)

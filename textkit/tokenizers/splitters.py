@@ -90,6 +90,10 @@ SPLITS = {
     rf"|[^\r\n\p{{L}}\p{{N}}]?[{_UPPER}]+[{_LOWER}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
+# What sentencepiece takes from the ends of a text, before and after it writes its own space. They
+# look back, so that a long run of spaces within a text is not read again from each of them.
+META = "\u2581"
+AT_THE_ENDS, META_AT_THE_END = r"\A +|(?<! ) +\z", rf"(?<!{META}){META}+\z"
 # Qwen's: cl100k's, but each digit is by itself.
 QWEN = SPLITS["cl100k"].replace(r"\p{N}{1,3}", r"\p{N}")
 # Neither a line of sentencepiece's table nor a piece holds any of these.

@@ -43,11 +43,19 @@ class _NativeCalls:
     ) -> None:
         me = threading.get_ident()
         with self._changed:
+            if me not in self._running:
+                return  # given up
             self._running[me] -= 1
             if not self._running[me]:
                 del self._running[me]
             if self._forking:
                 self._changed.notify_all()
+
+    def give_up(self, thread: threading.Thread) -> None:
+        """Let forks no longer wait for the call of a thread, which takes too long."""
+        with self._changed:
+            self._running.pop(thread.ident or 0, None)
+            self._changed.notify_all()
 
     def before_fork(self) -> None:
         me = threading.get_ident()

@@ -16,6 +16,7 @@ import tokenizers as hf
 from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, TextkitError
 from textkit.origins import Origins
+from textkit.tokenizers.engines.clock import NO_CLOCK, Clock
 from textkit.tokenizers.engines.forking import is_forked, keep_forks_safe, native_calls
 
 
@@ -38,13 +39,13 @@ class Engine(Protocol):
 
 
 class ReferenceEngine:
-    """Hugging Face's tokenizers."""
+    """Hugging Face's tokenizers, under a clock where a pattern of its may be slow."""
 
     name = "reference"
-    has_clock = False
 
-    def __init__(self, backend: hf.Tokenizer) -> None:
-        self._backend = backend
+    def __init__(self, backend: hf.Tokenizer, clock: Clock = NO_CLOCK) -> None:
+        self._backend, self.clock = backend, clock
+        self.has_clock = clock.is_needed
         keep_forks_safe()
 
     def encode(self, texts: Sequence[str], *, spans: bool, words: bool = False) -> TokenBatch:
@@ -69,8 +70,15 @@ class ReferenceEngine:
 
     def normalize(self, text: str) -> str:
         """Give the text that the splitter sees."""
+        if self.has_clock:  # what follows cannot be stopped, so all of it is done once before
+            self._encode_rows([text], spans=False)
         normalizer = self._backend.normalizer
         return text if normalizer is None else str(normalizer.normalize_str(text))
+
+    def split(self, text: str) -> list[str]:
+        """Cut a text into the pieces that are looked up, or that merges stay within."""
+        seen, splitter = self.normalize(text), self._backend.pre_tokenizer
+        return [seen] if splitter is None else [p for p, _ in splitter.pre_tokenize_str(seen)]
 
     def spelled_otherwise(self, tokens: Sequence[str]) -> list[str]:
         """Give the tokens that are not what the model makes of their own letters."""
@@ -80,11 +88,18 @@ class ReferenceEngine:
 
     def _encode_rows(self, texts: Sequence[str], *, spans: bool) -> list[hf.Encoding]:
         encode = self._backend.encode_batch if spans else self._backend.encode_batch_fast
+
         # A broken file shows only now.
-        with native_errors("this tokenizer cannot encode"), native_calls:
-            if is_forked():  # the thread pool of the parent did not come along
-                return [self._backend.encode(text, add_special_tokens=False) for text in texts]
-            return list(encode(list(texts), add_special_tokens=False))
+        def call() -> list[hf.Encoding]:
+            with native_errors("this tokenizer cannot encode"), native_calls:
+                # The thread pool of the parent did not come along; on one text there is no need.
+                if is_forked() and self.has_clock:
+                    return [encode([text], add_special_tokens=False)[0] for text in texts]
+                if is_forked():
+                    return [self._backend.encode(text, add_special_tokens=False) for text in texts]
+                return list(encode(list(texts), add_special_tokens=False))
+
+        return self.clock.run(call, texts)
 
 
 @contextlib.contextmanager

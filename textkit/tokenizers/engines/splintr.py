@@ -16,8 +16,9 @@ from textkit.batch import TokenBatch, offsets_of
 from textkit.tokenizers.description import Description, steps_of
 from textkit.tokenizers.engines.differences import DIFFERENCES
 from textkit.tokenizers.engines.forking import is_forked, native_calls
-from textkit.tokenizers.engines.reference import Engine, encode_split
-from textkit.tokenizers.engines.splintr_layouts import ANY_CASE, LONG_S, META
+from textkit.tokenizers.engines.reference import ReferenceEngine, encode_split
+from textkit.tokenizers.engines.splintr_layouts import ANY_CASE, LONG_S
+from textkit.tokenizers.splitters import META
 
 # Splitters that leave every byte in its place; a ByteLevel comes after them.
 _TILING_SPLITTERS = {"Split", "Digits", "Punctuation", "UnicodeScripts"}
@@ -34,7 +35,7 @@ class SplintrEngine:
         description: Description,
         *,
         piece_bytes: NDArray[np.int64] | None,
-        reference: Engine,
+        reference: ReferenceEngine,
     ) -> None:
         import splintr
 
@@ -76,8 +77,7 @@ class SplintrEngine:
 
     def encode_plain(self, texts: Sequence[str], *, spans: bool) -> TokenBatch:
         """Encode texts without a character on which the engines differ."""
-        with native_calls:
-            ids, offsets = self._encode_flat(texts)
+        ids, offsets = self._reference.clock.run(lambda: self._encode_flat(texts), texts)
         truncated = np.zeros(len(texts), dtype=np.int32)
         if not spans or self._piece_bytes is None:
             return TokenBatch(ids, offsets, None, truncated)
@@ -85,13 +85,14 @@ class SplintrEngine:
         return TokenBatch(ids, offsets, byte_spans(texts, n_bytes, offsets), truncated)
 
     def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        if is_forked():
-            rows = [
-                np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts
-            ]
-            offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
-            return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
-        ids, cuts = self._backend.encode_batch_flat(list(texts))
+        with native_calls:
+            if is_forked():
+                rows = [
+                    np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts
+                ]
+                offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
+                return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
+            ids, cuts = self._backend.encode_batch_flat(list(texts))
         return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
 
 

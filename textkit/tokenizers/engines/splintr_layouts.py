@@ -13,6 +13,7 @@ import tokenizers as hf
 
 from textkit.tokenizers.description import Description, Step, TableModel, UnigramModel, steps_of
 from textkit.tokenizers.engines.reference import ReferenceEngine
+from textkit.tokenizers.splitters import AT_THE_ENDS, META, META_AT_THE_END
 
 # Classes of a pattern that hold the same code points in both engines: all were compared.
 _SAME_CLASSES = re.compile(r"\\p\{(?:L|Lu|Ll|Lt|Lm|Lo|M|N)\}|\\[sSrn]")
@@ -34,7 +35,6 @@ _BYTE_OF_LETTER = {
     )
 }
 BYTE_PIECES = frozenset(f"<0x{byte:02X}>" for byte in range(256))
-META = "\u2581"
 # The endings of English in any case: the reference takes the long s for an s there, splintr not.
 ANY_CASE, LONG_S = "(?i:'s|'t|'re|'ve|'m|'ll|'d)", "\u017f"
 
@@ -180,8 +180,9 @@ def _joins_spaces(step: Step) -> bool:
 
 
 # What a sentencepiece file says of spaces: none at the ends, one where several stand, one before a
-# text that is not empty nor a symbol.
-_SPACES = {(r"\A +| +\z", ""), (rf"{META}+\z", ""), (" {2,}", " ")}
+# text that is not empty nor a symbol. The third and the fourth are how the first two were written.
+_SPACES = {(AT_THE_ENDS, ""), (META_AT_THE_END, "")}
+_SPACES |= {(r"\A +| +\z", ""), (rf"{META}+\z", ""), (" {2,}", " ")}
 _SPACE_BEFORE = re.compile(r"\\A\(\?!\(\?:.*\)\?\\z\)", re.DOTALL).fullmatch
 
 

@@ -10,7 +10,7 @@ import re
 
 from textkit.tokenizers import patterns
 from textkit.tokenizers.description import Description, Step, steps_of
-from textkit.tokenizers.splitters import QWEN, SPLITS
+from textkit.tokenizers.splitters import AT_THE_ENDS, QWEN, SPLITS
 from textkit.tokenizers.unicode_breaks import NOT_SPACE, WORDS_ONLY
 from textkit.tokenizers.unicode_tables.graphemes import GRAPHEME
 
@@ -47,8 +47,9 @@ _PATTERNS_AT_SPACES = {*SPLITS.values(), QWEN, WORDS_ONLY, NOT_SPACE}
 _REMOVERS = {"StripAccents", "BertNormalizer", "Precompiled"}
 _LOCAL_NORMALIZERS = {"Lowercase", "NFC", "NFD", "NFKC", "NFKD", *_REMOVERS}
 _LOCAL_NORMALIZERS |= {"Strip", "Prepend"}  # at the ends of a text, which WordTableEngine minds
-_AT_THE_ENDS = r"\A +| +\z"
-_SPACE_PATTERNS = {" {2,}", r"\s+", _AT_THE_ENDS}
+# As it is written, and as it was.
+_AT_THE_ENDS = {AT_THE_ENDS, r"\A +| +\z"}
+_SPACE_PATTERNS = {" {2,}", r"\s+", *_AT_THE_ENDS}
 # Marks a first word that starts with a space, to tell it from one that follows; texts here hold no
 # lone surrogates.
 FIRST = "\udfff"
@@ -100,7 +101,7 @@ def is_cut_at_spaces(description: Description) -> bool:
         step.get("content", "")
         for step in replaced
         if not step.get("content", "").startswith(" ")
-        and step.get("pattern", {}).get("Regex") != _AT_THE_ENDS
+        and step.get("pattern", {}).get("Regex") not in _AT_THE_ENDS
     }
     return not others or (
         splitters[0]["type"] == "Metaspace" and others == {splitters[0].get("replacement")}
