@@ -310,3 +310,49 @@ def test_a_run_that_does_not_name_its_data_is_refused(data: str) -> None:
     (run / "run" / "data.json").write_text(data, encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"data.json: it does not name the run's file and hash"):
         train_run(TrainOptions(data=run / "train.csv", out=run / "run", resume=True))
+
+
+def test_a_file_name_that_no_file_can_have_is_one_that_is_missing() -> None:
+    tokenizers.create("word").save("tok")
+    manifest = json.loads(Path("tok/manifest.json").read_text(encoding="utf-8"))
+    manifest["files"]["n" * 5000] = manifest["files"].pop("tokenizer.json")
+    Path("tok/manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"^tok/n{5000}: file is missing"):
+        tokenizers.load("tok")
+
+
+@pytest.mark.parametrize("effort", [2**70, -1, 0.5, True, None, "64"])
+def test_an_index_with_an_odd_effort_is_searched_with_the_usual_one(effort: object) -> None:
+    pytest.importorskip("usearch")
+    folder = targets.make_index(Path())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    files.write_json(folder / "config.json", {**config, "effort": effort})
+    files.write_manifest(folder, kind="vectors index", format=1)
+    assert targets.use_index(folder) == config["vectors"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seconds", []), ("best", "x"), ("tokens_per_second", "x"), ("temperature", float("inf"))],
+)
+def test_a_damaged_report_of_a_run_is_refused(key: str, value: object) -> None:
+    run = targets.make_report(Path())
+    report = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps({**report, key: value}), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"^run: report of a run cannot be read: "):
+        targets.use_report(run)
+
+
+@pytest.mark.parametrize("damage", [lambda counts: {}, lambda counts: {**counts, "n_tokens": 9}])
+def test_a_part_whose_line_was_changed_is_made_again(
+    damage: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    folder = targets.make_job(Path())
+    log = folder / "out" / "_parts.jsonl"
+    before = log.read_bytes()
+    first, *others = map(json.loads, before.splitlines())
+    lines = [{**first, "counts": damage(first["counts"])}, *others]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (folder / "out" / "_manifest.json").unlink()
+    assert targets.run_job(folder) == 4
+    assert sorted(log.read_bytes().splitlines()) == sorted(before.splitlines())

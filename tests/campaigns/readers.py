@@ -107,7 +107,10 @@ def try_once(sample: Sample, damage: Random, *, expected: Any) -> tuple[str, str
             return "silent", "a result that is not finite", manners
         # A manifest may be written in another manner, and then says the same.
         others = {name for name in changed if not name.endswith("manifest.json")}
-        if sample.target.sealed and not sealed_anew and (others or found != expected):
+        is_sealed = sample.target.sealed and not sealed_anew
+        if sample.target.foreign and not list(place.rglob("manifest.json")):
+            is_sealed = False
+        if is_sealed and (others or found != expected):
             return "silent", "a sealed folder that was changed opens", manners
         return "read", "", manners
 

@@ -245,7 +245,7 @@ def check_manifest(
         file = folder / name
         if not isinstance(entry, dict) or Path(name).is_absolute() or ".." in Path(name).parts:
             raise ArtifactError(f"bad entry for '{name}'", where=str(folder / MANIFEST))
-        if not file.is_file():
+        if not _is_file(file):
             raise ArtifactError(f"file is missing (listed in {MANIFEST})", where=str(file))
         if file.stat().st_size != entry.get("bytes"):
             raise ArtifactError(
@@ -261,6 +261,14 @@ def check_manifest(
             )
     _refuse_unlisted(folder, manifest["files"], reads)
     return dict(manifest)
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _refuse_unlisted(folder: Path, listed: Mapping[str, object], reads: Sequence[str]) -> None:

@@ -2,11 +2,13 @@
 
 In: the files of the parts as they are made. Out: `_parts.jsonl`, and after a stop those parts whose
 bytes are still the ones that were written: a part that was damaged since is made again, never
-sealed with the hash of the damage. A line that a kill cut off is none.
+sealed with the hash of the damage. A line holds its own hash: one that a kill cut off, or that was
+changed since, is none.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -81,15 +83,21 @@ class PartLog:
 
 
 def _line(facts: PartFacts) -> bytes:
-    return json.dumps(vars(facts), allow_nan=False).encode() + b"\n"
+    values = vars(facts)
+    return json.dumps({**values, "line": _seal(values)}, allow_nan=False).encode() + b"\n"
+
+
+def _seal(values: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> Iterator[PartFacts]:
     for line in path.read_bytes().splitlines(keepends=True):
         try:
             values = json.loads(line)
+            seal = values.pop("line", None)
             facts = PartFacts(**values)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             continue
-        if line.endswith(b"\n") and Path(facts.name).name == facts.name:
+        if line.endswith(b"\n") and seal == _seal(values) and Path(facts.name).name == facts.name:
             yield facts

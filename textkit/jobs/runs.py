@@ -337,7 +337,7 @@ def read_report(run: Path) -> TrainReport:
             metric=chosen_metric(recipe.head.task, recipe.training.metric),
             **{name: facts[name] for name in _OF_HISTORY},
         )
-        return TrainReport(
+        report = TrainReport(
             run,
             recipe,
             history,
@@ -350,8 +350,10 @@ def read_report(run: Path) -> TrainReport:
             findings=_read_findings(facts),
             **{name: facts[name] for name in _OF_THE_RUN},
         )
-    except (KeyError, TypeError, ValueError, OSError) as err:
+        json.dumps(report.to_dict(), allow_nan=False)  # what cannot be said again is damaged
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as err:
         raise ArtifactError(f"report of a run cannot be read: {err}", where=str(run)) from err
+    return report
 
 
 def _differences(then: dict[str, object], now: dict[str, object]) -> list[str]:

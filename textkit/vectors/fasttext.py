@@ -24,7 +24,7 @@ import numpy.typing as npt
 from textkit.errors import ArtifactError
 from textkit.io import files
 from textkit.vectors.folder import map_safetensors
-from textkit.vectors.text_format import DIM_LIMIT, Batch
+from textkit.vectors.text_format import DIM_LIMIT, Batch, shown
 from textkit.vectors.words import ByteWords, Int64
 
 MAGIC = struct.pack("<i", 793_712_314)
@@ -267,9 +267,7 @@ class FastTextRows:
                     rows[at] = own[at]
             if not np.isfinite(rows).all():
                 bad = words[int((~np.isfinite(rows).all(axis=1)).argmax())]
-                raise self._error(
-                    f"'{bad[:40].decode('utf-8', 'replace')}' has a value that is not finite"
-                )
+                raise self._error(f"{shown(bad)} has a value that is not finite")
             yield words, rows
             if self.progress is not None:
                 self.progress(first + len(words), n_words)

@@ -160,7 +160,7 @@ def open_index(folder: str | Path) -> NeighbourIndex:
             "usearch finds no index in it; build it again", where=str(folder / INDEX)
         )
     effort = config.get("effort")
-    graph.expansion_search = effort if isinstance(effort, int) and effort > 0 else 64
+    graph.expansion_search = effort if type(effort) is int and 0 < effort < 2**31 else 64
     return NeighbourIndex(graph, of_sample=config["vectors"], path=folder)
 
 
