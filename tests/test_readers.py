@@ -18,7 +18,7 @@ import pytest
 from tests.campaigns import targets
 from textkit import tokenizers
 from textkit.data.token_shards import TokenShards
-from textkit.errors import ArtifactError, DataError, UsageError
+from textkit.errors import ArtifactError, DataError, StorageError, TextkitError, UsageError
 from textkit.io import files
 from textkit.recipe import read_recipe
 from textkit.tokenizers.counting import read_counts
@@ -356,3 +356,19 @@ def test_a_part_whose_line_was_changed_is_made_again(
     (folder / "out" / "_manifest.json").unlink()
     assert targets.run_job(folder) == 4
     assert sorted(log.read_bytes().splitlines()) == sorted(before.splitlines())
+
+
+def test_a_job_whose_own_files_are_odd_is_one_line() -> None:
+    folder = targets.make_job(Path())
+    log, job = folder / "out" / "_parts.jsonl", folder / "out" / "_job.json"
+    whole = job.read_bytes()
+    told = json.loads(whole)
+    told["inputs"][0]["name"] = []
+    files.write_json(job, told)
+    with pytest.raises(TextkitError, match=r"^out"):
+        targets.run_job(folder)
+    log.unlink()
+    log.mkdir()
+    job.write_bytes(whole)
+    with pytest.raises(StorageError, match=r"_parts\.jsonl: cannot read: Is a directory"):
+        targets.run_job(folder)

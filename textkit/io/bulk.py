@@ -213,7 +213,7 @@ def _find_changed(known: object, wanted: object) -> str | None:
     """Name the first input that is the same file by name and another by content."""
     if not isinstance(known, list) or not isinstance(wanted, list):
         return None
-    before = {entry["name"]: entry for entry in known if isinstance(entry, dict)}
+    before = {str(entry.get("name")): entry for entry in known if isinstance(entry, dict)}
     changed = (entry["name"] for entry in wanted if before.get(entry["name"], entry) != entry)
     return next(changed, None)
 

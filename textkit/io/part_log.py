@@ -92,7 +92,11 @@ def _seal(values: Mapping[str, object]) -> str:
 
 
 def _read(path: Path) -> Iterator[PartFacts]:
-    for line in path.read_bytes().splitlines(keepends=True):
+    try:
+        data = path.read_bytes()
+    except OSError as err:
+        raise files.storage_error(path, err, action="read") from err
+    for line in data.splitlines(keepends=True):
         try:
             values = json.loads(line)
             seal = values.pop("line", None)
