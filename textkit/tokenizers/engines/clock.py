@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -32,17 +33,18 @@ _SHOWN = 60
 _ONE_LOOK_AHEAD = re.compile(r"\\A\(\?!\(\?:[^\\()*+{]*(?:\\.[^\\()*+{]*)*\)\?\\z\)").fullmatch
 
 
+@dataclass(frozen=True)
 class Clock:
     """Runs calls of engines, under a limit where a tokenizer has a pattern that may be slow.
 
-    pattern: that one, or None.
+    pattern: that one, or None. normalizes: the normaliser has it.
 
     >>> Clock(None).run(lambda: 1, ["a"])
     1
     """
 
-    def __init__(self, pattern: str | None) -> None:
-        self.pattern = pattern
+    pattern: str | None
+    normalizes: bool = False
 
     @classmethod
     def of(cls, description: Description) -> Clock:
@@ -56,8 +58,10 @@ class Clock:
                 f"the decoder has the pattern {_shown(slow)}, which can read far ahead and then"
                 " fail; textkit runs no such pattern where it cannot be stopped"
             )
-        steps = (description["normalizer"], description["pre_tokenizer"])
-        return cls(next((slow for step in steps for slow in _slow_patterns(step)), None))
+        first = next(_slow_patterns(description["normalizer"]), None)
+        if first is not None:
+            return cls(first, normalizes=True)
+        return cls(next(_slow_patterns(description["pre_tokenizer"]), None))
 
     @property
     def is_needed(self) -> bool:

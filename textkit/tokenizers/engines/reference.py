@@ -14,10 +14,13 @@ import numpy as np
 import tokenizers as hf
 
 from textkit.batch import TokenBatch, offsets_of
-from textkit.errors import ArtifactError, TextkitError
+from textkit.errors import ArtifactError, LimitError, TextkitError
 from textkit.origins import Origins
 from textkit.tokenizers.engines.clock import NO_CLOCK, Clock
 from textkit.tokenizers.engines.forking import is_forked, keep_forks_safe, native_calls
+
+# What Oniguruma says where one match takes so many steps.
+_ONIGURUMA_GAVE_UP = "retry-limit-in-match"
 
 
 class Encode(Protocol):
@@ -70,13 +73,15 @@ class ReferenceEngine:
 
     def normalize(self, text: str) -> str:
         """Give the text that the splitter sees."""
-        if self.has_clock:  # what follows cannot be stopped, so all of it is done once before
+        if self.clock.normalizes:  # what follows cannot be stopped: all of it is done once before
             self._encode_rows([text], spans=False)
         normalizer = self._backend.normalizer
         return text if normalizer is None else str(normalizer.normalize_str(text))
 
     def split(self, text: str) -> list[str]:
         """Cut a text into the pieces that are looked up, or that merges stay within."""
+        if self.has_clock:  # as in `normalize`
+            self._encode_rows([text], spans=False)
         seen, splitter = self.normalize(text), self._backend.pre_tokenizer
         return [seen] if splitter is None else [p for p, _ in splitter.pre_tokenize_str(seen)]
 
@@ -104,7 +109,7 @@ class ReferenceEngine:
 
 @contextlib.contextmanager
 def native_errors(what: str) -> Iterator[None]:
-    """Turn whatever a native library raises into one ArtifactError.
+    """Turn whatever a native library raises into one ArtifactError, or LimitError.
 
     tokenizers raises bare Exception for a broken file, and the panics of Rust derive from
     BaseException.
@@ -115,6 +120,11 @@ def native_errors(what: str) -> Iterator[None]:
         raise
     except BaseException as err:
         reason = " ".join(str(err).split()) or type(err).__name__
+        if _ONIGURUMA_GAVE_UP in reason:
+            raise LimitError(
+                f"{what}: a pattern of its reads far ahead and then fails, ten million times in one"
+                " place; cut the text, or take another tokenizer"
+            ) from err
         raise ArtifactError(f"{what}: {reason}; its tokenizer.json is broken") from err
 
 
