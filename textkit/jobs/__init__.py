@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from textkit.jobs.dedup import DedupOptions, DedupReport, dedup_file
     from textkit.jobs.draw import Drawing, DrawOptions, draw_expression, draw_model
     from textkit.jobs.embed import EmbedOptions, EmbedReport, embed_corpus
-    from textkit.jobs.evaluate import EvaluateOptions, EvaluateReport, evaluate_file
+    from textkit.jobs.evaluate import evaluate_file
+    from textkit.jobs.evaluate_reports import EvaluateOptions, EvaluateReport
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
     from textkit.jobs.export import ExportOptions, ExportReport, export_model
     from textkit.jobs.label_noise import Doubt, DoubtOptions, DoubtReport, doubt_file
@@ -201,7 +202,8 @@ _HOMES = {
     "dedup": ("DedupOptions", "DedupReport", "dedup_file"),
     "draw": ("DrawOptions", "Drawing", "draw_expression", "draw_model"),
     "embed": ("EmbedOptions", "EmbedReport", "embed_corpus"),
-    "evaluate": ("EvaluateOptions", "EvaluateReport", "evaluate_file"),
+    "evaluate": ("evaluate_file",),
+    "evaluate_reports": ("EvaluateOptions", "EvaluateReport"),
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),
     "export": ("ExportOptions", "ExportReport", "export_model"),
     "label_noise": ("Doubt", "DoubtOptions", "DoubtReport", "doubt_file"),
