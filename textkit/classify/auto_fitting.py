@@ -56,6 +56,20 @@ def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted
     return replace(fitted, facts=replace(fitted.facts, choice=choice))
 
 
+def fit_rows(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted:
+    """Fit a recipe of any kind of model; one that has texts without labels teaches itself."""
+    with watch.stage("start"):
+        fitting_of(recipe)  # imports torch for a network
+    if not given.unlabelled:
+        return _fit_one(recipe, given, watch=watch)
+    from textkit.classify.self_training import fit_with_itself
+
+    with _folder(recipe, given.checkpoints) as folder:
+        return fit_with_itself(
+            recipe, replace(given, checkpoints=folder), fit=_fit_one, watch=watch
+        )
+
+
 def fit_file(recipe: Recipe, path: str | Path, **columns: object) -> Fitted:
     """Refuse a file that need not fit into memory."""
     what = "measures candidates" if recipe.encoder.name == "auto" else "fits its members"

@@ -318,12 +318,12 @@ def _fit_folds(recipe: Recipe, rows: HeldOut, fit: Fit) -> Measured:
         fitted = fit(recipe, [rows.texts[i] for i in taken], [labels[i] for i in taken])
         seconds += time.perf_counter() - began
         texts = [rows.texts[i] for i in part.tolist()]
-        outputs.append(_align(fitted, fitted.logits(texts), rows))
+        outputs.append(align(fitted, fitted.logits(texts), rows))
     assert fitted is not None
     return Measured(np.concatenate(outputs), seconds, _size_of(fitted), _time(fitted, rows.texts))
 
 
-def _align(fitted: Fitted, logits: NDArray[np.float32], rows: HeldOut) -> NDArray[np.float32]:
+def align(fitted: Fitted, logits: NDArray[np.float32], rows: HeldOut) -> NDArray[np.float32]:
     """Give the outputs of a model by all classes, at temperature 1."""
     if rows.task == "regression":
         return logits

@@ -28,7 +28,7 @@ from textkit.data.given_labels import (
 )
 from textkit.data.imbalance import WeightData, read_weights
 from textkit.data.targets import Classes, Label, Task, encode_labels, known_codes
-from textkit.errors import DataError, UsageError, not_fitted
+from textkit.errors import DataError, not_fitted
 from textkit.evaluation.explanations import Explanation, Method
 from textkit.evaluation.task_scores import micro_f1, r_squared
 from textkit.features.text_input import TextInput
@@ -141,7 +141,8 @@ class TextClassifier:
           are dropped.
         - teacher: a fitted model of the same labels, whose probabilities this one learns from, as
           `distil` in the recipe says: those of the texts, and of texts without labels.
-        - unlabelled: such texts (n,), or a table; with a teacher only.
+        - unlabelled: such texts (n,), or a table. Without a teacher the model teaches itself with
+          the surest of them, where rows held out say that it is not worse.
         - checkpoints: folder for what is needed to go on after a stop; a fit with the same
           arguments then does.
 
@@ -157,13 +158,12 @@ class TextClassifier:
             rows, validation = _normalize(recipe.head.task, rows, validation, watch)
         recipe = say_distil(recipe, has_teacher=teacher is not None)
         teaching = None
+        others = [] if unlabelled is None else check_texts(take_texts(unlabelled, column=text))
         if teacher is not None:
-            others = [] if unlabelled is None else check_texts(take_texts(unlabelled, column=text))
             teaching = Teaching(teacher._check_fitted(), others)
-        elif unlabelled is not None:
-            raise UsageError("texts without labels are for a teacher to label; name a teacher")
+            others = []
         with watch.stage("start"):
-            fitting = _fitting_of(recipe)
+            from textkit.classify.auto_fitting import fit_rows
         given = Given(
             *rows,
             validation=validation,
@@ -173,8 +173,9 @@ class TextClassifier:
             keep_labels=keep_labels,
             teaching=teaching,
             checkpoints=None if checkpoints is None else Path(checkpoints),
+            unlabelled=others,
         )
-        self.fitted_ = fitting.fit_texts(recipe, given, watch=watch)
+        self.fitted_ = fit_rows(recipe, given, watch=watch)
         return self
 
     def fit_file(

@@ -140,6 +140,16 @@ class FrozenModel:
         return FrozenModel(embedder, machines, str(place))
 
 
+@dataclass(frozen=True, eq=False)
+class KnownVectors(FrozenModel):
+    """The same, for texts whose vectors were made already: `vectors` keeps all that it makes."""
+
+    vectors: FrozenSource
+
+    def _score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self.machines.score(DenseFeatures(self.vectors.embed(texts)))
+
+
 @dataclass(frozen=True)
 class _Scaled:
     """Vectors with their mean taken away, divided by their usual length."""

@@ -16,18 +16,22 @@ from textkit.io.tables import TextData
 class Teaching:
     """A model to learn from, and texts without labels that it is asked about.
 
-    teacher: None where all that it says is kept in the folder of checkpoints.
+    teacher: None where all that it says is kept in the folder of checkpoints. is_itself: it is of
+    the same recipe, so that its shares say nothing new: the texts of which it is surest are learnt
+    as if it was right.
     """
 
     teacher: Fitted | None
     unlabelled: Sequence[str] = ()
+    is_itself: bool = False
 
 
 @dataclass(frozen=True)
 class Given:
     """Texts (n,) and labels (n,) in memory, and the options of TextClassifier.fit.
 
-    checkpoints: the folder that a stopped fit goes on from.
+    checkpoints: the folder that a stopped fit goes on from. unlabelled: texts with which the model
+    teaches itself; those of a teacher stand with that.
     """
 
     texts: TextData
@@ -39,6 +43,7 @@ class Given:
     keep_labels: bool = False
     teaching: Teaching | None = None
     checkpoints: Path | None = None
+    unlabelled: Sequence[str] = ()
 
     def check_fresh(self, what: str, *, otherwise: str = "") -> None:
         """Raise UsageError where `what`, which starts from nothing, is to start from a model."""

@@ -69,22 +69,44 @@ def take_lesson(
     if n_more < n_all:
         watch.note(f"{n_all - n_more:,} of {n_all:,} unlabelled texts are empty and are left out")
     texts = [*rows.texts, *unlabelled]
+    said = ask(teacher, texts, order=order, folder=given.checkpoints, watch=watch)
+    if teaching.is_itself:
+        sure = n_known + surest(said[n_known:])
+        kept = np.concatenate([np.arange(n_known), sure])
+        texts, said = [texts[at] for at in kept.tolist()], said[kept]
+        said = np.eye(said.shape[1], dtype=np.float32)[said.argmax(axis=1)]
+        watch.note(f"the model teaches itself on the {len(sure):,} surest of {n_more:,} texts")
+        n_more = len(sure)
     section = recipe.distil or DistilSection()
     is_labelled = np.arange(len(texts)) < n_known
-    lesson = Lesson(
-        ask(teacher, texts, order=order, folder=given.checkpoints, watch=watch),
-        np.where(is_labelled, section.weight, 1.0).astype(np.float32),
-        is_labelled,
-    )
-    watch.note(
-        f"the teacher's word is {section.weight:g} of the loss of {n_known:,} labelled rows, and"
-        f" all of it for {n_more:,} without a label"
-    )
+    share = np.where(is_labelled, section.weight, 1.0).astype(np.float32)
+    lesson = Lesson(said, share, is_labelled)
+    if not teaching.is_itself:
+        watch.note(
+            f"the teacher's word is {section.weight:g} of the loss of {n_known:,} labelled rows,"
+            f" and all of it for {n_more:,} without a label"
+        )
     targets = np.concatenate([rows.targets, lesson.to_targets(task)[n_known:]])
     weights = rows.weights
     if weights is not None:
         weights = np.concatenate([weights, np.ones(n_more, np.float32)])
     return replace(rows, texts=texts, targets=targets, weights=weights, lesson=lesson)
+
+
+def surest(said: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Give the rows of said (n_rows, n_classes) that are the surest half of those with the same
+    likeliest class, in order.
+
+    >>> surest(np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)).tolist()
+    [0, 2]
+    """
+    guessed, sureness = said.argmax(axis=1), said.max(axis=1)
+    kept = [np.zeros(0, np.int64)]
+    for code in np.unique(guessed):
+        rows = np.flatnonzero(guessed == code)
+        order = np.argsort(-sureness[rows], kind="stable")
+        kept.append(rows[order[: -(-len(rows) // 2)]])
+    return np.sort(np.concatenate(kept))
 
 
 def _match(known: Classes, classes: Classes, *, is_numbers: bool) -> NDArray[np.int64]:

@@ -65,7 +65,9 @@ class TrainingRows:
     ] = None
     unlabelled: Annotated[
         Path | None,
-        typer.Option(help="Texts without labels, about which the --teacher is asked."),
+        typer.Option(
+            help="Texts without labels, for the --teacher; without one, for the model itself."
+        ),
     ] = None
     text_column: TextColumn = None
     label_column: LabelColumn = None

@@ -216,12 +216,11 @@ def _fit(
     """Fit a classifier from rows, or from the file where there are none; keep its metrics."""
     with watch.stage("start"):
         from textkit import TextClassifier
-        from textkit.classify.auto_fitting import fitting_of
+        from textkit.classify.auto_fitting import fit_rows
 
         watch = _keep_metrics(run, watch, options, health)
         watch.progress(Progress("training", 0, unit="batches"))
         classifier, checkpoints = TextClassifier(recipe), run / runs.CHECKPOINTS
-        fitting = fitting_of(recipe)
     if rows is None:
         columns = options.columns(recipe)
         return classifier.fit_file(
@@ -237,8 +236,9 @@ def _fit(
         keep_labels=options.keep_labels,
         teaching=_open_teaching(options, recipe, others),
         checkpoints=checkpoints,
+        unlabelled=() if others is None or recipe.distil is not None else others.texts,
     )
-    classifier.fitted_ = fitting.fit_texts(recipe, given, watch=watch)
+    classifier.fitted_ = fit_rows(recipe, given, watch=watch)
     return classifier
 
 

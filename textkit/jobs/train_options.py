@@ -41,7 +41,7 @@ class TrainOptions:
       those of its labels that are in no row.
     - teacher: a model or run folder whose probabilities are learnt from, as `distil` in the
       recipe says; going on, it may be left out once it has said all. unlabelled: a file of texts
-      for it, of which no label is read.
+      for it, of which no label is read; without a teacher the model teaches itself on them.
     - allow: each `package.module:Name` that may be imported because the run in `out` or the
       model of `init_from` or `teacher` names it; those of the recipe given here need none.
     - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
@@ -142,8 +142,12 @@ def _refuse_pairs(options: TrainOptions, *, sweeps: bool, is_taught: bool) -> No
         raise UsageError("--keep-labels goes with --init-from; leave it out")
     if options.stream and (sweeps or options.init_from is not None):
         raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
-    if options.unlabelled is not None and not is_taught:
-        raise UsageError("--unlabelled gives texts for a teacher to label; name it with --teacher")
+    teaches_itself = options.unlabelled is not None and not is_taught
+    if teaches_itself and (sweeps or options.stream or not runs.is_alone()):
+        raise UsageError(
+            "--unlabelled without a --teacher fits several models on texts in memory: it goes with"
+            " none of --stream, --find-lr and torchrun; leave one out"
+        )
     if options.teacher is not None and (sweeps or options.stream):
         raise UsageError(
             "--teacher is asked about texts in memory, and sweeps no rate: it goes with neither"
