@@ -57,7 +57,12 @@ def main() -> None:
                         model.fit(*few, checkpoints=folder, **given)
                         (folder / "teacher-answers.safetensors").unlink(missing_ok=True)
                         inner = model.fitted_.model
-                        known = KnownVectors(inner.embedder, inner.machines, inner.source, source)
+                        known = KnownVectors(
+                            embedder=inner.embedder,
+                            machines=inner.machines,
+                            source=inner.source,
+                            vectors=source,
+                        )
                         said = known.logits(test[0]).argmax(axis=1)
                         scores.append(float((model.classes_[said] == np.array(test[1])).mean()))
                     n_kept += "is kept" in model.history_.notes[-1]

@@ -125,3 +125,17 @@ def test_labels_are_kept_only_of_a_model_and_of_one_type() -> None:
         TextClassifier(**SMALL).fit(
             TEXTS, [1, 2] * (len(TEXTS) // 2), init_from=first, keep_labels=True
         )
+
+
+def test_classes_that_accuracy_hardly_sees_are_named() -> None:
+    texts = [f"text {i}" for i in range(200)]
+    labels = ["a"] * 100 + ["b"] * 96 + ["c"] * 4
+    for metric, n_said in (("auto", 1), ("macro_f1", 0)):
+        said: list[str] = []
+        model = TextClassifier(encoder="linear", training__metric=metric)
+        model.fit(texts, labels, watch=Watch(note=said.append))
+        lines = [line for line in said if "training.metric = macro_f1 counts" in line]
+        assert len(lines) == n_said
+    said.clear()
+    TextClassifier(encoder="linear").fit(texts[:196], labels[:196], watch=Watch(note=said.append))
+    assert not any("macro_f1" in line for line in said)

@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from textkit import TextClassifier, Vectors
-from textkit.classify.frozen import COSTS, FrozenOptions, FrozenSource
+from textkit.classify.frozen import COSTS, FrozenOptions, FrozenSource, embed_texts
+from textkit.embedders.embedder import TextEmbedder
 from textkit.errors import ArtifactError, UsageError
 from textkit.io import files
 from textkit.watch import Watch
@@ -136,3 +137,32 @@ def test_weights_on_other_vectors_are_refused(words, tmp_path):
     _reseal(folder)
     with pytest.raises(ArtifactError, match="what makes the vectors is missing"):
         TextClassifier.load(folder)
+
+
+def test_a_long_text_is_read_in_pieces_where_windows_are_asked_for(words: str) -> None:
+    cut = TextEmbedder.open(words, max_length=2)
+    texts = ["good film bad plot good song", "good film", "", "goodgoodgoodgood"]
+    found = embed_texts(cut, texts, windows=True)
+    assert not found.truncated.any()
+    whole = embed_texts(TextEmbedder.open(words), texts, windows=False)
+    assert np.allclose(found.vectors[1:], whole.vectors[1:])
+    assert not np.allclose(found.vectors[0], cut.embed(texts).vectors[0])
+    cosine = found.vectors[0] @ whole.vectors[0]
+    cosine /= np.linalg.norm(found.vectors[0]) * np.linalg.norm(whole.vectors[0])
+    assert cosine > 0.9
+
+
+def test_texts_that_are_cut_are_counted_and_windows_read_them(words: str, tmp_path: Path) -> None:
+    texts = [f"a a a a {text}" for text in TEXTS]  # what tells stands behind the fourth token
+    scores = {}
+    for windows in (False, True):
+        said: list[str] = []
+        model = frozen(words, encoder__max_length=3, encoder__windows=windows)
+        model.fit(texts, LABELS, watch=Watch(note=said.append))
+        scores[windows] = model.score(texts, LABELS)
+        line = "30 texts are longer than the encoder takes, and are cut"
+        assert any(each.startswith(line) for each in said) != windows
+    assert scores[True] > 0.9 > scores[False]
+    model.save(tmp_path / "model")
+    loaded = TextClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(texts), model.predict(texts))

@@ -23,6 +23,7 @@ from safetensors.numpy import save as save_arrays
 from textkit.batch import cut_rows
 from textkit.classify.machines import DenseFeatures, Machines, check_machines
 from textkit.classify.model_config import FORMAT, KIND, WEIGHTS
+from textkit.embedders.backend import TextVectors
 from textkit.embedders.embedder import TextEmbedder, find_kind
 from textkit.errors import ArtifactError, UsageError
 from textkit.io import files, hub
@@ -47,6 +48,7 @@ class FrozenOptions:
     embedder: what makes the vectors, as TextEmbedder.open takes it: a folder of a sentence encoder,
     a model that textkit trained, vectors of words such as "glove", or `hf:NAME`. loss, cost, refit:
     as of a linear model. max_length: tokens a text at most, 0 for as many as the embedder takes.
+    windows: a longer text is read in pieces, whose mean is its vector; else it is cut.
     """
 
     embedder: str = "glove"
@@ -54,6 +56,7 @@ class FrozenOptions:
     cost: float | str = "auto"
     refit: bool = True
     max_length: int = 0
+    windows: bool = False
 
     def __post_init__(self) -> None:
         check_machines(self.loss, self.cost)
@@ -76,13 +79,16 @@ class FrozenOptions:
 
 @dataclass(frozen=True, eq=False)
 class FrozenModel:
-    """Texts -> vectors -> logits. source: what the embedder was opened from."""
+    """Texts -> vectors -> logits. source: what the embedder was opened from. windows: long texts
+    are read in pieces.
+    """
 
     seal: ClassVar = (KIND, FORMAT)
 
     embedder: TextEmbedder
     machines: Machines
     source: str
+    windows: bool = False
 
     @property
     def engine(self) -> str:
@@ -101,7 +107,9 @@ class FrozenModel:
         return np.concatenate([none, *(self._score(chunk) for chunk in chunks)])
 
     def _score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self.machines.score(DenseFeatures(self.embedder.embed(texts).vectors))
+        return self.machines.score(
+            DenseFeatures(embed_texts(self.embedder, texts, windows=self.windows).vectors)
+        )
 
     def describe(self) -> dict[str, object]:
         """Give what the config of a model folder says of it."""
@@ -128,7 +136,8 @@ class FrozenModel:
         place = folder / EMBEDDER
         if not place.is_dir():
             raise ArtifactError("folder of what makes the vectors is missing", where=str(place))
-        embedder = FrozenOptions.of(recipe).open(place)
+        options = FrozenOptions.of(recipe)
+        embedder = options.open(place)
         if fingerprint(embedder) != config.get("embedder"):
             raise ArtifactError(
                 "it makes other vectors than those that the weights were learnt on; copy the"
@@ -137,10 +146,10 @@ class FrozenModel:
             )
         machines = Machines(weights, bias, len(config["labels"]))
         machines.check(embedder.dim, recipe.head.task, where=where)
-        return FrozenModel(embedder, machines, str(place))
+        return FrozenModel(embedder, machines, str(place), options.windows)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class KnownVectors(FrozenModel):
     """The same, for texts whose vectors were made already: `vectors` keeps all that it makes."""
 
@@ -169,7 +178,8 @@ class _Scaled:
         weights = machines.weights / np.float32(self.scale)
         bias = (machines.bias - self.mean @ weights).astype(np.float32)
         whole = Machines(np.ascontiguousarray(weights), bias, machines.n_outputs)
-        return FrozenModel(self.source.embedder, whole, self.source.options.embedder)
+        options = self.source.options
+        return FrozenModel(self.source.embedder, whole, options.embedder, options.windows)
 
 
 class FrozenSource:
@@ -185,7 +195,10 @@ class FrozenSource:
         self.embedder = options.open()
         self.path = None
         if folder is not None:
-            self.path = folder / f"vectors-{fingerprint(self.embedder)[:16]}.safetensors"
+            manner = "-windows" if options.windows else ""
+            name = f"vectors-{fingerprint(self.embedder)[:16]}{manner}.safetensors"
+            self.path = folder / name
+        self.n_cut = 0
         self._n_kept = 0
         self._known: dict[bytes, NDArray[np.float32]] = _read_vectors(self.path, self.embedder.dim)
 
@@ -208,8 +221,10 @@ class FrozenSource:
         text_of = dict(zip(keys, texts, strict=True))
         for at in range(0, len(missing), _CHUNK_ROWS):
             chunk = missing[at : at + _CHUNK_ROWS]
-            made = self.embedder.embed([text_of[key] for key in chunk]).vectors
-            self._known.update(zip(chunk, made, strict=True))
+            new = [text_of[key] for key in chunk]
+            made = embed_texts(self.embedder, new, windows=self.options.windows)
+            self.n_cut += int((made.truncated > 0).sum())
+            self._known.update(zip(chunk, made.vectors, strict=True))
             # Each writing is of all: at sizes that double, and at last.
             if at + len(chunk) == len(missing) or len(self._known) >= 2 * self._n_kept:
                 self._keep()
@@ -225,6 +240,39 @@ class FrozenSource:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         files.write_bytes(self.path, save_arrays(arrays))
         self._n_kept = len(self._known)
+
+
+def embed_texts(embedder: TextEmbedder, texts: Sequence[str], *, windows: bool) -> TextVectors:
+    """Make the vectors of texts; with `windows` a text that is too long is halved, at the white
+    space next to its middle, until no piece is: its vector is the mean of theirs, of their length.
+    """
+    made = embedder.embed(texts)
+    long = np.flatnonzero(made.truncated > 0) if windows else np.zeros(0, np.int64)
+    halves = [_halve(texts[at]) for at in long.tolist()]
+    long = long[[all(pair) for pair in halves]] if len(long) else long
+    pieces = [piece for pair in halves if all(pair) for piece in pair]
+    if not pieces:
+        return made
+    inner = embed_texts(embedder, pieces, windows=True)
+    shares = np.array([len(piece) for piece in pieces], np.float32).reshape(-1, 2, 1)
+    pairs = inner.vectors.reshape(len(long), 2, -1)
+    mean = (pairs * shares).sum(axis=1) / shares.sum(axis=1)
+    lengths = np.linalg.norm(pairs, axis=2).mean(axis=1) / np.maximum(
+        np.linalg.norm(mean, axis=1), np.float32(1e-12)
+    )
+    vectors, truncated = made.vectors.copy(), made.truncated.copy()
+    vectors[long] = mean * lengths[:, None]
+    truncated[long] = inner.truncated.reshape(-1, 2).sum(axis=1)
+    return TextVectors(vectors, truncated)
+
+
+def _halve(text: str) -> tuple[str, str]:
+    """Cut a text at the white space next to its middle, or where there is none in the middle."""
+    middle = len(text) // 2
+    before, after = text.rfind(" ", 0, middle), text.find(" ", middle)
+    near = [at for at in (before, after) if 0 < at < len(text) - 1]
+    at = min(near, key=lambda place: abs(place - middle)) if near else middle
+    return text[:at], text[at:]
 
 
 def fingerprint(embedder: TextEmbedder) -> str:

@@ -30,6 +30,10 @@ from textkit.watch import Watch
 _VALIDATION = "validation label"
 
 
+# Of the rows that a class has in the mean: a class of fewer is rare.
+_RARE_SHARE = 0.1
+
+
 @dataclass(frozen=True)
 class SplitRows:
     """Texts and targets to learn from, with the weights of these rows, and those of validation.
@@ -97,6 +101,7 @@ def split_rows(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Split
     if known is not None:
         classes = meet_classes(classes, known, keep=given.keep_labels, watch=watch)
     targets = encode_labels(task, labels.labels, classes)
+    say_rare(recipe, classes, targets, watch=watch)
     valid = read_validation(task, given, classes)
     if valid is None:
         rows, held = split_validation(targets, recipe)
@@ -108,6 +113,30 @@ def split_rows(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Split
         raise DataError("no validation rows; leave them out to hold some of the rows out")
     valid_targets = encode_labels(task, valid_labels.labels, classes, what=_VALIDATION)
     return SplitRows(classes, texts, targets, valid_texts, valid_targets, weighed)
+
+
+def say_rare(recipe: Recipe, classes: Classes, targets: Targets, *, watch: Watch) -> None:
+    """Say which classes are so rare that accuracy, where nobody chose another metric, hardly sees
+    them: a tenth of the rows that a class has in the mean, or fewer.
+
+    >>> rows = np.repeat([0, 1, 2], [500, 480, 20])
+    >>> say_rare(Recipe(), np.array(["a", "b", "c"]), rows, watch=Watch(note=print))
+    1 of 3 classes has at most 33 of 1,000 rows (the rarest, 'c', 20): accuracy hardly sees it;...
+    """
+    if recipe.head.task != "single-label" or recipe.training.metric != "auto":
+        return
+    codes, counts = np.unique(targets.astype(np.int64), return_counts=True)
+    bound = len(targets) * _RARE_SHARE / max(len(codes), 1)
+    n_rare = int((counts <= bound).sum())
+    if n_rare:
+        rarest, one = int(counts.argmin()), n_rare == 1
+        watch.note(
+            f"{n_rare} of {len(codes)} classes {'has' if one else 'have'} at most {int(bound):,} of"
+            f" {len(targets):,} rows (the rarest, {classes.tolist()[codes[rarest]]!r},"
+            f" {int(counts[rarest]):,}):"
+            f" accuracy hardly sees {'it' if one else 'them'}; training.metric = macro_f1 counts"
+            " all classes alike"
+        )
 
 
 def meet_classes(classes: Classes, known: Classes, *, keep: bool, watch: Watch) -> Classes:

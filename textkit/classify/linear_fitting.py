@@ -129,6 +129,11 @@ def fit_texts(recipe: Recipe, given: Given, *, watch: Watch = Watch()) -> Fitted
     _say_empty(rows.texts, watch)
     with watch.stage("tokenize"):
         source.prepare([*rows.texts, *rows.valid_texts])
+        if isinstance(source, FrozenSource) and source.n_cut and not source.options.windows:
+            watch.note(
+                f"{source.n_cut:,} texts are longer than the encoder takes, and are cut;"
+                " encoder.windows = true reads all of them, in pieces"
+            )
     with alone():
         with watch.stage("tokenize"):
             features, train = source.learn(rows.texts)

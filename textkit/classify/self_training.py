@@ -120,7 +120,12 @@ def _remember(fitted: Fitted, folder: Path | None, texts: Sequence[str] = ()) ->
         return fitted
     source = FrozenSource(FrozenOptions.of(fitted.recipe), folder)
     source.prepare(texts)
-    known = KnownVectors(model.embedder, model.machines, model.source, source)
+    known = KnownVectors(
+        embedder=model.embedder,
+        machines=model.machines,
+        source=model.source,
+        vectors=source,
+    )
     return replace(fitted, model=known)
 
 

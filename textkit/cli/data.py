@@ -19,6 +19,7 @@ from textkit.cli.output import Display, note, to_json, write_line
 if TYPE_CHECKING:
     from textkit.data.check import Report
     from textkit.jobs.label_noise import DoubtReport
+    from textkit.jobs.shift import ShiftReport
 
 SHOWN_DOUBTS = 30
 
@@ -76,6 +77,12 @@ class Checks:
     folds: Annotated[
         int, typer.Option(min=2, help="With --deep: so many models, each for a part of the rows.")
     ] = 5
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also tell whether the texts of this file, labels or not, are like TRAIN's."
+        ),
+    ] = None
 
 
 def _doubt(train: Path, columns: LabelledColumns, checks: Checks) -> DoubtReport:
@@ -86,6 +93,19 @@ def _doubt(train: Path, columns: LabelledColumns, checks: Checks) -> DoubtReport
             gather(DoubtOptions, columns, data=train, folds=checks.folds),
             watch=replace(watch, note=lambda line: None),  # as said of the check itself
         )
+
+
+def _compare(train: Path, other: Path, columns: LabelledColumns) -> ShiftReport:
+    from textkit.jobs.shift import ShiftOptions, compare_files
+
+    options = ShiftOptions(
+        data=train,
+        against=other,
+        text_column=columns.text_column,
+        delimiter=columns.delimiter,
+    )
+    with Display() as watch:
+        return compare_files(options, watch=replace(watch, note=lambda line: None))
 
 
 def _show_doubts(report: DoubtReport) -> None:
@@ -243,12 +263,13 @@ def check(
     ] = None,
 ) -> None:
     """Look for duplicates, leakage, contradictions, tiny classes, odd labels, empty and very
-    long texts, and with --deep for labels that are probably wrong.
+    long texts, with --deep for labels that are probably wrong, and with --against for other texts.
 
     Examples:
         textkit data check train.csv test.csv
         textkit data check train.csv --no-near --strict --json
         textkit data check train.csv --deep --html doubts.html
+        textkit data check train.csv --against new.jsonl
     """
     from textkit.data.check import check_files
     from textkit.errors import DataError, UsageError
@@ -269,15 +290,20 @@ def check(
         long_characters=checks.long,
     )
     doubts = _doubt(train, columns, checks) if checks.deep else None
+    shift = None if checks.against is None else _compare(train, checks.against, columns)
     for line in report.notes:
         note(line)
     if doubts is not None:
         report.findings += doubts.findings()
         if html is not None:
             doubts.write_html(html)
+    if shift is not None:
+        report.findings += shift.findings()
+        note(shift.line())
     if as_json:
-        deep = {} if doubts is None else {"deep": doubts.to_dict()}
-        write_line(to_json({**report.to_dict(), **deep}))
+        more = {} if doubts is None else {"deep": doubts.to_dict()}
+        more |= {} if shift is None else {"shift": shift.to_dict()}
+        write_line(to_json({**report.to_dict(), **more}))
     else:
         _show(report)
         if doubts is not None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         build_search,
         query_search,
     )
+    from textkit.jobs.shift import ShiftOptions, ShiftReport, compare_files
     from textkit.jobs.suggest import Suggestion, SuggestOptions, suggest_rows
     from textkit.jobs.tokenize import (
         TokenizeOptions,
@@ -134,6 +135,8 @@ __all__ = [
     "SearchOptions",
     "SearchQueryOptions",
     "SearchReport",
+    "ShiftOptions",
+    "ShiftReport",
     "SplitOptions",
     "StageClock",
     "SuggestOptions",
@@ -148,6 +151,7 @@ __all__ = [
     "TuneOptions",
     "TuneReport",
     "build_search",
+    "compare_files",
     "compare_models",
     "compress_model",
     "convert_tokenizer",
@@ -218,6 +222,7 @@ _HOMES = {
     "profile": ("ProfileOptions", "ProfileReport", "profile_models"),
     "push": ("PushOptions", "PushReport", "push_model"),
     "runs": ("TrainReport",),
+    "shift": ("ShiftOptions", "ShiftReport", "compare_files"),
     "suggest": ("SuggestOptions", "Suggestion", "suggest_rows"),
     "tokenize": (
         "TokenizeOptions",
