@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -235,12 +235,13 @@ class Job:
     n_characters: int
     index: int = 1
     n_shards: int = 1
+    is_whole: Callable[[PartFacts, Path], bool] = PartFacts.is_whole
     log: PartLog = field(init=False)
     ready: dict[str, PartFacts] = field(init=False)
     rows: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.log = PartLog(self.folder)
+        self.log = PartLog(self.folder, self.is_whole)
         self.ready = dict(self.log.parts)
 
     @classmethod
@@ -256,10 +257,12 @@ class Job:
         shard: str | None = None,
         overwrite: bool = False,
         resume: bool = False,
+        is_whole: Callable[[PartFacts, Path], bool] = PartFacts.is_whole,
     ) -> Job:
         """Begin a job or take it up again; the caller holds the folder.
 
-        Description says what it is, beside its inputs, options and shard.
+        Description says what it is, beside its inputs, options and shard. is_whole: as PartLog has
+        it.
         """
         if overwrite and resume:
             raise UsageError("--resume goes on with a job, --overwrite begins anew; leave one out")
@@ -284,7 +287,9 @@ class Job:
         if overwrite and (folder / JOB).exists():
             _clear(folder, stage.own)
         open_job(folder, whole, resume=resume)
-        return cls(stage, folder, source, ending, part_rows, n_characters, index, n_shards)
+        return cls(
+            stage, folder, source, ending, part_rows, n_characters, index, n_shards, is_whole
+        )
 
     @property
     def n_parts(self) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from textkit.errors import StorageError
 from textkit.io.locks import is_same_file, try_lock
+from textkit.io.remote import refuse_url
 
 # The hidden names of `claim`, as a glob.
 PARTLY_WRITTEN = ".*.part"
@@ -22,13 +23,15 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def settle(path: str | Path) -> Path:
-    """Follow a symbolic link to what is to be written, and take back what a killed exchange left.
+    """Follow a symbolic link to what is to be written, and take back what a killed exchange left;
+    UsageError for a URL.
 
     >>> Path("link").symlink_to("model")
     >>> settle("link").name
     'model'
     """
     path = Path(path)
+    refuse_url(path)
     if path.is_symlink():
         path = Path(os.path.realpath(path))
     if not path.exists() and _aside(path).is_dir():

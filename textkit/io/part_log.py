@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,19 +48,23 @@ class PartFacts:
 class PartLog:
     """The parts of a job by their files' names; `add` one when it is written.
 
+    is_whole: whether the folder has a part as it was written.
+
     >>> log = PartLog(Path("job"))
     >>> log.parts
     {}
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, is_whole: Callable[[PartFacts, Path], bool] = PartFacts.is_whole
+    ) -> None:
         self.folder = folder
         self.parts: dict[str, PartFacts] = {}
         path = folder / LOG
         if not path.exists():
             return
         for facts in _read(path):
-            if facts.is_whole(folder):
+            if is_whole(facts, folder):
                 self.parts[facts.name] = facts
         self.write()  # without the lines that no longer hold
 

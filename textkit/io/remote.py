@@ -28,6 +28,8 @@ _VERSION_KEYS = (
     "created",
 )
 _HERE = ("file", "local")  # schemes without a host
+# Where what is written shows under its name when it is whole.
+_WHOLE_WRITES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory")
 _BLOCK_BYTES = 8 << 20
 
 Result = TypeVar("Result")
@@ -45,6 +47,19 @@ def url_of(path: str | Path) -> str | None:
     if found is None or "://" in str(path):
         return None if found is None else str(path)
     return f"{found[1]}:{'///' if found[1] in _HERE else '//'}{found[2]}"
+
+
+def refuse_url(path: str | Path) -> None:
+    """Raise UsageError for a place to write that is a URL, where one of this machine is needed.
+
+    >>> refuse_url("model")
+    """
+    url = url_of(path)
+    if url is not None:
+        raise UsageError(
+            f"{url} cannot be written; parts of tokenize, embed and pack can be: name a place of"
+            " this machine here"
+        )
 
 
 def open_url(url: str) -> io.RawIOBase:
@@ -79,6 +94,45 @@ def describe_url(url: str) -> dict[str, object]:
     facts = _ask(url, lambda: system.info(place))
     version = next((facts[key] for key in _VERSION_KEYS if facts.get(key) is not None), None)
     return {"bytes": facts["size"], "version": None if version is None else str(version)}
+
+
+def list_folder(url: str) -> dict[str, int]:
+    """Give the files of a folder, not of those in it, with their sizes; none where it is not."""
+    system, place = _find(url)
+    system.invalidate_cache()
+    if not _ask(url, lambda: system.isdir(place)):
+        return {}
+    found = _ask(url, lambda: system.ls(place, detail=True))
+    return {
+        str(facts["name"]).rpartition("/")[2]: int(facts["size"])
+        for facts in found
+        if facts["type"] == "file"
+    }
+
+
+def read_url(url: str) -> bytes:
+    """Read a small file."""
+    system, place = _find(url)
+    return bytes(_ask(url, lambda: system.cat_file(place)))
+
+
+def remove_url(url: str) -> None:
+    """Remove a file."""
+    system, place = _find(url)
+    _ask(url, lambda: system.rm_file(place))
+
+
+def send_file(file: Path, url: str) -> None:
+    """Write a file of this machine there, so that a name is a file that is whole."""
+    system, place = _find(url)
+    parent, _, name = place.rpartition("/")
+    _ask(url, lambda: system.makedirs(parent, exist_ok=True))
+    if url.partition(":")[0] in _WHOLE_WRITES:
+        _ask(url, lambda: system.put_file(str(file), place))
+        return
+    hidden = f"{parent}/.{name}.part"
+    _ask(url, lambda: system.put_file(str(file), hidden))
+    _ask(url, lambda: system.mv(hidden, place))
 
 
 def _find(url: str) -> tuple[Any, str]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, get_args
 
@@ -22,6 +22,8 @@ from textkit.io import locks
 from textkit.io.bulk import Inputs, Job, Part, part_name
 from textkit.io.exchange import settle
 from textkit.io.part_log import PartFacts
+from textkit.io.remote import url_of
+from textkit.io.remote_folder import RemoteFolder, sent_on, shadow_of
 from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextsAre
 from textkit.jobs.on_ray import map_on_ray, parse_on
 from textkit.watch import Progress, Watch
@@ -190,20 +192,38 @@ def write_parts(
 
     counting: what the work counts in a part.
     """
+    url = url_of(folder)
+    if url is not None:
+        with shadow_of(url, resume=options.resume, overwrite=options.overwrite) as remote:
+            job = _open(remote.shadow, work, source, options, remote.is_whole)
+            made = _fill(job, work, options, counting=counting, watch=watch, remote=remote)
+        return replace(made, folder=folder)
     folder = settle(folder)
     with locks.held(folder):
-        job = Job.open(
-            folder,
-            source,
-            work.describe(),
-            ending=work.ending,
-            part_rows=options.part_rows,
-            n_characters=PART_CHARACTERS,
-            shard=options.shard,
-            overwrite=options.overwrite,
-            resume=options.resume,
-        )
+        job = _open(folder, work, source, options, PartFacts.is_whole)
         return _fill(job, work, options, counting=counting, watch=watch)
+
+
+def _open(
+    folder: Path,
+    work: PartWork[Counted],
+    source: Inputs,
+    options: CorpusOptions,
+    is_whole: Callable[[PartFacts, Path], bool],
+) -> Job:
+    """Begin a job in a folder, or take it up."""
+    return Job.open(
+        folder,
+        source,
+        work.describe(),
+        ending=work.ending,
+        part_rows=options.part_rows,
+        n_characters=PART_CHARACTERS,
+        shard=options.shard,
+        overwrite=options.overwrite,
+        resume=options.resume,
+        is_whole=is_whole,
+    )
 
 
 def _fill(
@@ -213,21 +233,24 @@ def _fill(
     *,
     counting: type[Counted],
     watch: Watch,
+    remote: RemoteFolder | None = None,
 ) -> PartsReport[Counted]:
-    """Make what is missing of a job, and finish it."""
+    """Make what is missing of a job, and finish it; what its shadow gets is sent on."""
     if job.folder != job.stage.folder:
         watch.note(f"{job.stage.folder} stays as it is until the new job is finished")
     counts, whole = counting(), counting()
     parts = Stoppable(job.missing(), watch)
     started = time.perf_counter()
     watch.progress(Progress(work.title, 0))
-    for facts, counted in write_files(work, job.folder, parts, options):
+    for facts, counted in write_files(work, job.folder, parts, options, remote):
         job.log.add(facts)
         counts.add(counted)
         speed = counts.speed(time.perf_counter() - started)
         watch.progress(Progress(work.title, counts.n_rows, details=speed))
     if not parts.stopped:
         job.finish(work.facts(job))
+        if remote is not None:
+            remote.seal()
     seconds = time.perf_counter() - started
     for line in job.source.notes:
         watch.note(line)
@@ -244,22 +267,30 @@ class Writing(Generic[Counting]):
 
     work: PartWork[Counting]
     folder: Path
+    url: str | None = None
 
     def __call__(self, part: Part) -> tuple[PartFacts, Counting]:
-        counted = self.work.write(part, self.folder)
-        file = self.folder / part_name(part.number, self.work.ending)
-        return PartFacts.of(file, n_rows=part.n_rows, counts=counted.pack()), counted
+        with sent_on(self.folder, self.url) as folder:
+            counted = self.work.write(part, folder)
+            file = folder / part_name(part.number, self.work.ending)
+            return PartFacts.of(file, n_rows=part.n_rows, counts=counted.pack()), counted
 
 
 def write_files(
-    work: PartWork[Counted], folder: Path, parts: Iterable[Part], options: CorpusOptions
+    work: PartWork[Counted],
+    folder: Path,
+    parts: Iterable[Part],
+    options: CorpusOptions,
+    remote: RemoteFolder | None = None,
 ) -> Iterator[tuple[PartFacts, Counted]]:
     """Write the files of parts in a folder, wherever the options say, and give what is known of
-    each in their order.
+    each in their order. remote: what the folder is the shadow of.
     """
     # Elsewhere the working directory is another.
-    writing = Writing(work, folder.absolute())
+    writing = Writing(work, folder.absolute(), None if remote is None else remote.url)
     for facts, counted in map_parts(writing, parts, workers=options.workers, on=options.on):
+        if remote is not None:
+            remote.add_part(facts)
         file = folder / facts.name
         if not file.is_file() or file.stat().st_size != facts.n_bytes:
             raise StorageError(

@@ -22,6 +22,7 @@ from textkit.io.bulk import Inputs, Job, Part, check_kept, cut_parts, part_name
 from textkit.io.exchange import claim, remove, remove_folder
 from textkit.io.inputs import is_stream, split_sheet
 from textkit.io.kept_values import declared_types
+from textkit.io.remote import refuse_url
 from textkit.io.zipped import is_zipped
 from textkit.jobs.answer_output import (
     OUTPUTS,
@@ -346,6 +347,7 @@ def _check_place(options: PredictCorpusOptions, source: Inputs) -> None:
     """Refuse to write over an input, over another file, or beside a job that could go on."""
     out, parts = options.out, options.parts
     assert out is not None
+    refuse_url(out)
     if out.is_dir():
         raise UsageError(f"{out} is a folder; predictions are one file: name it, as {out}/new.csv")
     if any(

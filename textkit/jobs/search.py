@@ -21,6 +21,7 @@ from textkit.io import files
 from textkit.io.bulk import Job, Part, kept_columns, part_name
 from textkit.io.exchange import remove_folder
 from textkit.io.kept_values import declared_types, describe_types
+from textkit.io.remote import refuse_url
 from textkit.jobs.parts import CorpusOptions, PartsReport, write_parts
 from textkit.jobs.runs import find_model
 from textkit.search.building import (
@@ -229,6 +230,7 @@ def _find_folder(
 def _check_place(options: SearchBuildOptions) -> None:
     """Refuse to write over finished work, or beside a job that could go on."""
     parts = options.parts
+    refuse_url(options.out)
     if options.resume and options.overwrite:
         raise UsageError("--resume goes on with a job, --overwrite begins anew; leave one out")
     if parts.is_dir() and not (options.resume or options.overwrite):
