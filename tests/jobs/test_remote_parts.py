@@ -67,6 +67,7 @@ def test_the_files_are_those_of_a_folder_here(store: Any, workers: int) -> None:
     made = run("memory://bucket/out")
     assert there(store, "/bucket/out") == here("whole")
     assert (made.n_parts, made.n_rows, str(made.folder)) == (4, 20, "memory:/bucket/out")
+    assert made.place == "memory://bucket/out"
 
 
 def test_vectors_go_there_too(store: Any) -> None:

@@ -195,4 +195,4 @@ def embed(
         f" {made.counts.speed(made.seconds)}"
     )
     ready = f", {made.n_ready:,} of them finished before" if made.n_ready else ""
-    note(f"{made.folder}: {made.n_parts:,} parts, {made.n_rows:,} rows{ready}")
+    note(f"{made.place}: {made.n_parts:,} parts, {made.n_rows:,} rows{ready}")

@@ -119,6 +119,6 @@ def pack(
         f" {made.counts.speed(made.seconds)}"
     )
     ready = f", {made.n_ready:,} of them finished before" if made.n_ready else ""
-    note(f"{made.folder}: {made.n_parts:,} parts{ready}")
+    note(f"{made.place}: {made.n_parts:,} parts{ready}")
     if as_json:
         write_line(to_json(made.to_dict()))

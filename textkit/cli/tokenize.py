@@ -191,7 +191,7 @@ def tokenize(
             made = tokenize_corpus(options, watch=watch)
         note(summary(made.whole, made.seconds, options.max_length, now=made.counts))
         ready = f", {made.n_ready:,} of them finished before" if made.n_ready else ""
-        note(f"{made.folder}: {made.n_parts:,} parts, {made.n_rows:,} rows{ready}")
+        note(f"{made.place}: {made.n_parts:,} parts, {made.n_rows:,} rows{ready}")
     else:
         _stream(options)
 

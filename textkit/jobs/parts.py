@@ -162,6 +162,11 @@ class PartsReport(Generic[Counted]):
     n_ready: int = 0
     stopped: bool = False
 
+    @property
+    def place(self) -> str:
+        """The folder as it was named, which for a URL no Path is."""
+        return "" if self.folder is None else url_of(self.folder) or str(self.folder)
+
 
 class Stoppable:
     """Pass parts on until the watch says stop; `stopped` tells whether one was held back."""
