@@ -12,7 +12,6 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -35,17 +34,14 @@ from textkit.tokenizers.description import (
 from textkit.tokenizers.engines.choice import EngineChoice, Engines
 from textkit.tokenizers.engines.clock import Clock
 from textkit.tokenizers.engines.reference import Encode, ReferenceEngine, native_errors
-from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.lossless import is_lossless
 from textkit.tokenizers.protocol import (
     PAD,
     Splitter,
     Tokenizer,
     check_texts,
-    join_texts,
     name_ids,
 )
-from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 from textkit.tokenizers.special_text import SpecialText
 from textkit.tokenizers.templates import Template
 
@@ -136,74 +132,23 @@ class PipelineTokenizer(Tokenizer):
         """The special tokens that the tokenizer.json puts round a text or a pair."""
         return templates.read(self._description["post_processor"])
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        spans: bool = False,
-        unit: Unit = "char",
-        max_length: int | None = None,
-        on_long: OnLong = "truncate",
-        stride: int | None = None,
-        errors: Errors = "replace",
-        allow_special: bool = False,
-        pairs: Sequence[str] | None = None,
-        add_special_tokens: bool = False,
-        words: bool = False,
+    def _encode_texts(
+        self, texts: Sequence[str], *, spans: bool, allow_special: bool, words: bool
     ) -> TokenBatch:
-        """Turn texts into ids; one row a text, in order.
-
-        spans: also give (start, end) of every token in the caller's text, counted in `unit`:
-        "char", "byte" (UTF-8) or "utf16". max_length: tokens a row; what is longer is cut and
-        counted in `truncated`, or with on_long="window" goes on in further rows that start `stride`
-        tokens (half of max_length) after the one before, `sources` telling whose they are, or with
-        "error" raises LimitError. errors: a lone surrogate becomes U+FFFD and is counted in
-        `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that
-        spells a special token becomes that token; by default it is ordinary text. pairs: a second
-        text a row. add_special_tokens: put the tokens of `template` round a text or a pair; they
-        count in max_length, and a pair that is too long loses tokens of the longer text first, or
-        with on_long="window" goes on in windows of its second text. words: `word_ids` of the batch
-        gives the piece of the splitter that each token is from; slower, as tokenizers tells them.
-        """
-        if pairs is not None or add_special_tokens:
-            return self._encode_joined(
-                texts,
-                pairs,
-                add_special_tokens=add_special_tokens,
-                spans=spans,
-                unit=unit,
-                max_length=max_length,
-                on_long=on_long,
-                stride=stride,
-                errors=errors,
-                allow_special=allow_special,
-                words=words,
-            )
-        texts, together = join_texts(texts)
-        clean, n_replaced = (
-            (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
-        )
+        """Give the ids by the engine that serves such texts."""
         if words:
             reference = self._special_engine if allow_special else self._reference
             encode: Encode = partial(reference.encode, words=True)
         elif allow_special:
             encode = self._special_engine.encode
         else:
-            encode = self._engines.choose(clean, spans=spans).encode
-        if len(together) < CHUNK_CHARACTERS:
-            batch = encode(clean, spans=spans)
+            encode = self._engines.choose(texts, spans=spans).encode
+        if sum(map(len, texts)) < CHUNK_CHARACTERS:
+            batch = encode(texts, spans=spans)
         else:
-            del together
-            chunks = cut_rows(clean, n_rows=CHUNK_ROWS, n_characters=CHUNK_CHARACTERS)
+            chunks = cut_rows(texts, n_rows=CHUNK_ROWS, n_characters=CHUNK_CHARACTERS)
             batch = TokenBatch.concatenate([encode(part, spans=spans) for part in chunks])
-        if not allow_special:
-            batch = self._special_text.as_text(clean, batch, spans=spans)
-        if n_replaced:
-            batch = replace(batch, n_replaced=n_replaced)
-        batch = limit(
-            batch.padded_by(self.pad_id), max_length=max_length, on_long=on_long, stride=stride
-        )
-        return convert_spans(texts, batch, unit=unit) if spans else batch
+        return batch if allow_special else self._special_text.as_text(texts, batch, spans=spans)
 
     def engine_for(self, texts: Sequence[str], *, spans: bool = False) -> str:
         """Name the engine that encodes such texts.

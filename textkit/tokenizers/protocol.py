@@ -20,7 +20,7 @@ from textkit.io.composed import is_missing
 from textkit.io.tables import TextData, take_texts
 from textkit.origins import Origins
 from textkit.tokenizers.lengths import OnLong, limit
-from textkit.tokenizers.spans import Errors, Unit, replace_surrogates
+from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 from textkit.tokenizers.templates import Template
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -93,21 +93,6 @@ class Tokenizer(Protocol):
     fingerprint: str
     lossless: bool
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        spans: bool = False,
-        unit: Unit = "char",
-        max_length: int | None = None,
-        on_long: OnLong = "truncate",
-        stride: int | None = None,
-        errors: Errors = "replace",
-        allow_special: bool = False,
-        pairs: Sequence[str] | None = None,
-        add_special_tokens: bool = False,
-        words: bool = False,
-    ) -> TokenBatch: ...
     def normalize(self, text: str) -> str: ...
     def decode(self, ids: Sequence[int]) -> str: ...
     def write(self, folder: Path) -> None: ...
@@ -175,35 +160,66 @@ class Tokenizer(Protocol):
         counts = [self.encode(part).lengths for part in parts]
         return np.concatenate([np.zeros(0, dtype=np.int64), *counts])
 
-    def _encode_joined(
+    def encode(
         self,
         texts: Sequence[str],
-        pairs: Sequence[str] | None,
         *,
-        add_special_tokens: bool,
-        spans: bool,
-        unit: Unit,
-        max_length: int | None,
-        on_long: OnLong,
-        stride: int | None,
-        errors: Errors,
-        allow_special: bool,
-        words: bool,
+        spans: bool = False,
+        unit: Unit = "char",
+        max_length: int | None = None,
+        on_long: OnLong = "truncate",
+        stride: int | None = None,
+        errors: Errors = "replace",
+        allow_special: bool = False,
+        pairs: Sequence[str] | None = None,
+        add_special_tokens: bool = False,
+        words: bool = False,
     ) -> TokenBatch:
-        """Do the part of `encode` that has pairs or a template: its `encode` calls this one."""
-        encode = partial(
-            self.encode,
-            spans=spans,
-            unit=unit,
-            errors=errors,
-            allow_special=allow_special,
-            words=words,
+        """Turn texts into ids; one row a text, in order.
+
+        spans: also give (start, end) of every token in the caller's text, counted in `unit`:
+        "char", "byte" (UTF-8) or "utf16". max_length: tokens a row; what is longer is cut and
+        counted in `truncated`, or with on_long="window" goes on in further rows that start `stride`
+        tokens (half of max_length) after the one before, `sources` telling whose they are, or with
+        "error" raises LimitError. errors: a lone surrogate becomes U+FFFD and is counted in
+        `n_replaced`, or with "strict" raises DataError with its index. allow_special: text that
+        spells a special token becomes that token; by default it is ordinary text. pairs: a second
+        text a row. add_special_tokens: put the tokens of `template` round a text or a pair; they
+        count in max_length, and a pair that is too long loses tokens of the longer text first, or
+        with on_long="window" goes on in windows of its second text. words: `word_ids` of the batch
+        gives the piece of the splitter that each token is from; slower, as tokenizers tells them.
+        """
+        if pairs is not None or add_special_tokens:
+            encode = partial(
+                self.encode,
+                spans=spans,
+                unit=unit,
+                errors=errors,
+                allow_special=allow_special,
+                words=words,
+            )
+            template = self.template if add_special_tokens else self.template.without_special()
+            second = None if pairs is None else encode(pairs)
+            return template.join(
+                encode(texts), second, max_length=max_length, on_long=on_long, stride=stride
+            )
+        texts, is_ascii = _look_at(texts)
+        clean, n_replaced = (texts, 0) if is_ascii else replace_surrogates(texts, errors=errors)
+        batch = self._encode_texts(clean, spans=spans, allow_special=allow_special, words=words)
+        if n_replaced:
+            batch = replace(batch, n_replaced=n_replaced)
+        batch = limit(
+            batch.padded_by(self.pad_id), max_length=max_length, on_long=on_long, stride=stride
         )
-        template = self.template if add_special_tokens else self.template.without_special()
-        second = None if pairs is None else encode(pairs)
-        return template.join(
-            encode(texts), second, max_length=max_length, on_long=on_long, stride=stride
-        )
+        return convert_spans(texts, batch, unit=unit) if spans else batch
+
+    def _encode_texts(
+        self, texts: Sequence[str], *, spans: bool, allow_special: bool, words: bool
+    ) -> TokenBatch:
+        """Give the ids of texts that hold no lone surrogate, spans in characters: what a class of
+        tokenizers writes for `encode`.
+        """
+        ...
 
     def encode_words(
         self,
@@ -283,16 +299,14 @@ def check_texts(texts: TextData) -> list[str]:
     """Refuse what is not a batch of str: a bare str would silently become a batch of characters, a
     table one of its columns' names.
     """
-    return join_texts(texts)[0]
+    return _look_at(texts)[0]
 
 
-def join_texts(texts: TextData) -> tuple[list[str], str]:
-    """Check a batch of str, and give it with all its texts as one: joining is the quickest look
-    at every text.
-    """
+def _look_at(texts: TextData) -> tuple[list[str], bool]:
+    """Check a batch of str, and tell whether all of it is ASCII."""
     rows = texts if isinstance(texts, list) else list(take_texts(texts))
     try:
-        return rows, "".join(rows)
+        return rows, "".join(rows).isascii()  # the quickest look at every text
     except TypeError:
         row, text = next((row, text) for row, text in enumerate(rows) if not isinstance(text, str))
         what = f"missing ({text})" if is_missing(text) else f"a {type(text).__name__}"

@@ -24,12 +24,10 @@ from textkit.io import files
 from textkit.origins import Origins
 from textkit.threads import computed_once
 from textkit.tokenizers.description import CONFIG_JSON, TOKENIZER_JSON
-from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.protocol import (
     PAD,
     SENTENCEPIECE_MODEL,
     Tokenizer,
-    join_texts,
     name_ids,
 )
 from textkit.tokenizers.sentencepiece_model import (
@@ -40,7 +38,7 @@ from textkit.tokenizers.sentencepiece_model import (
     SentencePieceModel,
     read_model,
 )
-from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
+from textkit.tokenizers.spans import replace_surrogates
 
 # Ids of all rows, where each row starts, and the spans if they are asked for.
 _Rows = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32] | None]
@@ -119,50 +117,19 @@ class SentencePieceTokenizer(Tokenizer):
         del texts, spans
         return "sentencepiece"
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        spans: bool = False,
-        unit: Unit = "char",
-        max_length: int | None = None,
-        on_long: OnLong = "truncate",
-        stride: int | None = None,
-        errors: Errors = "replace",
-        allow_special: bool = False,
-        pairs: Sequence[str] | None = None,
-        add_special_tokens: bool = False,
-        words: bool = False,
+    def _encode_texts(
+        self, texts: Sequence[str], *, spans: bool, allow_special: bool, words: bool
     ) -> TokenBatch:
-        """Turn texts into ids, as PipelineTokenizer.encode does; with allow_special the texts
-        around a special token are encoded each as a text of its own. A word begins, with
-        words=True, at each piece with a '▁' at its start, or after one with it at its end.
+        """Give the ids of texts; with allow_special the texts around a special token are encoded
+        each as a text of its own. A word begins, with words=True, at each piece with a '▁' at its
+        start, or after one with it at its end.
         """
-        if pairs is not None or add_special_tokens:
-            return self._encode_joined(
-                texts,
-                pairs,
-                add_special_tokens=add_special_tokens,
-                spans=spans,
-                unit=unit,
-                max_length=max_length,
-                on_long=on_long,
-                stride=stride,
-                errors=errors,
-                allow_special=allow_special,
-                words=words,
-            )
-        texts, together = join_texts(texts)
-        clean, n_replaced = (
-            (texts, 0) if together.isascii() else replace_surrogates(texts, errors=errors)
-        )
         encode = self._encode_special if allow_special else self._encode
-        ids, offsets, edges = encode(clean, spans=spans)
-        n_cut = np.zeros(len(clean), dtype=np.int32)
+        ids, offsets, edges = encode(texts, spans=spans)
         origins = Origins(self._word_numbers(ids, offsets)) if words else None
-        batch = TokenBatch(ids, offsets, edges, n_cut, None, n_replaced, self.pad_id, origins)
-        batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
-        return convert_spans(texts, batch, unit=unit) if spans else batch
+        return TokenBatch(
+            ids, offsets, edges, np.zeros(len(texts), dtype=np.int32), origins=origins
+        )
 
     def _encode(self, texts: Sequence[str], *, spans: bool) -> _Rows:
         found = (

@@ -28,7 +28,6 @@ from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
 from textkit.origins import Origins
 from textkit.threads import SharedLock
-from textkit.tokenizers.lengths import OnLong, limit
 from textkit.tokenizers.protocol import (
     PAD,
     SPACY_WORDS,
@@ -36,10 +35,8 @@ from textkit.tokenizers.protocol import (
     Kind,
     Tokenizer,
     check_size,
-    check_texts,
     iterate_checked,
 )
-from textkit.tokenizers.spans import Errors, Unit, convert_spans, replace_surrogates
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer as SpacyCutter
@@ -93,22 +90,10 @@ class SpacyTokenizer(Tokenizer):
             "vocabulary": tokens,
         }
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        spans: bool = False,
-        unit: Unit = "char",
-        max_length: int | None = None,
-        on_long: OnLong = "truncate",
-        stride: int | None = None,
-        errors: Errors = "replace",
-        allow_special: bool = False,
-        pairs: Sequence[str] | None = None,
-        add_special_tokens: bool = False,
-        words: bool = False,
+    def _encode_texts(
+        self, texts: Sequence[str], *, spans: bool, allow_special: bool, words: bool
     ) -> TokenBatch:
-        """Turn texts into ids, as PipelineTokenizer.encode does.
+        """Give the ids of texts.
 
         Special tokens cannot be allowed. Every token is a word.
         """
@@ -116,23 +101,7 @@ class SpacyTokenizer(Tokenizer):
 
         if allow_special:
             raise UsageError("tokenizer 'spacy' reads no special tokens from text")
-        if pairs is not None or add_special_tokens:
-            return self._encode_joined(
-                texts,
-                pairs,
-                add_special_tokens=add_special_tokens,
-                spans=spans,
-                unit=unit,
-                max_length=max_length,
-                on_long=on_long,
-                stride=stride,
-                errors=errors,
-                allow_special=allow_special,
-                words=words,
-            )
-        texts = check_texts(texts)
-        clean, n_replaced = replace_surrogates(texts, errors=errors)
-        pieces, starts, rows = cut_runs(clean)
+        pieces, starts, rows = cut_runs(texts)
         # spaCy's caches and its table of words know no threads.
         with self._cutting:
             columns = [
@@ -151,17 +120,13 @@ class SpacyTokenizer(Tokenizer):
         if spans:
             starts = table[kept, 1].astype(np.int32)
             edges = np.stack([starts, starts + table[kept, 2].astype(np.int32)], axis=1)
-        batch = TokenBatch(
+        return TokenBatch(
             ids[kept],
             offsets,
             edges,
             np.zeros(len(texts), np.int32),
-            n_replaced=n_replaced,
-            pad_id=self.pad_id,
             origins=Origins(within_rows(offsets)) if words else None,
         )
-        batch = limit(batch, max_length=max_length, on_long=on_long, stride=stride)
-        return convert_spans(texts, batch, unit=unit) if spans else batch
 
     def _id_of(self, form: int) -> int:
         if form not in self._ids:
