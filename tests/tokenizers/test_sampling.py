@@ -10,11 +10,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tokenizers as hf
+from tokenizers import models, pre_tokenizers
 
 from tests.tokenizers.test_contract import make
 from textkit import tokenizers
 from textkit.errors import UsageError
-from textkit.tokenizers.sampling import BpeDropout, UnigramCuts
+from textkit.tokenizers.cuts import BpeDropout, UnigramCuts
 
 TEXTS = [
     "Vanity and pride are different things, though.",
@@ -26,7 +28,13 @@ TEXTS = [
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("bpe", {"dropout": 0.3}), ("bpe-char", {}), ("unigram", {}), ("unigram", {"nbest": 8})],
+    [
+        ("bpe", {"dropout": 0.3}),
+        ("bpe-char", {}),
+        ("unigram", {}),
+        ("unigram", {"nbest": 8}),
+        ("wordpiece", {"dropout": 0.5}),
+    ],
 )
 def test_samples_spell_the_same_words_by_the_seed_alone(
     kind: str, options: dict[str, float]
@@ -43,7 +51,12 @@ def test_samples_spell_the_same_words_by_the_seed_alone(
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("bpe", {"dropout": 0.0}), ("bpe-char", {"dropout": 0.0}), ("unigram", {"nbest": 1})],
+    [
+        ("bpe", {"dropout": 0.0}),
+        ("bpe-char", {"dropout": 0.0}),
+        ("unigram", {"nbest": 1}),
+        ("wordpiece", {"dropout": 0.0}),
+    ],
 )
 def test_without_chance_a_sample_is_what_encode_gives(kind: str, options: dict[str, float]) -> None:
     tokenizer = make(kind)
@@ -70,7 +83,7 @@ def test_unigram_draws_by_the_probability() -> None:
     for nbest in (None, 3):
         expected = dict(sorted(ways.items(), key=lambda way: -way[1])[:nbest])
         cut = UnigramCuts(scores, alpha, nbest)
-        counted = Counter(tuple(cut(word, random)) for _ in range(n))
+        counted = Counter(tuple(cut([word], random)) for _ in range(n))
         assert counted.keys() <= expected.keys()
         for pieces, weight in expected.items():
             chance = weight / sum(expected.values())
@@ -80,13 +93,15 @@ def test_unigram_draws_by_the_probability() -> None:
 
 def test_dropout_leaves_a_merge_out_that_often() -> None:
     cut, random, n = BpeDropout([("a", "b")], 0.3), np.random.default_rng(0), 5_000
-    n_whole = sum(cut("ab", random) == ["ab"] for _ in range(n))
+    n_whole = sum(cut(["ab"], random) == ["ab"] for _ in range(n))
     assert abs(n_whole / n - 0.7) < 5 * math.sqrt(0.21 / n)
 
 
 def test_what_cannot_be_sampled_is_refused() -> None:
-    with pytest.raises(UsageError, match="cuts a word in one way"):
-        make("wordpiece").sample(["a"], seed=0)
+    with pytest.raises(UsageError, match="a WordLevel tokenizer cuts a word in one way"):
+        make("word").sample(["a"], seed=0)
+    with pytest.raises(UsageError, match="WordPiece takes dropout"):
+        make("wordpiece").sample(["a"], seed=0, alpha=0.1)
     with pytest.raises(UsageError, match="BPE takes dropout"):
         make("bpe").sample(["a"], seed=0, alpha=0.1)
     with pytest.raises(UsageError, match="unigram takes alpha"):
@@ -95,6 +110,75 @@ def test_what_cannot_be_sampled_is_refused() -> None:
         make("bpe").sample(["a"], seed=0, dropout=2)
     with pytest.raises(UsageError, match="nbest is 0"):
         make("unigram").sample(["a"], seed=0, nbest=0)
+
+
+def test_wordpiece_drops_matches_that_often_and_keeps_the_shortest() -> None:
+    pieces = ["[UNK]", "a", "##b", "##c", "ab", "abc", "##bc"]
+    tokenizer = tokenizers.create("wordpiece", vocabulary=pieces)
+    assert tokenizer.tokens(tokenizer.sample(["abc"], seed=0, dropout=1.0)[0].tolist()) == [
+        "a",
+        "##b",
+        "##c",
+    ]
+    n = 4_000
+    drawn = Counter(
+        tuple(row.tolist()) for row in tokenizer.sample(["abc"] * n, seed=0, dropout=0.3)
+    )
+    expected = {
+        ("abc",): 0.7,
+        ("ab", "##c"): 0.21,
+        ("a", "##bc"): 0.063,
+        ("a", "##b", "##c"): 0.027,
+    }
+    for names, chance in expected.items():
+        count = drawn[tuple(tokenizer.vocabulary[name] for name in names)]
+        assert abs(count / n - chance) < 5 * math.sqrt(chance * (1 - chance) / n)
+    # A way that leads nowhere: "##c" is no piece behind "ab".
+    stuck = tokenizers.create("wordpiece", vocabulary=["[UNK]", "a", "abc", "ab"])
+    assert set(stuck.sample(["abc"] * 50, seed=0, dropout=0.5).ids.tolist()) == {2}
+    assert stuck.sample(["zz"], seed=0).ids.tolist() == [0]
+
+
+@pytest.mark.parametrize(("prefix", "suffix"), [("##", ""), ("", "</w>"), ("##", "</w>")])
+def test_pieces_that_mark_the_ends_of_words_are_sampled(prefix: str, suffix: str) -> None:
+    """As tokenizers does with the dropout of its model."""
+    merges = [
+        ("l", f"{prefix}o"),
+        ("lo", f"{prefix}w{suffix}"),
+        (f"{prefix}e", f"{prefix}r{suffix}"),
+    ]
+    symbols = [*(mark + c + end for c in "lower" for mark in ("", prefix) for end in ("", suffix))]
+    made = [a + b.removeprefix(prefix) for a, b in merges]
+    vocabulary = {name: i for i, name in enumerate(dict.fromkeys([*symbols, *made]))}
+    marks = {"continuing_subword_prefix": prefix, "end_of_word_suffix": suffix}
+    model = models.BPE(vocabulary, merges, **{role: mark for role, mark in marks.items() if mark})
+    backend = hf.Tokenizer(model)
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    ours = tokenizers.PipelineTokenizer(backend, kind="bpe")
+    assert ours.sample(["low lower"], seed=0, dropout=0.0).ids.tolist() == (
+        ours.encode(["low lower"]).ids.tolist()
+    )
+    n, theirs = 2_000, hf.Tokenizer.from_str(backend.to_str())
+    theirs.model.dropout = 0.3
+    mine = Counter(tuple(row.tolist()) for row in ours.sample(["lower"] * n, seed=0, dropout=0.3))
+    other = Counter(tuple(theirs.encode("lower").ids) for _ in range(n))
+    for ids in {*mine, *other}:
+        share = (mine[ids] + other[ids]) / 2 / n
+        assert abs(mine[ids] - other[ids]) / n <= 6 * math.sqrt(2 * share * (1 - share) / n)
+
+
+def test_what_stands_round_bytes_and_unknown_characters_is_drawn() -> None:
+    tokenizer = make("bpe-char")
+    drawn = {
+        tuple(row.tolist()) for row in tokenizer.sample(["pride☃pride"] * 30, seed=0, dropout=0.5)
+    }
+    assert len(drawn) > 5
+
+
+def test_a_long_text_of_one_word_is_drawn_in_time() -> None:
+    """Merges found by looking through all pairs again would not end within this test's life."""
+    cut = BpeDropout([("a", "a"), ("aa", "aa")], 0.5)
+    assert "".join(cut(["a" * 20_000], np.random.default_rng(0))) == "a" * 20_000
 
 
 def test_added_tokens_stay_whole() -> None:

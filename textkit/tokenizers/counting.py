@@ -23,7 +23,8 @@ import tokenizers as hf
 
 from textkit.errors import DataError, StorageError, UsageError
 from textkit.io import files
-from textkit.tokenizers.protocol import iterate_checked
+from textkit.io.tables import take_texts
+from textkit.tokenizers.spans import replace_surrogates
 
 # A dict entry, a short str and an int of CPython, measured on 2 million English pieces.
 PIECE_BYTES = 170
@@ -44,6 +45,20 @@ _HIGHEST_COUNT = 10**13
 WORDS_HELD = 1_000_000
 
 Counted = Iterable[tuple[str, int]]
+
+
+def check_size(size: int, *, at_least: int) -> None:
+    """Refuse a vocabulary too small for its special tokens and alphabet."""
+    if size < at_least:
+        raise UsageError(f"size is {size}, expected at least {at_least}")
+
+
+def iterate_checked(texts: Iterable[str]) -> Iterable[str]:
+    """Pass texts on to a trainer, without lone surrogates; refuse what is not a str."""
+    for text in take_texts(texts):
+        if not isinstance(text, str):
+            raise UsageError(f"expected texts to train on, found a {type(text).__name__}")
+        yield replace_surrogates([text], errors="replace")[0][0]
 
 
 @dataclass(frozen=True)

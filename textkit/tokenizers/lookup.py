@@ -17,9 +17,9 @@ import tokenizers as hf
 from tokenizers import Regex, decoders, models, pre_tokenizers
 
 from textkit.errors import UsageError
-from textkit.tokenizers.counting import count_texts
+from textkit.tokenizers.counting import check_size, count_texts
 from textkit.tokenizers.pipeline import PipelineTokenizer
-from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size
+from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind
 from textkit.tokenizers.splitters import AS_IT_STANDS, Normalization, byte_names
 from textkit.tokenizers.unicode_breaks import (
     CHARACTERS,

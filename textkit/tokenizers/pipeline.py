@@ -179,10 +179,10 @@ class PipelineTokenizer(Tokenizer):
     ) -> TokenBatch:
         """Turn texts into ids of pieces drawn by chance, which spell the same words: for training.
 
-        dropout: for BPE, the chance that a merge is left out (default 0.1). alpha, nbest: for
-        unigram, a segmentation is drawn by its probability to the power of alpha (default 0.1), of
-        all or of the likeliest. The same seed gives the same ids. Words with unknown characters
-        stay as `encode` has them.
+        dropout: for BPE and WordPiece, the chance that a merge or a match is left out (default
+        0.1). alpha, nbest: for unigram, a segmentation is drawn by its probability to the power of
+        alpha (default 0.1), of all or of the likeliest. The same seed gives the same ids. Unknown
+        and added tokens and bytes stay where `encode` has them.
 
         >>> from textkit import tokenizers
         >>> tok = tokenizers.train("bpe", ["low lower lowest"] * 5, size=270)

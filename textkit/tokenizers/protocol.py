@@ -221,6 +221,21 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def sample(
+        self,
+        texts: Sequence[str],
+        *,
+        seed: int,
+        dropout: float | None = None,
+        alpha: float | None = None,
+        nbest: int | None = None,
+    ) -> TokenBatch:
+        """Turn texts into ids of pieces drawn by chance, for training; UsageError where there is
+        one way to cut a text.
+        """
+        del texts, seed, dropout, alpha, nbest
+        raise UsageError(f"a '{self.kind}' tokenizer cuts a text in one way: it cannot be sampled")
+
     def encode_words(
         self,
         rows: Sequence[Sequence[str]],
@@ -334,17 +349,3 @@ def name_ids(names: dict[int, str], ids: Sequence[int]) -> list[str]:
         raise UsageError(
             f"id {err} is not in the vocabulary (0 to {max(names, default=-1)})"
         ) from None
-
-
-def check_size(size: int, *, at_least: int) -> None:
-    """Refuse a vocabulary too small for its special tokens and alphabet."""
-    if size < at_least:
-        raise UsageError(f"size is {size}, expected at least {at_least}")
-
-
-def iterate_checked(texts: Iterable[str]) -> Iterable[str]:
-    """Pass texts on to a trainer, without lone surrogates; refuse what is not a str."""
-    for text in take_texts(texts):
-        if not isinstance(text, str):
-            raise UsageError(f"expected texts to train on, found a {type(text).__name__}")
-        yield replace_surrogates([text], errors="replace")[0][0]

@@ -28,8 +28,10 @@ from textkit.tokenizers.protocol import (
     PAD,
     SENTENCEPIECE_MODEL,
     Tokenizer,
+    check_texts,
     name_ids,
 )
+from textkit.tokenizers.sampling import drawn_batch
 from textkit.tokenizers.sentencepiece_model import (
     BYTE,
     CONTROL,
@@ -38,6 +40,7 @@ from textkit.tokenizers.sentencepiece_model import (
     SentencePieceModel,
     read_model,
 )
+from textkit.tokenizers.sentencepiece_sampling import sampler_of
 from textkit.tokenizers.spans import replace_surrogates
 
 # Ids of all rows, where each row starts, and the spans if they are asked for.
@@ -138,6 +141,36 @@ class SentencePieceTokenizer(Tokenizer):
         offsets = offsets_of(np.fromiter(map(len, found), dtype=np.int64, count=len(found)))
         ids = np.concatenate([np.zeros(0, dtype=np.int32), *found]).astype(np.int32, copy=False)
         return ids, offsets, self._spans(texts, ids, offsets) if spans else None
+
+    def sample(
+        self,
+        texts: Sequence[str],
+        *,
+        seed: int,
+        dropout: float | None = None,
+        alpha: float | None = None,
+        nbest: int | None = None,
+    ) -> TokenBatch:
+        """Turn texts into ids of pieces drawn by chance, as `encode(enable_sampling=True)` of
+        sentencepiece draws them.
+
+        alpha, nbest: for a unigram model, a segmentation of a text is drawn by its probability to
+        the power of alpha (default 0.1), of all or of the likeliest. dropout: for a BPE model, the
+        chance that a merge is left out (default 0.1), which sentencepiece calls alpha. The same
+        seed gives the same ids.
+        """
+        sampler = sampler_of(self._model, dropout=dropout, alpha=alpha, nbest=nbest)
+        if nbest == 1:  # no chance, and sums of single precision decide between near ways
+            return self.encode(texts)
+        clean, n_replaced = replace_surrogates(check_texts(texts), errors="replace")
+        random = np.random.default_rng(seed)
+        rows = [sampler(self.normalize(text), random) for text in clean]
+        return drawn_batch(
+            list(chain.from_iterable(rows)),
+            list(map(len, rows)),
+            n_replaced=n_replaced,
+            pad_id=self.pad_id,
+        )
 
     def _word_numbers(
         self, ids: NDArray[np.int32], offsets: NDArray[np.int64]

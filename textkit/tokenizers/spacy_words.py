@@ -28,14 +28,13 @@ from textkit.errors import ArtifactError, UsageError, require
 from textkit.io import files
 from textkit.origins import Origins
 from textkit.threads import SharedLock
+from textkit.tokenizers.counting import check_size, iterate_checked
 from textkit.tokenizers.protocol import (
     PAD,
     SPACY_WORDS,
     UNKNOWN,
     Kind,
     Tokenizer,
-    check_size,
-    iterate_checked,
 )
 
 if TYPE_CHECKING:

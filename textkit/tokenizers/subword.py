@@ -15,9 +15,14 @@ import tokenizers as hf
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from textkit.errors import DataError, UsageError
-from textkit.tokenizers.counting import count_texts, repeat_pieces
+from textkit.tokenizers.counting import (
+    check_size,
+    count_texts,
+    iterate_checked,
+    repeat_pieces,
+)
 from textkit.tokenizers.pipeline import PipelineTokenizer
-from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind, check_size, iterate_checked
+from textkit.tokenizers.protocol import PAD, UNKNOWN, Kind
 from textkit.tokenizers.sentencepiece_tokens import import_sentencepiece
 from textkit.tokenizers.splitters import (
     AS_IT_STANDS,
