@@ -1,7 +1,7 @@
-"""A smaller model out of a trained one: fewer rows of its table, fewer members of its ensemble.
+"""Another model out of a trained one: other rows of its table, fewer members of its ensemble.
 
-In: a Fitted whose model is a network, and which rows stay. Out: a Fitted whose text input gives the
-ids of the rows that are left, in the same order, so that vocabulary and table stay in step.
+In: a Fitted whose model is a network, and which rows stay, or another tokenizer. Out: a Fitted
+whose text input gives the ids of its rows, so that vocabulary and table stay in step.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from textkit.errors import UsageError
 from textkit.features.text_input import TextInput
 from textkit.nn.network import TextNetwork
 from textkit.recipe import check_recipe
+from textkit.tokenizers import Tokenizer, carry_rows
 from textkit.tokenizers.pipeline import PipelineTokenizer
 
 _TABLE = "embedding.table.weight"
@@ -86,6 +87,31 @@ def prune_pieces(fitted: Fitted, texts: Sequence[str]) -> Fitted:
         return fitted
     text_input = TextInput.make(fitted.recipe, small)
     return _with_rows(fitted, text_input, np.array(_old_ids(fitted.text_input, small), np.int64))
+
+
+def change_tokenizer(fitted: Fitted, tokenizer: Tokenizer) -> Fitted:
+    """Give a network another tokenizer made of its own, with the rows that `carry_rows` gives;
+    those of n-grams stay.
+
+    Raises UsageError where the model has no such rows: of a linear model, for instance.
+    """
+    table = table_of(fitted)
+    if table is None:
+        raise UsageError(
+            f"the encoder '{fitted.recipe.encoder.name}' of this model has no table of tokens that"
+            " could get other rows"
+        )
+    old, model = fitted.text_input, fitted.model
+    assert isinstance(model, NetworkModel)
+    n_words = len(old.tokenizer)
+    buckets = None if old.ngrams is None else old.ngrams.kept
+    text_input = TextInput.make(fitted.recipe, tokenizer, kept=buckets)
+    rows = carry_rows(table[:n_words], old=old.tokenizer, new=tokenizer)
+    weights = dict(model.network.state_dict())
+    weights[_TABLE] = torch.from_numpy(np.concatenate([rows, table[n_words:]]))
+    if len(weights[_TABLE]) != text_input.n_ids:
+        raise UsageError("the tokenizer's ids have gaps, so rows cannot follow them")
+    return _remake(fitted, text_input, weights, model.network)
 
 
 def keep_members(fitted: Fitted, n_members: int) -> Fitted:

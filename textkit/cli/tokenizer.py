@@ -103,6 +103,15 @@ def train(
     ],
     pieces: Pieces,
     learnt: Learnt,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKENIZER",
+            help="Go on from this one; its ids and merges stay.",
+            autocompletion=complete_paths,
+            rich_help_panel=TOKENIZER,
+        ),
+    ] = None,
     text_column: TextKey = None,
     delimiter: Delimiter = None,
     counts: Annotated[
@@ -129,6 +138,7 @@ def train(
         textkit tokenizer train corpus.txt -o tok
         textkit tokenizer train texts/ -k wordpiece --size 8000,16000 -o tok
         textkit tokenizer train counts-1 counts-2 --counts -o tok
+        textkit tokenizer train more.txt --start gpt2/ --size 60000 -o tok
     """
     from textkit.cli.learning import LearningClock
     from textkit.cli.output import note
@@ -138,6 +148,7 @@ def train(
         inputs=inputs,
         out=out,
         pieces=gather(PieceOptions, pieces),
+        start=start,
         sizes=_parse_sizes(learnt.size),
         min_frequency=learnt.min_frequency,
         text_column=text_column,
@@ -149,7 +160,7 @@ def train(
     with LearningClock(pieces.kind) as watch:
         saved = train_tokenizer(options, watch=watch)
     for folder, tokenizer in saved:
-        note(f"{folder}: {pieces.kind}, {_describe(tokenizer)}")
+        note(f"{folder}: {tokenizer.kind}, {_describe(tokenizer)}")
 
 
 @verb(app)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from textkit.cli.command import INPUT, OUTPUT, TOKENIZER
+from textkit.cli.command import INPUT, MODEL, OUTPUT, TOKENIZER
 from textkit.cli.options import (
     AsJsonLine,
     Delimiter,
@@ -50,11 +50,23 @@ def inspect(tokenizer: Name, pattern: SplitPattern = None, as_json: AsJsonLine =
 
 
 def extend(
-    tokenizer: Name,
     out: OutFolder,
-    tokens: Annotated[
+    names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILES]", help="Files with a token a line."),
+        typer.Argument(
+            metavar="[TOKENIZER] [FILES]",
+            help="Folder or file, or hf:NAME; then files with a token a line.",
+            autocompletion=complete_paths,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Extend the tokenizer of this model, with its rows; FILES alone stand before.",
+            autocompletion=complete_paths,
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     special: Annotated[
         bool,
@@ -78,22 +90,29 @@ def extend(
     delimiter: Delimiter = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Add tokens and a template to a tokenizer, or leave out what texts do not need.
+    """Add tokens and a template to a tokenizer, or to that of a model, or leave out what texts do
+    not need.
+
+    With --model a folder of the model is written: of textkit, or of transformers with its weights
+    as safetensors. A new token gets the mean of the rows of its pieces.
 
     Examples:
         textkit tokenizer extend tok/ names.txt -o tok2
         textkit tokenizer extend tok/ --template bert -o tok2
         textkit tokenizer extend tok/ --prune corpus.txt -o small
+        textkit tokenizer extend names.txt --model bert/ -o bert2
     """
     from textkit.cli.output import note
     from textkit.jobs.vocabulary import ExtendOptions, extend_tokenizer
     from textkit.watch import Watch
 
+    given = names or []
     old, new = extend_tokenizer(
         ExtendOptions(
-            tokenizer=tokenizer,
+            tokenizer=given[0] if given and model is None else None,
+            model=model,
             out=out,
-            tokens=tokens or (),
+            tokens=given if model is not None else given[1:],
             special=special,
             template=template,
             prune=prune or (),

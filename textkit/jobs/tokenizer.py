@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textkit import tokenizers
-from textkit.errors import DataError
+from textkit.errors import DataError, UsageError
 from textkit.io import files
 from textkit.io.bulk import Inputs
 from textkit.io.remote import url_of
-from textkit.tokenizers import Tokenizer, counting
+from textkit.tokenizers import PipelineTokenizer, Tokenizer, counting
 from textkit.tokenizers.report import FitReport, measure_fit
 from textkit.tokenizers.train import count_facts, piece_finder, train_counts
 from textkit.watch import Progress, Watch
@@ -52,12 +52,14 @@ class TrainTokenizerOptions:
 
     inputs: files, globs, folders of texts; with counts, files of `count_pieces`. sizes: tokens,
     special ones included; with several, each goes to `OUT-SIZE`. memory: as "2G"; pieces are
-    counted first, in so much memory, then on disk. overwrite: finished work in a folder may go.
+    counted first, in so much memory, then on disk. start: a tokenizer that is trained further, and
+    says its kind and how it cuts texts. overwrite: finished work in a folder may go.
     """
 
     inputs: Sequence[str]
     out: Path
     pieces: PieceOptions = PieceOptions()
+    start: str | None = None
     sizes: Sequence[int] = (30_000,)
     min_frequency: int | None = None
     text_column: str | None = None
@@ -187,6 +189,8 @@ def measure_tokenizer(options: MeasureFitOptions, *, watch: Watch = Watch()) -> 
 
 
 def _learn(options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
+    if options.start is not None:
+        return _train_further(options.start, options, watch)
     kind, chosen = options.pieces.kind, options.pieces.chosen()
     if kind != "byte":
         chosen["size"] = max(options.sizes)
@@ -199,6 +203,29 @@ def _learn(options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
         return train_counts(kind, paths, memory_bytes=memory, say=watch.note, **chosen)
     texts = _read_texts(options, watch)
     return tokenizers.train(kind, texts, memory_bytes=memory, say=watch.note, **chosen)
+
+
+def _train_further(start: str, options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
+    """Go on from a tokenizer that is there."""
+    old = tokenizers.load(start)
+    if not isinstance(old, PipelineTokenizer):
+        raise UsageError(f"a tokenizer of kind '{old.kind}' cannot be trained further")
+    if options.counts:
+        raise UsageError(
+            "counts are of pieces that another tokenizer made; give texts with --start"
+        )
+    given = [*options.pieces.chosen()]
+    if options.pieces.kind not in (PieceOptions.kind, old.kind):
+        given.append("kind")
+    if given:
+        raise UsageError(f"{start} says its own {given[0]}; leave out --{given[0]} with --start")
+    return old.train_further(
+        _read_texts(options, watch),
+        size=max(options.sizes),
+        min_frequency=2 if options.min_frequency is None else options.min_frequency,
+        memory_bytes=None if options.memory is None else counting.parse_memory(options.memory),
+        say=watch.note,
+    )
 
 
 def _read_texts(options: TrainTokenizerOptions | CountPiecesOptions, watch: Watch) -> Iterator[str]:

@@ -14,6 +14,7 @@ from textkit.errors import DataError, UsageError
 from textkit.io import files
 from textkit.io.bulk import Inputs
 from textkit.jobs.colours import html_page
+from textkit.jobs.runs import find_model
 from textkit.tokenizers import PipelineTokenizer, Tokenizer
 from textkit.tokenizers.inspection import Comparison, Inspection, compare, inspect
 from textkit.watch import Watch
@@ -23,13 +24,15 @@ from textkit.watch import Watch
 class ExtendOptions:
     """What is extended by what.
 
-    tokens: files with a token a line; those that the vocabulary has are left out. special: they are
-    special tokens, never read from plain text. template: bert, roberta, t5 or llama, whose special
-    tokens are added where the vocabulary has none. prune: files of texts; tokens that they do not
-    need go.
+    tokenizer: what is extended; or model: a folder of a model, whose tokenizer is extended and
+    whose rows follow; what is written is a folder of a model then. tokens: files with a token a
+    line; those that the vocabulary has are left out. special: they are special tokens, never read
+    from plain text. template: bert, roberta, t5 or llama, whose special tokens are added where the
+    vocabulary has none. prune: files of texts; tokens that they do not need go.
     """
 
-    tokenizer: str
+    tokenizer: str | None = None
+    model: str | None = None
     out: Path
     tokens: Sequence[str] = ()
     special: bool = False
@@ -72,7 +75,42 @@ def extend_tokenizer(
     if not (options.tokens or options.template or options.prune):
         raise UsageError("nothing to change: give files of tokens, --template or --prune")
     files.refuse_finished(options.out, overwrite=options.overwrite)
-    old = tokenizers.load(options.tokenizer)
+    if (options.tokenizer is None) == (options.model is None):
+        raise UsageError("name a tokenizer, or a model whose tokenizer is meant")
+    if options.model is not None:
+        return _extend_model(find_model(options.model), options, watch)
+    old = tokenizers.load(str(options.tokenizer))
+    new = _extended(old, options, watch)
+    new.save(options.out, overwrite=options.overwrite)
+    return old, new
+
+
+def _extend_model(
+    folder: Path, options: ExtendOptions, watch: Watch
+) -> tuple[Tokenizer, Tokenizer]:
+    """Extend the tokenizer of a model, and write the model with it."""
+    config = files.read_object(folder / "config.json")
+    if config.get("model_type") == "textkit":
+        from textkit.classify import model_folder, narrowing
+
+        fitted = model_folder.load(folder)
+        old = fitted.text_input.tokenizer
+        new = _extended(old, options, watch)
+        changed = narrowing.change_tokenizer(fitted, new)
+        model_folder.save(changed, options.out, overwrite=options.overwrite)
+        return old, new
+    from textkit.embedders.token_rows import write_with_tokenizer
+
+    old = tokenizers.load(folder)
+    new = _extended(old, options, watch)
+    with files.atomic_folder(options.out, overwrite=options.overwrite) as temporary:
+        for line in write_with_tokenizer(folder, temporary, old=old, new=new):
+            watch.note(line)
+    return old, new
+
+
+def _extended(old: Tokenizer, options: ExtendOptions, watch: Watch) -> PipelineTokenizer:
+    """Prune, add the tokens and the template."""
     if not isinstance(old, PipelineTokenizer):
         raise UsageError(f"a tokenizer of kind '{old.kind}' cannot be extended")
     new = old
@@ -86,8 +124,7 @@ def extend_tokenizer(
         new = new.add_tokens(tokens, special=options.special)
     if options.template is not None:
         new = new.with_template(options.template, add=True)
-    new.save(options.out, overwrite=options.overwrite)
-    return old, new
+    return new
 
 
 def compare_tokenizers(options: CompareOptions, *, watch: Watch = Watch()) -> Comparison:

@@ -49,6 +49,7 @@ class TableModel(TypedDict, total=False):
     end_of_word_suffix: str | None
     byte_fallback: bool
     ignore_merges: bool
+    max_input_chars_per_word: int
 
 
 class UnigramModel(TypedDict, total=False):

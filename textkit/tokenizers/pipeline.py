@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import compress
@@ -23,7 +24,8 @@ from textkit.batch import TokenBatch, cut_rows
 from textkit.errors import UsageError, unknown_name
 from textkit.io import files
 from textkit.threads import computed_once
-from textkit.tokenizers import changes, chats, sampling, templates
+from textkit.tokenizers import changes, chats, further, sampling, templates
+from textkit.tokenizers.counting import count_texts, keep_frequent
 from textkit.tokenizers.description import (
     CONFIG_JSON,
     NAMED,
@@ -49,6 +51,8 @@ _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
 # What an engine is given at a time: the reference's Encoding objects take 100 times the memory of
 # the ids.
 CHUNK_ROWS, CHUNK_CHARACTERS = 1 << 18, 1 << 20
+# The words of a text in which '▁' stands for a space.
+_WORDS = re.compile("▁*[^▁]+|▁+").findall
 
 
 class PipelineTokenizer(Tokenizer):
@@ -312,6 +316,56 @@ class PipelineTokenizer(Tokenizer):
         new = [word for word in compress(normal, is_new) if word not in model["vocab"]]
         model["vocab"] |= {word: first + i for i, word in enumerate(new)}
         return self._remade(description)
+
+    def train_further(
+        self,
+        texts: Iterable[str],
+        *,
+        size: int,
+        min_frequency: int = 2,
+        memory_bytes: int | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> PipelineTokenizer:
+        """Give a tokenizer of up to `size` tokens, the new ones learnt from further texts behind
+        those that are there, which keep their ids and their merges.
+
+        BPE and WordPiece go on merging, and take up characters that they did not know; lists of
+        words, characters and the like get the most frequent new ones; Unigram is refused.
+        min_frequency: of what becomes a token. memory_bytes, say: as `tokenizers.train` takes them.
+
+        >>> from textkit import tokenizers
+        >>> few = tokenizers.train("bpe", ["low lower lowest"] * 5, size=262)
+        >>> more = few.train_further(["newest lowest"] * 5, size=268)
+        >>> few.tokens(few.encode(["newest"])[0]), more.tokens(more.encode(["newest"])[0])
+        (['n', 'e', 'w', 'e', 'st'], ['newest'])
+        """
+        counts = count_texts(texts, self._word_finder(), memory_bytes=memory_bytes)
+        words = keep_frequent(counts, memory_bytes=memory_bytes, say=say)
+        return self._remade(
+            further.learn_further(self._description, words, size=size, min_frequency=min_frequency)
+        )
+
+    def _word_finder(self) -> Callable[[str], list[str]]:
+        """Give what cuts a text into the words that tokens are learnt within; what an added token
+        would be found in is none.
+        """
+        splitter = self.splitter()
+        added = [
+            re.escape(token["content"])
+            for token in self._description["added_tokens"]
+            if not token["special"]
+        ]
+        parts = re.compile("|".join(sorted(added, key=len, reverse=True)) or r"(?!)").split
+
+        def find(text: str) -> list[str]:
+            if splitter is None:  # merges over whole texts, as sentencepiece has them
+                return [word for part in parts(text) for word in _WORDS(self.normalize(part))]
+            found = (piece for part in parts(text) for piece in splitter.find(part))
+            if not splitter.drops_space:
+                return list(found)
+            return [piece.lstrip(" ") for piece in found if not piece.isspace()]
+
+        return find
 
     def shrink(self, size: int) -> PipelineTokenizer:
         """Give the smaller tokenizer that training to `size` would have given: vocabularies of a
