@@ -78,7 +78,7 @@ class OpenSection(Section):
 
 class TokenizerSection(OpenSection):
     """Which tokenizer: a registered kind that is trained on the training texts, or `path` of a
-    saved one.
+    saved one; of a .tiktoken file `pattern` says how it splits texts.
 
     special: put the tokenizer's own [CLS] and [SEP], or <s> and </s>, around each text, as
     pretrained encoders want.

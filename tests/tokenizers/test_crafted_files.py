@@ -97,7 +97,6 @@ def test_a_catastrophic_pattern_in_a_file_does_not_hang() -> None:
     ("name", "data", "message"),
     [
         ("vocab.txt", b"a\nb\n", "vocab.txt: no [UNK] among the lines"),
-        ("vocab.txt", b"[UNK]\na\na\n", "vocab.txt:3: 'a' stands on line 2 already"),
         ("vocab.txt", b"[UNK]\n\xff\n", "vocab.txt:2: not UTF-8: byte 0xFF"),
         (
             "a.tiktoken",

@@ -218,7 +218,7 @@ def _open_graph(
 def _describe(text_input: TextInput, engine: str) -> dict[str, object]:
     tokenizer = text_input.tokenizer
     return {
-        "vocab_size": len(tokenizer),
+        "vocab_size": tokenizer.n_ids,
         "tokenizer_fingerprint": tokenizer.fingerprint,
         "engine": engine,
     }

@@ -47,7 +47,7 @@ def required_rows(fitted: Fitted) -> NDArray[np.int64]:
     special = [*tokenizer.special_ids, *(i for i in (tokenizer.unknown_id,) if i is not None)]
     if tokenizer.holds_words:
         return np.unique(np.array(special, np.int64))
-    return np.arange(len(tokenizer))
+    return np.arange(tokenizer.n_ids)
 
 
 def keep_rows(fitted: Fitted, kept: NDArray[np.bool_]) -> Fitted:
@@ -57,7 +57,7 @@ def keep_rows(fitted: Fitted, kept: NDArray[np.bool_]) -> Fitted:
     kept = kept.copy()
     kept[required_rows(fitted)] = True
     old = fitted.text_input
-    n_words = len(old.tokenizer)
+    n_words = old.tokenizer.n_ids
     tokenizer = old.tokenizer
     if isinstance(tokenizer, PipelineTokenizer) and tokenizer.holds_words:
         tokenizer = tokenizer.keep_words(np.flatnonzero(kept[:n_words]).tolist())
@@ -103,7 +103,7 @@ def change_tokenizer(fitted: Fitted, tokenizer: Tokenizer) -> Fitted:
         )
     old, model = fitted.text_input, fitted.model
     assert isinstance(model, NetworkModel)
-    n_words = len(old.tokenizer)
+    n_words = old.tokenizer.n_ids
     buckets = None if old.ngrams is None else old.ngrams.kept
     text_input = TextInput.make(fitted.recipe, tokenizer, kept=buckets)
     rows = carry_rows(table[:n_words], old=old.tokenizer, new=tokenizer)

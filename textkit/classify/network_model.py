@@ -81,7 +81,7 @@ class NetworkModel:
         """Give what the config of a model folder says of it."""
         tokenizer = self.text_input.tokenizer
         facts: dict[str, object] = {
-            "vocab_size": len(tokenizer),
+            "vocab_size": tokenizer.n_ids,
             "tokenizer_fingerprint": tokenizer.fingerprint,
         }
         if self.network.encoder_options is not None:  # a pretrained encoder is rebuilt from them

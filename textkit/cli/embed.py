@@ -21,6 +21,7 @@ from textkit.cli.options import (
     PartRows,
     Resume,
     Shard,
+    SplitPattern,
     among,
     complete_device,
     complete_tokenizer,
@@ -107,6 +108,7 @@ class VectorSource:
             autocompletion=complete_tokenizer,
         ),
     ] = None
+    pattern: SplitPattern = None
     fit_rows: Annotated[
         int,
         typer.Option(

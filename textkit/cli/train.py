@@ -26,6 +26,7 @@ from textkit.cli.options import (
     OnBad,
     OnBadLabelledRow,
     Overrides,
+    SplitPattern,
     TextColumn,
     among,
     complete_device,
@@ -107,6 +108,7 @@ class Shortcuts:
             rich_help_panel=MODEL,
         ),
     ] = None
+    pattern: SplitPattern = None
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -162,6 +164,7 @@ class Shortcuts:
         names = None if self.only is None else [name.strip() for name in self.only.split(",")]
         chosen = {
             f"tokenizer.{'path' if saved else 'name'}": self.tokenizer,
+            "tokenizer.pattern": None if self.pattern is None else json.dumps(self.pattern),
             "encoder.name": "auto" if asked else self.encoder,
             "encoder.candidates": None if names is None else json.dumps(names),
             "encoder.size": None if self.size is None else _bytes(self.size),

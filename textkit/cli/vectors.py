@@ -22,6 +22,7 @@ from textkit.cli.options import (
     Delimiter,
     OutFolder,
     Overwrite,
+    SplitPattern,
     TextKey,
     complete_tokenizer,
     complete_vectors,
@@ -101,6 +102,7 @@ class Texts:
     lowercase: Annotated[
         bool, typer.Option("--lowercase", help="Fold case, with -t word and the like.")
     ] = False
+    pattern: SplitPattern = None
 
 
 @dataclass(frozen=True, kw_only=True)

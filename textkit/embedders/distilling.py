@@ -82,7 +82,7 @@ def distil(
     if texts is not None:
         counts = _count(tokenizer, check_texts(texts), lowercase=backend.source.lowercase)
         shares = counts[used] / max(counts.sum(), 1)
-    table = np.zeros((len(tokenizer.vocabulary), min(dim, embedder.dim)), np.float32)
+    table = np.zeros((tokenizer.n_ids, min(dim, embedder.dim)), np.float32)
     table[used] = principal(encoded, dim) * (a / (a + shares))[:, None].astype(np.float32)
     with files.atomic_folder(to, overwrite=overwrite) as temporary:
         write_static(temporary, table, tokenizer, lowercase=backend.source.lowercase)

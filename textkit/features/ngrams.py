@@ -41,7 +41,7 @@ class HashedNgrams:
     """Turn texts into the ids of words, of character n-grams minn to maxn of `<word>`, and of word
     2- to n-grams.
 
-    Ids below len(vocabulary) are the tokenizer's words; bucket b is len(vocabulary) + b, or, when
+    Ids below `words.n_ids` are the tokenizer's words; bucket b is words.n_ids + b, or, when
     `kept` lists the buckets in use (n_kept,) int32, ascending, its place in that list, and other
     buckets give no id. A word that the vocabulary lacks gives its n-grams alone. minn = maxn = 0
     leaves characters out, word_ngrams = 1 leaves word n-grams out. Words are hashed as the
@@ -64,6 +64,7 @@ class HashedNgrams:
     max_length: int | None = None
     _table: _WordTable = field(init=False, repr=False, compare=False)
     _places: NDArray[np.int32] = field(init=False, repr=False, compare=False)
+    _n_words: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.minn <= self.maxn or (self.maxn and not self.minn):
@@ -84,16 +85,15 @@ class HashedNgrams:
             raise UsageError(
                 f"kept buckets must ascend from 0 to less than buckets = {self.buckets}"
             )
+        object.__setattr__(self, "_n_words", self.words.n_ids)
         object.__setattr__(self, "_table", _WordTable(self))
         if kept is not None:
-            object.__setattr__(
-                self, "_places", _places_of(kept, len(self.words.vocabulary), self.buckets)
-            )
+            object.__setattr__(self, "_places", _places_of(kept, self._n_words, self.buckets))
 
     @property
     def n_ids(self) -> int:
         """Number of ids: words and buckets."""
-        return len(self.words.vocabulary) + (self.buckets if self.kept is None else len(self.kept))
+        return self._n_words + (self.buckets if self.kept is None else len(self.kept))
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Give the ids of each text: word after word with its character n-grams, then the word
@@ -168,7 +168,7 @@ class HashedNgrams:
         """
         if self.kept is not None:
             raise UsageError("this source has its buckets chosen already")
-        used = counts[len(self.words.vocabulary) :] >= max(min_frequency, 1)
+        used = counts[self._n_words :] >= max(min_frequency, 1)
         return replace(self, kept=np.flatnonzero(used).astype(np.int32))
 
     def renumber(self, batch: TokenBatch) -> TokenBatch:
@@ -194,9 +194,7 @@ class HashedNgrams:
         for n in range(1, self.word_ngrams):
             running = running[: max(len(hashes) - n, 0)] * _WORD_PRIME + hashes[n:]
             columns[: len(running), n - 1] = (running % np.uint64(self.buckets)).astype(np.int32)
-        ids = columns[left[:, None] >= np.arange(1, self.word_ngrams)] + np.int32(
-            len(self.words.vocabulary)
-        )
+        ids = columns[left[:, None] >= np.arange(1, self.word_ngrams)] + np.int32(self._n_words)
         ends = offsets_of(np.minimum(left, self.word_ngrams - 1))
         return ids, ends[words.offsets[1:]] - ends[words.offsets[:-1]]
 
@@ -233,6 +231,7 @@ class _WordTable:
             source.maxn,
             source.buckets,
         )
+        self._n_words = source.words.n_ids
         self._learning = SharedLock()
         self._learnt = _Learnt()
 
@@ -265,9 +264,7 @@ class _WordTable:
         if not self._maxn:
             return replace(learnt, hashes=hashes, offsets=np.zeros(len(hashes) + 1, np.int64))
         owners, grams = hash_ngrams(packed, self._minn, self._maxn)
-        ids = (grams % np.uint32(self._buckets)).astype(np.int32) + np.int32(
-            len(self._words.vocabulary)
-        )
+        ids = (grams % np.uint32(self._buckets)).astype(np.int32) + np.int32(self._n_words)
         ends = learnt.offsets[-1] + offsets_of(np.bincount(owners, minlength=len(words)))
         return replace(
             learnt,

@@ -99,7 +99,7 @@ class BoundTemplate:
     @property
     def n_ids(self) -> int:
         """Number of the tokenizer's ids."""
-        return len(self.tokenizer)
+        return self.tokenizer.n_ids
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Encode texts with their special tokens, one row a text."""

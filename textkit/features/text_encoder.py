@@ -48,7 +48,7 @@ class BoundTokenizer:
     @property
     def n_ids(self) -> int:
         """Number of the tokenizer's ids."""
-        return len(self.tokenizer)
+        return self.tokenizer.n_ids
 
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Tokenize texts, one row a text."""

@@ -118,5 +118,5 @@ def make_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     """Load the recipe's tokenizer, or train it on the training texts."""
     section = recipe.tokenizer
     if section.path is not None:
-        return tokenizers.load(section.path)
+        return tokenizers.load(section.path, pattern=section.options.get("pattern"))
     return tokenizers.train(section.name, texts, **section.options)

@@ -47,6 +47,7 @@ _OF_TEXTS = {
     "pooling": None,
     "normalize": None,
     "tokenizer": None,
+    "pattern": None,
     "prompt": None,
     "prompt_name": None,
     "max_length": None,
@@ -66,7 +67,8 @@ class EmbedOptions(CorpusOptions):
     - output: parquet, or npy, which holds vectors alone. dtype: float32 or float16.
     - words: each row is a word, looked up whole in vectors; what is unknown follows `unknown`, a
       policy of `Vectors.lookup`, by default ngram with fastText's vectors, else zero.
-    - pooling to batch_tokens, and allow: options of `TextEmbedder.open`.
+    - pooling to batch_tokens, and allow: options of `TextEmbedder.open`. pattern: how the texts of
+      a .tiktoken file are split, where `tokenizer` names one.
     - fit_rows: with pooling sif, the rows to count words and find the common part on; 0: none.
     """
 
@@ -84,6 +86,7 @@ class EmbedOptions(CorpusOptions):
     prompt_name: str | None = None
     max_length: int | None = None
     tokenizer: str | Tokenizer | None = None
+    pattern: str | None = None
     fit_rows: int = 20_000
     device: str = "auto"
     precision: str = "auto"
@@ -120,6 +123,10 @@ class EmbedOptions(CorpusOptions):
                 "--unknown goes with --words; in a text what has no vector is left out"
             )
         tokenizer = self.tokenizer
+        if isinstance(tokenizer, str):
+            tokenizer = open_tokenizer(tokenizer, pattern=self.pattern)
+        elif self.pattern is not None:
+            raise UsageError("pattern is for the name of a .tiktoken file; name it as tokenizer")
         return TextEmbedder.open(
             str(find_model(self.model)) if Path(self.model).is_dir() else self.model,
             pooling=self.pooling,
@@ -127,7 +134,7 @@ class EmbedOptions(CorpusOptions):
             prompt=self.prompt,
             prompt_name=self.prompt_name,
             max_length=self.max_length,
-            tokenizer=open_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
+            tokenizer=tokenizer,
             device=self.device,
             precision=self.precision,
             batch_tokens=self.batch_tokens,

@@ -26,15 +26,16 @@ class TrainVectorsOptions:
     """What word vectors are trained on, and where they go.
 
     inputs: files, globs, folders. out: the folder to write. tokenizer: a kind that needs no
-    vocabulary, or a saved one; lowercase: fold case, for a kind. overwrite: finished work in `out`
-    may go, when the new vectors are whole. resume: go on from `OUT.training`, which a stopped run
-    of the same files and options left.
+    vocabulary, or a saved one; lowercase: fold case, for a kind; pattern: how a .tiktoken file
+    splits texts. overwrite: finished work in `out` may go, when the new vectors are whole. resume:
+    go on from `OUT.training`, which a stopped run of the same files and options left.
     """
 
     inputs: Sequence[str]
     out: Path
     tokenizer: str = "word"
     lowercase: bool = False
+    pattern: str | None = None
     text_column: str | None = None
     delimiter: str | None = None
     training: VectorTraining = field(default_factory=VectorTraining)
@@ -47,7 +48,7 @@ def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) 
     return train.train_vectors(
         options.inputs,
         options.out,
-        tokenizer=_open_tokenizer(options.tokenizer, lowercase=options.lowercase),
+        tokenizer=_open_tokenizer(options),
         options=options.training,
         text_column=options.text_column,
         overwrite=options.overwrite,
@@ -57,9 +58,12 @@ def train_word_vectors(options: TrainVectorsOptions, *, watch: Watch = Watch()) 
     )
 
 
-def _open_tokenizer(source: str, *, lowercase: bool) -> Tokenizer:
-    if not lowercase:
-        return open_tokenizer(source)
+def _open_tokenizer(options: TrainVectorsOptions) -> Tokenizer:
+    source = options.tokenizer
+    if not options.lowercase:
+        return open_tokenizer(source, pattern=options.pattern)
+    if options.pattern is not None:
+        raise UsageError("--pattern is for a .tiktoken file and --lowercase for a kind; take one")
     if Path(source).exists() or source not in names("tokenizer"):
         raise UsageError(
             "--lowercase goes with a kind such as word; a trained tokenizer folds case by itself"

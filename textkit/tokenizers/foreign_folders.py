@@ -86,6 +86,8 @@ def _open(
     elif layout.kind == "wordpiece" and config.options.get(LOWERCASE) is None:
         config, note = _decide_case(config, vocabulary)
         notes = [*notes, *note]
+    if layout.kind == "wordpiece":
+        notes = [*notes, *vocabulary.doubled()]
     return open_layout(layout, vocabulary, config, engine=engine, notes=notes)
 
 

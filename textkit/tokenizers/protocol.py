@@ -110,6 +110,11 @@ class Tokenizer(Protocol):
         return len(self.vocabulary)
 
     @property
+    def n_ids(self) -> int:
+        """Number of rows of a table by ids: all are below it; a file may leave numbers out."""
+        return max(self.vocabulary.values(), default=-1) + 1
+
+    @property
     def has_vocabulary(self) -> bool:
         """Whether there are tokens beside the special ones; without, every piece is unknown."""
         return len(self.vocabulary) > 2

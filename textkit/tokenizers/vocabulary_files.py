@@ -46,6 +46,10 @@ class VocabularyFiles:
         """Read vocab.txt."""
         return read_vocab_txt(self._bytes(self.txt), where=self.where(self.txt))
 
+    def doubled(self) -> list[str]:
+        """Say which pieces of vocab.txt stand on several lines."""
+        return find_doubled(self._bytes(self.txt), where=self.where(self.txt))
+
     def merged(self) -> tuple[dict[str, int], list[tuple[str, str]]]:
         """Read vocab.json and merges.txt."""
         table = read_vocab_json(self._bytes(self.json), where=self.where(self.json))
@@ -81,16 +85,30 @@ class VocabularyFiles:
 def read_vocab_txt(data: bytes, *, where: str) -> dict[str, int]:
     """Read BERT's vocab.txt, one piece a line; its number is its id.
 
-    White space at the end of a line is no part of its piece, as in tokenizers.
+    White space at the end of a line is no part of its piece, and of a piece that stands on several
+    lines the last one counts, as in tokenizers and transformers.
     """
-    seen: dict[str, int] = {}
+    return {line.rstrip(_WHITE): number - 1 for number, line in _lines(data, where=where)}
+
+
+def find_doubled(data: bytes, *, where: str) -> list[str]:
+    """Say which pieces of a vocab.txt stand on several lines.
+
+    >>> find_doubled(b"a\\nb\\na\\n", where="vocab.txt")
+    ["vocab.txt: 'a' stands on lines 1 and 3; the last is its id, the other is no token's"]
+    """
+    lines: dict[str, list[int]] = {}
     for number, line in _lines(data, where=where):
-        if line in seen:
-            raise ArtifactError(
-                f"{line!r} stands on line {seen[line]} already", where=f"{where}:{number}"
-            )
-        seen[line] = number
-    return {line.rstrip(_WHITE): number - 1 for line, number in seen.items()}
+        lines.setdefault(line.rstrip(_WHITE), []).append(number)
+    doubled = {piece: numbers for piece, numbers in lines.items() if len(numbers) > 1}
+    if not doubled:
+        return []
+    piece, numbers = next(iter(doubled.items()))
+    more = f", and so do {len(doubled) - 1:,} others" if len(doubled) > 1 else ""
+    return [
+        f"{where}: {piece!r} stands on lines {numbers[0]} and {numbers[-1]}{more}; the last is its"
+        " id, the other is no token's"
+    ]
 
 
 def read_vocab_json(data: bytes, *, where: str) -> dict[str, int]:
