@@ -48,7 +48,7 @@ def test_embed_takes_it(file: str) -> None:
     opened = EmbedOptions(**options, tokenizer=file, pattern=r"\S+|\s+").open_embedder()
     plain = EmbedOptions(**options, tokenizer=file, pattern="o200k").open_embedder()
     assert opened.encode(["12 stop"]).shape == plain.encode(["12 stop"]).shape == (1, 2)
-    with pytest.raises(UsageError, match="pattern is for the name of a .tiktoken file"):
+    with pytest.raises(UsageError, match=r"pattern is for the name of a \.tiktoken file"):
         EmbedOptions(**options, pattern="o200k").open_embedder()
 
 
@@ -56,7 +56,7 @@ def test_training_vectors_takes_it(file: str) -> None:
     options: dict[str, Any] = {"inputs": ["a.txt"], "out": Path("out")}
     made = _open_tokenizer(TrainVectorsOptions(**options, tokenizer=file, pattern=r"\S+|\s+"))
     assert made.encode([TEXT])[0].tolist() == expected(file, r"\S+|\s+")
-    with pytest.raises(UsageError, match="pattern= is for a .tiktoken file, and 'word' is none"):
+    with pytest.raises(UsageError, match=r"pattern= is for a \.tiktoken file, and 'word' is none"):
         _open_tokenizer(TrainVectorsOptions(**options, pattern="o200k"))
     with pytest.raises(UsageError, match="take one"):
         _open_tokenizer(TrainVectorsOptions(**options, pattern="o200k", lowercase=True))
