@@ -65,6 +65,7 @@ SECTIONS = {
         Bad("bytes that are no UTF-8", "tokenize latin1.csv -t tok"),
         Bad("UTF-16", "tokenize utf16.csv -t tok"),
         Bad("a row without a label", TRAIN.format("unlabelled.csv")),
+        Bad("a word for a missing value", TRAIN.format("nanlabel.csv")),
         Bad("one label for all rows", TRAIN.format("one.csv")),
         Bad("a line that is no JSON", "predict model broken.jsonl"),
         Bad("a line that is no JSON object", "predict model list.jsonl"),
@@ -161,6 +162,7 @@ def _write_tables() -> None:
         ("ragged", "a,b,c,d\n"),
         ("quote", '"open,pet\nmore\n'),
         ("unlabelled", "a text,\n"),
+        ("nanlabel", "a text,NaN\n"),
     ):
         _write(f"{name}.csv", good + more)
     _write("empty.csv", "")

@@ -12,7 +12,7 @@ import pytest
 from textkit import TextClassifier
 from textkit.data.given_labels import normalize_given
 from textkit.data.label_spelling import ClassSpelling, unify_labels
-from textkit.errors import UsageError
+from textkit.errors import DataError, UsageError
 from textkit.jobs import EvaluateOptions, TrainOptions, evaluate_file, train_run
 from textkit.watch import Watch
 
@@ -152,3 +152,22 @@ def test_more_rows_and_a_file_of_one_class_go_on_from_a_run() -> None:
     assert train(out=Path("c"), **kept, doctor=True) == ["neg", "new", "pos"]
     with pytest.raises(UsageError, match="--stream goes with neither"):
         train(stream=True, more=[Path("more.csv")], out=Path("d"))
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "spelt"),
+    [
+        ("single-label", ["POS", "neg "], ["pos", "neg"]),
+        ("multi-label", [["POS"], ["neg ", "pos"]], [["pos"], ["neg", "pos"]]),
+    ],
+)
+def test_score_takes_labels_for_the_classes_that_they_spell(
+    task: str, labels: Any, spelt: Any
+) -> None:
+    texts = ["good film", "bad film"]
+    model = TextClassifier(encoder="linear", encoder__cost=1.0, head__task=task, seed=1)
+    model.fit(texts * 10, spelt * 10)
+    wanted = model.score(texts, spelt)
+    assert model.score(texts, labels, normalize_labels=True) == wanted == 1.0
+    with pytest.raises(DataError, match="labels"):
+        model.score(texts[:1], labels[:1])

@@ -25,7 +25,7 @@ from textkit.evaluation import (
     write_multilabel_html,
     write_regression_html,
 )
-from textkit.evaluation.drawings import MAX_CLASSES
+from textkit.evaluation.drawings import MAX_CLASSES, confusion_svg
 from textkit.evaluation.figures import (
     draw_confusion,
     draw_labels,
@@ -137,11 +137,27 @@ def test_every_cell_of_the_matrix_is_drawn() -> None:
         )
 
 
-def test_too_many_classes_give_a_table_of_errors_only() -> None:
-    write_html(make_stream([f"c{i}" for i in range(MAX_CLASSES + 1)]).result(), "report.html")
-    page = read_page("report.html")
-    assert page.tags.count("svg") == 1
-    assert f"{MAX_CLASSES + 1} classes are too many for a picture" in "\n".join(page.words)
+def test_of_many_classes_those_with_the_most_errors_are_drawn_side_by_side() -> None:
+    classes = [f"c{i}" for i in range(150)]
+    truth = [*classes, *["c7", "c99"] * 5, "c30", "c31"]
+    predicted = [*classes, *["c99", "c7"] * 5, "c31", "new"]
+    result = evaluate([*truth, "odd"], [*predicted, "c1"], classes=[*classes, "new"])
+    rows, columns = result.arrange(MAX_CLASSES)
+    assert len(columns) == MAX_CLASSES and rows == [*columns, 151]
+    assert abs(columns.index(7) - columns.index(99)) == 1
+    assert {7, 30, 31, 99, 150} < {*columns}
+    write_html(result, "report.html")
+    words = "\n".join(read_page("report.html").words)
+    assert f"Of 151 classes the {MAX_CLASSES} with the most errors" in words
+    assert result.arrange(200)[1] != list(range(151))
+    assert evaluate(["a"], ["b"], classes=["a", "b"]).arrange(40) == ([0, 1], [0, 1])
+
+
+def test_long_names_stand_whole_and_their_columns_have_numbers() -> None:
+    long = "Why was my payment reverted by the merchant"
+    drawn = confusion_svg(evaluate([long, "b"], ["b", "b"], classes=["b", long]))
+    assert f"{long}\u20022</text>" in drawn and f"<title>{long}</title>2</text>" in drawn
+    assert "rotate(-45)" in confusion_svg(evaluate(["a"], ["a"], classes=["a", "b"]))
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_missing_file_folder_and_broken_gzip() -> None:
     with pytest.raises(StorageError, match=r"^no.csv: cannot open: No such file"):
         list(RowReader("no.csv"))
     Path("folder.csv").mkdir()
-    with pytest.raises(StorageError, match="is a folder, expected a file"):
+    with pytest.raises(DataError, match="no texts in this folder; expected a file for each text"):
         list(RowReader("folder.csv"))
     Path("a.txt.gz").write_bytes(gzip.compress(b"text\n" * 1000)[:-10])
     with pytest.raises(StorageError, match=r"^a.txt.gz: cannot read on after line"):

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from textkit.errors import StorageError
+from tests.golden.observations import GOLDEN
+from textkit import Vectors, tokenizers
+from textkit.errors import StorageError, UsageError
+from textkit.io.corpus import RowReader
 from textkit.io.inputs import expand_inputs
+from textkit.jobs.explain import split_source
 
 
 def expand(*patterns: str) -> tuple[list[str], list[str]]:
@@ -91,3 +95,37 @@ def test_a_folder_that_cannot_be_read_stops(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_pipe_that_is_named_is_an_input() -> None:
     os.mkfifo("pipe.txt")
     assert expand("pipe.txt", "/dev/null") == (["pipe.txt", "/dev/null"], [])
+
+
+def pipe(data: bytes) -> str:
+    """Give the name of a pipe that holds some bytes, as a shell gives for <(command)."""
+    out, into = os.pipe()
+    os.write(into, data)
+    os.close(into)
+    return f"/dev/fd/{out}"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"__label__pos good film\n__label__neg bad\n",
+        b"\xef\xbb\xbftext;label\r\ngood film;pos\r\nbad;neg\r\n",
+        b'{"text": "good film", "label": "pos"}\n{"text": "bad", "label": "neg"}\n',
+        b'[{"text": "good film", "label": "pos"}, {"text": "bad", "label": "neg"}]',
+    ],
+)
+def test_labelled_rows_of_a_name_without_a_format_tell_it_by_their_start(data: bytes) -> None:
+    Path("rows.dat").write_bytes(data)
+    for name in (pipe(data), "rows.dat"):
+        rows = [(row.text, row.label) for row in RowReader(name, labelled=True)]
+        assert rows == [("good film", "pos"), ("bad", "neg")]
+    # Texts alone are lines, as ever.
+    assert [row.text for row in RowReader(pipe(b"text,label\n"))] == ["text,label"]
+
+
+def test_a_pipe_is_read_once_by_what_takes_a_file_or_refused() -> None:
+    tokenizer = (GOLDEN / "model-2-members/tokenizer.json").read_bytes()
+    assert tokenizers.load(pipe(tokenizer)).encode(["a film"]).ids.tolist()
+    assert split_source(name := pipe(b"a film\n")) == {"data": name}
+    with pytest.raises(UsageError, match="is a pipe and cannot be read a second time"):
+        Vectors.open(pipe(b"king 1 2\nof 3 4\n"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from textkit.data.check import check_files
-from textkit.errors import DataError, LimitError, StorageError, UsageError
+from textkit.errors import DataError, LimitError, UsageError
 from textkit.io.corpus import RowReader
 from textkit.io.text_folders import hash_data
 from textkit.io.text_lines import RowLimit
@@ -52,8 +52,24 @@ def test_a_folder_without_folders_or_with_columns_is_refused() -> None:
     for options in ({"text_column": "text"}, {"keep": ["id"]}):
         with pytest.raises(UsageError, match="without a column"):
             read(**options)
-    with pytest.raises(StorageError, match="is a folder"):
+
+
+def test_a_flat_folder_is_read_where_no_label_is_asked_for() -> None:
+    write({"2.txt": b"bad", "1.txt": b"good\nfilm\n", ".hidden": b"x"})
+    reader = RowReader("films", keep=("file", "label"))
+    assert [(row.text, row.label, row.kept) for row in reader] == [
+        ("good\nfilm", None, ("1.txt", "")),
+        ("bad", None, ("2.txt", "")),
+    ]
+    assert reader.notes() == ["films: 2 texts, a file each"]
+    write({"a/b.csv": b"text\nx\n"})
+    with pytest.raises(DataError, match=r"films/a/b\.csv is a table; name the files"):
         list(RowReader("films"))
+    Path("films/a/b.csv").unlink()
+    write({"pos/1.txt": b"good"})
+    reader = RowReader("films", keep=("file", "label"))
+    assert [row.kept for row in reader] == [("pos/1.txt", "pos")]
+    assert "2 files beside the folders of texts passed over, the first: 1.txt" in reader.notes()[0]
 
 
 def test_the_hash_is_of_names_and_contents() -> None:

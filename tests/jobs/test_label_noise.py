@@ -135,3 +135,22 @@ def test_the_verb_shows_writes_and_refuses(capfdbinary: Any) -> None:
             assert len(found["deep"]["doubted"]) >= len(wrong) - 2
             assert "doubted-labels" in {finding["check"] for finding in found["findings"]}
             assert Path("x.html").is_file()
+
+
+def test_as_many_rows_are_doubted_as_are_estimated_wrong_the_least_likely_label_first() -> None:
+    # Of eight rows of class 0 two count as another class; the two least likely ones are doubted,
+    # whichever class is likeliest to them.
+    own = np.array([0.9, 0.8, 0.9, 0.8, 0.9, 0.3, 0.1, 0.02])
+    zero = np.stack([own, (1 - own) * 0.8, (1 - own) * 0.2], axis=1)
+    zero[7] = [0.02, 0.38, 0.6]  # counts as class 2
+    sure = np.array([[0.1, 0.8, 0.1]] * 4 + [[0.2, 0.2, 0.6]] * 4)
+    codes = np.array([0] * 8 + [1] * 4 + [2] * 4)
+    zero[5] = [0.3, 0.69, 0.01]  # likelier another class than its own, but below its threshold
+    zero[6] = [0.1, 0.9, 0.0]  # counts as class 1
+    found = doubt_labels(codes, np.concatenate([zero, sure]))
+    assert found.rows.tolist() == [7, 6]
+    assert found.suggested.tolist() == [2, 1]
+    # The least likely label goes first, and not the one with the widest margin.
+    zero[7] = [0.02, 0.38, 0.6]
+    zero[6] = [0.03, 0.97, 0.0]
+    assert doubt_labels(codes, np.concatenate([zero, sure])).rows.tolist() == [7, 6]

@@ -43,7 +43,10 @@ def test_a_folder_is_predicted_a_text_a_file_in_the_order_that_training_reads_it
     assert found == list(
         predict_texts(TextClassifier.load(SINGLE), ["bad walk", "good\nfilm"], top=2)
     )
-    assert notes[0].startswith("films: 2 texts, a file each;")
+    assert notes == [
+        "films: 1 file beside the folders of texts passed over, the first: a.md",
+        "films: 2 texts, a file each",
+    ]
     Path("films/neg/1.txt").write_bytes(b"\xff")
     assert len(list(predict_file(replace(options, on_bad="skip")))) == 1
     with pytest.raises(DataError, match=r"^films/neg/1\.txt: not UTF-8"):

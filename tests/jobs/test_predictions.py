@@ -21,7 +21,13 @@ from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.evaluation.predictions import PredictionFile
 from textkit.io import files
 from textkit.io.corpus import RowReader
-from textkit.jobs import PredictCorpusOptions, predict_corpus, stream_predictions
+from textkit.jobs import (
+    PredictCorpusOptions,
+    PredictOptions,
+    predict_corpus,
+    predict_file,
+    stream_predictions,
+)
 from textkit.jobs.runs import find_model
 from textkit.watch import Watch
 
@@ -327,6 +333,25 @@ def test_what_a_spreadsheet_would_run_gets_an_apostrophe_if_asked() -> None:
     rows = predict(SINGLE, keep=("id",), text=True, spreadsheet_safe=True)
     assert [(row["id"], row["text"]) for row in rows] == [("'=cmd", "'=1+1"), ("-5", "'+a")]
     assert predict(SINGLE, keep=("id",))[0]["id"] == "=cmd"
+
+
+def test_a_folder_is_read_as_on_standard_output_a_text_a_file_or_tables_by_rows() -> None:
+    for name, text in (("2.txt", "good\nfilm\n"), ("1.txt", "bad walk")):
+        Path("mails").mkdir(exist_ok=True)
+        Path("mails", name).write_text(text, encoding="utf-8")
+    rows = predict(SINGLE, inputs=["mails"], keep=("file",), text=True)
+    assert [(row["file"], row["text"]) for row in rows] == [
+        ("1.txt", "bad walk"),
+        ("2.txt", "good\nfilm"),
+    ]
+    lines = list(predict_file(PredictOptions(model=SINGLE, data="mails")))
+    assert [line.labels[0][0] for line in lines] == [row["label"] for row in rows]
+    # Tables are read by their rows, through both doors.
+    Path("tables").mkdir()
+    write_rows("tables/a.csv")
+    write_rows("tables/b.csv", TEXTS[:2])
+    assert len(predict(SINGLE, inputs=["tables"], keep=("id",))) == len(TEXTS) + 2
+    assert len(list(predict_file(PredictOptions(model=SINGLE, data="tables")))) == len(TEXTS) + 2
 
 
 def test_a_run_folder_stands_for_its_model() -> None:

@@ -72,9 +72,26 @@ def test_missing_labels_alone_are_skipped() -> None:
     rows = read_labelled(path, missing="skip")
     assert (rows.texts, rows.labels) == (["one", "three"], ["x", "y"])
     assert rows.rejects == ("a.csv:3: the label is empty",)
+    write_csv("a.csv", ["one,x", "two,NaN", "three,y"])
+    rows = read_labelled(path, missing="skip")
+    assert rows.rejects == ("a.csv:3: the label is 'NaN', a word for a missing value",)
     write_csv("a.csv", ["one,x", "two", "three,"])
     with pytest.raises(DataError, match=r"^a\.csv:3: expected 2 fields"):
         read_labelled(path, missing="skip")
+
+
+def test_a_word_for_a_missing_value_is_a_label_where_it_is_asked_for() -> None:
+    write_csv("train.csv", [*GOOD, "odd plot,nan", "odd cast,nan"])
+    with pytest.raises(DataError, match=r"train\.csv:18: the label is 'nan'.*--missing keep takes"):
+        train_run(options())
+    notes: list[str] = []
+    train_run(options(missing="keep"), watch=Watch(note=notes.append))
+    config = json.loads(Path("run/model/config.json").read_text(encoding="utf-8"))
+    assert config["labels"] == ["nan", "neg", "pos"]
+    assert "train.csv: 'nan' is taken for a label in 2 rows" in notes
+    # A model that has it as a class reads it so.
+    report = evaluate_file(EvaluateOptions(model=Path("run"), data=Path("train.csv")))
+    assert report.to_dict()["n_rows"] == len(GOOD) + 2
 
 
 @pytest.mark.parametrize("cell", ["much", "nan", "inf"])

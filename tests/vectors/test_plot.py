@@ -89,3 +89,14 @@ def test_bad_word_lists_are_named_by_line() -> None:
         plot.read_words("w.tsv")
     with pytest.raises(UsageError, match="expected pca or umap"):
         plot.lay_out(VECTORS, WORDS, method="tsne")  # type: ignore[arg-type]
+
+
+def test_labels_that_share_a_colour_have_other_shapes() -> None:
+    words = [f"w{i}" for i in range(40)]
+    picture = plot.lay_out(Vectors(words, np.eye(40, dtype=np.float32)), words, words)
+    plot.write_html(picture, Path("p.html"))
+    page = Path("p.html").read_text(encoding="utf-8")
+    data = embedded(page)
+    looks = [*zip(data["colours"], data["shapes"], strict=True)]  # type: ignore[call-overload]
+    assert len(set(looks[:35])) == 35 and "#000000" not in str(data["colours"])
+    plot.write_png(picture, Path("p.png"))  # 35 labels are told apart, the others are one

@@ -24,6 +24,7 @@ from textkit.data.given_labels import (
     Missing,
     normalize_given,
     read_labels,
+    spell_as_classes,
     take_labelled,
 )
 from textkit.data.imbalance import WeightData, read_weights
@@ -292,15 +293,21 @@ class TextClassifier:
         label: str | Sequence[str] | None = None,
         sample_weight: WeightData | None = None,
         missing: Missing = "error",
+        normalize_labels: bool = False,
     ) -> float:
         """Give the accuracy.
 
         For multi-label the micro F1, for regression R squared, as scikit-learn counts them. The
         rest is as in `fit`. Raises DataError for labels of which the model knows none.
+
+        normalize_labels: a label that differs from a class in case, white space and Unicode form
+        alone is that class.
         """
         fitted = self._check_fitted()
         table = texts
         texts, labels = take_labelled(texts, labels, text=text, label=label)
+        if normalize_labels:
+            labels = spell_as_classes(fitted.task, labels, fitted.classes.tolist())
         given = read_labels(fitted.task, labels, missing=missing, classes=fitted.classes)
         texts = given.take(check_texts(texts))
         if not texts:

@@ -120,6 +120,7 @@ class Missing(StrEnum):
 
     error = "error"
     skip = "skip"
+    keep = "keep"
 
 
 class OnBad(StrEnum):
@@ -199,7 +200,7 @@ OnBadLabelledRow = Annotated[
 MissingLabel = Annotated[
     Missing,
     typer.Option(
-        help="A row without a label: an error, or skip it and write it down.",
+        help="A row without a label: an error, skip it and write it down, or keep: NaN is a label.",
         rich_help_panel=INPUT,
     ),
 ]

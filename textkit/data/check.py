@@ -29,6 +29,8 @@ from textkit.data.checked_rows import (
     read_table,
 )
 from textkit.data.duplicates import find_firsts, find_near
+from textkit.data.label_spelling import label_key
+from textkit.data.labels import MISSING_WORDS
 from textkit.errors import UsageError
 from textkit.io.corpus import ReadOptions
 
@@ -125,7 +127,11 @@ def _check_rows(
     yield from make_finding(
         "long-texts", table, long, f"rows have more than {long_characters:,} characters"
     )
-    blank = [number for number, name in enumerate(labels) if name is not None and not name.strip()]
+    blank = [
+        number
+        for number, name in enumerate(labels)
+        if name is not None and (not name.strip() or name.strip() in MISSING_WORDS)
+    ]
     yield from make_finding(
         "empty-labels", table, np.flatnonzero(np.isin(table.labels, blank)), "rows have no label"
     )
@@ -290,11 +296,14 @@ def near_names(names: Sequence[str]) -> list[tuple[int, int]]:
 
     >>> near_names(["Sport", "sport ", "sports", "class 1", "class 2"])
     [(0, 1), (0, 2), (1, 2)]
+    >>> near_names(["2", "2.0", "20"])
+    [(0, 1)]
     """
     bundles: dict[str, set[int]] = defaultdict(set)
     reduced = [normalise(name) for name in names]
     for number, name in enumerate(reduced):
         bundles[name].add(number)
+        bundles[label_key(names[number])].add(number)
         if len(name) >= 5:
             for at in range(len(name)):
                 bundles[name[:at] + name[at + 1 :]].add(number)
@@ -303,5 +312,7 @@ def near_names(names: Sequence[str]) -> list[tuple[int, int]]:
     return sorted(
         (a, b)
         for a, b in pairs
-        if reduced[a] == reduced[b] or without_digits[a] != without_digits[b]
+        if reduced[a] == reduced[b]
+        or without_digits[a] != without_digits[b]
+        or label_key(names[a]) == label_key(names[b])
     )

@@ -24,7 +24,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from textkit.data.label_spelling import unify_labels
+from textkit.data.label_spelling import ClassSpelling, unify_labels
 from textkit.data.plain_labels import (
     OneLabel,
     check_one_type,
@@ -179,6 +179,20 @@ def normalize_given(
     spelling, said = unify_labels(_strings(rows), _strings(more))
     spelt = [[_respell(value, spelling) for value in values] for values in (rows, more)]
     return spelt[0], None if others is None else spelt[1], said  # type: ignore[return-value]
+
+
+def spell_as_classes(task: Task, labels: LabelData, classes: Sequence[Label]) -> LabelData:
+    """Give labels spelt as the classes of a model that have their key, as `normalize_given` does.
+
+    >>> spell_as_classes("single-label", ["Pos ", "odd"], ["neg", "pos"])
+    ['pos', 'odd']
+    """
+    rows, columns = ([], None) if task == "regression" else _take_rows(labels, task)
+    if not rows or columns is not None:
+        return labels
+    known = ClassSpelling(classes, normalize=True)
+    spelling = {name: known.spell(name) for name in _strings(rows)}
+    return [_respell(value, spelling) for value in rows]  # type: ignore[misc]
 
 
 def _strings(values: list[object]) -> list[str]:

@@ -20,13 +20,17 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 def label_key(label: str) -> str:
     """Reduce a label to what is left without case, white space at its ends, runs of white space,
-    and Unicode form (NFKC).
+    Unicode form (NFKC), and the zeros of a whole number that was written with a fraction.
 
     >>> label_key("  Straße\\u00a0 Nr. "), label_key("STRASSE NR.")
     ('strasse nr.', 'strasse nr.')
+    >>> label_key("2.0"), label_key("2.5"), label_key("v2.0")
+    ('2', '2.5', 'v2.0')
     """
     folded = unicodedata.normalize("NFKC", label).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
+    key = " ".join(unicodedata.normalize("NFKC", folded).split())
+    whole = _WHOLE.fullmatch(key)
+    return whole[1] if whole else key
 
 
 class ClassSpelling:

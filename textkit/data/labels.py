@@ -9,19 +9,22 @@ One rule for every reader of files (in memory, streaming, evaluation, baseline, 
    space at both ends of a label is dropped, which `LabelCells.notes` says. Labels of nothing but
    white space vanish.
 3. regression: cut as for multi-label; each piece must be a number.
+
+A cell that is empty, or a word that programs write for a missing value (MISSING_WORDS), is no label
+unless the caller says of the word that it is one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
-from textkit.data.given_labels import Missing
 from textkit.data.plain_labels import plain_label, plain_numbers
 from textkit.data.targets import Label, Targets, Task
 from textkit.errors import DataError, UsageError
@@ -30,21 +33,29 @@ from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
 
 RowLabel = Label | Sequence[Label] | None  # of a row of the caller's
 OnBad = Literal["stop", "skip"]
+Missing = Literal["error", "skip", "keep"]  # what a row of a file without a label does
 Read = TypeVar("Read")
 FileLabel = str | list[str] | list[float]  # of a row of a file, by the task
+# What pandas, numpy and spreadsheets write where a value is missing.
+MISSING_WORDS = frozenset({"NaN", "nan", "NaT", "<NA>", "#N/A"})
 
 
 class EmptyLabelError(ValueError):
     """A row has no label; as against one with a label that cannot be used."""
 
-    def __init__(self) -> None:
-        super().__init__("the label is empty")
+    def __init__(self, word: str = "") -> None:
+        super().__init__(
+            f"the label is {word!r}, a word for a missing value" if word else "the label is empty"
+        )
+        keep = ", --missing keep takes it for a label" if word else ""
+        self.advice = f"--missing skip leaves such rows out{keep}"
 
 
 class LabelCells:
     """Turn label cells into labels by the rule above; count the cells that lost white space.
 
-    separator: what stands between the labels of a cell that is no list; None cuts nothing.
+    separator: what stands between the labels of a cell that is no list; None cuts nothing. words:
+    labels, though they may be among MISSING_WORDS.
 
     >>> cells = LabelCells("||")
     >>> cells.labels("film || pos||"), cells.labels("a||b", listed=True)
@@ -53,9 +64,11 @@ class LabelCells:
     ['train.csv: white space round labels was dropped in 1 rows']
     """
 
-    def __init__(self, separator: str | None = None) -> None:
+    def __init__(self, separator: str | None = None, *, words: Collection[str] = ()) -> None:
         self.separator = separator
+        self.words = words
         self.n_stripped = 0
+        self.n_words = Counter[str]()  # cells that are a word for a missing value, and labels
 
     def label(self, cell: str | None, *, else_: str) -> str:
         """Give the one label of a cell; ValueError where it is empty, or has several, with `else_`
@@ -66,12 +79,15 @@ class LabelCells:
             raise ValueError(f"the row has several labels{else_}")
         if is_missing(cell):
             raise EmptyLabelError
+        self._check_word(cell)
         return cell
 
     def labels(self, cell: str | None, *, listed: bool = False) -> list[str]:
         """Give the labels of a cell, perhaps none; ValueError where there is no cell."""
         if cell is None:
             raise EmptyLabelError
+        if not listed:
+            self._check_word(cell)
         pieces, cut = self._pieces(cell, listed)
         if cut:
             stripped = [piece.strip() for piece in pieces]
@@ -94,7 +110,20 @@ class LabelCells:
     def notes(self, name: str) -> list[str]:
         """Say what was dropped from the cells of a file since the last call."""
         n, self.n_stripped = self.n_stripped, 0
-        return [f"{name}: white space round labels was dropped in {n:,} rows"] if n else []
+        notes = [f"{name}: white space round labels was dropped in {n:,} rows"] if n else []
+        words, self.n_words = self.n_words, Counter()
+        return notes + [
+            f"{name}: {word!r} is taken for a label in {n:,} rows" for word, n in words.items()
+        ]
+
+    def _check_word(self, cell: str) -> None:
+        """Raise EmptyLabelError where a cell is a word for a missing value, and no label."""
+        word = cell if cell in MISSING_WORDS else cell.strip()
+        if word not in MISSING_WORDS:
+            return
+        if word not in self.words:
+            raise EmptyLabelError(word)
+        self.n_words[word] += 1
 
     def _pieces(self, cell: str, listed: bool) -> tuple[list[str], bool]:
         """Take a cell apart, and tell whether it is no list of the file's."""
@@ -150,14 +179,16 @@ def read_labelled(
     label_column: str | None = None,
     delimiter: str | None = None,
     on_bad: OnBad = "stop",
-    missing: Missing = "error",
+    missing: Missing | None = None,
     note: Callable[[str], None] = lambda line: None,
 ) -> LabelledRows:
     """Read all rows of a file with their labels; `note` hears what was guessed and dropped.
 
     separator: for multi-label, what stands between the labels of a row; such a row may have none.
     on_bad="skip" leaves out what cannot be used, missing="skip" what has no label; `rejects` says
-    why. Raises DataError for a file without rows and for a label that the task cannot use.
+    why. missing="keep" takes a word for a missing value for a label; None is "error" without the
+    advice of the other two.
+    Raises DataError for a file without rows and for a label that the task cannot use.
 
     >>> _ = Path("a.csv").write_text("text,label\\ngood film,film; pos\\n", encoding="utf-8")
     >>> read_labelled("a.csv", task="multi-label", separator=";").labels
@@ -171,7 +202,7 @@ def read_labelled(
         labelled=True,
         on_bad=on_bad,
     )
-    cells = LabelCells(separator)
+    cells = LabelCells(separator, words=MISSING_WORDS if missing == "keep" else ())
     pairs = list(read_usable(reader, reader, lambda row: _read_cell(row, task, cells), missing))
     for line in (*reader.notes(), *cells.notes(reader.name)):
         note(line)
@@ -183,7 +214,7 @@ def read_labelled(
 
 
 def read_usable(
-    reader: RowReader, rows: Iterable[Row], read: Callable[[Row], Read], missing: Missing
+    reader: RowReader, rows: Iterable[Row], read: Callable[[Row], Read], missing: Missing | None
 ) -> Iterator[tuple[Row, Read]]:
     """Give rows with what `read` makes of their label; a row for which it raises ValueError ends
     the work as file:line, or joins the reader's rejects where it is to be skipped.
@@ -193,8 +224,10 @@ def read_usable(
             label = read(row)
         except ValueError as err:
             error = reader.error(str(err), line=row.line)
-            skipped = missing == "skip" and isinstance(err, EmptyLabelError)
-            if reader.on_bad == "stop" and not skipped:
+            is_empty = isinstance(err, EmptyLabelError)
+            if reader.on_bad == "stop" and not (missing == "skip" and is_empty):
+                if isinstance(err, EmptyLabelError) and missing is not None:
+                    raise reader.error(f"{err}; {err.advice}", line=row.line) from err
                 raise error from err
             reader.rejects.append(str(error))
             continue
@@ -244,7 +277,7 @@ class LabelReader:
         if classes is not None and len(set(classes)) < len(classes):
             raise UsageError("classes has the same class twice")
         self.task = task
-        self.cells = LabelCells(separator)
+        self.cells = LabelCells(separator, words=MISSING_WORDS)
         self.given = None if classes is None else list(classes)
         self.known: dict[Label, int] = {}
         # Multi-label: the different sets of classes, numbered.

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from textkit.evaluation.intervals import Interval, resample_counts
 from textkit.evaluation.scores import Bins, Scores
 
+# So many classes stay in their order in a picture; behind how many others one is placed.
+_IN_ORDER, _FEW = 12, 4
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -119,6 +122,28 @@ class Evaluation:
             (self.classes[i], self.classes[j], int(wrong[i, j])) for i, j in cells if wrong[i, j]
         ]
 
+    def arrange(self, n: int) -> tuple[list[int], list[int]]:
+        """Choose the rows and the columns of a picture, as numbers of classes.
+
+        Of more than n classes the n with the most errors, as truth or prediction; of more than a
+        dozen those that are confused stand side by side. Labels that the model does not know are
+        rows at the end.
+
+        >>> result = evaluate(["a", "b", "c", "c"], ["a", "c", "c", "b"], classes=["a", "b", "c"])
+        >>> result.arrange(2)
+        ([1, 2], [1, 2])
+        """
+        n_known = len(self.classes) - self.n_unseen
+        known = self.counts[:n_known, :n_known]
+        wrong = known + known.T
+        np.fill_diagonal(wrong, 0)
+        worst = np.argsort(-wrong.sum(axis=1), kind="stable")[:n]
+        chosen = sorted(worst.tolist())
+        if len(chosen) > _IN_ORDER:
+            size = np.maximum(np.add.outer(self.support, self.support), 1)[:n_known, :n_known]
+            chosen = _side_by_side(wrong / size, chosen, first=int(worst[0]))
+        return [*chosen, *range(n_known, min(len(self.classes), n_known + n))], chosen
+
     def to_dict(self) -> dict[str, object]:
         """Give everything as plain JSON values.
 
@@ -166,6 +191,15 @@ def evaluate(
     )
     counts = np.bincount(pairs, minlength=len(names) ** 2).reshape(len(names), len(names))
     return Evaluation([str(name) for name in names], counts, n_unseen=len(unseen))
+
+
+def _side_by_side(likeness: NDArray[np.float64], chosen: list[int], *, first: int) -> list[int]:
+    """Order classes: each is followed by the one that is most confused with the last few."""
+    order, left = [first], [place for place in chosen if place != first]
+    while left:
+        near = likeness[np.ix_(order[-_FEW:], left)].sum(axis=0)
+        order.append(left.pop(int(near.argmax())))
+    return order
 
 
 def shorten(text: str, width: int) -> str:

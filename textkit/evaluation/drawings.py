@@ -6,6 +6,7 @@ In: an Evaluation, or its bins and counts. Out: SVG text; every name in it is es
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -17,78 +18,91 @@ if TYPE_CHECKING:
     from textkit.evaluation.histograms import Field, Histogram
     from textkit.evaluation.scores import Bins
 
-# A larger matrix is a grey field; the table of the most frequent confusions says more.
-MAX_CLASSES = 100
-_NUMBERED_CELL = 26
+# Of more classes those with the most errors are drawn.
+MAX_CLASSES = 40
+_SHORT_NAME, _NAME = 12, 60
+_CELL, _LARGE_CELL, _SIZE = 26.0, 46.0, 12.0
 
 
 def confusion_svg(evaluation: Evaluation) -> str:
     """Draw the matrix: a row a true class, blue where right, orange where wrong.
 
-    The shade is the share of the row.
+    The shade grows with the root of the share of the row, so that few errors are seen too. Long
+    names, and those of many classes, are numbered: a name stands at its row, its number at its
+    column.
     """
     from textkit.evaluation.confusion import shorten
 
-    n_true = len(evaluation.classes)
-    n_known = n_true - evaluation.n_unseen
-    cell = max(9.0, min(46.0, 720 / n_true))
-    size = min(12.0, cell - 1)
-    names = [shorten(name, 22) for name in evaluation.classes]
-    margin = 18 + 0.62 * size * max(map(len, names))
-    width, height = margin + n_known * cell + margin * 0.75, margin * 0.8 + n_true * cell + 8
-    top = margin * 0.8
+    rows, columns = evaluation.arrange(MAX_CLASSES)
+    cell = max(_CELL, min(_LARGE_CELL, 560 / max(len(rows), 1)))
+    names = [shorten(evaluation.classes[i], _NAME) for i in rows]
+    numbered = is_numbered(names)
+    margin = 18 + 0.62 * _SIZE * (max(map(len, names)) + 4 * numbered)
+    top = 30.0 if numbered else margin * 0.8
+    over = 0.0 if numbered else margin * 0.75  # what the last slanting name needs
+    width, height = margin + len(columns) * cell + over + 8, top + len(rows) * cell + 8
     parts = []
     shares = evaluation.counts / np.maximum(evaluation.support, 1)[:, None]
-    faint = 0.1 if cell >= _NUMBERED_CELL else 0.3  # a small cell must still be seen
     for i, name in enumerate(names):
         middle = top + (i + 0.5) * cell
+        shown = f"{name}\u2002{i + 1}" if numbered else name
         parts.append(
             f'<text x="{margin - 8:.1f}" y="{middle:.1f}" text-anchor="end"'
-            f' dominant-baseline="central">'
-            f"{escape(name)}</text>"
+            f' dominant-baseline="central">{escape(shown)}</text>'
         )
-        if i < n_known:
+        if i < len(columns):
             x = margin + (i + 0.5) * cell
-            parts.append(
-                f'<text transform="translate({x:.1f} {top - 8:.1f}) rotate(-45)"'
-                f' dominant-baseline="central">'
-                f"{escape(name)}</text>"
+            place = (
+                f'x="{x:.1f}" y="{top - 10:.1f}" text-anchor="middle"'
+                if numbered
+                else f'transform="translate({x:.1f} {top - 8:.1f}) rotate(-45)"'
+                ' dominant-baseline="central"'
             )
+            column = f"<title>{escape(name)}</title>{i + 1}" if numbered else escape(name)
+            parts.append(f"<text {place}>{column}</text>")
     parts.append(
-        f'<rect x="{margin:.1f}" y="{top:.1f}" width="{n_known * cell:.1f}"'
-        f' height="{n_true * cell:.1f}"'
-        ' class="field"/>'
+        f'<rect x="{margin:.1f}" y="{top:.1f}" width="{len(columns) * cell:.1f}"'
+        f' height="{len(rows) * cell:.1f}" class="field"/>'
     )
-    for i, j in zip(*np.nonzero(evaluation.counts[:, :n_known]), strict=True):
-        x, y, share, count = (
-            margin + j * cell,
-            top + i * cell,
-            float(shares[i, j]),
-            int(evaluation.counts[i, j]),
-        )
-        kind = "right" if i == j else "wrong"
+    for i, j in zip(*np.nonzero(evaluation.counts[np.ix_(rows, columns)]), strict=True):
+        true, guessed = rows[i], columns[j]
+        x, y = margin + j * cell, top + i * cell
+        share, count = float(shares[true, guessed]), int(evaluation.counts[true, guessed])
         words = (
-            f"{evaluation.classes[i]} → {evaluation.classes[j]}: {count:,} rows, {share:.1%}"
-            f" of the class"
+            f"{evaluation.classes[true]} → {evaluation.classes[guessed]}: {count:,} rows,"
+            f" {share:.1%} of the class"
         )
+        opacity = shade(share)
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}"'
-            f' class="{kind}"'
-            f' fill-opacity="{faint + (1 - faint) * share:.3f}">'
+            f' class="{"right" if true == guessed else "wrong"}" fill-opacity="{opacity:.3f}">'
             f"<title>{escape(words)}</title></rect>"
         )
-        if cell >= _NUMBERED_CELL:
-            shade = ' class="on"' if share > 0.5 else ""
-            parts.append(
-                f'<text x="{x + cell / 2:.1f}" y="{y + cell / 2:.1f}" text-anchor="middle"'
-                f' dominant-baseline="central"'
-                f' pointer-events="none"{shade}>{count}</text>'
-            )
+        over_it = ' class="on"' if opacity > 0.6 else ""
+        size = min(_SIZE, 1.5 * (cell - 4) / len(_brief(count)))
+        parts.append(
+            f'<text x="{x + cell / 2:.1f}" y="{y + cell / 2:.1f}" text-anchor="middle"'
+            f' font-size="{size:.1f}" dominant-baseline="central" pointer-events="none"{over_it}>'
+            f"{_brief(count)}</text>"
+        )
     return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="{size:.1f}"'
-        f' role="img"'
-        f' aria-label="confusion matrix">{"".join(parts)}</svg>'
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" font-size="{_SIZE}"'
+        f' role="img" aria-label="confusion matrix">{"".join(parts)}</svg>'
     )
+
+
+def is_numbered(names: Sequence[str]) -> bool:
+    """Tell whether columns have numbers in the place of names: they are long, or many."""
+    return len(names) > _SHORT_NAME or max(map(len, names), default=0) > _SHORT_NAME
+
+
+def shade(share: float) -> float:
+    """Give the opacity of a cell that has a share of its row, from .12 to 1.
+
+    >>> shade(0.25), shade(1.0)
+    (0.56, 1.0)
+    """
+    return round(0.12 + 0.88 * float(np.sqrt(share)), 6)
 
 
 def reliability_svg(bins: Bins, *, pairs: bool = False) -> str:
@@ -106,6 +120,7 @@ def reliability_svg(bins: Bins, *, pairs: bool = False) -> str:
     step = side / n_bins
     below = top + side + 16
     most = max(int(bins.rows.max()), 1)
+    (lows, highs), few = bins.intervals(), bins.few
     heights = low * (np.log1p(bins.rows) / np.log1p(most) if pairs else bins.rows / most)
     parts = [
         f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" class="diagonal"/>'
@@ -130,7 +145,7 @@ def reliability_svg(bins: Bins, *, pairs: bool = False) -> str:
         tall, y, wanted = side * right, top + side * (1 - right), top + side * (1 - sure)
         words = (
             f"{rows:,} {unit.partition(',')[0]}: mean probability {sure:.3f}, {right:.3f} of"
-            f" them {share}"
+            f" them {share} (95 %: {lows[i]:.3f} to {highs[i]:.3f})"
         )
         parts.append(
             f"<g><title>{words}</title>"
@@ -138,7 +153,9 @@ def reliability_svg(bins: Bins, *, pairs: bool = False) -> str:
             f' class="right"'
             ' fill-opacity=".35"/>'
             f'<line x1="{dot:.1f}" y1="{y:.1f}" x2="{dot:.1f}" y2="{wanted:.1f}" class="gap"/>'
-            f'<circle cx="{dot:.1f}" cy="{y:.1f}" r="3.5" class="right"/>'
+            f'<line x1="{dot:.1f}" y1="{top + side * (1 - highs[i]):.1f}" x2="{dot:.1f}"'
+            f' y2="{top + side * (1 - lows[i]):.1f}" class="axis"/>'
+            f'<circle cx="{dot:.1f}" cy="{y:.1f}" r="3.5" class="{"few" if few[i] else "right"}"/>'
             f'<rect x="{x:.1f}" y="{below + low - heights[i]:.1f}" width="{step - 1:.1f}"'
             f' height="{heights[i]:.1f}" class="rows"/></g>'
         )

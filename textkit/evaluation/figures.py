@@ -18,9 +18,10 @@ import numpy as np
 
 from textkit.errors import DataError, require
 from textkit.evaluation.confusion import Evaluation, shorten
+from textkit.evaluation.drawings import MAX_CLASSES, is_numbered, shade
 from textkit.evaluation.multilabel import MultiLabelEvaluation
 from textkit.evaluation.regression import RegressionEvaluation
-from textkit.evaluation.scores import Bins
+from textkit.evaluation.scores import FEW_ROWS, Bins
 from textkit.io import files
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 # Of Okabe and Ito's palette, which colour-blind people can tell apart.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
-_NUMBERED_CLASSES = 40
 _DRAWN_LABELS = 100
 _DRAWN_OUTPUTS = 8
 
@@ -80,31 +80,50 @@ def plain(text: str, width: int) -> str:
 
 
 def draw_confusion(evaluation: Evaluation, path: str | Path) -> None:
-    """Draw the confusion matrix: rows are true classes, shade is the share of the row, numbers
-    are counts.
+    """Draw the confusion matrix: rows are true classes, blue where right and orange where wrong,
+    the shade grows with the share of the row, numbers are counts.
+
+    Of more than 40 classes those with the most errors; long names, and those of many classes, are
+    numbered.
     """
-    n_true = len(evaluation.classes)
-    n_known = n_true - evaluation.n_unseen  # what the model does not know it never predicts
-    counts = evaluation.counts[:, :n_known]
-    figure = new_figure(min(4.0 + 0.45 * n_known, 31.0), min(3.0 + 0.45 * n_true, 30.0))
+    from matplotlib.colors import to_rgb
+
+    rows, columns = evaluation.arrange(MAX_CLASSES)
+    counts = evaluation.counts[np.ix_(rows, columns)]
+    names = [plain(evaluation.classes[i], 60) for i in rows]
+    numbered = is_numbered(names)
+    wide = 0.09 * max(map(len, names), default=0)
+    figure = new_figure(max(1.6 + wide + 0.42 * len(columns), 5.5), 1.7 + 0.42 * len(rows))
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
     axes = figure.add_subplot()
-    shares = counts / np.maximum(evaluation.support, 1)[:, None]
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [plain(name, 24) for name in evaluation.classes]
-    axes.set_xticks(
-        range(n_known), names[:n_known], rotation=45, ha="right", rotation_mode="anchor"
-    )
-    axes.set_yticks(range(n_true), names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title(
+    shares = counts / np.maximum(evaluation.support[rows], 1)[:, None]
+    picture = np.ones((*counts.shape, 3))
+    for i, j in zip(*np.nonzero(counts), strict=True):
+        opacity = shade(float(shares[i, j]))
+        colour = np.array(to_rgb(BLUE if rows[i] == columns[j] else ORANGE))
+        picture[i, j] = 1 - opacity + opacity * colour
+        over = "white" if opacity > 0.6 else "black"
+        axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=over, fontsize=8)
+    axes.imshow(picture)
+    numbers = [str(i + 1) for i in range(len(rows))]
+    if numbered:
+        axes.set_xticks(range(len(columns)), numbers[: len(columns)])
+        names = [f"{name}  {number}" for name, number in zip(names, numbers, strict=True)]
+    else:
+        axes.set_xticks(range(len(columns)), names[: len(columns)])
+        axes.tick_params(axis="x", labelrotation=45)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.set_yticks(range(len(rows)), names)
+    axes.tick_params(length=0)
+    axes.set(xlabel="predicted", ylabel="true")
+    n_known = len(evaluation.classes) - evaluation.n_unseen
+    some = f"\nthe {MAX_CLASSES} classes of {n_known:,} with the most errors"
+    figure.suptitle(
         f"accuracy {evaluation.accuracy:.3f}, macro F1 {evaluation.macro_f1:.3f},"
-        f" {evaluation.n_rows:,} rows"
+        f" {evaluation.n_rows:,} rows{some if n_known > MAX_CLASSES else ''}",
+        fontsize=11,
     )
-    for i, j in zip(*np.nonzero(counts), strict=True) if n_true <= _NUMBERED_CLASSES else ():
-        colour = "white" if shares[i, j] > 0.5 else "black"
-        axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=colour, fontsize=8)
-    figure.colorbar(image, label="share of the true class", shrink=0.8)
     save_figure(figure, path)
 
 
@@ -188,7 +207,7 @@ def _draw_bins(bins: Bins, path: str | Path, *, pairs: bool) -> None:
     )
     share, total = ("share true", "labels true") if pairs else ("share right", "accuracy")
     edges = np.arange(n_bins) / n_bins
-    figure = new_figure(5.5, 6.5)
+    figure = new_figure(5.5, 7.5)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     upper.plot(
         [0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated"
@@ -197,12 +216,21 @@ def _draw_bins(bins: Bins, path: str | Path, *, pairs: bool) -> None:
     upper.bar(
         edges[filled], right, width=width, align="edge", color=BLUE, alpha=0.35, edgecolor=BLUE
     )
-    upper.plot(
-        confidence, right, "o", color=BLUE, markersize=5, label=f"{share}, at the mean probability"
-    )
+    lows, highs = (ends[filled] for ends in bins.intervals())
     upper.vlines(confidence, right, confidence, color=ORANGE, linewidth=2, label="gap")
+    upper.vlines(confidence, lows, highs, color="black", linewidth=0.8, label="95 % interval")
+    for few, fill, words in (
+        (False, BLUE, ""),
+        (True, "white", f", of fewer than {FEW_ROWS} rows"),
+    ):
+        chosen = bins.few[filled] == few
+        if chosen.any():
+            label = f"{share}, at the mean probability{words}"
+            upper.plot(
+                confidence[chosen], right[chosen], "o", color=BLUE, mfc=fill, ms=5, label=label
+            )
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel=share)
-    upper.legend(loc="upper left", frameon=False)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=9)
     upper.set_title(
         f"expected calibration error {bins.calibration_error:.3f}\n"
         f"mean probability {bins.confidence.sum() / n:.3f}, {total} {bins.right.sum() / n:.3f}",

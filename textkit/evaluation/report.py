@@ -138,17 +138,17 @@ def _classes(evaluation: Evaluation) -> str:
 
 
 def _confusion(evaluation: Evaluation) -> str:
-    if len(evaluation.classes) > MAX_CLASSES:
-        picture = (
-            f"<p>{len(evaluation.classes):,} classes are too many for a picture; here are"
-            f" the errors alone.</p>"
+    words = (
+        "A row is a true class, a column a prediction; the shade grows with the share of the true"
+        " class."
+    )
+    n_known = len(evaluation.classes) - evaluation.n_unseen
+    if n_known > MAX_CLASSES:
+        words += (
+            f" Of {n_known:,} classes the {MAX_CLASSES} with the most errors, those that are"
+            " confused side by side."
         )
-    else:
-        words = (
-            "A row is a true class, a column a prediction; the shade is the share of the true"
-            " class."
-        )
-        picture = f'<p>{words}</p><div class="wide">{confusion_svg(evaluation)}</div>'
+    picture = f'<p>{words}</p><div class="wide">{confusion_svg(evaluation)}</div>'
     found = evaluation.confusions(_N_CONFUSIONS)
     support = dict(zip(evaluation.classes, evaluation.support.tolist(), strict=True))
     rows = [[name_cell(a), name_cell(b), f"{n:,}", f"{n / support[a]:.1%}"] for a, b, n in found]

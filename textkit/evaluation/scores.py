@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textkit.evaluation.areas import EXACT_SCORES, Areas, AreaStream
-from textkit.evaluation.intervals import Interval
+from textkit.evaluation.intervals import NORMAL_95, Interval
 
 N_BINS = 15  # Guo et al. 2017, On Calibration of Modern Neural Networks
+FEW_ROWS = 10  # a bin with fewer is marked
 # A probability of 0 for the truth costs -log of this, 36.04, as in scikit-learn.
 SMALLEST = float(np.finfo(np.float64).eps)
 
@@ -45,6 +46,26 @@ class Bins:
         of their bin.
         """
         return float(np.abs(self.right - self.confidence).sum() / max(int(self.rows.sum()), 1))
+
+    @property
+    def few(self) -> NDArray[np.bool_]:
+        """Which bins have too few rows to be trusted: (n_bins,)."""
+        return self.rows < FEW_ROWS
+
+    def intervals(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the ends of Wilson's 95 % interval of the share right of each bin: two (n_bins,).
+
+        >>> bins = Bins(np.array([0, 10]), np.array([0.0, 9.0]), np.array([0, 10]))
+        >>> [ends.round(3).tolist() for ends in bins.intervals()]
+        [[0.0, 0.722], [1.0, 1.0]]
+        """
+        z2 = NORMAL_95**2
+        n = self.rows.astype(np.float64)
+        share = self.right / np.maximum(n, 1)
+        half = np.sqrt(z2 * (n * share * (1 - share) + z2 / 4))
+        middle = n * share + z2 / 2
+        low, high = (middle - half) / (n + z2), (middle + half) / (n + z2)
+        return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
 
     def to_dict(self) -> dict[str, object]:
         """Give the rows, mean probability and share right of each bin, None where it is empty."""

@@ -30,6 +30,7 @@ from textkit.io.kept_values import spell_cell
 from textkit.io.part_log import LOG, PartFacts, PartLog
 from textkit.io.remote import describe_url, url_of
 from textkit.io.staging import Stage
+from textkit.io.text_folders import hash_data
 from textkit.threads import computed_once
 
 if TYPE_CHECKING:
@@ -192,10 +193,14 @@ def describe_inputs(names: Sequence[str]) -> list[dict[str, object]]:
 
 
 def _describe_content(path: Path) -> dict[str, object]:
-    """Tell a file by its bytes; a large one by its ends and when it was written."""
+    """Tell a file by its bytes, a folder of texts by all of them; a large file by its ends and when
+    it was written.
+    """
     url = url_of(path)
     if url is not None:
         return describe_url(url)
+    if path.is_dir():
+        return {"sha256": hash_data(path, labelled=False)}
     try:
         facts = path.stat()
         if facts.st_size <= _WHOLE_BYTES:

@@ -10,12 +10,13 @@ Longer than other modules: it is one reader, whose formats share their rejects a
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io.arrow_rows import column_values, open_arrow
@@ -28,7 +29,13 @@ from textkit.io.column_choice import (
     known_name,
 )
 from textkit.io.composed import find_composed
-from textkit.io.inputs import FORMATS, guess_format, refuse_other_workbook, split_sheet
+from textkit.io.inputs import (
+    FORMATS,
+    guess_format,
+    names_format,
+    refuse_other_workbook,
+    split_sheet,
+)
 from textkit.io.json_arrays import ArrayReader
 from textkit.io.packed import open_bytes
 from textkit.io.remote import url_of
@@ -43,6 +50,7 @@ FASTTEXT_PREFIX = "__label__"
 # a .txt line.
 LABEL_SEPARATOR = "\x1f"
 _SAMPLE_ROWS = 200
+_START_BYTES = 64
 _JSON = json.JSONDecoder()
 _NO_LABELS = (bytes, list, dict)
 
@@ -124,7 +132,7 @@ class RowReader:
             raise UsageError(unknown_name("format", self.format, FORMATS))
         self.text_column, self.label_column = text_column, label_column
         self.labelled = labelled or label_column is not None
-        self.is_folder = self.labelled and self.path is not None and self.path.is_dir()
+        self.is_folder = self.path is not None and self.path.is_dir()
         self.delimiter = delimiter
         self.keep, self.keep_values = tuple(keep), keep_values
         self.on_bad = on_bad
@@ -138,6 +146,7 @@ class RowReader:
         ] = []  # with on_bad="skip": why each bad row was left out, as file:line: reason
         self.guessed = text_column is None or (self.labelled and label_column is None)
         self.n_rows = self.n_blank = self.n_replaced = 0
+        self._of_folder: list[str] = []  # what was passed over in a folder of texts
         self._place: int | None = None  # where the row begins, where lines alone do not tell
         self._lines: TextLines | None = None
         self._sheet: Sheet | None = None
@@ -159,6 +168,8 @@ class RowReader:
         if not self._is_named:
             refuse_other_workbook(self.name)
         with open_bytes(self.path) as file:
+            if self.labelled and not self._is_named and not names_format(self.name):
+                self.format = _labelled_format(file)
             self._lines = TextLines(file, self.name, markup=self.format == "txt", limit=self.limit)
             rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[
                 self.format
@@ -191,15 +202,24 @@ class RowReader:
         return DataError(message, where=where if column is None else f"{where}:{column}")
 
     def _folder(self) -> Iterator[Row]:
-        """Read a folder of texts, a folder in it for each label; `line` is the row's number."""
-        for option in (self.text_column, self.label_column, *self.keep):
-            if option is not None:
-                raise UsageError(f"{self.name} is a folder of texts, without a column '{option}'")
+        """Read a folder of texts, in a folder for each label where labels are asked for; `line` is
+        the row's number. `file` and `label` can be kept.
+        """
+        for name in (self.text_column, self.label_column, *self.keep):
+            if name is not None and not (name in self.keep and name in ("file", "label")):
+                raise UsageError(
+                    f"{self.name} is a folder of texts, without a column '{name}'; it has: file,"
+                    " label"
+                )
         assert self.path is not None
-        for number, text in enumerate(list_texts(self.path), start=1):
+        texts = list_texts(self.path, labelled=self.labelled, note=self._of_folder.append)
+        for number, text in enumerate(texts, start=1):
             self._place = number
+            named = {"file": text.name, "label": text.label}
+            kept = tuple([named[name] for name in self.keep])
+            label = text.label if self.labelled else None
             try:
-                yield Row(text.read(self.limit), text.label, number, listed=True)
+                yield Row(text.read(self.limit), label, number, kept, listed=True)
             except DataError as err:
                 self._reject(err)
 
@@ -593,7 +613,9 @@ class RowReader:
 
     def notes(self) -> list[str]:
         """Say what was guessed, skipped and replaced, for the user to see."""
-        notes = []
+        notes = [*self._of_folder]
+        if self.is_folder and not self.labelled:
+            notes.append(f"{self.name}: {self.n_rows:,} texts, a file each")
         if self.format != "txt" and self.guessed and self.text_column is not None:
             label = f", label = '{self.label_column}'" if self.labelled else ""
             options = "--text-column" + (", --label-column" if self.labelled else "")
@@ -615,6 +637,17 @@ class RowReader:
                 f"{self.name}: lone surrogates became U+FFFD in {self.n_replaced:,} fields"
             )
         return notes
+
+
+def _labelled_format(file: IO[bytes]) -> str:
+    """Tell by its start what a file without a format is that has labels: txt where fastText's
+    stand there, else jsonl or csv.
+    """
+    peeked: bytes = file.peek(_START_BYTES)  # type: ignore[attr-defined]
+    start = peeked.removeprefix(codecs.BOM_UTF8).lstrip()
+    if start[: len(FASTTEXT_PREFIX)] == FASTTEXT_PREFIX.encode():
+        return "txt"
+    return "jsonl" if start[:1] in (b"{", b"[") else "csv"
 
 
 class _Pairs(list[tuple[str, object]]):

@@ -41,6 +41,16 @@ def guess_format(path: str | Path) -> str:
     return _ENDINGS.get(ending, ending if ending in FORMATS else "txt")
 
 
+def names_format(path: str | Path) -> bool:
+    """Tell whether a name has an ending of a format that we read.
+
+    >>> names_format("a.txt"), names_format("/dev/fd/63"), names_format("notes.md")
+    (True, False, False)
+    """
+    ending = without_packing(str(split_sheet(path)[0])).rpartition(".")[2]
+    return ending in FORMATS or ending in _ENDINGS
+
+
 def split_sheet(path: str | Path) -> tuple[Path, str | None]:
     """Give the file that a name means, and the sheet of a workbook where it says one behind #.
 
@@ -79,13 +89,14 @@ def is_stream(path: str | Path) -> bool:
     >>> is_stream("-"), is_stream("/dev/null"), is_stream("no such file")
     (True, True, False)
     """
-    return str(path) == "-" or (Path(path).exists() and not Path(path).is_file())
+    path = Path(path)
+    return str(path) == "-" or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def refuse_streams(names: Sequence[str | Path]) -> None:
     """Raise UsageError where one of the files that are read twice can be read only once."""
     for name in names:
-        if is_stream(name) and not Path(name).is_dir():
+        if is_stream(name):
             shown = "standard input" if str(name) == "-" else f"{name} is a pipe and"
             raise UsageError(f"{shown} cannot be read a second time: name a file")
 
@@ -245,6 +256,15 @@ def is_corpus_name(name: str) -> bool:
     ending = without_packing(name).rpartition(".")[2]
     hidden = name.startswith((".", "~$"))  # ~$ is what Excel has beside a file that it has open
     return not hidden and ending in (*FORMATS, "ndjson", "feather", "arrows", "xlsm")
+
+
+def is_table(name: str) -> bool:
+    """Tell whether a file that we read has rows of columns, by its ending.
+
+    >>> is_table("a.csv.gz"), is_table("a.txt"), is_table("a.py")
+    (True, False, False)
+    """
+    return is_corpus_name(name) and guess_format(name) != "txt"
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:

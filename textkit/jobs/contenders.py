@@ -45,13 +45,14 @@ def measure_side_by_side(
     """
     models = [_open(name, place, allow) for name, place in places.items()]
     smaller = [_open(name, place, allow) for place, (name, _) in samples.items()]
-    cells, agreement = LabelCells(), Agreement(len(models), n_changed=n_changed)
+    known = {str(label) for model in models for label in model.fitted.classes}
+    cells, agreement = LabelCells(words=known), Agreement(len(models), n_changed=n_changed)
     some: list[str] = []
 
     def read(row: Row) -> str:
         return cells.label(row.label, else_=", and the models give one")
 
-    for pairs in read_chunks(reader, read, "error", watch):
+    for pairs in read_chunks(reader, read, None, watch):
         texts, labels = [row.text for row, _ in pairs], [label for _, label in pairs]
         some += texts[: _LATENCIES - len(some)]
         agreement.add(labels, [model.predict(texts, labels) for model in models], texts)

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from textkit.data.given_labels import Missing
-from textkit.data.labels import OnBad
+from textkit.data.labels import Missing, OnBad
 from textkit.evaluation import (
     Comparison,
     Evaluation,

@@ -24,7 +24,7 @@ from textkit.evaluation.explanations import (
     top_words,
 )
 from textkit.io.corpus import LABEL_SEPARATOR, Row, RowReader
-from textkit.io.inputs import FORMATS, split_sheet
+from textkit.io.inputs import FORMATS, is_stream, split_sheet
 from textkit.jobs.runs import find_model
 from textkit.watch import Progress, Watch
 
@@ -196,7 +196,7 @@ def split_source(source: str) -> dict[str, str]:
     {'text': 'a good film'}
     """
     try:
-        is_file = source == "-" or split_sheet(source)[0].is_file()
+        is_file = is_stream(source) or split_sheet(source)[0].is_file()
     except (OSError, ValueError):  # longer than a name can be, or with a null character
         is_file = False
     if is_file:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from textkit.batch import cut_rows
-from textkit.data.given_labels import Missing
 from textkit.data.label_spelling import ClassSpelling
-from textkit.data.labels import LabelCells, no_rows, read_labelled, read_usable
+from textkit.data.labels import LabelCells, Missing, no_rows, read_labelled, read_usable
 from textkit.errors import DataError, UsageError
 from textkit.evaluation import (
     Comparison,
@@ -72,7 +71,8 @@ def measure_labels(
     classes = [str(label) for label in classifier.classes_.tolist()]
     stream = Stream(classes, n_mistakes=n_mistakes)
     comparisons = {rival.name: Comparison() for rival in rivals}
-    cells, known = LabelCells(), ClassSpelling(classifier.classes_.tolist(), normalize=normalize)
+    cells = LabelCells(words=classes)
+    known = ClassSpelling(classifier.classes_.tolist(), normalize=normalize)
 
     def read(row: Row) -> str:
         return known.spell(cells.label(row.label, else_=", and the model gives one"))
@@ -118,7 +118,7 @@ def measure_label_sets(
     """
     classes = [str(label) for label in classifier.classes_.tolist()]
     stream = MultiLabelStream(classes, thresholds=classifier.thresholds_, n_mistakes=n_mistakes)
-    cells = LabelCells(separator)
+    cells = LabelCells(separator, words=classes)
     known = ClassSpelling(classifier.classes_.tolist(), normalize=normalize)
 
     def read(row: Row) -> list[str]:
@@ -200,13 +200,13 @@ def open_rival(path: Path, *, allow: Sequence[str] = ()) -> Rival:
 def train_rival(path: Path, columns: dict[str, str | None], *, watch: Watch = Watch()) -> Rival:
     """Train the baseline on a file."""
     rows = read_labelled(
-        path, task="single-label", on_bad="stop", missing="error", note=watch.note, **columns
+        path, task="single-label", on_bad="stop", missing=None, note=watch.note, **columns
     )
     return Rival(BASELINE, fit_baseline(rows.texts, [str(label) for label in rows.labels]))
 
 
 def read_chunks(
-    reader: RowReader, read: Callable[[Row], Read], missing: Missing, watch: Watch
+    reader: RowReader, read: Callable[[Row], Read], missing: Missing | None, watch: Watch
 ) -> Iterator[list[tuple[Row, Read]]]:
     """Give the rows in chunks, each with what `read` makes of its label, and say how many are
     done; say at the end what was guessed and left out.

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Sel
 from textkit.errors import StorageError, UsageError, unknown_name
 from textkit.io import locks
 from textkit.io.bulk import Inputs, Job, Part, part_name
+from textkit.io.corpus import ReadOptions
 from textkit.io.exchange import settle
+from textkit.io.inputs import expand_inputs
 from textkit.io.part_log import PartFacts
 from textkit.io.remote import url_of
 from textkit.io.remote_folder import RemoteFolder, sent_on, shadow_of
@@ -130,17 +132,23 @@ class CorpusOptions:
 
     def open_inputs(self) -> Inputs:
         """Find the files; they are read when they are iterated."""
-        return Inputs.of(
-            [str(name) for name in self.inputs],
-            text_column=self.text_column,
-            delimiter=self.delimiter,
-            format=self.format,
-            keep=self.keep,
-            keep_values=self.keeps_values,
-            on_bad=self.on_bad,
-            limit=RowLimit(self.max_row_mb, "--max-row-mb"),
-            texts_are=self.texts_are,
-        )
+        notes: list[str] = []
+        names = self.find_files(notes.append)
+        options: ReadOptions = {
+            "text_column": self.text_column,
+            "delimiter": self.delimiter,
+            "format": self.format,
+            "keep": self.keep,
+            "keep_values": self.keeps_values,
+            "on_bad": self.on_bad,
+            "limit": RowLimit(self.max_row_mb, "--max-row-mb"),
+            "texts_are": self.texts_are,
+        }
+        return Inputs(names, options, notes)
+
+    def find_files(self, note: Callable[[str], None]) -> list[str]:
+        """Turn the inputs into files; `note` hears what is passed over."""
+        return expand_inputs([str(name) for name in self.inputs], note=note)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from textkit.batch import cut_rows
 from textkit.data.labels import OnBad
 from textkit.data.targets import Label
-from textkit.io.corpus import RowReader
+from textkit.io.bulk import Inputs
+from textkit.io.corpus import ReadOptions
+from textkit.io.text_folders import expand_texts
 from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit
 from textkit.jobs.answer_output import RUNS
 from textkit.jobs.runs import find_model
@@ -30,8 +32,8 @@ class PredictOptions:
     """What is predicted, and how much of it is told.
 
     - model: a model folder, or a run folder. data: a file of texts, or - for standard input; or
-      a folder as training reads it, a folder in it for each label and in that a file for each text,
-      in order of label and name.
+      a folder: of tables, whose rows are read one after the other, or else of a file for each
+      text, in order of name.
     - text_column, delimiter, format: how it is read; guessed where not given.
     - top: labels a row, the most probable first. Without it one; of a multi-label model those
       above their thresholds.
@@ -109,24 +111,18 @@ def predict_file(options: PredictOptions, *, watch: Watch = Watch()) -> Iterator
     from textkit import TextClassifier
 
     classifier = TextClassifier.load(find_model(options.model), allow=options.allow or ())
-    is_folder = str(options.data) != "-" and Path(options.data).is_dir()
-    reader = RowReader(
-        options.data,
-        labelled=is_folder,  # without labels asked for, the reader wants a file
-        text_column=options.text_column,
-        delimiter=options.delimiter,
-        format=options.format,
-        on_bad=options.on_bad,
-        limit=RowLimit(options.max_row_mb, "--max-row-mb"),
-    )
-    for rows in cut_rows(reader, n_rows=options.chunk_rows):
+    reading: ReadOptions = {
+        "text_column": options.text_column,
+        "delimiter": options.delimiter,
+        "format": options.format,
+        "on_bad": options.on_bad,
+        "limit": RowLimit(options.max_row_mb, "--max-row-mb"),
+    }
+    notes: list[str] = []
+    source = Inputs(expand_texts([str(options.data)], note=notes.append), reading, notes)
+    for rows in cut_rows(source, n_rows=options.chunk_rows):
         yield from predict_texts(classifier, [row.text for row in rows], top=options.top)
-    if is_folder:
-        watch.note(
-            f"{options.data}: {reader.n_rows:,} texts, a file each; with -o and --to each file is"
-            " read by its rows"
-        )
-    for line in reader.notes():
+    for line in source.notes:
         watch.note(line)
 
 

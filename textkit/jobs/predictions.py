@@ -11,7 +11,7 @@ skipped and how far the work is goes to a Watch.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -23,6 +23,7 @@ from textkit.io.exchange import claim, remove, remove_folder
 from textkit.io.inputs import is_stream, split_sheet
 from textkit.io.kept_values import declared_types
 from textkit.io.remote import refuse_url
+from textkit.io.text_folders import expand_texts
 from textkit.io.zipped import is_zipped
 from textkit.jobs.answer_output import (
     OUTPUTS,
@@ -114,6 +115,10 @@ class PredictCorpusOptions(CorpusOptions):
         """Where the rows that were skipped are written down, if there are any."""
         assert self.out is not None
         return self.out.with_name(f"{self.out.name}.rejects.txt")
+
+    def find_files(self, note: Callable[[str], None]) -> list[str]:
+        """Turn the inputs into files, and folders of a file a text, which stay what they are."""
+        return expand_texts([str(name) for name in self.inputs], note=note)
 
     def open_model(self) -> TextClassifier:
         """Open the model that is named, or give the one that is there."""

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textkit.classify.teaching import say_distil
-from textkit.data.given_labels import Missing
-from textkit.data.labels import OnBad
+from textkit.data.labels import Missing, OnBad
 from textkit.errors import UsageError
 from textkit.io import files
 from textkit.io.exchange import settle
@@ -45,7 +44,8 @@ class TrainOptions:
     - allow: each `package.module:Name` that may be imported because the run in `out` or the
       model of `init_from` or `teacher` names it; those of the recipe given here need none.
     - on_bad: stop at a row that cannot be used, or skip it; missing: stop at a row without a label
-      ("error"), or skip it. What was skipped stands in the run's _rejects.txt.
+      ("error"), skip it, or take a word for a missing value, as NaN, for a label ("keep"). What
+      was skipped stands in the run's _rejects.txt.
     - normalize_labels: labels that differ in case, white space and Unicode form alone are one.
     - more: further files of rows to learn from, behind those of data.
     - baseline: train TF-IDF + a linear machine on the same rows, for comparison.

@@ -219,8 +219,7 @@ def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> byte
 
     try:
         with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
+            packed = file.peek(2)[:2] == b"\x1f\x8b"  # a pipe has no way back
             data = (
                 gzip.GzipFile(fileobj=file).read(limit_bytes + 1)
                 if packed

@@ -80,6 +80,7 @@ def draw_curves(
             axes.set_ylim(-0.02, 1.02)
         if title != "learning rate":
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    panels[0].set_title(f"learning curves, {len(rows):,} epochs", loc="left", fontsize=11)
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.get_major_locator().set_params(integer=True)
     save_figure(figure, png_path)
@@ -127,29 +128,22 @@ def _sum_up(rows: list[dict[str, float]]) -> dict[float, dict[str, float]]:
 
 
 def _draw(axes: Axes, rows: list[dict[str, float]], name: str, colour: str) -> None:
+    """Draw a line; of a validation score the legend says the best epoch, which has a ring."""
     epochs = [row["epoch"] for row in rows]
     values = [row.get(name, math.nan) for row in rows]
-    style = "--" if name == "train_loss" else "-"
-    label = plain(name.replace("_", " "), 28)
-    axes.plot(
-        epochs, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.6, label=label
-    )
     known = [
         (value, epoch) for value, epoch in zip(values, epochs, strict=True) if not math.isnan(value)
     ]
+    label = plain(name.replace("_", " "), 28)
     if known and name.startswith("valid_"):
         falling = name in ("valid_loss", "valid_mae")
         value, epoch = min(known) if falling else max(known, key=lambda pair: (pair[0], -pair[1]))
         axes.plot(epoch, value, "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
-        offset = (0, -14) if falling else (0, 7)
-        axes.annotate(
-            f"{value:.3f}",
-            (epoch, value),
-            xytext=offset,
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
+        label += f"\nbest {value:.3f}, epoch {epoch:g}"
+    style = "--" if name == "train_loss" else "-"
+    axes.plot(
+        epochs, values, style, color=colour, marker="o", markersize=3.5, linewidth=1.6, label=label
+    )
 
 
 def _cycle(n: int) -> list[str]:

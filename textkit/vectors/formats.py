@@ -19,7 +19,7 @@ import numpy as np
 
 from textkit.errors import ArtifactError, StorageError, UsageError
 from textkit.io import files
-from textkit.io.inputs import unchanged
+from textkit.io.inputs import refuse_streams, unchanged
 from textkit.io.packed import READ_ERRORS, open_bytes, packing_of
 from textkit.io.stand_ins import START_BYTES, refuse_stand_in
 from textkit.vectors import folder as folders
@@ -53,6 +53,7 @@ def open_spec(spec: str, *, cache: Path | None, progress: ReadProgress | None) -
         return _open_name(spec)
     if path.is_dir():
         return _open_folder(path)
+    refuse_streams([path])
     kind = sniff(path)
     if kind == "gensim":
         from textkit.vectors.gensim_files import open_gensim
@@ -89,6 +90,7 @@ def convert(
         raise UsageError(f"dtype is '{dtype}', expected {', '.join(folders.DTYPES)}")
     files.refuse_finished(folder, overwrite=overwrite)
     path = Path(spec)
+    refuse_streams([path])
     kind = sniff(path) if path.is_file() and not str(spec).startswith("spacy:") else None
     if kind in (None, "gensim"):
         open_spec(str(spec), cache=None, progress=progress).save(

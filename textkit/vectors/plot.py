@@ -24,8 +24,10 @@ from textkit.io.inputs import read_lines
 from textkit.vectors.vectors import Vectors
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, without its yellow (too light
-# on white).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+# on white) and its black (not to be seen on a dark page). Each colour again has another marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F")
+_MARKERS = "os^DP"
+_SHOWN_LABELS = len(COLOURS) * len(_MARKERS)
 PAGE_WORDS = 50_000
 _PNG_NAMES = 250
 _POINT_PIXELS = 4.0
@@ -160,6 +162,7 @@ def write_html(picture: Picture, path: str | Path, *, title: str = "Word vectors
         "labels": [names.index(label) for label in picture.labels] if picture.labels else None,
         "names": names,
         "colours": [COLOURS[i % len(COLOURS)] for i in range(max(len(names), 1))],
+        "shapes": [i // len(COLOURS) % len(_MARKERS) for i in range(max(len(names), 1))],
         "axes": picture.axes,
     }
     # No word may end the script element or open a comment.
@@ -183,17 +186,22 @@ def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors"
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     x, y = picture.positions.T
-    names = sorted(set(picture.labels or [""]))
     labels = np.array(picture.labels or [""] * len(picture.words))
-    for i, name in enumerate(names):
+    names, counts = np.unique(labels, return_counts=True)
+    shown = sorted(names[np.argsort(-counts, kind="stable")[:_SHOWN_LABELS]].tolist())
+    others = ~np.isin(labels, shown)
+    if others.any():  # below the named ones
+        what = f"{len(names) - len(shown):,} more labels"
+        axes.scatter(x[others], y[others], s=8, color="#BBBBBB", label=what, linewidths=0)
+    for i, name in enumerate(shown):
         chosen = labels == name
-        colour = COLOURS[i % len(COLOURS)]
         axes.scatter(
             x[chosen],
             y[chosen],
             s=20,
-            color=colour,
-            label=name.replace("$", "\\$"),
+            color=COLOURS[i % len(COLOURS)],
+            marker=_MARKERS[i // len(COLOURS)],
+            label=(name if len(name) <= 30 else f"{name[:29]}…").replace("$", "\\$"),
             alpha=0.8,
             linewidths=0,
         )
@@ -205,7 +213,13 @@ def write_png(picture: Picture, path: str | Path, *, title: str = "Word vectors"
     axes.set_xticks([])
     axes.set_yticks([])
     if picture.labels:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, markerscale=2)
+        axes.legend(
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            frameon=False,
+            markerscale=1.5,
+            fontsize=10 if len(shown) <= 20 else 8,
+        )
     _name_points(axes, canvas, picture)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
