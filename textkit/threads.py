@@ -10,12 +10,14 @@ one assignment, which makes it whole at every moment at which another thread may
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -140,6 +142,29 @@ class computed_once(Generic[Value]):  # noqa: N801 - used as a decorator, like p
                 values[self._name] = self._compute(instance)
             value: Value = values[self._name]
             return value
+
+
+_one_core: ContextVar[bool] = ContextVar("one_core", default=False)
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Keep engines that would start threads of their own on the calling thread.
+
+    >>> with one_core():
+    ...     on_one_core()
+    True
+    """
+    before = _one_core.set(True)
+    try:
+        yield
+    finally:
+        _one_core.reset(before)
+
+
+def on_one_core() -> bool:
+    """Tell whether the calling thread is to do without further threads."""
+    return _one_core.get()
 
 
 def work_ahead(work: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:

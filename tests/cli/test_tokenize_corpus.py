@@ -303,7 +303,7 @@ def test_check_passes_good_tokenizers_and_catches_a_lossy_one(
     for kind in ("word", "char", "grapheme", "byte"):
         check("tokenize", "a.txt", "-t", kind, "--check")
     from textkit import tokenizers
-    from textkit.jobs.tokenize import check_rows
+    from textkit.jobs.token_counts import check_rows
     from textkit.tokenizers import PipelineTokenizer
 
     tokenizer = tokenizers.create("byte")

@@ -154,8 +154,9 @@ class Hardware:
         None
     )
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes, for vectors; a model uses all cores in one.")
-    ] = 1
+        int | None,
+        typer.Option(min=1, help="Processes, for vectors; a model uses all cores in one."),
+    ] = None
     on: On = None
     shard: Shard = None
     overwrite: Overwrite = False

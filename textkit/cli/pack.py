@@ -82,7 +82,7 @@ class Processes:
     """How the work is shared out."""
 
     group: ClassVar = RUNNING
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None
     on: On = None
     shard: Shard = None
     overwrite: Overwrite = False

@@ -142,8 +142,9 @@ class Processes:
 
     group: ClassVar = RUNNING
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes; for linear models, a network uses all cores.")
-    ] = 1
+        int | None,
+        typer.Option(min=1, help="Processes; for linear models, a network uses all cores."),
+    ] = None
     on: On = None
     overwrite: Overwrite = False
     resume: Resume = False
@@ -216,7 +217,7 @@ def _refuse_of_tables(told: Told, written: AnswerFiles, running: Processes) -> N
         "--proba": told.proba is not None,
         "--threshold": told.threshold is not None,
         "--abstain": told.abstain is not None,
-        "--workers": running.workers > 1,
+        "--workers": running.workers is not None,
         "--on": running.on is not None,
         "--resume": running.resume,
         "--overwrite": running.overwrite,

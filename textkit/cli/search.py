@@ -152,13 +152,13 @@ def build(
     keep: Keep = None,
     part_rows: PartRows = 10_000,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             help="Processes, for words and vectors; a model uses all cores in one.",
             rich_help_panel=RUNNING,
         ),
-    ] = 1,
+    ] = None,
     on: On = None,
     overwrite: Overwrite = False,
     resume: Resume = False,

@@ -34,7 +34,8 @@ from textkit.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from textkit.jobs.tokenize import TokenCounts, TokenizeOptions
+    from textkit.jobs.token_counts import TokenCounts
+    from textkit.jobs.tokenize import TokenizeOptions
 
 app = new_verb()
 
@@ -139,7 +140,10 @@ class Processes:
     """How the work is shared out."""
 
     group: ClassVar = RUNNING
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes of one core; by default one, whose engine takes all."),
+    ] = None
     on: On = None
     shard: Shard = None
     overwrite: Overwrite = False
@@ -199,7 +203,8 @@ def tokenize(
 def _count_files(options: TokenizeOptions, *, as_json: bool) -> None:
     """Write a line for each file: its rows, its tokens and its name, or an object of JSON."""
     from textkit.cli.output import note, to_json, write_line
-    from textkit.jobs.tokenize import TokenCounts, count_files
+    from textkit.jobs.token_counts import TokenCounts
+    from textkit.jobs.tokenize import count_files
     from textkit.watch import Watch
 
     whole, seconds = TokenCounts(), 0.0

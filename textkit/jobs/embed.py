@@ -244,7 +244,7 @@ def embed_corpus(options: EmbedOptions, *, watch: Watch = Watch()) -> EmbedRepor
         embedder = _fit(embedder, source, options.fit_rows, watch)
     for line in embedder.notes:
         watch.note(line)
-    if options.workers > 1 and not embedder.backend.parallel:
+    if (options.workers or 1) > 1 and not embedder.backend.parallel:
         raise UsageError("--workers is for texts by vectors; leave it out here")
     types = declared_types(source.names, options.format, options.keep)
     work = EmbedParts(embedder, options.output, options.dtype, options.keep, types)

@@ -57,7 +57,7 @@ class PackOptions:
     dtype: Literal["int32", "uint16"] = "int32"
     column: str = "ids"
     part_blocks: int = 8192
-    workers: int = 1
+    workers: int | None = None
     on: str | None = None
     shard: str | None = None
     overwrite: bool = False

@@ -8,14 +8,12 @@ order of the parts, or a folder of them, sealed, and what was counted.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, get_args
 
 from textkit.errors import StorageError, UsageError, unknown_name
 from textkit.io import locks
@@ -27,16 +25,12 @@ from textkit.io.part_log import PartFacts
 from textkit.io.remote import url_of
 from textkit.io.remote_folder import RemoteFolder, sent_on, shadow_of
 from textkit.io.text_lines import DEFAULT_LIMIT, RowLimit, TextsAre
-from textkit.jobs.on_ray import map_on_ray, parse_on
+from textkit.jobs.on_ray import parse_on
+from textkit.jobs.workers import Workers
 from textkit.watch import Progress, Watch
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 # A part ends once it holds so many characters, however few its rows.
 PART_CHARACTERS = 8 << 20
-
-Result = TypeVar("Result")
 
 
 class Counts(Protocol):
@@ -85,7 +79,8 @@ class CorpusOptions:
     - keep: columns to carry along.
     - on_bad: stop at a bad row, or skip it and write it down.
     - max_row_mb: a longer row is a LimitError, before it takes many times as much memory.
-    - workers: processes. The bytes are the same for any number.
+    - workers: processes, this one among them, each on one core. None is this one alone, whose
+      engine takes what cores there are. The bytes are the same for any number.
     - on: "ray" or "ray:ADDRESS" makes the parts on Ray, in the place of processes here.
     - shard: "i/n" makes the parts p with p % n = i - 1.
     - part_rows: rows of a part at most; 8 million characters end it too.
@@ -104,7 +99,7 @@ class CorpusOptions:
     keep: tuple[str, ...] = ()
     on_bad: Literal["stop", "skip"] = "stop"
     max_row_mb: int = DEFAULT_LIMIT.megabytes
-    workers: int = 1
+    workers: int | None = None
     on: str | None = None
     shard: str | None = None
     part_rows: int = 50_000
@@ -123,11 +118,11 @@ class CorpusOptions:
         if self.texts_are not in get_args(TextsAre):
             raise UsageError(unknown_name("texts_are", self.texts_are, get_args(TextsAre)))
         for name, number in numbers.items():
-            if number < 1:
+            if number is not None and number < 1:
                 raise UsageError(f"{name} is {number}, expected at least 1")
         if self.on is not None:
             parse_on(self.on)
-            if self.workers > 1:
+            if self.workers is not None:
                 raise UsageError("--workers is for processes here, Ray has its own; leave it out")
 
     def open_inputs(self) -> Inputs:
@@ -199,22 +194,29 @@ def write_parts(
     *,
     counting: type[Counted],
     watch: Watch,
+    workers: Workers[Any] | None = None,
 ) -> PartsReport[Counted]:
     """Make the parts of a job that are missing, each a whole file, and seal the folder, which
     nobody else writes meanwhile.
 
-    counting: what the work counts in a part.
+    counting: what the work counts in a part. workers: they open the same work; by default they are
+    started here, and given it as it is.
     """
+    if workers is None:
+        with Workers.of(options.workers, work, on=options.on) as started:
+            return write_parts(
+                work, folder, source, options, counting=counting, watch=watch, workers=started
+            )
     url = url_of(folder)
     if url is not None:
         with shadow_of(url, resume=options.resume, overwrite=options.overwrite) as remote:
             job = _open(remote.shadow, work, source, options, remote.is_whole)
-            made = _fill(job, work, options, counting=counting, watch=watch, remote=remote)
+            made = _fill(job, work, workers, counting=counting, watch=watch, remote=remote)
         return replace(made, folder=folder)
     folder = settle(folder)
     with locks.held(folder):
         job = _open(folder, work, source, options, PartFacts.is_whole)
-        return _fill(job, work, options, counting=counting, watch=watch)
+        return _fill(job, work, workers, counting=counting, watch=watch)
 
 
 def _open(
@@ -242,7 +244,7 @@ def _open(
 def _fill(
     job: Job,
     work: PartWork[Counted],
-    options: CorpusOptions,
+    workers: Workers[Any],
     *,
     counting: type[Counted],
     watch: Watch,
@@ -255,7 +257,7 @@ def _fill(
     parts = Stoppable(job.missing(), watch)
     started = time.perf_counter()
     watch.progress(Progress(work.title, 0))
-    for facts, counted in write_files(work, job.folder, parts, options, remote):
+    for facts, counted in write_files(work, job.folder, parts, workers, remote):
         job.log.add(facts)
         counts.add(counted)
         speed = counts.speed(time.perf_counter() - started)
@@ -275,33 +277,36 @@ def _fill(
 
 
 @dataclass(frozen=True)
-class Writing(Generic[Counting]):
-    """Write a part by a piece of work, and tell its hash as it was written; can be pickled."""
+class Writing:
+    """Write parts in a folder by a piece of work, and tell their hash as they were written."""
 
-    work: PartWork[Counting]
     folder: Path
     url: str | None = None
 
-    def __call__(self, part: Part) -> tuple[PartFacts, Counting]:
-        with sent_on(self.folder, self.url) as folder:
-            counted = self.work.write(part, folder)
-            file = folder / part_name(part.number, self.work.ending)
-            return PartFacts.of(file, n_rows=part.n_rows, counts=counted.pack()), counted
+    def __call__(self, work: PartWork[Counting]) -> Callable[[Part], tuple[PartFacts, Counting]]:
+        return partial(_write_part, work, self)
+
+
+def _write_part(work: PartWork[Counting], to: Writing, part: Part) -> tuple[PartFacts, Counting]:
+    with sent_on(to.folder, to.url) as folder:
+        counted = work.write(part, folder)
+        file = folder / part_name(part.number, work.ending)
+        return PartFacts.of(file, n_rows=part.n_rows, counts=counted.pack()), counted
 
 
 def write_files(
     work: PartWork[Counted],
     folder: Path,
     parts: Iterable[Part],
-    options: CorpusOptions,
+    workers: Workers[Any],
     remote: RemoteFolder | None = None,
 ) -> Iterator[tuple[PartFacts, Counted]]:
-    """Write the files of parts in a folder, wherever the options say, and give what is known of
+    """Write the files of parts in a folder, wherever the workers are, and give what is known of
     each in their order. remote: what the folder is the shadow of.
     """
     # Elsewhere the working directory is another.
-    writing = Writing(work, folder.absolute(), None if remote is None else remote.url)
-    for facts, counted in map_parts(writing, parts, workers=options.workers, on=options.on):
+    writing = Writing(folder.absolute(), None if remote is None else remote.url)
+    for facts, counted in workers.map(work, writing, parts):
         if remote is not None:
             remote.add_part(facts)
         file = folder / facts.name
@@ -312,66 +317,3 @@ def write_files(
                 where=str(file),
             )
         yield facts, counted
-
-
-class _Worker:
-    """The work of this process, where it is one of several: it came once, not with each part."""
-
-    work: ClassVar[Callable[[Part], Any]]
-
-    @classmethod
-    def start(cls, work: Callable[[Part], Any]) -> None:
-        cls.work = work
-        threading.Thread(target=end_with_parent, daemon=True).start()
-
-    @classmethod
-    def run(cls, part: Part) -> Any:
-        return cls.work(part)
-
-
-def end_with_parent() -> None:
-    """End this process when the one that began it has ended, killed or not.
-
-    Its pool says nothing then, and a worker that waits for work would hold its pipes for ever.
-    """
-    from multiprocessing import connection, parent_process
-
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def map_parts(
-    work: Callable[[Part], Result], parts: Iterable[Part], *, workers: int, on: str | None = None
-) -> Iterator[Result]:
-    """Apply `work` to each part and give the results in order.
-
-    At most two parts a worker are waiting. One worker is this process: a thread that reads ahead
-    would take the interpreter as often as it gave time back. on: Ray, in the place of processes.
-    """
-    if on is not None:
-        yield from map_on_ray(work, parts, on=on)
-        return
-    if workers == 1:
-        yield from map(work, parts)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    # Spawned, not forked: thread pools of the engines do not survive a fork.
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_Worker.start, initargs=(work,)
-    )
-    waiting: deque[Future[Result]] = deque()
-    with pool:
-        try:
-            for part in parts:
-                waiting.append(pool.submit(_Worker.run, part))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -10,6 +10,7 @@ skipped and how far the work is goes to a Watch.
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,11 +39,11 @@ from textkit.jobs.parts import (
     CorpusOptions,
     PartsReport,
     Stoppable,
-    map_parts,
     write_files,
     write_parts,
 )
 from textkit.jobs.runs import find_model
+from textkit.jobs.workers import Workers
 from textkit.registry import is_whole
 from textkit.watch import Progress, Watch
 
@@ -281,12 +282,13 @@ def stream_predictions(
     counts, started = AnswerCounts(), time.perf_counter()
     parts = Stoppable(cut_parts(source, n_rows=n_rows, n_characters=PART_CHARACTERS), watch)
     sink.write(work.table.header())
-    for counted, data in map_parts(work.spell, parts, workers=options.workers, on=options.on):
-        counts.add(counted)
-        sink.write(data)
-        sink.flush()
-        speed = counts.speed(time.perf_counter() - started)
-        watch.progress(Progress(work.title, counts.n_rows, details=speed))
+    with Workers.of(options.workers, work, on=options.on) as workers:
+        for counted, data in workers.map(work, operator.attrgetter("spell"), parts):
+            counts.add(counted)
+            sink.write(data)
+            sink.flush()
+            speed = counts.speed(time.perf_counter() - started)
+            watch.progress(Progress(work.title, counts.n_rows, details=speed))
     sink.flush()
     seconds = time.perf_counter() - started
     for line in source.notes:
@@ -305,7 +307,7 @@ def _prepare(options: PredictCorpusOptions, source: Inputs) -> PredictParts:
     )
     output = options.format_of_output
     declared = declared_types(source.names, options.format, options.keep)
-    if options.workers > 1 and not is_whole(classifier.recipe_.encoder.name):
+    if (options.workers or 1) > 1 and not is_whole(classifier.recipe_.encoder.name):
         raise UsageError("--workers is for linear models; a network uses all cores in one process")
     table = AnswerTable(
         output=output,
@@ -384,11 +386,12 @@ def _write_once(
         try:
             rows = cut_parts(source, n_rows=options.part_rows, n_characters=PART_CHARACTERS)
             parts = Stoppable(rows, watch)
-            for facts, counted in write_files(work, folder, parts, options):
-                made.append(folder / facts.name)
-                counts.add(counted)
-                speed = counts.speed(time.perf_counter() - started)
-                watch.progress(Progress(work.title, counts.n_rows, details=speed))
+            with Workers.of(options.workers, work, on=options.on) as workers:
+                for facts, counted in write_files(work, folder, parts, workers):
+                    made.append(folder / facts.name)
+                    counts.add(counted)
+                    speed = counts.speed(time.perf_counter() - started)
+                    watch.progress(Progress(work.title, counts.n_rows, details=speed))
             if not parts.stopped:
                 join_parts(options.out, made, work.table, counts.kinds)
         finally:

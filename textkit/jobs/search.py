@@ -179,7 +179,7 @@ def build_search(options: SearchBuildOptions, *, watch: Watch = Watch()) -> Sear
     embedder = model.open() if isinstance(model, SearchModel) else model
     for line in () if embedder is None else embedder.notes:
         watch.note(line)
-    if embedder is not None and options.workers > 1 and not embedder.backend.parallel:
+    if embedder is not None and (options.workers or 1) > 1 and not embedder.backend.parallel:
         raise UsageError("--workers is for words, and texts by vectors; leave it out here")
     vectors = None if embedder is None else describe_vectors(model, embedder)
     check_options(options.index, vectors)

@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from textkit.batch import TokenBatch, offsets_of
+from textkit.batch import TokenBatch, cut_rows, offsets_of
 from textkit.io import files
 from textkit.io.bulk import Part, share_numbers, write_table
 from textkit.io.kept_values import spell_row
 from textkit.jobs.colours import colour_rows
 from textkit.tokenizers.documents import outer_spans
-from textkit.tokenizers.spans import convert_spans, replace_surrogates
+from textkit.tokenizers.spans import replace_surrogates
 
 if TYPE_CHECKING:
     import pyarrow
 
 TEXT_OUTPUTS = ("jsonl", "tsv", "text", "colour")
 TABLE_OUTPUTS = ("parquet", "arrow")
+# The columns of so much text stay in the processor's cache.
+_CHUNK_CHARACTERS = 1 << 20
 # Where Parquet keeps the numbers and texts of the nested columns.
 _IDS_PATH, _SPANS_PATH, _TOKENS_PATH = (
     "ids.list.element",
@@ -184,25 +187,59 @@ def _window_texts(texts: Sequence[str], batch: TokenBatch) -> tuple[Sequence[str
 
 
 def _pieces(texts: Sequence[str], batch: TokenBatch) -> pyarrow.StringArray:
-    """Make the Arrow column of the tokens' texts by one gather of bytes.
+    """Make the Arrow column of the tokens' texts by gathering bytes, chunk by chunk.
 
     Lone surrogates become U+FFFD.
     """
     import pyarrow
 
+    assert batch.spans is not None
     clean, _ = replace_surrogates(texts, errors="replace")
-    data = [text.encode("utf-8") for text in clean]
-    joined = np.frombuffer(b"".join(data), dtype=np.uint8)
-    spans = convert_spans(clean, batch, unit="byte").spans
-    assert spans is not None
-    first = offsets_of(np.fromiter(map(len, data), dtype=np.int64, count=len(data)))[:-1]
-    starts = spans[:, 0] + np.repeat(first, batch.lengths)
-    lengths = (spans[:, 1] - spans[:, 0]).astype(np.int64)
-    offsets = offsets_of(lengths)
-    positions = np.arange(int(offsets[-1])) + np.repeat(starts - offsets[:-1], lengths)
+    found: list[tuple[NDArray[np.int8], NDArray[np.int32]]] = []
+    row = 0
+    for chunk in cut_rows(clean, n_characters=_CHUNK_CHARACTERS):
+        offsets = batch.offsets[row : row + len(chunk) + 1]
+        spans = batch.spans[offsets[0] : offsets[-1]]
+        found.append(_cut_bytes(chunk, spans, np.diff(offsets)))
+        row += len(chunk)
+    data = np.concatenate([np.zeros(0, np.int8), *(data for data, _ in found)])
+    lengths = np.concatenate([np.zeros(0, np.int64), *(lengths for _, lengths in found)])
     buffers = [
         None,
-        pyarrow.py_buffer(offsets.astype(np.int32)),
-        pyarrow.py_buffer(joined[positions]),
+        pyarrow.py_buffer(offsets_of(lengths).astype(np.int32)),
+        pyarrow.py_buffer(data),
     ]
     return pyarrow.Array.from_buffers(pyarrow.string(), len(lengths), buffers)
+
+
+def _cut_bytes(
+    texts: Sequence[str], spans: NDArray[np.int32], n_tokens: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """Give the UTF-8 bytes of the tokens one behind the other, and how many each has.
+
+    spans: (n_tokens, 2) in characters; n_tokens: (n_rows,) of each text. Tokens that follow one
+    another without a gap are copied as they stand, those with gaps by a mask, and only what
+    overlaps byte by byte: the second takes half of the time of the third.
+    """
+    together = "".join(texts)
+    data = np.frombuffer(together.encode("utf-8"), dtype=np.int8)
+    characters = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    first = np.repeat(offsets_of(characters)[:-1].astype(np.int32), n_tokens)
+    starts, ends = spans[:, 0] + first, spans[:, 1] + first
+    if len(data) > len(together):
+        begins = np.flatnonzero(data >= -64)  # as a signed number every further byte is smaller
+        place = np.append(begins, len(data)).astype(np.int32)
+        starts, ends = place[starts], place[ends]
+    lengths = ends - starts
+    gaps = starts[1:] - ends[:-1]
+    if gaps.min(initial=0) < 0:
+        offsets = offsets_of(lengths.astype(np.int64))
+        positions = np.arange(int(offsets[-1])) + np.repeat(starts - offsets[:-1], lengths)
+        return data[positions], lengths
+    if not gaps.any():
+        return data[starts[:1].sum() : ends[-1:].sum()], lengths
+    edges = np.zeros(len(data) + 1, dtype=np.int8)
+    full = lengths > 0
+    edges[starts[full]] = 1
+    edges[ends[full]] -= 1
+    return data[np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)], lengths

@@ -7,14 +7,13 @@ what is guessed, skipped and how far the work is goes to a Watch.
 from __future__ import annotations
 
 import itertools
+import operator
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
+from typing import IO, TYPE_CHECKING, ClassVar
 
 from textkit.batch import TokenBatch
 from textkit.errors import DataError, UsageError, unknown_name
@@ -27,10 +26,11 @@ from textkit.jobs.parts import (
     CorpusOptions,
     PartsReport,
     Stoppable,
-    map_parts,
     write_parts,
 )
+from textkit.jobs.token_counts import TokenCounts, check_rows
 from textkit.jobs.token_output import TABLE_OUTPUTS, TEXT_OUTPUTS, TokenColumns, render, write_file
+from textkit.jobs.workers import Workers
 from textkit.tokenizers import Tokenizer
 from textkit.tokenizers.documents import cut_windows
 from textkit.tokenizers.formats import open_tokenizer
@@ -102,68 +102,6 @@ class TokenizeOptions(CorpusOptions):
         for line in tokenizer.engine_notes:
             watch.note(f"{self.tokenizer}: {line}")
         return tokenizer
-
-
-@dataclass
-class TokenCounts:
-    """What was counted; two of them add up. failures: a line for each row that fails the check."""
-
-    n_rows: int = 0
-    n_tokens: int = 0
-    n_text_bytes: int = 0
-    n_unknown: int = 0
-    n_truncated_rows: int = 0
-    n_truncated_tokens: int = 0
-    n_replaced: int = 0
-    n_windows: int = 0
-    lengths: Counter[int] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-
-    def numbers(self) -> dict[str, int]:
-        """Give what is a number by its name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
-
-    def add(self, other: TokenCounts) -> None:
-        """Count the rows of another part too."""
-        for name, value in other.numbers().items():
-            setattr(self, name, getattr(self, name) + value)
-        self.lengths.update(other.lengths)
-        self.failures += other.failures
-
-    def pack(self) -> Mapping[str, object]:
-        """Give what `unpack` takes, as JSON can hold it."""
-        lengths = sorted(self.lengths.items())
-        return {**self.numbers(), "lengths": lengths, "failures": self.failures}
-
-    @classmethod
-    def unpack(cls, values: Mapping[str, Any]) -> TokenCounts:
-        """Take up what `pack` gave."""
-        return cls(**{**values, "lengths": Counter(dict(values["lengths"]))})
-
-    def speed(self, seconds: float) -> str:
-        """Say how fast text went by."""
-        return f"{self.n_text_bytes / max(seconds, 1e-9) / 1e6:.1f} MB/s"
-
-    def percentile(self, share: float) -> int:
-        """Give the smallest length that this share of the rows, or windows, does not exceed, before
-        truncation.
-
-        >>> TokenCounts(n_rows=4, lengths=Counter({1: 3, 9: 1})).percentile(0.75)
-        1
-        """
-        passed = 0
-        for length in sorted(self.lengths):
-            passed += self.lengths[length]
-            if passed >= share * self.lengths.total():
-                return length
-        return 0
-
-    def to_dict(self) -> dict[str, int]:
-        """Give plain values, with the length that 99 of 100 rows do not exceed."""
-        told = {**self.numbers(), "p99_length": self.percentile(0.99)}
-        if not self.n_windows:
-            del told["n_windows"]
-        return told
 
 
 TokenizeReport = PartsReport[TokenCounts]
@@ -271,6 +209,20 @@ class TokenizeParts:
         )
 
 
+@dataclass(frozen=True)
+class TokenizeOpening:
+    """Open the work on a corpus: each process that shares in it does so by itself."""
+
+    options: TokenizeOptions
+    output: str
+    types: Mapping[str, pyarrow.DataType] = field(default_factory=dict)
+
+    def __call__(self, watch: Watch = Watch()) -> TokenizeParts:
+        """Open the tokenizer, and note what had to be guessed of it."""
+        tokenizer = self.options.open_tokenizer(watch)
+        return TokenizeParts(self.options, tokenizer, self.output, self.types)
+
+
 def tokenize_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> TokenizeReport:
     """Tokenize a corpus into the folder `options.out`, as parts that a stopped job goes on from.
 
@@ -288,12 +240,15 @@ def tokenize_corpus(options: TokenizeOptions, *, watch: Watch = Watch()) -> Toke
         )
     if options.out is None:
         raise UsageError("no folder for the parts; name one with out, or stream the tokens")
-    tokenizer, source = options.open_tokenizer(watch), options.open_inputs()
-    types = {}
+    source, types = options.open_inputs(), {}
     if output in TABLE_OUTPUTS:
         types = declared_types(source.names, options.format, options.keep)
-    work = TokenizeParts(options, tokenizer, output, types)
-    return write_parts(work, options.out, source, options, counting=TokenCounts, watch=watch)
+    opening = TokenizeOpening(options, output, types)
+    with Workers(options.workers, opening, on=options.on) as workers:
+        work = opening(watch)
+        return write_parts(
+            work, options.out, source, options, counting=TokenCounts, watch=watch, workers=workers
+        )
 
 
 def stream_corpus(
@@ -351,19 +306,19 @@ def _pass(
     options: TokenizeOptions, output: str, sink: IO[bytes] | None, *, n_rows: int, watch: Watch
 ) -> TokenizeReport:
     """Go through a corpus once; without a sink only count and check."""
-    work = TokenizeParts(options, options.open_tokenizer(watch), output)
-    source = options.open_inputs()
-    counts, started = TokenCounts(), time.perf_counter()
-    parts = Stoppable(cut_parts(source, n_rows=n_rows, n_characters=PART_CHARACTERS), watch)
-    one = work.count if sink is None else work.spell
-    made = map_parts(one, parts, workers=options.workers, on=options.on)
-    for counted, data in made:
-        counts.add(counted)
-        if sink is not None:
-            sink.write(data)
-            sink.flush()
-        speed = counts.speed(time.perf_counter() - started)
-        watch.progress(Progress(work.title, counts.n_rows, details=speed))
+    opening, source = TokenizeOpening(options, output), options.open_inputs()
+    with Workers(options.workers, opening, on=options.on) as workers:
+        work = opening(watch)
+        counts, started = TokenCounts(), time.perf_counter()
+        parts = Stoppable(cut_parts(source, n_rows=n_rows, n_characters=PART_CHARACTERS), watch)
+        made = operator.attrgetter("count" if sink is None else "spell")
+        for counted, data in workers.map(work, made, parts):
+            counts.add(counted)
+            if sink is not None:
+                sink.write(data)
+                sink.flush()
+            speed = counts.speed(time.perf_counter() - started)
+            watch.progress(Progress(work.title, counts.n_rows, details=speed))
     if counts.failures:
         raise DataError(
             f"{len(counts.failures):,} rows fail the check, the first: {counts.failures[0]}",
@@ -391,20 +346,3 @@ def show_corpus(options: TokenizeOptions, page: Path, *, n_rows: int = SHOWN_ROW
     name = options.tokenizer if isinstance(options.tokenizer, str) else tokenizer.kind
     files.write_text(page, html_page(f"{', '.join(source.names)} by {name}", texts, batch))
     return TokenCounts(n_rows=len(texts), n_tokens=len(batch.ids))
-
-
-def check_rows(tokenizer: Tokenizer, texts: Sequence[str], *, first_row: int) -> list[str]:
-    """Verify spans and, where the tokenizer is lossless, the round trip.
-
-    One line for each row that fails.
-    """
-    batch = tokenizer.encode(texts, spans=True)
-    failures = []
-    for row, text in enumerate(texts):
-        spans = batch.row_spans(row)
-        ordered = bool((spans[:, 0] <= spans[:, 1]).all() and (np.diff(spans[:, 0]) >= 0).all())
-        if not ordered or (len(spans) and not 0 <= spans.min() <= spans.max() <= len(text)):
-            failures.append(f"row {first_row + row}: spans leave the text or run backwards")
-        elif tokenizer.lossless and tokenizer.decode(batch[row].tolist()) != text:
-            failures.append(f"row {first_row + row}: decoding the ids does not give the text back")
-    return failures

@@ -23,9 +23,9 @@ from textkit.evaluation.goals import Answers, Goal
 from textkit.io import files
 from textkit.io.exchange import remove_folder
 from textkit.jobs import runs
-from textkit.jobs.parts import end_with_parent
 from textkit.jobs.train import train_run
 from textkit.jobs.train_options import TrainOptions
+from textkit.jobs.workers import end_with_parent
 from textkit.recipe import Recipe
 from textkit.watch import Epoch, Watch
 

@@ -123,8 +123,16 @@ def _splintr(
     whole = words_beyond_merges(description["model"], reference)
     if whole is None:
         return None
-    guarded = _guard(splintr, description, reference, specials=True, words=whole)
-    return FastEngine(guarded, n_bytes is not None)
+    fast: Engine = splintr
+    if n_bytes is None:
+        from textkit.tokenizers.engines.tiled import tiled_before
+        from textkit.tokenizers.engines.word_table import table_before
+
+        others = table_before(reference, description, reference=reference) or reference
+        tiled = tiled_before(splintr, others, description, vocabulary, reference)
+        fast = tiled or splintr
+    guarded = _guard(fast, description, reference, specials=True, words=whole)
+    return FastEngine(guarded, with_spans=n_bytes is not None or fast is not splintr)
 
 
 def _table(

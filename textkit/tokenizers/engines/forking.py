@@ -13,7 +13,7 @@ import sys
 import threading
 from types import TracebackType
 
-from textkit.threads import SharedLock
+from textkit.threads import SharedLock, on_one_core
 
 _owner: int | None = None
 _watching = SharedLock()
@@ -88,6 +88,11 @@ def is_forked() -> bool:
     did not come along.
     """
     return _owner is not None and os.getpid() != _owner
+
+
+def is_alone() -> bool:
+    """Tell whether the calling thread is to compute without the engines' thread pools."""
+    return is_forked() or on_one_core()
 
 
 def keep_forks_safe() -> None:

@@ -17,7 +17,7 @@ from textkit.batch import TokenBatch, offsets_of
 from textkit.errors import ArtifactError, LimitError, TextkitError
 from textkit.origins import Origins
 from textkit.tokenizers.engines.clock import NO_CLOCK, Clock
-from textkit.tokenizers.engines.forking import is_forked, keep_forks_safe, native_calls
+from textkit.tokenizers.engines.forking import is_alone, keep_forks_safe, native_calls
 
 # What Oniguruma says where one match takes so many steps.
 _ONIGURUMA_GAVE_UP = "retry-limit-in-match"
@@ -97,10 +97,10 @@ class ReferenceEngine:
         # A broken file shows only now.
         def call() -> list[hf.Encoding]:
             with native_errors("this tokenizer cannot encode"), native_calls:
-                # The thread pool of the parent did not come along; on one text there is no need.
-                if is_forked() and self.has_clock:
+                # Without the pool of threads; on one text there is none.
+                if is_alone() and self.has_clock:
                     return [encode([text], add_special_tokens=False)[0] for text in texts]
-                if is_forked():
+                if is_alone():
                     return [self._backend.encode(text, add_special_tokens=False) for text in texts]
                 return list(encode(list(texts), add_special_tokens=False))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch, offsets_of
 from textkit.tokenizers.description import Description, steps_of
 from textkit.tokenizers.engines.differences import DIFFERENCES
-from textkit.tokenizers.engines.forking import is_forked, native_calls
+from textkit.tokenizers.engines.forking import is_alone, native_calls
 from textkit.tokenizers.engines.reference import ReferenceEngine, encode_split
 from textkit.tokenizers.engines.splintr_layouts import ANY_CASE, LONG_S
 from textkit.tokenizers.splitters import META
@@ -86,12 +86,10 @@ class SplintrEngine:
 
     def _encode_flat(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         with native_calls:
-            if is_forked():
-                rows = [
-                    np.frombuffer(self._backend.encode_flat(text), dtype=np.int32) for text in texts
-                ]
-                offsets = offsets_of(np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)))
-                return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), offsets
+            if is_alone():
+                rows = list(map(self._backend.encode_flat, texts))
+                n_bytes = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+                return np.frombuffer(b"".join(rows), dtype=np.int32), offsets_of(n_bytes // 4)
             ids, cuts = self._backend.encode_batch_flat(list(texts))
         return np.frombuffer(ids, dtype=np.int32), np.frombuffer(cuts, dtype=np.int64)
 
@@ -143,17 +141,21 @@ def byte_spans(
     >>> byte_spans(["é!"], np.array([1, 1, 1]), np.array([0, 3])).tolist()
     [[0, 1], [0, 1], [1, 2]]
     """
-    if not len(n_bytes):
-        return np.zeros((0, 2), dtype=np.int32)
-    data = np.frombuffer("".join(texts).encode("utf-8"), dtype=np.uint8)
-    character = np.cumsum(
-        (data & 0xC0) != 0x80, dtype=np.int64
-    )  # 1 + index of the character that a byte belongs to
+    together = "".join(texts)
     ends = np.cumsum(n_bytes)
-    edges = np.stack([character[ends - n_bytes] - 1, character[ends - 1]], axis=1)
+    spans = np.empty((len(n_bytes), 2), dtype=np.int32)
+    if together.isascii():
+        spans[:, 0], spans[:, 1] = ends - n_bytes, ends
+    else:
+        data = np.frombuffer(together.encode("utf-8"), dtype=np.int8)
+        # 1 + index of the character that a byte belongs to: as a signed number every further byte
+        # of a character is below -64.
+        character = np.cumsum(data >= -64, dtype=np.int32)
+        spans[:, 0], spans[:, 1] = character[ends - n_bytes] - 1, character[ends - 1]
     sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    edges -= np.repeat(offsets_of(sizes)[:-1], np.diff(offsets))[:, None]
-    return edges.astype(np.int32)
+    first = offsets_of(sizes)[:-1].astype(np.int32)
+    spans -= np.repeat(first, np.diff(offsets))[:, None]
+    return spans
 
 
 def piece_bytes(description: Description, vocabulary: dict[str, int]) -> NDArray[np.int64] | None:
