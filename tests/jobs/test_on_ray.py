@@ -8,7 +8,7 @@ import importlib.util
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,13 @@ from textkit.jobs.on_ray import connected, map_on_ray, parse_on
 from textkit.jobs.parts import map_parts
 from textkit.jobs.search import SearchBuildOptions, build_search
 from textkit.jobs.tokenize import count_corpus
+from textkit.jobs.tokenizer import (
+    CountPiecesOptions,
+    PieceOptions,
+    TrainTokenizerOptions,
+    count_pieces,
+    train_tokenizer,
+)
 from textkit.watch import Progress, Watch
 
 ROWS = [f"row {i} of the {'good' if i % 2 else 'bad'} film" for i in range(40)]
@@ -99,6 +106,33 @@ def test_other_work_on_parts_gives_the_same_bytes_too(ray: Any) -> None:
     assert contents("index-None") == contents("index-ray")
     counted = [count_corpus(TokenizeOptions(inputs=["in.txt"], on=on)) for on in (None, "ray")]
     assert counted[0].counts == counted[1].counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece", "word"])
+def test_a_vocabulary_is_learnt_from_the_same_counts(ray: Any, kind: str) -> None:
+    write_rows()
+    Path("more.txt").write_text("Don't stop, ça va 漢字\n" * 9, encoding="utf-8")
+    for on in (None, "ray"):
+        both = {"inputs": ["in.txt", "more.txt"], "pieces": PieceOptions(kind=kind), "on": on}
+        options = TrainTokenizerOptions(out=Path(f"tok-{on}"), sizes=[300], **both)
+        train_tokenizer(options)
+        count_pieces(CountPiecesOptions(out=Path(f"counts-{on}"), **both))
+    assert contents("tok-None") == contents("tok-ray")
+    assert Path("counts-None").read_bytes() == Path("counts-ray").read_bytes()
+
+
+@pytest.mark.slow
+def test_no_text_and_counts_are_refused_on_ray_too(ray: Any) -> None:
+    Path("empty.txt").write_text("\n\n", encoding="utf-8")
+    options = TrainTokenizerOptions(inputs=["empty.txt"], out=Path("tok"), on="ray")
+    with pytest.raises(DataError, match=r"^empty\.txt: no text to learn from$"):
+        train_tokenizer(options)
+    with pytest.raises(UsageError, match="--on counts texts; the counts are there"):
+        train_tokenizer(replace(options, counts=True))
+    train_tokenizer(TrainTokenizerOptions(inputs=[str(write_rows())], out=Path("old"), sizes=[300]))
+    with pytest.raises(UsageError, match="--on counts texts anew"):
+        train_tokenizer(replace(options, start="old"))
 
 
 @pytest.mark.slow

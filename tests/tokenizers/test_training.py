@@ -247,6 +247,13 @@ def test_counts_of_several_machines_train_the_same_tokenizer(kind: str) -> None:
     assert made.fingerprint == train(kind, TEXTS).fingerprint
 
 
+@pytest.mark.parametrize("memory_bytes", [None, 1, 5 * counting.PIECE_BYTES])
+def test_counts_of_parts_add_up_to_those_of_all_texts(memory_bytes: int | None) -> None:
+    parts = [list(counting.count_texts(TEXTS[n::3], str.split)) for n in range(3)]
+    whole = list(counting.count_texts(TEXTS, str.split))
+    assert list(counting.add_counts(parts, memory_bytes=memory_bytes)) == whole
+
+
 @given(
     texts=st.lists(
         st.lists(st.text(max_size=4) | st.sampled_from([" ", "  ", *HARD_STRINGS]), max_size=6).map(

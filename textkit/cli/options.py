@@ -328,7 +328,7 @@ On = Annotated[
     typer.Option(
         "--on",
         metavar="ray[:ADDRESS]",
-        help="Make the parts on Ray: one begun here, or the one at ADDRESS.",
+        help="Work on the parts on Ray: one begun here, or at ADDRESS.",
         rich_help_panel=RUNNING,
     ),
 ]

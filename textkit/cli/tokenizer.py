@@ -18,6 +18,7 @@ from textkit.cli.options import (
     AsJsonLine,
     Delimiter,
     Lowercase,
+    On,
     OutFolder,
     Overwrite,
     SplitPattern,
@@ -129,6 +130,7 @@ def train(
             rich_help_panel=RUNNING,
         ),
     ] = None,
+    on: On = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Learn a vocabulary: the same bytes on every run, for any order of the files and any number
@@ -154,6 +156,7 @@ def train(
         text_column=text_column,
         delimiter=delimiter,
         memory=memory,
+        on=on,
         counts=counts,
         overwrite=overwrite,
     )
@@ -177,6 +180,7 @@ def count(
         str,
         typer.Option(help="Memory for counts before they go to disk.", rich_help_panel=RUNNING),
     ] = "2G",
+    on: On = None,
 ) -> None:
     """Count pieces for a later `train --counts`, so that machines can count apart and train
     together.
@@ -195,6 +199,7 @@ def count(
         text_column=text_column,
         delimiter=delimiter,
         memory=memory,
+        on=on,
     )
     with Display() as watch:
         number = count_pieces(options, watch=watch)

@@ -7,6 +7,7 @@ titles READING, LEARNING (once, when the last text has been read) and SAVING.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,16 @@ from pathlib import Path
 from textkit import tokenizers
 from textkit.errors import DataError, UsageError
 from textkit.io import files
-from textkit.io.bulk import Inputs
+from textkit.io.bulk import Inputs, Part
 from textkit.io.remote import url_of
+from textkit.jobs.on_ray import map_on_ray
+from textkit.jobs.parts import PART_CHARACTERS
 from textkit.tokenizers import PipelineTokenizer, Tokenizer, counting
 from textkit.tokenizers.report import FitReport, measure_fit
 from textkit.tokenizers.train import count_facts, piece_finder, train_counts
 from textkit.watch import Progress, Watch
 
+_PART_ROWS = 50_000
 READING, LEARNING, SAVING = "reading", "learning", "saving"
 
 
@@ -53,7 +57,8 @@ class TrainTokenizerOptions:
     inputs: files, globs, folders of texts; with counts, files of `count_pieces`. sizes: tokens,
     special ones included; with several, each goes to `OUT-SIZE`. memory: as "2G"; pieces are
     counted first, in so much memory, then on disk. start: a tokenizer that is trained further, and
-    says its kind and how it cuts texts. overwrite: finished work in a folder may go.
+    says its kind and how it cuts texts. on: "ray" or "ray:ADDRESS" counts on Ray. overwrite:
+    finished work in a folder may go.
     """
 
     inputs: Sequence[str]
@@ -65,6 +70,7 @@ class TrainTokenizerOptions:
     text_column: str | None = None
     delimiter: str | None = None
     memory: str | None = None
+    on: str | None = None
     counts: bool = False
     overwrite: bool = False
 
@@ -78,7 +84,10 @@ class TrainTokenizerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CountPiecesOptions:
-    """What is counted, in how much memory before it goes to disk, and the file to write."""
+    """What is counted, in how much memory before it goes to disk, and the file to write.
+
+    on: "ray" or "ray:ADDRESS" counts on Ray.
+    """
 
     inputs: Sequence[str]
     out: Path
@@ -86,6 +95,7 @@ class CountPiecesOptions:
     text_column: str | None = None
     delimiter: str | None = None
     memory: str = "2G"
+    on: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,13 +150,47 @@ def count_pieces(options: CountPiecesOptions, *, watch: Watch = Watch()) -> int:
         f"up to {limit // counting.PIECE_BYTES:,} different pieces are held in {options.memory};"
         f" more go to disk"
     )
-    counts = counting.count_texts(
-        _read_texts(options, watch),
-        piece_finder(pieces.kind, **pieces.chosen()),
-        memory_bytes=limit,
-    )
+    if options.on is not None:
+        counts = _count_on(options.on, options, limit, watch)
+    else:
+        finder = piece_finder(pieces.kind, **pieces.chosen())
+        counts = counting.count_texts(_read_texts(options, watch), finder, memory_bytes=limit)
     facts = count_facts(pieces.kind, **pieces.chosen())
     return counting.write_counts(options.out, counts, facts=facts)
+
+
+@dataclass(frozen=True)
+class PieceCounting:
+    """Count the pieces of a part; can be pickled."""
+
+    pieces: PieceOptions
+
+    def __call__(self, part: Part) -> tuple[int, list[tuple[str, int]]]:
+        finder = piece_finder(self.pieces.kind, **self.pieces.chosen())
+        return len(part.rows), list(counting.count_texts(part.texts, finder))
+
+
+def _count_on(
+    on: str,
+    options: TrainTokenizerOptions | CountPiecesOptions,
+    memory_bytes: int | None,
+    watch: Watch,
+) -> Iterator[tuple[str, int]]:
+    """Count the pieces of a corpus on Ray, a part at a time, as one process would."""
+    rows = Inputs.of(options.inputs, text_column=options.text_column, delimiter=options.delimiter)
+    parts = rows.cut(n_rows=_PART_ROWS, n_characters=PART_CHARACTERS)
+
+    def counted() -> Iterator[list[tuple[str, int]]]:
+        number = 0
+        watch.progress(Progress(READING, 0))
+        for n_rows, counts in map_on_ray(PieceCounting(options.pieces), parts, on=on):
+            number += n_rows
+            watch.progress(Progress(READING, number))
+            yield counts
+
+    yield from counting.add_counts(counted(), memory_bytes=memory_bytes)
+    for line in rows.notes:
+        watch.note(line)
 
 
 def convert_tokenizer(
@@ -197,6 +241,17 @@ def _learn(options: TrainTokenizerOptions, watch: Watch) -> Tokenizer:
     if options.min_frequency is not None:
         chosen["min_frequency"] = options.min_frequency
     memory = None if options.memory is None else counting.parse_memory(options.memory)
+    if options.on is not None:
+        if options.counts:
+            raise UsageError("--on counts texts; the counts are there: leave it out")
+        with tempfile.TemporaryDirectory(prefix="textkit-counts-") as folder:
+            path = Path(folder, "counts")
+            facts = count_facts(kind, **options.pieces.chosen())
+            found = _count_on(options.on, options, memory, watch)
+            if not counting.write_counts(path, found, facts=facts):
+                raise DataError("no text to learn from", where=", ".join(options.inputs))
+            watch.progress(Progress(LEARNING, 0))
+            return train_counts(kind, [path], memory_bytes=memory, say=watch.note, **chosen)
     if options.counts:
         watch.progress(Progress(LEARNING, 0))
         paths = [Path(name) for name in options.inputs]
@@ -214,6 +269,8 @@ def _train_further(start: str, options: TrainTokenizerOptions, watch: Watch) -> 
         raise UsageError(
             "counts are of pieces that another tokenizer made; give texts with --start"
         )
+    if options.on is not None:
+        raise UsageError("--on counts texts anew; what --start goes on with is counted here")
     given = [*options.pieces.chosen()]
     if options.pieces.kind not in (PieceOptions.kind, old.kind):
         given.append("kind")

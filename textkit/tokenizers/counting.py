@@ -100,8 +100,7 @@ def count_texts(
         else max(1, memory_bytes // PIECE_BYTES // (2 if at_spaces else 1))
     )
     words_limit = WORDS_HELD if limit is None else min(WORDS_HELD, limit)
-    with contextlib.ExitStack() as stack:
-        runs: list[Path] = []
+    with _Runs(counts, limit) as runs:
         for text in iterate_checked(texts):
             if not at_spaces:
                 counts.update(pieces(text))
@@ -109,18 +108,54 @@ def count_texts(
                 words.update(text.split(" "))
                 if len(words) > words_limit:
                     _cut_words(words, pieces, counts)
-            if limit is not None and len(counts) > limit:
-                if not runs:
-                    import tempfile
-
-                    folder = Path(
-                        stack.enter_context(tempfile.TemporaryDirectory(prefix="textkit-counts-"))
-                    )
-                runs.append(folder / f"run-{len(runs):05d}")
-                _write_lines(runs[-1], sorted(counts.items()))
-                counts.clear()
+            runs.spill_when_full()
         _cut_words(words, pieces, counts)
-        yield from merge_counts([*(_read_lines(run) for run in runs), sorted(counts.items())])
+        yield from runs.merged()
+
+
+def add_counts(
+    sources: Iterable[Counted], *, memory_bytes: int | None = None
+) -> Iterator[tuple[str, int]]:
+    """Add up counts that come one after the other, as those of the parts of a corpus, beyond
+    `memory_bytes` on disk.
+
+    >>> list(add_counts([[("a", 1), ("b", 2)], [("b", 40)]]))
+    [('a', 1), ('b', 42)]
+    """
+    counts: Counter[str] = Counter()
+    limit = None if memory_bytes is None else max(1, memory_bytes // PIECE_BYTES)
+    with _Runs(counts, limit) as runs:
+        for source in sources:
+            counts.update(dict(source))
+            runs.spill_when_full()
+        yield from runs.merged()
+
+
+class _Runs(contextlib.ExitStack):
+    """Counts of which those that pass the limit are on disk, as sorted runs."""
+
+    def __init__(self, counts: Counter[str], limit: int | None) -> None:
+        super().__init__()
+        self._counts, self._limit = counts, limit
+        self._paths: list[Path] = []
+
+    def spill_when_full(self) -> None:
+        """Let the counts go to disk where there are more than the limit."""
+        if self._limit is None or len(self._counts) <= self._limit:
+            return
+        if not self._paths:
+            import tempfile
+
+            made = tempfile.TemporaryDirectory(prefix="textkit-counts-")
+            self._folder = Path(self.enter_context(made))
+        self._paths.append(self._folder / f"run-{len(self._paths):05d}")
+        _write_lines(self._paths[-1], sorted(self._counts.items()))
+        self._counts.clear()
+
+    def merged(self) -> Iterator[tuple[str, int]]:
+        """Give all counts in order."""
+        runs = (_read_lines(path) for path in self._paths)
+        return merge_counts([*runs, sorted(self._counts.items())])
 
 
 def _cut_words(
