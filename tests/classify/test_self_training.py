@@ -115,7 +115,9 @@ def test_the_shell_teaches_itself_and_auto_chooses_first() -> None:
         )
     )
     assert report.choice is not None and report.recipe.encoder.name == "linear"
-    assert report.history.notes[-1].startswith("self-training is")
+    assert report.history.notes[-1].startswith("self-training is kept")
+    assert len(Path("run/metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    assert report.recipe.distil is None  # a recipe that can be fitted again as it is
     assert TextClassifier.load(report.model).predict(["vivid box"]).tolist() == ["pos"]
 
 

@@ -100,7 +100,8 @@ def fit_with_itself(recipe: Recipe, given: Given, *, fit: Fit, watch: Watch = Wa
         taught = replace(alone, teaching=itself, checkpoints=folder)
         again = fit(_say_weight(first.recipe), taught, watch=watch)
         assert again.facts is not None and first.facts is not None
-        first = replace(again, facts=replace(again.facts, choice=first.facts.choice))
+        facts = replace(again.facts, choice=first.facts.choice)
+        first = replace(again, recipe=first.recipe, facts=facts)
     assert first.facts is not None
     first.facts.history.notes.append(str(verdict))
     return first

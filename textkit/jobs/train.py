@@ -278,7 +278,8 @@ def _keep_metrics(run: Path, watch: Watch, options: TrainOptions, health: list[H
             board.step(step)
 
     def take_epoch(epoch: Epoch) -> None:
-        epochs.append(epoch)
+        # A second training in one run, as after self-training, begins with epoch 1 again.
+        epochs[:] = [*(each for each in epochs if each.epoch < epoch.epoch), epoch]
         runs.write_metrics(run, epochs)
         watch.epoch(epoch)
         if board is not None:
