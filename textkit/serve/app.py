@@ -51,6 +51,7 @@ def make_app(host: Host) -> Starlette:
         _get(host, "/info", _info),
         _get(host, "/metrics", _metrics),
         _get(host, "/v1/models", _openai_models),
+        Route("/v1/models/{name:path}", _openai_model(host), methods=["GET"]),
         _get(host, "/openapi.json", lambda host: say_json(openapi.describe())),
         *(_get(host, path, answer) for path, answer in page.FILES.items()),
     ]
@@ -158,11 +159,23 @@ def _metrics(host: Host) -> Response:
 
 
 def _openai_models(host: Host) -> Response:
-    models = [
-        {"id": model.name, "object": "model", "created": 0, "owned_by": "textkit"}
-        for model in host.models
-    ]
-    return say_json({"object": "list", "data": models})
+    return say_json({"object": "list", "data": [_say_model(model.name) for model in host.models]})
+
+
+def _openai_model(host: Host) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        request.state.route = "/v1/models/{name}"
+        try:
+            model = host.find(request.path_params["name"]).model
+        except RequestError as err:
+            return say_error(err, request_id=request.state.request_id)
+        return say_json(_say_model(model.name))
+
+    return endpoint
+
+
+def _say_model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "textkit"}
 
 
 async def _no_route(request: Request, err: Exception) -> Response:

@@ -97,10 +97,12 @@ class Host:
         batchers = [b for hosted in self._hosted.values() for b in hosted.batchers.values()]
         return all(batcher.is_alive for batcher in batchers)
 
-    def find(self, name: str | None, verb: str) -> Hosted:
-        """Give the model of a name, or the first that can do something: 404 where there is none."""
+    def find(self, name: str | None, verb: str | None = None) -> Hosted:
+        """Give the model of a name, or the first that can do something: 404 where there is none, or
+        it cannot.
+        """
         if name is None:
-            able = (hosted for hosted in self._hosted.values() if hosted.model.can(verb))
+            able = (h for h in self._hosted.values() if verb is None or h.model.can(verb))
             first = next(able, None)
             if first is None:
                 raise _no_model(f"no model here can {verb}")
@@ -108,7 +110,7 @@ class Host:
         if name not in self._hosted:
             raise _no_model(unknown_name("model", name, self._hosted))
         hosted = self._hosted[name]
-        if not hosted.model.can(verb):
+        if verb is not None and not hosted.model.can(verb):
             kind = hosted.model.kind
             raise _no_model(f"model '{name}' is a {kind} that cannot {verb}")
         return hosted

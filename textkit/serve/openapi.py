@@ -79,6 +79,15 @@ def describe() -> dict[str, Any]:
         good = {"description": "The answer.", "content": _content(names[answer])}
         operation = {"summary": line, "requestBody": body, "responses": {"200": good} | errors}
         paths[path] = {"post": operation}
+    paths["/v1/models/{name}"] = {
+        "get": {
+            "summary": "One model, as OpenAI's clients ask.",
+            "parameters": [
+                {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+            ],
+            "responses": {"200": {"description": "The answer."}, "404": errors["404"]},
+        }
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "textkit", "version": __version__},
