@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,8 +109,27 @@ def test_the_client_searches(host: Host) -> None:
     assert [[hit["row"] for hit in hits] for hits in run(ask())] == [[0], [1]]
 
 
-def test_an_image_holds_an_index_of_words_alone(folder: Path, tmp_path: Path) -> None:
-    write_image([str(folder / "words")], tmp_path / "image")
-    assert (tmp_path / "image/models/words/texts.arrow").is_file()
-    with pytest.raises(UsageError, match="indexes of words alone"):
-        write_image([str(folder / "both")], tmp_path / "other")
+def test_an_image_holds_an_index_with_the_model_of_its_vectors(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = write_image([str(folder / "words"), str(folder / "both")], tmp_path / "image")
+    models = out / "models"
+    assert (models / "words/texts.arrow").is_file()
+    before = json.loads((folder / "both/config.json").read_text(encoding="utf-8"))
+    after = json.loads((models / "both/config.json").read_text(encoding="utf-8"))
+    assert before["vectors"]["model"].pop("spec") == str(folder / "vec")
+    assert after["vectors"]["model"].pop("spec") == "/models/both.spec"
+    assert after == before
+    index = SearchIndex.open(models / "both", model=models / "both.spec", verify=True)
+    (hit,) = index.query("a queen", 1, method="dense")
+    assert hit.row == 1
+    dockerfile = (out / "Dockerfile").read_text(encoding="utf-8")
+    assert '"words=/models/words", "both=/models/both"' in dockerfile
+
+
+def test_an_index_of_vectors_that_are_not_here_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "vec", tmp_path / "vec")
+    SearchIndex.build(TABLE, tmp_path / "lost", text="text", model=str(tmp_path / "vec"))
+    shutil.rmtree(tmp_path / "vec")
+    with pytest.raises(UsageError, match="not opened by itself from here"):
+        write_image([str(tmp_path / "lost")], tmp_path / "image")

@@ -8,11 +8,13 @@ model needs it, another user than root, a file system that is only read, offline
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from textkit.errors import UsageError
 from textkit.io import files
+from textkit.search.building import CONFIG
+from textkit.search.index import SearchIndex
 from textkit.serve.models import ServedModel, open_model
 from textkit.serve.options import KEY_VARIABLE, name_models
 from textkit.version import __version__
@@ -88,8 +90,9 @@ spec:
 def write_image(models: Sequence[str], out: str | Path, *, allow: Sequence[str] = ()) -> Path:
     """Write the folder; each model is opened first, so that what is built can be served.
 
-    models: as `ServeOptions` takes them, but files and folders alone. Raises UsageError for one
-    that is neither, StorageError for a folder that holds other work.
+    models: as `ServeOptions` takes them, but files and folders alone; the model whose vectors an
+    index holds comes with it. Raises UsageError for one that is neither, StorageError for a folder
+    that holds other work.
     """
     named = name_models(models)
     for name, place in named.items():
@@ -98,26 +101,22 @@ def write_image(models: Sequence[str], out: str | Path, *, allow: Sequence[str] 
         if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
             raise UsageError(f"'{name}' cannot be a name in an image; write NAME={place}")
     opened = [open_model(name, place, allow=allow) for name, place in named.items()]
-    for model in opened:
-        if model.index is not None and model.index.method != "bm25":
-            raise UsageError(
-                f"the index '{model.name}' needs the model of its vectors, which lies elsewhere; an"
-                " image holds indexes of words alone (search build without -m)"
-            )
+    needed = {model.name: _needs(model.index) for model in opened if model.index is not None}
+    parts = [part for held in needed.values() for part in held]
+    extras = extras_of([*opened, *(open_model(*part, allow=allow) for part in parts)])
     with files.atomic_folder(out) as folder:
         (folder / "wheels").mkdir()
         (folder / "models").mkdir()
         files.write_text(folder / "wheels" / "README", "Wheels that no package index has.\n")
         told = []
         for name, place in named.items():
-            source = Path(place)
-            kept = name if source.is_dir() else f"{name}{''.join(source.suffixes[-1:])}"
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(source, folder / "models" / kept)
-            told.append(f'"{name}=/models/{kept}"')
-        values = {"extras": ",".join(extras_of(opened)), "version": __version__}
+            kept = _copy(Path(place), folder / "models", name)
+            told.append(f'"{name}={kept}"')
+            if needed.get(name):
+                _point(folder / "models" / name, dict(needed[name]))
+        values = {"extras": ",".join(extras), "version": __version__}
         dockerfile = _DOCKERFILE.format(
-            torch=_TORCH if "train" in extras_of(opened) else "", models=", ".join(told), **values
+            torch=_TORCH if "train" in extras else "", models=", ".join(told), **values
         )
         image = f"textkit-{next(iter(named)).lower()}:latest"
         files.write_text(folder / "Dockerfile", dockerfile)
@@ -126,6 +125,40 @@ def write_image(models: Sequence[str], out: str | Path, *, allow: Sequence[str] 
         files.write_text(folder / "kubernetes.yaml", _KUBERNETES.format(image=image))
         files.write_manifest(folder, kind=KIND, format=FORMAT)
     return Path(out)
+
+
+def _copy(source: Path, models: Path, name: str) -> str:
+    """Copy a model's file or folder; give where the image has it."""
+    kept = name if source.is_dir() else f"{name}{''.join(source.suffixes[-1:])}"
+    copy = shutil.copytree if source.is_dir() else shutil.copy2
+    copy(source, models / kept)
+    return f"/models/{kept}"
+
+
+def _needs(index: SearchIndex) -> list[tuple[str, str]]:
+    """Tell what the vectors of an index's queries are made by: what its config calls it, and the
+    place.
+    """
+    if index.method == "bm25":
+        return []
+    _ = index.embedder  # raises where it cannot be opened
+    model = index.config["vectors"]["model"]
+    return [(key, str(model[key])) for key in ("spec", "tokenizer") if model.get(key)]
+
+
+def _point(index: Path, needed: Mapping[str, str]) -> None:
+    """Put what an index needs beside its copy, say so in its config, and seal it anew."""
+    config, manifest = files.read_json(index / CONFIG), files.read_json(index / files.MANIFEST)
+    for key, place in needed.items():
+        if Path(place).exists():
+            config["vectors"]["model"][key] = _copy(
+                Path(place), index.parent, f"{index.name}.{key}"
+            )
+    files.write_json(index / CONFIG, config)
+    hashes = {name: entry["sha256"] for name, entry in manifest["files"].items() if name != CONFIG}
+    facts = {k: v for k, v in manifest.items() if k not in ("kind", "format", "files")}
+    kind, number = manifest["kind"], manifest["format"]
+    files.write_manifest(index, kind=kind, format=number, facts=facts, hashes=hashes)
 
 
 def extras_of(models: Sequence[ServedModel]) -> list[str]:
@@ -137,6 +170,10 @@ def extras_of(models: Sequence[ServedModel]) -> list[str]:
     )
     if "onnxruntime" in engines:
         extras.append("onnx")
+    if any(model.facts.get("graph") for model in models):
+        extras.append("index")
+    if any(model.place == "glove" for model in models):
+        extras.append("glove")
     if "torch" in engines or is_transformer:
         extras.append("train")
     if is_transformer or any(model.facts.get("encoder") == "pretrained" for model in models):
