@@ -20,9 +20,9 @@ import pytest
 
 from tests.serve.calls import LABELS, TEXTS, client_of, open_host, run, served
 from textkit import TextClassifier
-from textkit.errors import StorageError
+from textkit.errors import StorageError, UsageError
 from textkit.serve.life import QuietServer, _listen, make_config
-from textkit.serve.options import Limits, name_models
+from textkit.serve.options import Limits, ServeOptions, name_models
 
 ROOT = Path(__file__).parents[2]
 
@@ -208,6 +208,12 @@ def test_a_server_that_stops_says_so_and_still_answers(model: Path) -> None:
 
     run(go())
     host.close()
+
+
+def test_a_name_of_the_hub_is_not_watched() -> None:
+    with pytest.raises(UsageError, match="'hf:some/model' is a name of the hub"):
+        ServeOptions(models=["b=hf:some/model"], watch=1.0)
+    assert ServeOptions(models=["b=hf:some/model"]).watch is None
 
 
 def test_a_run_folder_is_served_by_its_own_name(model: Path) -> None:

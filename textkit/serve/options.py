@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from textkit.errors import UsageError
+from textkit.io import hub
 
 # The environment variable that holds the key which requests must bring.
 KEY_VARIABLE = "TEXTKIT_API_KEY"
@@ -81,6 +82,12 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if not self.models:
             raise UsageError("no model given; name at least one: textkit serve run/model")
+        remote = [place for place in name_models(self.models).values() if hub.is_name(place)]
+        if self.watch is not None and remote:
+            raise UsageError(
+                f"--watch looks at folders, and '{remote[0]}' is a name of the hub; serve it without"
+                " --watch, or a folder that holds it"
+            )
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port is {self.port}, expected 0 to 65535")
         if self.key is not None and (not self.key.isascii() or not self.key.strip()):
