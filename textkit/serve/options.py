@@ -85,8 +85,8 @@ class ServeOptions:
         remote = [place for place in name_models(self.models).values() if hub.is_name(place)]
         if self.watch is not None and remote:
             raise UsageError(
-                f"--watch looks at folders, and '{remote[0]}' is a name of the hub; serve it without"
-                " --watch, or a folder that holds it"
+                f"--watch looks at folders, and '{remote[0]}' is a name of the hub; serve it"
+                " without --watch, or a folder that holds it"
             )
         if not 0 <= self.port <= 65535:
             raise UsageError(f"port is {self.port}, expected 0 to 65535")
