@@ -42,20 +42,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], port: int, ready: str = "/ready"
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends."""
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        asyncio.run(wait_ready(port))
+        asyncio.run(wait_ready(port, ready))
         yield server
     finally:
         server.kill()
         server.wait()
 
 
-async def wait_ready(port: int) -> None:
-    for _ in range(600):
-        status, _ = await Connection(port).ask("/ready", None)
+async def wait_ready(port: int, path: str) -> None:
+    for _ in range(1200):
+        status, _ = await Connection(port).ask(path, None)
         if status == 200:
             return
         await asyncio.sleep(0.1)
@@ -115,38 +117,93 @@ uvicorn.run(app, port=int(port), log_level="critical")
 """
 
 
-def throughput(model: str, linear: str, texts: list[str]) -> None:
+# infinity's own app, with no change but the port; it needs an environment of its own.
+INFINITY = """
+import sys
+from infinity_emb import AsyncEmbeddingEngine
+from infinity_emb.cli import cli
+sys.argv = ["infinity_emb", "v2", "--model-id", sys.argv[1], "--port", sys.argv[2],
+            "--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--url-prefix", "",
+            "--log-level", "critical"]
+cli()
+"""
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give the processor time that a process took so far, of all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Pace:
+    """Texts a second, and processor milliseconds a text of the server and of this process."""
+
+    def __init__(self, n_texts: int, pid: int | None = None) -> None:
+        self._n, self._pid = n_texts, pid
+        self._start = time.perf_counter(), time.process_time(), cpu_seconds(pid) if pid else 0.0
+
+    def tell(self, kind: str) -> None:
+        wall, mine, theirs = self._start
+        rate = self._n / (time.perf_counter() - wall)
+        cpu = time.process_time() - mine
+        server = f" + {1000 * (cpu_seconds(self._pid) - theirs) / self._n:.3f}" if self._pid else ""
+        say(f"{kind:<40} {rate:8.0f} texts/s; {1000 * cpu / self._n:.3f}{server} ms of CPU a text")
+
+
+def throughput(model: str, linear: str, texts: list[str], infinity: str | None) -> None:
+    """What one process gives and what is served, turn about; with other work on the machine compare
+    processor time: client + server against that of the one process.
+    """
     embedder = TextEmbedder.open(model)
     embedder.encode(texts[:64])
-    start = time.perf_counter()
-    embedder.encode(texts)
-    alone = len(texts) / (time.perf_counter() - start)
-    say(f"embed in one process            {alone:8.0f} texts/s")
-    del embedder
-    port = free_port()
-    for kind, command in (
-        ("textkit serve", serve([model], port)),
-        ("starlette + pipeline", [sys.executable, "-c", PLAIN, model, str(port)]),
-    ):
-        with running(command, port):
-            asyncio.run(load(port, "/embed", bodies_of(texts[:128]), connections=64))
-            got = asyncio.run(load(port, "/embed", bodies_of(texts), connections=64))
-        rate = len(texts) / got.took
-        codes = dict(Counter(got.statuses))
-        say(f"{kind:<31} {rate:8.0f} texts/s, {rate / alone:.2f} of one process, {codes}")
+    commands = {
+        "textkit serve": (serve([model], free_port()), "/embed", "texts"),
+        "starlette + pipeline": (
+            [sys.executable, "-c", PLAIN, model, str(free_port())],
+            "/embed",
+            "texts",
+        ),
+    }
+    if infinity is not None:
+        command = [infinity, "-c", INFINITY, model, str(free_port())]
+        commands["infinity-emb"] = command, "/embeddings", "input"
+    for kind, (command, path, key) in commands.items():
+        port = int(next(part for part in reversed(command) if part.isdigit()))
+        ready = "/health" if key == "input" else "/ready"
+        with running(command, port, ready) as server:
+            asyncio.run(load(port, path, bodies_of(texts[:128], key), connections=64))
+            for _ in range(2):
+                for n in (len(texts), 64):
+                    pace = Pace(len(texts))
+                    for i in range(0, len(texts), n):
+                        embedder.encode(texts[i : i + n])
+                    pace.tell(f"encode, {n} at a time")
+                for n in (1, 32):
+                    bodies = [
+                        json.dumps({key: texts[i : i + n]}).encode()
+                        for i in range(0, len(texts), n)
+                    ]
+                    pace = Pace(len(texts), server.pid)
+                    got = asyncio.run(load(port, path, bodies, connections=64))
+                    assert set(got.statuses) == {200}, Counter(got.statuses)
+                    pace.tell(f"{kind}, {n} a request, 64 at once")
     classifier = TextClassifier.load(linear)
-    start = time.perf_counter()
-    classifier.predict_proba(texts)
-    alone = len(texts) / (time.perf_counter() - start)
-    with running(serve([linear], port), port):
-        got = asyncio.run(load(port, "/predict", bodies_of(texts), connections=64))
-        many = [json.dumps({"texts": texts[i : i + 32]}).encode() for i in range(0, 992, 32)]
-        joined = asyncio.run(load(port, "/predict", many * 4, connections=64))
-    rate, rate32 = len(texts) / got.took, 4 * 992 / joined.took
-    say(
-        f"linear model: one process {alone:.0f} texts/s; served {rate:.0f} (1 text a request),"
-        f" {rate32:.0f} (32 a request)"
-    )
+    port = free_port()
+    with running(serve([linear], port), port) as server:
+        for _ in range(2):
+            for n in (len(texts), 64):
+                pace = Pace(len(texts))
+                for i in range(0, len(texts), n):
+                    classifier.predict_proba(texts[i : i + n])
+                pace.tell(f"linear model: predict_proba, {n} at a time")
+            for n in (1, 32):
+                bodies = [
+                    json.dumps({"texts": texts[i : i + n]}).encode()
+                    for i in range(0, len(texts), n)
+                ]
+                pace = Pace(len(texts), server.pid)
+                asyncio.run(load(port, "/predict", bodies, connections=64))
+                pace.tell(f"linear model: served, {n} a request")
 
 
 def latency(model: str, texts: list[str]) -> None:
@@ -188,9 +245,11 @@ def overload(model: str, texts: list[str], seconds: float) -> None:
     with running([sys.executable, "-c", SMALL, model, str(port)], port) as server:
         before_load = asyncio.run(load(port, "/embed", bodies_of(texts[:1000]), connections=64))
         before = memory_mb(server.pid)
+        # 640 clients that each wait so long send ten times what was answered.
+        pause = 640 / (10 * 1000 / before_load.took)
         until = time.perf_counter() + seconds
         got = asyncio.run(
-            load(port, "/embed", bodies_of(texts), connections=640, until=until, pause=0.1)
+            load(port, "/embed", bodies_of(texts), connections=640, until=until, pause=pause)
         )
         peak = memory_mb(server.pid)
         time.sleep(2)
@@ -386,6 +445,7 @@ def main() -> None:
     options.add_argument("--parts", nargs="*", default=PARTS)
     options.add_argument("--requests", type=int, default=100_000, help="of the soak")
     options.add_argument("--seconds", type=float, default=20.0, help="of the overload")
+    options.add_argument("--infinity", default=None, help="python that has infinity-emb")
     options.add_argument("--batch-tokens", type=int, default=None)
     options.add_argument("--texts", type=int, default=2000)
     asked = options.parse_args()
@@ -404,7 +464,7 @@ def main() -> None:
         for part in asked.parts:
             say(f"== {part}")
             if part == "throughput":
-                throughput(model, linear, texts)
+                throughput(model, linear, texts, asked.infinity)
             elif part == "latency":
                 latency(model, texts)
             elif part == "overload":

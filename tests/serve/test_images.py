@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,16 @@ def test_an_image_holds_its_models_and_no_torch(tmp_path: Path) -> None:
     assert "read_only: true" in (out / "compose.yaml").read_text(encoding="utf-8")
     assert "path: /ready" in (out / "kubernetes.yaml").read_text(encoding="utf-8")
     assert (out / ".dockerignore").read_text(encoding="utf-8").startswith("*\n")
+
+
+def test_an_image_of_a_network_has_the_torch_that_opened_it(tmp_path: Path) -> None:
+    model = TextClassifier(encoder="bag", training__epochs=1).fit(TEXTS, LABELS)
+    model.save(tmp_path / "model")
+    out = write_image([f"net={tmp_path / 'model'}"], tmp_path / "out")
+    dockerfile = (out / "Dockerfile").read_text(encoding="utf-8")
+    wanted = version("torch").partition("+")[0]
+    assert f"RUN pip install --no-cache-dir torch=={wanted} \\\n    --index-url " in dockerfile
+    assert dockerfile.count("RUN ") == 2 and "&& pip install" in dockerfile
 
 
 def test_what_is_no_file_cannot_be_in_an_image() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from textkit.errors import UsageError
@@ -20,14 +21,16 @@ from textkit.serve.options import KEY_VARIABLE, name_models
 from textkit.version import __version__
 
 KIND, FORMAT = "image", 1
-_TORCH = "RUN pip install --no-cache-dir torch --index-url https://download.pytorch.org/whl/cpu\n"
+_TORCH = """pip install --no-cache-dir torch=={version} \\
+    --index-url https://download.pytorch.org/whl/cpu \\
+    && """
 
 _DOCKERFILE = """\
 FROM python:3.12-slim
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 HOME=/tmp
 # A wheel of textkit in wheels/ goes before the package index.
 COPY wheels/ /wheels/
-{torch}RUN pip install --no-cache-dir --find-links /wheels 'textkit-nlp[{extras}]=={version}'
+RUN {torch}pip install --no-cache-dir --find-links /wheels 'textkit-nlp[{extras}]=={version}'
 COPY models/ /models/
 RUN useradd --system --uid 10001 textkit
 USER 10001
@@ -116,7 +119,7 @@ def write_image(models: Sequence[str], out: str | Path, *, allow: Sequence[str] 
                 _point(folder / "models" / name, dict(needed[name]))
         values = {"extras": ",".join(extras), "version": __version__}
         dockerfile = _DOCKERFILE.format(
-            torch=_TORCH if "train" in extras else "", models=", ".join(told), **values
+            torch=_torch() if "train" in extras else "", models=", ".join(told), **values
         )
         image = f"textkit-{next(iter(named)).lower()}:latest"
         files.write_text(folder / "Dockerfile", dockerfile)
@@ -125,6 +128,11 @@ def write_image(models: Sequence[str], out: str | Path, *, allow: Sequence[str] 
         files.write_text(folder / "kubernetes.yaml", _KUBERNETES.format(image=image))
         files.write_manifest(folder, kind=KIND, format=FORMAT)
     return Path(out)
+
+
+def _torch() -> str:
+    """Give the command that installs torch without a GPU, of the version that opened the models."""
+    return _TORCH.format(version=version("torch").partition("+")[0])
 
 
 def _copy(source: Path, models: Path, name: str) -> str:
