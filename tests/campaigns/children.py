@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 Contents = dict[str, bytes]
@@ -23,16 +24,47 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def contents(path: Path) -> Contents | None:
-    """Give the bytes of a file, or of all that a folder shows; None where there is nothing."""
+    """Give the bytes of a file, or of all that a folder shows; None where there is nothing.
+
+    What says how long a run took stands still.
+    """
     if path.is_file():
         return {"": path.read_bytes()}
     if not path.is_dir():
         return None
-    return {
+    found = {
         file.relative_to(path).as_posix(): file.read_bytes()
         for file in sorted(path.rglob("*"))
-        if file.is_file() and not file.name.startswith(".")
+        if file.is_file() and not _is_hidden(file.relative_to(path))
     }
+    for name in ("run.json", "state.json"):
+        for place in (place for place in found if place.rpartition("/")[2] == name):
+            found[place] = _without_times(found[place])
+    return found
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _without_times(data: bytes) -> bytes:
+    with contextlib.suppress(ValueError):
+        report = json.loads(data)
+        times = ("seconds", "tokens_per_second", "train_seconds")
+        return json.dumps({**report, **{name: 0 for name in times if name in report}}).encode()
+    return data
+
+
+def all_contents(folder: Path, names: Sequence[str]) -> Contents | None:
+    """Give what lies under some names of a folder, together; None where there is nothing."""
+    found = {name: contents(folder / name) for name in names}
+    merged = {
+        f"{name}/{place}": data
+        for name, held in found.items()
+        if held
+        for place, data in held.items()
+    }
+    return merged if any(held is not None for held in found.values()) else None
 
 
 def wait(child: int) -> int:

@@ -22,38 +22,13 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from tests.campaigns.children import Contents, contents, scratch_folder, wait
+from tests.campaigns.children import Contents, all_contents, scratch_folder, wait
 from tests.campaigns.faulty_system import ERRORS, KINDS, System
-from textkit import Vectors, tokenizers
+from tests.campaigns.writers import OUT, Work, Writer, prepare, writers
 from textkit.cli.errors import run_guarded
-from textkit.io import files
-from textkit.io.row_files import copy_rows
-from textkit.jobs import EmbedOptions, TokenizeOptions, embed_corpus, tokenize_corpus
-from textkit.jobs.train_vectors import TrainVectorsOptions, train_word_vectors
-from textkit.vectors.gensim_model import VectorTraining
-
-Work = Callable[[], object]
-OUT = "out"  # what every writer writes
-
-
-@dataclass(frozen=True)
-class Writer:
-    """old: makes what is there before, if anything. new: what is spoilt. again: what is run after a
-    fault, where it is not the same. steps: a fault may leave what `again` goes on from.
-    """
-
-    name: str
-    old: Work
-    new: Work
-    again: Work | None = None
-    steps: bool = False
 
 
 @dataclass
@@ -65,96 +40,6 @@ class Figures:
     by_kind: Counter[str] = field(default_factory=Counter)
     by_outcome: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-
-
-def nothing() -> None:
-    """Have nothing there before."""
-
-
-def tokenize(output: str, **more: bool) -> None:
-    """Tokenize the corpus into parts of 4 rows."""
-    options = TokenizeOptions(
-        inputs=["in.txt"], out=Path("out"), output=output, part_rows=4, **more
-    )
-    tokenize_corpus(options)
-
-
-def embed(output: str, **more: bool) -> None:
-    """Embed the corpus into parts of 4 rows."""
-    options = EmbedOptions(
-        inputs=["in.txt"], model="v", out=Path("out"), output=output, part_rows=4, **more
-    )
-    embed_corpus(options)
-
-
-def go_on(work: Callable[..., None], output: str) -> None:
-    """Resume a job where there is one, else begin it: what a user does."""
-    begun = Path("out.new").is_dir() or Path("out/_job.json").exists()
-    work(output, **({"resume": True} if begun else {}))
-
-
-def replace_job() -> None:
-    """Replace a finished job by one on other rows, or go on with that."""
-    Path("in.txt").write_bytes(b"another row of words\n" * 9)
-    is_finished = Path("out/_manifest.json").exists() and not Path("out.new").is_dir()
-    tokenize("jsonl", **{"overwrite" if is_finished else "resume": True})
-
-
-def train_words() -> None:
-    """Train word vectors in the place of others, or go on with that."""
-    goes_on = Path("out.training/_job.json").exists()
-    if not goes_on:
-        shutil.rmtree("out.training", ignore_errors=True)
-    options = TrainVectorsOptions(
-        inputs=["in.txt"],
-        out=Path("out"),
-        training=VectorTraining(dim=4, epochs=1, min_count=1),
-        overwrite=not goes_on,
-        resume=goes_on,
-    )
-    train_word_vectors(options)
-
-
-def writers() -> list[Writer]:
-    """List the writers, with inputs that they find in their folder."""
-    words = [tokenizers.train("word", [text] * 3) for text in ("alpha beta", "gamma delta epsilon")]
-    rows = [np.full((2, 3), value, np.float32) for value in (1.0, 2.0)]
-    tables = [Vectors(["king", "tree"], table) for table in rows]
-
-    def write(text: str) -> Work:
-        return lambda: files.write_text("out", text * 9000)
-
-    def save(thing: tokenizers.Tokenizer | Vectors) -> Work:
-        return lambda: thing.save("out", overwrite=True)
-
-    def split(n_rows: int) -> Work:
-        lines = np.arange(1, n_rows + 1)
-        return lambda: copy_rows("in.txt", lines, [(Path("out"), np.arange(n_rows))])
-
-    def job(work: Callable[[str], None], output: str) -> Writer:
-        begin, again = partial(work, output), partial(go_on, work, output)
-        return Writer(f"{work.__name__} {output}", nothing, begin, again, steps=True)
-
-    return [
-        Writer("file", write("old"), write("new!")),
-        Writer("new file", nothing, write("new!")),
-        Writer("rows", split(2), split(3)),
-        Writer("tokenizer", save(words[0]), save(words[1])),
-        Writer("new tokenizer", nothing, save(words[1])),
-        Writer("vectors", save(tables[0]), save(tables[1])),
-        job(tokenize, "parquet"),
-        job(tokenize, "jsonl"),
-        job(embed, "npy"),
-        Writer("replaced job", partial(tokenize, "jsonl"), replace_job, steps=True),
-        Writer("trained vectors", save(tables[0]), train_words),
-    ]
-
-
-def prepare(folder: Path) -> None:
-    """Write the inputs of all writers."""
-    folder.mkdir()
-    (folder / "in.txt").write_bytes(b"the king and the tree\nof a row\n" * 5)
-    Vectors(["king", "tree"], np.eye(2, dtype=np.float32)).save(folder / "v")
 
 
 def run_child(work: Work, folder: Path, system: System) -> tuple[int, str]:
@@ -187,10 +72,10 @@ def count_operations(writer: Writer, root: Path) -> tuple[int, Contents | None, 
     shutil.rmtree(folder)
     prepare(folder)
     run_child(writer.old, folder, System(0, ""))
-    before = contents(folder / OUT)
+    before = all_contents(folder, writer.outs)
     code, said = run_child(writer.new, folder, System(0, ""))
     assert code == 0, (writer.name, said)
-    after = contents(folder / OUT)
+    after = all_contents(folder, writer.outs)
     shutil.rmtree(folder)
     return int(said.rsplit(" ", 1)[1]), before, after
 
@@ -208,7 +93,7 @@ def try_fault(
     before, after = known
     wrong: list[str] = []
     code, said = run_child(writer.new, place, System(number, kind))
-    left = contents(place / OUT)
+    left = all_contents(place, writer.outs)
     outcome = "old" if left == before else "new" if left == after else "part"
     if outcome == "part" and not (writer.steps and left is not None):
         wrong.append(f"neither old nor new: {sorted(left or {})}")
@@ -223,10 +108,11 @@ def try_fault(
     code, said = run_child(writer.again or writer.new, place, System(0, ""))
     if code != 0:
         wrong.append(f"again: exit code {code}: {said.strip()[-200:]}")
-    elif contents(place / OUT) != after:
+    elif all_contents(place, writer.outs) != after:
         wrong.append("again: other bytes")
     hidden = [path.name for path in place.rglob(".*")]
-    beside = [path.name for path in place.iterdir() if path.name.startswith(OUT + ".")]
+    started = [path.name for path in place.iterdir() if path.name.startswith(OUT + ".")]
+    beside = [name for name in started if name not in writer.outs]
     if hidden or beside:
         wrong.append(f"left behind: {hidden + beside}")
     shutil.rmtree(place)
@@ -267,6 +153,11 @@ def run_campaign(*, budget: float, seed: int, only: str = "", most: int | None =
     return figures
 
 
+def say(counted: Counter[str]) -> str:
+    """Spell numbers by their names."""
+    return ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
+
+
 def main() -> int:
     """Run the campaign as the environment says, and print its figures."""
     budget, seed = float(os.environ.get("BUDGET", "60")), int(os.environ.get("SEED", "0"))
@@ -276,10 +167,7 @@ def main() -> int:
         print(f"{name}: {number} operations")
     for line in figures.failures:
         print(f"FAILED {line}")
-    kinds, outcomes = (
-        ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
-        for counted in (figures.by_kind, figures.by_outcome)
-    )
+    kinds, outcomes = say(figures.by_kind), say(figures.by_outcome)
     n_executed = sum(figures.by_kind.values())
     print(f"faults: seed {seed}, {n_executed} of {figures.n_planned} executed: {kinds}")
     print(f"left afterwards: {outcomes}; {len(figures.failures)} failures")

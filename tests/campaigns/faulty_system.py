@@ -2,8 +2,8 @@
 
 In: the number of an operation and what happens to it. The calls that textkit's writers make, of
 Python's `open` and `os`, are counted in this process; the N-th raises an error, writes short, is
-interrupted by a signal, or is the last thing that the process does. Meant for a forked child: it
-replaces the calls for good.
+interrupted by a signal, or is the last thing that the process does. Meant for a forked child, whose
+calls it replaces.
 """
 
 from __future__ import annotations
@@ -34,15 +34,28 @@ class System:
         self.inside = False  # an operation that calls another counts once
         self.names: list[str] = []
         self.open = builtins.open
+        self._replaced: list[tuple[Any, str, Any]] = []
 
     def install(self) -> None:
         """Replace the calls."""
-        for name in CALLS:
-            setattr(os, name, self._spoil(name, getattr(os, name)))
-        builtins.open = self._open_file  # type: ignore[assignment]
         from textkit.io import exchange
 
-        exchange._exchange = self._spoil("exchange", exchange._exchange)
+        for name in CALLS:
+            self._replace(os, name, self._spoil(name, getattr(os, name)))
+        self._replace(builtins, "open", self._open_file)
+        self._replace(exchange, "_exchange", self._spoil("exchange", exchange._exchange))
+
+    def _replace(self, place: Any, name: str, call: Any) -> None:
+        self._replaced.append((place, name, getattr(place, name)))
+        setattr(place, name, call)
+
+    def uninstall(self) -> None:
+        """Bring the calls back."""
+        for place, name, call in self._replaced:
+            setattr(place, name, call)
+
+    def after(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Hear of an operation that was done."""
 
     def meet(self, name: str) -> str | None:
         """Count an operation; fail or end the process where it is the one, or tell what to do."""
@@ -65,7 +78,9 @@ class System:
             self.meet(name)
             self.inside = True
             try:
-                return call(*arguments, **options)
+                done = call(*arguments, **options)
+                self.after(name, arguments, options)
+                return done
             finally:
                 self.inside = False
 
@@ -78,6 +93,7 @@ class System:
         self.meet("create")
         raw = SpoiltFile(file, mode.replace("b", ""))
         raw.system = self
+        self.after("create", (file,), {})
         return io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
 
 

@@ -68,6 +68,7 @@ def remove_folder(folder: Path) -> None:
     with claim(folder, is_folder=True) as hidden:
         hidden.rmdir()
         folder.rename(hidden)
+        sync_folder(folder.parent)
         remove(hidden)
 
 
@@ -81,10 +82,10 @@ def claim(path: Path, *, is_folder: bool) -> Iterator[Path]:
     sweep(path)
     for hidden in (*_hidden_names(path), _hidden_name(path, os.urandom(6).hex())):
         try:
+            make_folder(hidden.parent)
             if is_folder:
-                hidden.mkdir(parents=True)
+                hidden.mkdir()
             else:
-                hidden.parent.mkdir(parents=True, exist_ok=True)
                 os.close(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
             continue  # another process or thread writes the same name
@@ -136,6 +137,29 @@ def remove(path: Path) -> None:
     import shutil  # with its archive formats 4 ms
 
     shutil.rmtree(path, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing, so that they survive a power cut.
+
+    >>> make_folder(Path("a/b"))
+    >>> Path("a/b").is_dir()
+    True
+    """
+    missing = []
+    for place in (folder, *folder.parents):
+        if place.exists():
+            break
+        missing.append(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        sync_folder(place.parent)
+
+
+def sync_folders(folder: Path) -> None:
+    """Flush the entries of a folder, and of all folders in it."""
+    for place, _, _ in os.walk(folder):
+        sync_folder(Path(place))
 
 
 def sync_folder(folder: Path) -> None:

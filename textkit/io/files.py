@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from textkit.errors import ArtifactError, StorageError, UsageError
-from textkit.io.exchange import claim, remove, replace_folder, settle, sync_folder
+from textkit.io.exchange import claim, remove, replace_folder, settle, sync_folder, sync_folders
 from textkit.io.stand_ins import refuse_stand_in
 
 MANIFEST = "manifest.json"
@@ -109,7 +109,7 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
             yield temporary
             if not _same_manifest(temporary, path):
                 refuse_finished(path, overwrite=overwrite)
-            sync_folder(temporary)
+            sync_folders(temporary)
             replace_folder(temporary, path)
         finally:  # the new folder where it failed, else the old one
             remove(temporary)
