@@ -251,3 +251,37 @@ def test_a_label_that_arrow_has_not_is_missing_and_not_bad() -> None:
 
     parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": [None, 3]}), "a.parquet")
     assert [row.label for row in RowReader("a.parquet", labelled=True)] == [None, "3"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [";", "|", "\t"])
+def test_the_line_that_names_the_separator_is_no_header(mark: str, end: str) -> None:
+    lines = [f"sep={mark}", f"text{mark}label", f"a, b{mark}pos", f'"c{end}d"{mark}neg']
+    Path("a.csv").write_text("".join(line + end for line in lines), encoding="utf-8", newline="")
+    reader = RowReader("a.csv", labelled=True)
+    for _ in range(2):
+        found = [(row.text, row.label, row.line) for row in reader]
+        assert found == [("a, b", "pos", 3), (f"c{end}d", "neg", 4)]
+
+
+def test_a_quote_that_swallows_rows_is_said() -> None:
+    rows = ['"good film,pos', "bad film,neg", 'fine film",pos', "last,neg"]
+    Path("a.csv").write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    reader = RowReader("a.csv", labelled=True)
+    for _ in range(2):
+        assert [row.label for row in reader] == ["pos", "neg"]
+    said = [line for line in reader.notes() if "quoted texts hold" in line]
+    assert said == [
+        "a.csv: 1 quoted texts hold lines that look like rows, the first begins on line 2; is its"
+        " quote closed?"
+    ]
+    letter = '"Dear all,\nyes, we can go.\nA, B",pos\n'
+    Path("a.csv").write_text(f"text,label\n{letter}", encoding="utf-8")
+    reader = RowReader("a.csv", labelled=True)
+    assert len(list(reader)) == 1 and not any("quoted texts" in line for line in reader.notes())
+
+
+def test_quotes_with_a_backslash_are_named() -> None:
+    Path("a.csv").write_text('text,label\n"say \\"no\\"",pos\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r'as "", not as \\\\"$'):
+        list(RowReader("a.csv", labelled=True))

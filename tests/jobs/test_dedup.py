@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from benchmarks.dedup import jaccard, plant_pairs
+from tests.io import sheets
 from textkit.data.check import check_files
-from textkit.errors import DataError, UsageError
+from textkit.errors import DataError, StorageError, UsageError
 from textkit.jobs import DedupOptions, DedupReport, dedup_file
 from textkit.watch import Watch
 
@@ -130,3 +134,40 @@ def test_a_name_of_another_format_is_refused(out: str) -> None:
     with pytest.raises(UsageError, match=f"^-o {out}: rows stay byte for byte"):
         dedup_file(DedupOptions(data=Path("a.csv"), out=Path(out)))
     assert not Path(out).exists()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "a.xlsx"])
+def test_a_file_never_lies_there_without_the_report_of_what_went(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop at any renaming leaves the old pair, or the report first."""
+    out = f"out{name[1:]}"
+    write_repeats(name)
+    dedup_file(DedupOptions(data=Path(name), out=Path(out)))
+    old = {path: path.read_bytes() for path in Path().glob("out.*")}
+    write_repeats(name, more=2)
+    renamed: list[str] = []
+
+    def stop(self: Path, target: Path) -> Path:
+        renamed.append(target.name)
+        raise OSError(5, "stopped")
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(StorageError, match="stopped"):
+        dedup_file(DedupOptions(data=Path(name), out=Path(out), overwrite=True))
+    assert renamed == [f"{out}.removed.csv"]
+    assert {path: path.read_bytes() for path in Path().glob("out.*")} == old
+
+
+def write_repeats(name: str, *, more: int = 1) -> None:
+    rows = [("text", "label"), ("a film", "x"), *[("a film", "x")] * more, ("a plot", "y")]
+    if name.endswith("xlsx"):
+        cells = ("".join(map(sheets.text_cell, row)) for row in rows)
+        xml = sheets.sheet_of("".join(f"<row>{row}</row>" for row in cells))
+        sheets.write_parts(name, sheets.parts_of({"S": xml}))
+    elif name.endswith("parquet"):
+        columns = dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True))
+        parquet.write_table(pa.table({k: list(v) for k, v in columns.items()}), name)
+    else:
+        data = "".join(f"{text},{label}\n" for text, label in rows).encode()
+        Path(name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)

@@ -321,9 +321,11 @@ def test_the_baseline_wins_by_the_score_of_the_task(
     assert report.baseline_wins is wins
 
 
-def test_a_pipe_is_refused_before_it_is_read() -> None:
+@pytest.mark.parametrize("place", ["data", "valid", "unlabelled"])
+def test_a_pipe_is_refused_before_it_is_read(place: str) -> None:
     os.mkfifo("rows.csv")
-    options = TrainOptions(data=Path("rows.csv"), out=Path("run"))
+    given = {"data": Path("train.csv"), place: Path("rows.csv")}
+    options = TrainOptions(**given, out=Path("run"))
     with pytest.raises(UsageError, match=r"^rows.csv is a pipe and cannot be read a second time"):
         train_run(options)
     assert not Path("run").exists()

@@ -14,6 +14,7 @@ import codecs
 import csv
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
@@ -51,6 +52,8 @@ FASTTEXT_PREFIX = "__label__"
 LABEL_SEPARATOR = "\x1f"
 _SAMPLE_ROWS = 200
 _START_BYTES = 64
+# A first line by which Excel is told what stands between fields.
+_SEPARATOR = re.compile(r"\ufeff?sep=(.)\r?\n?", re.IGNORECASE)
 _JSON = json.JSONDecoder()
 _NO_LABELS = (bytes, list, dict)
 
@@ -147,6 +150,7 @@ class RowReader:
         self.guessed = text_column is None or (self.labelled and label_column is None)
         self.n_rows = self.n_blank = self.n_replaced = 0
         self._of_folder: list[str] = []  # what was passed over in a folder of texts
+        self._swallowing: list[int] = []  # lines of csv on which a quote opens that holds rows
         self._place: int | None = None  # where the row begins, where lines alone do not tell
         self._lines: TextLines | None = None
         self._sheet: Sheet | None = None
@@ -265,9 +269,14 @@ class RowReader:
         header_line = next(source, None)
         if header_line is None:
             raise DataError("file is empty; expected a header line, then rows", where=self.name)
-        delimiter = self.delimiter or (
-            "\t" if self.format == "tsv" else guess_delimiter(header_line, self.text_column)
-        )
+        said = None if self.format == "tsv" else _SEPARATOR.fullmatch(header_line)
+        if said is not None:
+            header_line = next(source, "")
+        self._swallowing = []
+        delimiter = self.delimiter or (said[1] if said is not None else None)
+        if delimiter is None:
+            is_tsv = self.format == "tsv"
+            delimiter = "\t" if is_tsv else guess_delimiter(header_line, self.text_column)
         records = self._records(itertools.chain((header_line,), source), delimiter)
         _, header, bad = next(records, (1, [], None))
         if bad is not None:
@@ -348,7 +357,7 @@ class RowReader:
 
         quoting: Literal[0, 3] = csv.QUOTE_NONE if self.format == "tsv" else csv.QUOTE_MINIMAL
         reader = csv.reader(hold(), delimiter=delimiter, strict=True, quoting=quoting)
-        first = 1
+        first = source.number
         while True:
             try:
                 fields = next(reader, None)
@@ -357,6 +366,8 @@ class RowReader:
             if fields is None:
                 return
             if fields:
+                if len(held) > 2 and _holds_rows(held, delimiter, n_fields=len(fields)):
+                    self._swallowing.append(first)
                 yield first, fields, bad
             else:
                 self.n_blank += 1
@@ -373,8 +384,9 @@ class RowReader:
                 "a bare carriage return inside a row; save the file with \\n line ends"
             )
         if "expected after" in str(err):
+            how = ', not as \\"' if any('\\"' in line for line in held) else ""
             return self.error(
-                'text follows a closing quote; write a quote inside a quoted field as ""'
+                f'text follows a closing quote; write a quote inside a quoted field as ""{how}'
             )
         return self.error(
             "a quote opens on this line and is not closed (read on to line"
@@ -627,6 +639,11 @@ class RowReader:
             notes.append(f"{self.name}: {self.n_blank:,} blank {what} are no rows")
         if self._lines is not None:
             notes += self._lines.notes()
+        if self._swallowing:
+            notes.append(
+                f"{self.name}: {len(self._swallowing):,} quoted texts hold lines that look like"
+                f" rows, the first begins on line {self._swallowing[0]:,}; is its quote closed?"
+            )
         if self.rejects:
             notes.append(
                 f"{self.name}: {len(self.rejects):,} bad rows were left out, the first:"
@@ -692,6 +709,21 @@ def _shown(value: object) -> str:
         return json.dumps(value)[:40]
     except (TypeError, ValueError):
         return str(value)[:40]
+
+
+def _holds_rows(lines: list[str], delimiter: str, *, n_fields: int) -> bool:
+    """Tell whether a line within a record looks like a row: as many fields, the last one a word.
+
+    >>> _holds_rows(['"good,pos\\n', "bad,neg\\n", 'fine",pos\\n'], ",", n_fields=2)
+    True
+    >>> _holds_rows(['"Dear all,\\n', "yes, we can\\n", 'x",pos\\n'], ",", n_fields=2)
+    False
+    """
+    for line in lines[1:-1]:
+        fields = line.rstrip("\r\n").split(delimiter)
+        if len(fields) == n_fields > 1 and all(fields) and not re.search(r"\s", fields[-1]):
+            return True
+    return False
 
 
 def _unclosed_quote(lines: list[str], delimiter: str) -> int:

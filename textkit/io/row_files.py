@@ -13,7 +13,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -36,13 +37,16 @@ def copy_rows(
     source: str | Path,
     lines: Sequence[int] | NDArray[np.int64],
     destinations: Sequence[Destination],
+    *,
+    last: Callable[[], object] | None = None,
 ) -> None:
     """Write each destination's rows, sorted row numbers from 0, in the order of the source.
 
     lines: (n_rows,) the line on which each row begins, from 1, as RowReader gives it; in parquet,
-    arrow and workbooks unused. What stands before the first row, a header, goes into every file; a
-    last line without an end gets one where rows follow. Raises StorageError when the source changes
-    meanwhile, UsageError when it would be overwritten.
+    arrow and workbooks unused. last: called when all is written and nothing has its name yet. What
+    stands before the first row, a header, goes into every file; a last line without an end gets one
+    where rows follow. Raises StorageError when the source changes meanwhile, UsageError when it
+    would be overwritten.
 
     >>> _ = Path("a.csv").write_text('text,label\\n"one\\ntwo",x\\nthree,y\\n', encoding="utf-8")
     >>> copy_rows("a.csv", [2, 4], [(Path("b.csv"), np.array([1])), (Path("c.csv"), np.array([0]))])
@@ -58,11 +62,13 @@ def copy_rows(
         if guess_format(source) == "jsonl":
             _refuse_array(source)
         if guess_format(source) == "xlsx":
-            copy_sheet(file, sheet, destinations)
+            copy_sheet(file, sheet, destinations, last)
         elif guess_format(source) in ("parquet", "arrow"):
             _copy_columnar(source, destinations, stack)
         else:
             _copy_lines(source, np.asarray(lines, dtype=np.int64), destinations, stack)
+        if last is not None and guess_format(source) != "xlsx":
+            last()
 
 
 def _refuse_array(source: Path) -> None:
@@ -93,6 +99,7 @@ def _copy_lines(
                 writer.write(data)
     for writer in writers:
         writer.finish()
+        _flush(writer.file)
 
 
 def _records(file: IO[bytes], lines: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
@@ -160,21 +167,30 @@ def _copy_columnar(source: Path, destinations: Sequence[Destination], stack: Exi
     rows_of_source = stack.enter_context(open_arrow(source, format, batch_rows=_BATCH_ROWS))
     of_arrow = ipc.new_stream if rows_of_source.is_stream else ipc.new_file
     make = parquet.ParquetWriter if format == "parquet" else of_arrow
-    writers = []
-    for path, _ in destinations:
-        file = stack.enter_context(files.atomic_file(path))
-        # pyarrow closes what it is given; the file is ours to flush and close.
-        sink = pyarrow.output_stream(_Kept(file))
-        writers.append(stack.enter_context(make(sink, rows_of_source.schema)))
-    first = 0
-    for batch in rows_of_source.batches:
-        if format == "arrow":  # parquet's columns are made while it is read, and point nowhere else
-            batch.validate(full=True)
-        for (_, rows), writer in zip(destinations, writers, strict=True):
-            low, high = np.searchsorted(rows, [first, first + batch.num_rows])
-            if high > low:
-                writer.write_batch(batch.take(pyarrow.array(rows[low:high] - first)))
-        first += batch.num_rows
+    places = [stack.enter_context(files.atomic_file(path)) for path, _ in destinations]
+    with ExitStack() as ends:
+        writers = []
+        for file in places:
+            # pyarrow closes what it is given; the file is ours to flush and close.
+            sink = pyarrow.output_stream(_Kept(file))
+            writers.append(ends.enter_context(make(sink, rows_of_source.schema)))
+        first = 0
+        for batch in rows_of_source.batches:
+            if format == "arrow":  # parquet's columns are made while it is read
+                batch.validate(full=True)
+            for (_, rows), writer in zip(destinations, writers, strict=True):
+                low, high = np.searchsorted(rows, [first, first + batch.num_rows])
+                if high > low:
+                    writer.write_batch(batch.take(pyarrow.array(rows[low:high] - first)))
+            first += batch.num_rows
+    for file in places:
+        _flush(file)
+
+
+def _flush(file: IO[bytes]) -> None:
+    """Have the bytes on the disk: what cannot be written shows before anything has its name."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 class _Kept:

@@ -9,7 +9,7 @@ like are left behind, and a merged cell has its value in every row.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
@@ -37,8 +37,15 @@ _THEME = "application/vnd.openxmlformats-officedocument.theme+xml"
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
-def copy_sheet(source: Path, sheet: str | None, destinations: Sequence[Destination]) -> None:
+def copy_sheet(
+    source: Path,
+    sheet: str | None,
+    destinations: Sequence[Destination],
+    last: Callable[[], object] | None = None,
+) -> None:
     """Write each destination's rows, sorted row numbers from 0, in the order of the source.
+
+    last: called when all is written and nothing has its name yet.
 
     Raises DataError for a cell without a value, as RowReader does for one that it needs.
     """
@@ -55,6 +62,8 @@ def copy_sheet(source: Path, sheet: str | None, destinations: Sequence[Destinati
                 if n_written[at] < len(wanted) and wanted[n_written[at]] == number:
                     n_written[at] += 1
                     sink.write(_spell_row(rows, row, n_written[at] + 1))
+        if last is not None:
+            last()
 
 
 @contextmanager

@@ -140,11 +140,17 @@ def dedup_file(options: DedupOptions, *, watch: Watch = Watch()) -> DedupReport:
     lines = tables[-1].lines
     staying = np.ones(len(lines), dtype=bool)
     staying[[repeat.row - n_fixed for repeat in repeats]] = False
-    copy_rows(options.data, lines, [(options.out, np.flatnonzero(staying))])
     report = options.removed if repeats else None
-    options.removed.unlink(missing_ok=True)
-    if report is not None:
-        _write_report(report, repeats, tables, names, read)
+    told = "" if report is None else _tell(repeats, tables, names, read)
+
+    def write_report() -> None:
+        """Say which rows went before they do: the file never lies there without its report."""
+        if report is None:
+            options.removed.unlink(missing_ok=True)
+        else:
+            files.write_text(report, told)
+
+    copy_rows(options.data, lines, [(options.out, np.flatnonzero(staying))], last=write_report)
     labels = np.concatenate([table.labels for table in tables])
     n_conflicts = sum(int(labels[repeat.row] != labels[repeat.kept]) for repeat in repeats)
     counts = Counter(repeat.level for repeat in repeats)
@@ -192,14 +198,13 @@ def _read(
     return tables
 
 
-def _write_report(
-    path: Path,
+def _tell(
     repeats: Sequence[Repeat],
     tables: Sequence[Table],
     names: Sequence[Path],
     read: ReadOptions,
-) -> None:
-    """Write a line for each row that went, beside the row that stays; row numbers are from 0."""
+) -> str:
+    """Make a csv line for each row that went, beside the row that stays; numbers are from 0."""
     wanted = {number for repeat in repeats for number in (repeat.row, repeat.kept)}
     places: dict[int, tuple[str, int, int, str, str]] = {}
     first = 0
@@ -216,4 +221,4 @@ def _write_report(
         _, at, line, label, text = places[repeat.row]
         share = f"{repeat.likeness:.4f}".rstrip("0").rstrip(".")
         writer.writerow([at, line, repeat.level, share, label, text, *places[repeat.kept]])
-    files.write_text(path, made.getvalue())
+    return made.getvalue()

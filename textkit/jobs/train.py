@@ -57,7 +57,7 @@ def train_run(options: TrainOptions, *, watch: Watch = Watch()) -> TrainReport:
     needed = ["torch", "accelerate", "matplotlib", *(["sklearn"] if options.baseline else [])]
     require(*needed, needed_by="training")
     refuse_streams(
-        [options.data, *(options.more or ()), *filter(None, [options.unlabelled])]
+        [options.data, *(options.more or ()), *filter(None, [options.valid, options.unlabelled])]
     )  # read, and known again by their hashes
     if not runs.is_main():  # the first process speaks for all
         watch = Watch(should_stop=watch.should_stop)

@@ -15,6 +15,7 @@ compare them). The weights are computed when the index is built, so that a query
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -190,6 +191,9 @@ def _new_column(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> 
         np.save(path, np.zeros(shape, dtype))
         return np.zeros(shape, dtype)
     column: NDArray[Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # a full disk would end the process when it is written to
+        with open(path, "rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return column
 
 

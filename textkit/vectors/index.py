@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textkit.errors import ArtifactError, UsageError, require
+from textkit.errors import ArtifactError, StorageError, UsageError, require
 from textkit.io import files
 from textkit.vectors import neighbours
 
@@ -122,7 +122,11 @@ def build_index(
     if not len(graph):
         raise ArtifactError("no row to index: all of them are zeros", where=vectors.source)
     with files.atomic_folder(folder, overwrite=overwrite) as temporary:
-        graph.save(str(temporary / INDEX))
+        try:
+            graph.save(str(temporary / INDEX))
+        except RuntimeError as err:  # usearch's, of a full disk too
+            reason = " ".join(str(err).split())
+            raise StorageError(f"usearch cannot write: {reason}", where=str(folder)) from err
         with open(temporary / INDEX, "rb+") as file:
             os.fsync(file.fileno())
         config = {
