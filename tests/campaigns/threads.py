@@ -1,9 +1,10 @@
 """Every public object under threads, asyncio, forks, spawned processes and DataLoader workers.
 
-In: a budget of seconds and a seed. Out: a table, a row for each object: rounds, calls and wrong
-answers of every way. Each round makes an object anew, asks it in one of the ways for what eight
-draws of texts come to, from its first call on, and compares with another new object that one thread
-asks alone. Exits 1 where an answer differs, a child fails, or nothing moves for two minutes.
+In: a budget of seconds, set-up and all, after which no round is begun, and a seed. Out: a table, a
+row for each object: rounds, calls and wrong answers of every way. Each round makes an object anew,
+asks it in one of the ways for what eight draws of texts come to, from its first call on, and
+compares with another new object that one thread asks alone. Exits 1 where an answer differs, a
+child fails, or nothing moves for two minutes.
 
 Not part of `make test`, whose tests/test_threads.py does a short form of it. Run by `make threads`.
 """
@@ -23,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing.pool import Pool
 from typing import Any
 
@@ -33,9 +34,11 @@ from tests.tokenizers import small
 from tests.tokenizers.small import OPTIONS, WORDS
 from textkit import TextClassifier, TextEmbedder, Vectors, registry, tokenizers
 from textkit.features.ngrams import HashedNgrams
-from textkit.vectors.index import build_index, open_index
+from textkit.vectors.index import build_index
+from textkit.vectors.index import open_index as load_index
 
-N_AT_ONCE, STUCK_SECONDS = 8, 120
+# Of threads; a fit takes some ten times what any other answer does.
+N_AT_ONCE, N_FITS, STUCK_SECONDS = 8, 3, 120
 FIT = {"encoder__dim": 8, "embedding__dim": 8, "training__epochs": 1, "training__batch_size": 8}
 FIT_TEXTS = ["good film", "fine plot", "bad film", "poor plot", "great story", "awful story"] * 4
 FIT_LABELS = ["pos", "pos", "neg", "neg", "pos", "neg"] * 4
@@ -74,7 +77,7 @@ def ask_ngrams(source: HashedNgrams, texts: list[str]) -> object:
 
 
 def ask_vectors(vectors: Vectors, texts: list[str], *, folder: str | None = None) -> object:
-    index = None if folder is None else open_index(folder)
+    index = None if folder is None else load_index(folder)
     words = [word for text in texts for word in text.split() if word in vectors][:20]
     unknown = vectors.lookup([*words, "nobody"], "random", seed=3).tolist()
     return vectors.nearest(words, k=3, index=index) if words else [], unknown
@@ -97,30 +100,45 @@ def make_ngrams() -> HashedNgrams:
     return HashedNgrams(tokenizers.create("word", vocabulary=WORDS), word_ngrams=2, buckets=997)
 
 
-def make_subjects() -> dict[str, Subject]:
-    """Make what the subjects are opened from, in the working directory, and name them."""
+def name_subjects() -> dict[str, Callable[[], Subject]]:
+    """Name the subjects; each makes what it is opened from, in the working directory, when it is
+    first asked for: what a budget does not reach costs nothing.
+    """
     rng = np.random.default_rng(0)
     corpus = draw_texts(rng, 200)
-    subjects = {}
-    for kind in registry.names("tokenizer"):
+
+    def train(kind: str) -> Subject:
         tokenizers.train(kind, corpus, **OPTIONS.get(kind, {})).save(f"tokenizer-{kind}")
-        subjects[kind] = Subject(partial(tokenizers.load, f"tokenizer-{kind}"), ask_tokenizer)
-    table = rng.standard_normal((2000, 16)).astype(np.float32)
-    Vectors([f"w{i}" for i in range(2000)], table).save("vectors")
-    build_index(Vectors.open("vectors"), "index")
-    TextClassifier(**FIT, seed=1).fit(FIT_TEXTS, FIT_LABELS).save("model")
-    opened = partial(Vectors.open, "vectors")
-    subjects |= {
-        "n-grams": Subject(make_ngrams, ask_ngrams),
-        "vectors": Subject(opened, ask_vectors),
-        "index": Subject(opened, partial(ask_vectors, folder="index")),
-        "classifier": Subject(partial(TextClassifier.load, "model"), ask_classifier, forks=False),
-        "fits": Subject(partial(dict, FIT), ask_fit, forks=False),
-    }
-    for pooling in ("mean", "max", "sif"):
+        return Subject(partial(tokenizers.load, f"tokenizer-{kind}"), ask_tokenizer)
+
+    @cache
+    def open_vectors() -> Callable[[], Vectors]:
+        table = rng.standard_normal((2000, 16)).astype(np.float32)
+        Vectors([f"w{i}" for i in range(2000)], table).save("vectors")
+        return partial(Vectors.open, "vectors")
+
+    def open_index() -> Subject:
+        build_index(open_vectors()(), "index")
+        return Subject(open_vectors(), partial(ask_vectors, folder="index"))
+
+    def fit() -> Subject:
+        TextClassifier(**FIT, seed=1).fit(FIT_TEXTS, FIT_LABELS).save("model")
+        return Subject(partial(TextClassifier.load, "model"), ask_classifier, forks=False)
+
+    def embed(pooling: str) -> Subject:
+        open_vectors()
         make = partial(TextEmbedder.open, "vectors", pooling=pooling)
-        subjects[f"embedder, {pooling}"] = Subject(make, ask_embedder)
-    return subjects
+        return Subject(make, ask_embedder)
+
+    return {
+        **{kind: cache(partial(train, kind)) for kind in registry.names("tokenizer")},
+        "n-grams": cache(lambda: Subject(make_ngrams, ask_ngrams)),
+        "vectors": cache(lambda: Subject(open_vectors(), ask_vectors)),
+        "index": cache(open_index),
+        "classifier": cache(fit),
+        "fits": cache(lambda: Subject(partial(dict, FIT), ask_fit, forks=False)),
+        **{f"embedder, {p}": cache(partial(embed, p)) for p in ("mean", "max", "sif")},
+    }
 
 
 def by_threads(subject: Subject, shared: Any, inputs: list[list[str]]) -> list[object]:
@@ -214,8 +232,7 @@ def main() -> int:
     options = parser.parse_args()
     sys.setswitchinterval(1e-6)
     os.chdir(tempfile.mkdtemp(prefix="threads-"))
-    faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)
-    subjects = make_subjects()
+    subjects, began, number = name_subjects(), time.perf_counter(), 0
     rounds, calls, wrong = Counter[tuple[str, str]](), Counter[tuple[str, str]](), Counter[str]()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         ways: dict[str, Callable[[Subject, Any, list[list[str]]], list[object]]] = {
@@ -232,14 +249,15 @@ def main() -> int:
             for shift in range(len(names))
             for place, name in enumerate(subjects)
         ]
-        tried = [(name, way) for name, way in tried if subjects[name].may_be_asked(way)]
-        began, number = time.perf_counter(), 0
         while time.perf_counter() - began < options.seconds:
             faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)  # from now on
             rng = np.random.default_rng([options.seed, number])
             name, way = tried[number % len(tried)]
-            subject, number = subjects[name], number + 1
-            inputs = [draw_texts(rng) for _ in range(N_AT_ONCE)]
+            subject, number = subjects[name](), number + 1
+            if not subject.may_be_asked(way):
+                continue
+            n_at_once = N_FITS if name == "fits" else N_AT_ONCE
+            inputs = [draw_texts(rng) for _ in range(n_at_once)]
             got = ways[way](subject, subject.make(), inputs)
             alone = subject.make()
             expected = [subject.ask(alone, texts) for texts in inputs[: len(got)]]
