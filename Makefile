@@ -5,7 +5,7 @@ READY := .venv/.ready
 READY_DEV := .venv/.ready-dev
 READY_DOCS := .venv/.ready-docs
 
-.PHONY: demo test test-ray test-fast coverage lint docs check-wheel format bench fuzz fuzz-readers faults kills threads clean
+.PHONY: demo test test-ray test-fast coverage lint docs check-wheel format bench fuzz fuzz-readers faults power kills threads clean
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
@@ -72,6 +72,10 @@ BUDGET ?= 60
 SEED ?= 0
 faults: $(READY_DEV)
 	BUDGET=$(BUDGET) SEED=$(SEED) $(BIN)/python -m tests.campaigns.faults
+
+# The power goes off at any moment of every writer: states of the disk that a file system may leave, drawn for BUDGET seconds.
+power: $(READY_DEV)
+	BUDGET=$(BUDGET) SEED=$(SEED) $(BIN)/python -m tests.campaigns.power
 
 # SIGKILL at random moments in every verb that writes, KILLS times; what goes on ends with the same bytes.
 KILLS ?= 40

@@ -65,12 +65,12 @@ def run_child(work: Work, folder: Path, system: System) -> tuple[int, str]:
 def count_operations(writer: Writer, root: Path) -> tuple[int, Contents | None, Contents | None]:
     """Run a writer once without a fault: its operations, and what lay there before and after."""
     folder = root / "first"
-    prepare(folder)
+    prepare(folder, models=writer.models)
     with contextlib.chdir(folder):  # here, so that no child imports anything
         writer.old()
         writer.new()
     shutil.rmtree(folder)
-    prepare(folder)
+    prepare(folder, models=writer.models)
     run_child(writer.old, folder, System(0, ""))
     before = all_contents(folder, writer.outs)
     code, said = run_child(writer.new, folder, System(0, ""))
@@ -119,21 +119,23 @@ def try_fault(
     return outcome, wrong
 
 
-def run_campaign(*, budget: float, seed: int, only: str = "", most: int | None = None) -> Figures:
+def run_campaign(
+    *, budget: float, seed: int, made: list[Writer], only: str = "", most: int | None = None
+) -> Figures:
     """Spoil as many operations as the budget of seconds allows, or `most`, in a drawn order."""
     figures = Figures()
     ends = time.monotonic() + budget
     with scratch_folder() as root:
         plan: list[tuple[Writer, int, str]] = []
         known: dict[str, list[Contents | None]] = {}
-        for writer in writers():
+        for writer in made:
             if only not in writer.name:
                 continue
             n_operations, before, after = count_operations(writer, root)
             figures.n_operations[writer.name] = n_operations
             known[writer.name] = [before, after]
             template = root / f"template {writer.name}"
-            prepare(template)
+            prepare(template, models=writer.models)
             run_child(writer.old, template, System(0, ""))
             plan += [(writer, number + 1, kind) for number in range(n_operations) for kind in KINDS]
         random.Random(seed).shuffle(plan)
@@ -162,7 +164,7 @@ def main() -> int:
     """Run the campaign as the environment says, and print its figures."""
     budget, seed = float(os.environ.get("BUDGET", "60")), int(os.environ.get("SEED", "0"))
     only = sys.argv[1] if len(sys.argv) > 1 else ""
-    figures = run_campaign(budget=budget, seed=seed, only=only)
+    figures = run_campaign(budget=budget, seed=seed, made=writers(), only=only)
     for name, number in figures.n_operations.items():
         print(f"{name}: {number} operations")
     for line in figures.failures:

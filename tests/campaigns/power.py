@@ -303,7 +303,7 @@ def run_campaign(
         ready = []
         for writer in (writer for writer in made if only in writer.name):
             template = root / f"template {writer.name}"
-            prepare(template)
+            prepare(template, models=writer.models)
             with contextlib.chdir(template):
                 writer.old()
                 known = [all_contents(Path(), writer.outs)]

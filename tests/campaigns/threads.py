@@ -1,10 +1,10 @@
 """Every public object under threads, asyncio, forks, spawned processes and DataLoader workers.
 
-In: a budget of seconds, set-up and all, after which no round is begun, and a seed. Out: a table, a
-row for each object: rounds, calls and wrong answers of every way. Each round makes an object anew,
-asks it in one of the ways for what eight draws of texts come to, from its first call on, and
-compares with another new object that one thread asks alone. Exits 1 where an answer differs, a
-child fails, or nothing moves for two minutes.
+In: a budget of seconds, set-up and all, and a seed: after it no round is begun, and soon the last
+one is given up. Out: a table, a row for each object: rounds, calls and wrong answers of every way.
+Each round makes an object anew, asks it in one of the ways for what eight draws of texts come to,
+from its first call on, and compares with another new object that one thread asks alone. Exits 1
+where an answer differs, a child fails, or nothing moves for two minutes.
 
 Not part of `make test`, whose tests/test_threads.py does a short form of it. Run by `make threads`.
 """
@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from multiprocessing.pool import Pool
 from typing import Any
@@ -39,6 +39,8 @@ from textkit.vectors.index import open_index as load_index
 
 # Of threads; a fit takes some ten times what any other answer does.
 N_AT_ONCE, N_FITS, STUCK_SECONDS = 8, 3, 120
+# So long after the budget the campaign ends, whatever goes on.
+GRACE_SECONDS = 45.0
 FIT = {"encoder__dim": 8, "embedding__dim": 8, "training__epochs": 1, "training__batch_size": 8}
 FIT_TEXTS = ["good film", "fine plot", "bad film", "poor plot", "great story", "awful story"] * 4
 FIT_LABELS = ["pos", "pos", "neg", "neg", "pos", "neg"] * 4
@@ -225,6 +227,42 @@ def by_loader(subject: Subject, shared: Any, inputs: list[list[str]]) -> list[ob
     return [row[0] for row in loader]
 
 
+@dataclass
+class Figures:
+    """What came out: rounds and calls by object and way, wrong answers by object."""
+
+    seed: int
+    names: list[str]
+    ways: list[str]
+    began: float = field(default_factory=time.perf_counter)
+    rounds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+    now: tuple[str, str] | None = None  # the object and the way of the round that goes on
+
+    def show(self) -> int:
+        """Print all of it; 1 where an answer was wrong."""
+        print("calls (wrong)".ljust(18) + "".join(way.rjust(10) for way in self.ways))
+        for name in self.names:
+            cells = "".join(str(self.calls[name, way]).rjust(10) for way in self.ways)
+            print(f"{name} ({self.wrong[name]})".ljust(18) + cells)
+        print(
+            f"seed {self.seed}: {sum(self.rounds.values())} rounds,"
+            f" {sum(self.calls.values()):,} calls, {sum(self.wrong.values())} wrong answers,"
+            f" {time.perf_counter() - self.began:.0f} s",
+            flush=True,
+        )
+        return 1 if self.wrong.total() else 0
+
+    def give_up(self) -> None:
+        """End the process although a round is not over: on a busy machine one may take minutes."""
+        print(f"given up: {self.now}", flush=True)
+        code = self.show()
+        for child in multiprocessing.active_children():
+            child.kill()
+        os._exit(code)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -232,8 +270,7 @@ def main() -> int:
     options = parser.parse_args()
     sys.setswitchinterval(1e-6)
     os.chdir(tempfile.mkdtemp(prefix="threads-"))
-    subjects, began, number = name_subjects(), time.perf_counter(), 0
-    rounds, calls, wrong = Counter[tuple[str, str]](), Counter[tuple[str, str]](), Counter[str]()
+    subjects = name_subjects()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         ways: dict[str, Callable[[Subject, Any, list[list[str]]], list[object]]] = {
             "threads": by_threads,
@@ -242,17 +279,21 @@ def main() -> int:
             "spawn": partial(by_spawn, pool=pool),
             "loader": by_loader,
         }
-        names = list(ways)
+        figures = Figures(options.seed, list(subjects), list(ways))
+        end = threading.Timer(options.seconds + GRACE_SECONDS, figures.give_up)
+        end.daemon = True
+        end.start()
         # Every object in one way, each in another one than the object before it; then in the next.
         tried = [
-            (name, names[(place + shift) % len(names)])
-            for shift in range(len(names))
+            (name, figures.ways[(place + shift) % len(ways)])
+            for shift in range(len(ways))
             for place, name in enumerate(subjects)
         ]
-        while time.perf_counter() - began < options.seconds:
+        number = 0
+        while time.perf_counter() - figures.began < options.seconds:
             faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)  # from now on
             rng = np.random.default_rng([options.seed, number])
-            name, way = tried[number % len(tried)]
+            name, way = figures.now = tried[number % len(tried)]
             subject, number = subjects[name](), number + 1
             if not subject.may_be_asked(way):
                 continue
@@ -261,18 +302,11 @@ def main() -> int:
             got = ways[way](subject, subject.make(), inputs)
             alone = subject.make()
             expected = [subject.ask(alone, texts) for texts in inputs[: len(got)]]
-            rounds[name, way] += 1
-            calls[name, way] += len(got)
-            wrong[name] += sum(a != b for a, b in zip(got, expected, strict=True))
-    print("calls (wrong)".ljust(18) + "".join(way.rjust(10) for way in ways))
-    for name in subjects:
-        cells = "".join(str(calls[name, way]).rjust(10) for way in ways)
-        print(f"{name} ({wrong[name]})".ljust(18) + cells)
-    print(
-        f"seed {options.seed}: {sum(rounds.values())} rounds, {sum(calls.values()):,} calls,"
-        f" {sum(wrong.values())} wrong answers, {time.perf_counter() - began:.0f} s"
-    )
-    return 1 if wrong.total() else 0
+            figures.rounds[name, way] += 1
+            figures.calls[name, way] += len(got)
+            figures.wrong[name] += sum(a != b for a, b in zip(got, expected, strict=True))
+        end.cancel()
+    return figures.show()
 
 
 if __name__ == "__main__":

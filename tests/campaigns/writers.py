@@ -44,7 +44,7 @@ OUT = "out"  # what every writer writes
 class Writer:
     """old: makes what is there before, if anything. new: what is spoilt. again: what is run after a
     fault, where it is not the same. steps: a fault may leave what `again` goes on from. outs: what
-    it writes.
+    it writes. models: it needs the models among the inputs.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Writer:
     again: Work | None = None
     steps: bool = False
     outs: tuple[str, ...] = (OUT,)
+    models: bool = False
 
 
 def nothing() -> None:
@@ -232,8 +233,8 @@ def writers() -> list[Writer]:
         job(embed, "npy"),
         Writer("replaced job", partial(tokenize, "jsonl"), replace_job, steps=True),
         Writer("trained vectors", save(tables[0]), train_words),
-        Writer("model", save(machines()[0]), save(machines()[1])),
-        Writer("network", save(networks()[0]), save(networks()[1])),
+        Writer("model", lambda: save(machines()[0])(), lambda: save(machines()[1])()),
+        Writer("network", lambda: save(networks()[0])(), lambda: save(networks()[1])()),
         Writer(
             "checkpoint",
             partial(keep_checkpoints, 1, 2),
@@ -248,6 +249,7 @@ def writers() -> list[Writer]:
             partial(predict, "other", overwrite=True),
             partial(go_on_beside, predict, "other"),
             steps=True,
+            models=True,
         ),
         Writer(
             "search index",
@@ -263,24 +265,26 @@ def writers() -> list[Writer]:
             steps=True,
             outs=("out.txt", "out.txt.removed.csv"),
         ),
-        Writer("export", partial(export, "model", OUT), partial(export, "other", OUT)),
+        Writer("export", partial(export, "model", OUT), partial(export, "other", OUT), models=True),
         Writer(
             "zipped export",
             partial(export, "model", "out.zip"),
             partial(export, "other", "out.zip"),
             outs=("out.zip",),
+            models=True,
         ),
-        Writer("compress", partial(compress, "model"), partial(compress, "other")),
+        Writer("compress", partial(compress, "model"), partial(compress, "other"), models=True),
     ]
 
 
-def prepare(folder: Path) -> None:
-    """Write the inputs of all writers."""
+def prepare(folder: Path, *, models: bool) -> None:
+    """Write the inputs of a writer."""
     folder.mkdir()
     (folder / "in.txt").write_bytes(b"the king and the tree\nof a row\n" * 5)
     (folder / "more.txt").write_bytes(b"a tree\nthe king\nA tree!\na row of words\n" * 3)
     rows = "".join(f"{text},{label}\n" for text, label in zip(TEXTS, LABELS, strict=True))
     (folder / "train.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
     Vectors(["king", "tree"], np.eye(2, dtype=np.float32)).save(folder / "v")
-    for name, classifier in zip(("model", "other"), machines(), strict=True):
-        classifier.save(folder / name)
+    if models:
+        for name, classifier in zip(("model", "other"), machines(), strict=True):
+            classifier.save(folder / name)
