@@ -62,6 +62,8 @@ SECTIONS = {
         Bad("two columns of one name", "tokenize twice.csv -t tok"),
         Bad("a row with too many fields", "tokenize ragged.csv -t tok"),
         Bad("a quote that is not closed", "tokenize quote.csv -t tok"),
+        Bad("a quote written with a backslash", "tokenize backslash.csv -t tok"),
+        Bad("a pipe that has to be read twice", "train ok.csv --valid pipe.csv -e linear -o run2"),
         Bad("bytes that are no UTF-8", "tokenize latin1.csv -t tok"),
         Bad("UTF-16", "tokenize utf16.csv -t tok"),
         Bad("a row without a label", TRAIN.format("unlabelled.csv")),
@@ -104,6 +106,7 @@ SECTIONS = {
         Bad("JSON without a vocabulary", "tokenize ok.csv -t plain.json"),
         Bad("a file of sentencepiece that is none", "tokenize ok.csv -t no.model"),
         Bad("a file of tiktoken that is none", "tokenize ok.csv -t no.tiktoken"),
+        Bad("a decoder's pattern that may take for ever", "tokenize ok.csv -t decoder.json"),
         Bad("an empty list of words", "tokenize ok.csv -t empty.txt"),
         Bad("a size that is too small", "tokenizer train ok.csv --kind bpe --size 60 -o tok2"),
     ],
@@ -112,6 +115,7 @@ SECTIONS = {
         Bad("a row that is too short", "vectors nearest ragged.txt a"),
         Bad("fewer rows than the first line says", "vectors nearest few.vec a"),
         Bad("a value that is no number", "vectors nearest nan.txt b"),
+        Bad("a row of a mapped table that is not finite", "vectors nearest odd b"),
         Bad("a word that is not there", "vectors nearest good.txt zebra"),
     ],
     "Options, recipes and places": [
@@ -138,11 +142,13 @@ def build(folder: Path) -> None:
         for command in (
             "train ok.csv -e linear -o done",
             "tokenizer train ok.csv --kind bpe --size 300 -o tok",
+            "vectors convert good.txt -o odd",
         ):
             done = run_textkit(*command.split())
             assert done.returncode == 0, done.stderr
         shutil.copytree("done/model", "model")
         _spoil_models()
+        _spoil_others()
     finally:
         os.chdir(place)
 
@@ -161,6 +167,7 @@ def _write_tables() -> None:
         ("ok", ""),
         ("ragged", "a,b,c,d\n"),
         ("quote", '"open,pet\nmore\n'),
+        ("backslash", '"a \\"good\\" cat",pet\n'),
         ("unlabelled", "a text,\n"),
         ("nanlabel", "a text,NaN\n"),
     ):
@@ -176,6 +183,7 @@ def _write_tables() -> None:
     _write("cut.csv.gz", gzip.compress(good.encode(), mtime=0)[:-20])
     _write("pointer.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 3\n")
     Path("dead.csv").symlink_to("nowhere")
+    os.mkfifo("pipe.csv")
 
 
 def _write_others() -> None:
@@ -223,6 +231,15 @@ def _spoil_models() -> None:
     Path("short/model.safetensors").unlink()
     manifest = json.loads(Path("newer/manifest.json").read_text(encoding="utf-8"))
     _write("newer/manifest.json", json.dumps(manifest | {"format": 99}))
+
+
+def _spoil_others() -> None:
+    """Put NaN into a table of vectors, and a pattern into the decoder of a tokenizer."""
+    table = Path("odd/vectors.safetensors")
+    _write(str(table), table.read_bytes()[:-4] + b"\0\0\xc0\x7f")
+    made = json.loads(Path("tok/tokenizer.json").read_text(encoding="utf-8"))
+    decoder = {"type": "Replace", "pattern": {"Regex": "[a-z]+@"}, "content": ""}
+    _write("decoder.json", json.dumps(made | {"decoder": decoder}))
 
 
 def said(bad: Bad, folder: Path) -> tuple[int, str]:

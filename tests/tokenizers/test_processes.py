@@ -4,10 +4,13 @@ environment variable.
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -146,3 +149,22 @@ def test_a_fork_beside_busy_threads_does_not_hang() -> None:
         command, capture_output=True, text=True, timeout=120, env=environment, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+def test_a_fork_waits_for_the_imports_of_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python leaves a module locked in the child that another thread was importing."""
+    Path("slow_module.py").write_text("import time\ntime.sleep(0.4)\nnumber = 3\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    tokenizers.create("word").encode(["forks are watched from here on"])
+    with ThreadPoolExecutor(1) as pool:
+        importing = pool.submit(importlib.import_module, "slow_module")
+        while "slow_module" not in sys.modules:
+            time.sleep(0.001)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)  # which ends a child that waits for ever
+            os._exit(importlib.import_module("slow_module").number)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        assert importing.result().number == 3
+    assert importlib.import_module("textkit").__name__ == "textkit"  # the parent imports on

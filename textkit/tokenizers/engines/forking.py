@@ -1,20 +1,26 @@
 """Make engines and os.fork live together: no deadlock, no warning, no environment variable to set.
 
 A fork copies native locks as they are: one that another thread holds stays locked in the child for
-ever. So a fork waits for the engine calls that other threads have begun (milliseconds: a call takes
-at most a megabyte), and a call waits for a fork. The thread pools of the parent do not come along:
-`is_forked` tells engines to do without.
+ever. So a fork waits for the engine calls and the imports that other threads have begun
+(milliseconds: a call takes at most a megabyte), and a call waits for a fork. The thread pools of
+the parent do not come along: `is_forked` tells engines to do without.
 """
 
 from __future__ import annotations
 
+import _imp as imp
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
+from importlib import _bootstrap as bootstrap
 from types import TracebackType
+from typing import Any
 
 from textkit.threads import SharedLock, on_one_core
 
+_IMPORT_SECONDS = 20.0
 _owner: int | None = None
 _watching = SharedLock()
 
@@ -65,15 +71,18 @@ class _NativeCalls:
         self._forking = True
         while any(thread != me for thread in self._running):
             self._changed.wait()
+        _hold_imports()
         self._parallelism = _set_parallelism("false")
 
     def after_fork(self) -> None:
+        imp.release_lock()
         _set_parallelism(self._parallelism)
         self._forking = False
         self._changed.notify_all()
         self._changed.release()
 
     def after_fork_in_child(self) -> None:
+        imp.release_lock()
         me = threading.get_ident()
         self._changed = threading.Condition()
         self._running = {me: self._running[me]} if me in self._running else {}
@@ -110,6 +119,25 @@ def keep_forks_safe() -> None:
                 after_in_parent=native_calls.after_fork,
                 after_in_child=native_calls.after_fork_in_child,
             )
+
+
+def _hold_imports() -> None:
+    """Take the lock of imports in a moment when no other thread is within one.
+
+    Python leaves the lock of a module that another thread imports locked in the child, which then
+    waits for ever where it imports that module too; and engines are imported when they are needed.
+    An import that takes longer than a fork should wait is not waited for.
+    """
+    locks: dict[str, Callable[[], Any]] = getattr(bootstrap, "_module_locks", {})
+    alone = (None, threading.get_ident())
+    ends = time.monotonic() + _IMPORT_SECONDS
+    while True:
+        imp.acquire_lock()
+        held = [lock.owner for find in list(locks.values()) if (lock := find()) is not None]
+        if all(owner in alone for owner in held) or time.monotonic() > ends:
+            return
+        imp.release_lock()
+        time.sleep(0.001)
 
 
 def _set_parallelism(value: str | None) -> str | None:
