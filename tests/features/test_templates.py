@@ -12,7 +12,7 @@ import pytest
 from textkit import tokenizers
 from textkit.errors import UsageError
 from textkit.features.ngrams import HashedNgrams, hash_bytes
-from textkit.features.templates import Template, for_cnn, for_rnn, for_transformer, preset
+from textkit.features.templates import IdTemplate, for_cnn, for_rnn, for_transformer, preset
 
 FIRST = ["low lower", "", "new new new new new new", "a"]
 SECOND = ["wide", "low", "", "wider wide wide wide wide"]
@@ -64,7 +64,7 @@ def test_pairs_lose_the_longer_text_first() -> None:
 
 def test_presets_and_their_refusals() -> None:
     made, _ = bert()
-    assert for_rnn(made) == Template()
+    assert for_rnn(made) == IdTemplate()
     assert for_cnn(made).pad(for_cnn(made).encode(made, ["a"])).ids.shape == (1, 5)
     padded = for_cnn(made, min_length=7).pad(for_cnn(made).encode(made, ["a"]))
     assert padded.ids.tolist() == [[10, 0, 0, 0, 0, 0, 0]]

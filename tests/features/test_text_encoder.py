@@ -11,7 +11,7 @@ import pytest
 from textkit import tokenizers
 from textkit.errors import UsageError
 from textkit.features.ngrams import HashedNgrams
-from textkit.features.templates import BoundTemplate, Template
+from textkit.features.templates import BoundTemplate, IdTemplate
 from textkit.features.text_encoder import BoundTokenizer, TextEncoder, bind
 from textkit.features.text_input import TextInput
 
@@ -21,8 +21,8 @@ NGRAMS = HashedNgrams(WORDS, minn=2, maxn=3, word_ngrams=2, buckets=50)
 ENCODERS: dict[str, TextEncoder] = {
     "tokenizer": BoundTokenizer(WORDS),
     "cut tokenizer": BoundTokenizer(WORDS, 2),
-    "template": BoundTemplate(WORDS, Template((2,), (3,)), 4),
-    "other template": BoundTemplate(WORDS, Template((3,), (2,)), 4),
+    "template": BoundTemplate(WORDS, IdTemplate((2,), (3,)), 4),
+    "other template": BoundTemplate(WORDS, IdTemplate((3,), (2,)), 4),
     "ngrams": NGRAMS,
     "cut ngrams": replace(NGRAMS, max_length=2),
     "kept ngrams": NGRAMS.keep(NGRAMS.encode(TEXTS))[0],

@@ -27,7 +27,7 @@ from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks
 from textkit.embedders.exported import SentenceInput
 from textkit.embedders.sentence_folder import POOLINGS, SentenceConfig, read_sentence_folder
 from textkit.errors import ArtifactError, LimitError, UsageError, unknown_name
-from textkit.features.templates import Template
+from textkit.features.templates import IdTemplate
 from textkit.io import files
 from textkit.nn.collate import collate
 from textkit.nn.devices import choose_device
@@ -259,13 +259,13 @@ def measure_width(made: ContextualTexts) -> ContextualTexts:
         return replace(made, dim=int(made.pool(made.encode(["a"])).shape[-1]))
 
 
-def template_of(tokenizer: Tokenizer) -> Template:
+def template_of(tokenizer: Tokenizer) -> IdTemplate:
     """Find the special tokens that a tokenizer.json puts around one text.
 
     >>> template_of(tokenizers.create("wordpiece", vocabulary=["[UNK]", "a"])).before
     ()
     """
-    return Template(*tokenizer.around)
+    return IdTemplate(*tokenizer.around)
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from textkit.batch import TokenBatch
 from textkit.embedders.backend import EmbedderOptions, TextVectors, embed_blocks, not_fitted
 from textkit.errors import ArtifactError
-from textkit.features.templates import Template
+from textkit.features.templates import IdTemplate
 from textkit.io import files, zipped
 from textkit.runtime.graph import Graph, read_graph
 from textkit.tokenizers import Tokenizer, formats
@@ -49,7 +49,7 @@ class SentenceInput:
     def encode(self, texts: Sequence[str]) -> TokenBatch:
         """Encode texts, one row a text."""
         cased = [text.lower() for text in texts] if self.lowercase else texts
-        template = Template(*self.tokenizer.around)
+        template = IdTemplate(*self.tokenizer.around)
         return template.encode(self.tokenizer, cased, max_length=self.max_length).tokens
 
 

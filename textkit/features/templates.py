@@ -31,7 +31,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Template:
+class IdTemplate:
     """The ids put before, between and after texts.
 
     `min_length` is the least width a padded batch must have.
@@ -93,7 +93,7 @@ class BoundTemplate:
     """
 
     tokenizer: Tokenizer
-    template: Template
+    template: IdTemplate
     max_length: int | None = None
 
     @property
@@ -114,23 +114,23 @@ class BoundTemplate:
         }
 
 
-def for_rnn(tokenizer: Tokenizer) -> Template:
+def for_rnn(tokenizer: Tokenizer) -> IdTemplate:
     """No special tokens: a recurrent encoder reads the text alone."""
     del tokenizer
-    return Template()
+    return IdTemplate()
 
 
-def for_cnn(tokenizer: Tokenizer, *, min_length: int = 5) -> Template:
+def for_cnn(tokenizer: Tokenizer, *, min_length: int = 5) -> IdTemplate:
     """No special tokens, and rows padded to at least the widest filter."""
     del tokenizer
-    return Template(min_length=min_length)
+    return IdTemplate(min_length=min_length)
 
 
-def for_transformer(tokenizer: Tokenizer) -> Template:
+def for_transformer(tokenizer: Tokenizer) -> IdTemplate:
     """The tokenizer's own [CLS] and [SEP], or <s> and </s>."""
     for before, after in (("[CLS]", "[SEP]"), ("<s>", "</s>")):
         if before in tokenizer.vocabulary and after in tokenizer.vocabulary:
-            return Template((tokenizer.vocabulary[before],), (tokenizer.vocabulary[after],))
+            return IdTemplate((tokenizer.vocabulary[before],), (tokenizer.vocabulary[after],))
     raise UsageError(
         "the vocabulary has neither [CLS] and [SEP] nor <s> and </s>, which a transformer's"
         " template needs"
@@ -140,7 +140,7 @@ def for_transformer(tokenizer: Tokenizer) -> Template:
 PRESETS = {"rnn": for_rnn, "cnn": for_cnn, "transformer": for_transformer}
 
 
-def preset(name: str, tokenizer: Tokenizer) -> Template:
+def preset(name: str, tokenizer: Tokenizer) -> IdTemplate:
     """Give a preset by its name: rnn, cnn or transformer."""
     if name not in PRESETS:
         raise UsageError(unknown_name("preset", name, PRESETS))

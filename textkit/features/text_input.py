@@ -14,7 +14,7 @@ from textkit import tokenizers
 from textkit.batch import TokenBatch
 from textkit.errors import UsageError
 from textkit.features.ngrams import HashedNgrams
-from textkit.features.templates import BoundTemplate, Template, for_transformer
+from textkit.features.templates import BoundTemplate, IdTemplate, for_transformer
 from textkit.features.text_encoder import BoundTokenizer, TextEncoder
 from textkit.recipe import Recipe
 from textkit.tokenizers import Tokenizer
@@ -35,7 +35,7 @@ class TextInput:
     tokenizer: Tokenizer
     max_length: int
     ngrams: HashedNgrams | None = None
-    template: Template | None = None
+    template: IdTemplate | None = None
     # The last ids: words that only the vectors know, whose rows are never trained.
     n_fixed: int = 0
 

@@ -9,7 +9,7 @@ changed tokenizer needs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -21,6 +21,19 @@ from textkit.tokenizers.protocol import Tokenizer
 
 # What byte fallback calls the bytes of characters that have no token.
 BYTE_PIECES = frozenset(f"<0x{byte:02X}>" for byte in range(256))
+
+
+def with_words(
+    description: Description, vocabulary: Mapping[str, int], words: Iterable[str]
+) -> Description:
+    """Put words behind the ids of a list of words; those that it has stay where they are."""
+    description = copy.deepcopy(description)
+    model = description["model"]
+    assert model["type"] == "WordLevel"
+    first = max(vocabulary.values(), default=-1) + 1
+    new = [word for word in words if word not in model["vocab"]]
+    model["vocab"] |= {word: first + i for i, word in enumerate(new)}
+    return description
 
 
 def shrunk(description: Description, *, size: int) -> Description:

@@ -1,8 +1,7 @@
 """Classes of transformers that read a sentencepiece .model otherwise than sentencepiece does.
 
-In: the model's pieces with the folder's config. Out: the pipelines of ALBERT, XLM-R, T5, Llama and
-their like as transformers 5.23 builds them: ids shifted by fairseq's tokens, sentinels and language
-codes behind the pieces, and a normaliser and splitter of the class's own.
+In: the files of a folder with its config. Out: the table of these classes: which pipeline each has,
+its special and its other tokens, and what it puts round a text, as transformers 5.23 does.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from collections.abc import Sequence
 from functools import partial
 
 import tokenizers as hf
-from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken
 
 from textkit.tokenizers.description import NAMED
 from textkit.tokenizers.folder_config import FolderConfig, Token
 from textkit.tokenizers.folder_layouts import (
     CASED,
-    LOWERCASE,
     OF_ROBERTA,
     PLAIN,
     Layout,
@@ -25,32 +23,29 @@ from textkit.tokenizers.folder_layouts import (
     around_bert,
     template,
 )
-from textkit.tokenizers.sentencepiece_model import (
-    CONTROL,
-    UNKNOWN,
-    USER_DEFINED,
-    SentencePieceModel,
+from textkit.tokenizers.folder_pipelines import (
+    MBART50_LANGUAGES,
+    MBART_LANGUAGES,
+    albert,
+    barthez,
+    big_bird,
+    camembert,
+    deberta_v2,
+    llama,
+    mbart,
+    mbart50,
+    nllb,
+    pegasus,
+    reformer,
+    rembert,
+    sentence_mask,
+    t5,
+    unused,
+    xlm_roberta,
+    xlnet,
 )
+from textkit.tokenizers.sentencepiece_model import CONTROL, USER_DEFINED
 from textkit.tokenizers.vocabulary_files import VocabularyFiles
-
-Scored = list[tuple[str, float]]
-_MBART_CODES = (
-    "ar_AR cs_CZ de_DE en_XX es_XX et_EE fi_FI fr_XX gu_IN hi_IN it_IT ja_XX kk_KZ ko_KR lt_LT"
-    " lv_LV my_MM ne_NP nl_XX ro_RO ru_RU si_LK tr_TR vi_VN zh_CN"
-)
-_MBART50_CODES = (
-    f"{_MBART_CODES} af_ZA az_AZ bn_IN fa_IR he_IL hr_HR id_ID ka_GE km_KH mk_MK ml_IN mn_MN mr_IN"
-    " pl_PL ps_AF pt_XX sv_SE sw_KE ta_IN te_IN th_TH tl_XX uk_UA ur_PK xh_ZA gl_ES sl_SI"
-)
-_MBART_LANGUAGES, _MBART50_LANGUAGES = _MBART_CODES.split(), _MBART50_CODES.split()
-
-
-def _pieces(model: SentencePieceModel) -> Scored:
-    return [(piece.name, piece.score) for piece in model.pieces]
-
-
-def _unknown(model: SentencePieceModel) -> int:
-    return next(i for i, piece in enumerate(model.pieces) if piece.type == UNKNOWN)
 
 
 def _of_model(files: VocabularyFiles, config: FolderConfig) -> Sequence[Token]:
@@ -63,276 +58,15 @@ def _of_model(files: VocabularyFiles, config: FolderConfig) -> Sequence[Token]:
     ]
 
 
-def _fairseq(pieces: Scored, named: Named, *, first: str = "bos_token") -> Scored:
-    """Put fairseq's four tokens before the pieces, of which the first three go."""
-    heads = [str(named[name]) for name in (first, "pad_token", "eos_token", "unk_token")]
-    return [*((head, 0.0) for head in heads), *pieces[3:]]
-
-
-def _backend(
-    pieces: Scored,
-    *,
-    unknown: int,
-    steps: Sequence[normalizers.Normalizer] = (),
-    prefix: str = "always",
-    cuts_white: bool = False,
-) -> hf.Tokenizer:
-    """Build Unigram behind a splitter that writes a space as '▁'.
-
-    cuts_white: all white space is cut away first. prefix: when a '▁' is put before a text.
-    """
-    backend = hf.Tokenizer(models.Unigram(pieces, unk_id=unknown, byte_fallback=False))
-    _put_spaces(backend, steps=steps, prefix=prefix, cuts_white=cuts_white)
-    return backend
-
-
-def _put_spaces(
-    backend: hf.Tokenizer,
-    *,
-    steps: Sequence[normalizers.Normalizer],
-    prefix: str = "always",
-    cuts_white: bool = False,
-) -> None:
-    if steps:
-        backend.normalizer = normalizers.Sequence(list(steps))
-    split: pre_tokenizers.PreTokenizer = pre_tokenizers.Metaspace(prepend_scheme=prefix)
-    if cuts_white:
-        split = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), split])
-    backend.pre_tokenizer = split
-    backend.decoder = decoders.Metaspace(prepend_scheme=prefix)
-
-
-def _prefix(config: FolderConfig) -> str:
-    return "always" if config.flag("add_prefix_space", default=True) else "never"
-
-
-def _table(files: VocabularyFiles) -> list[normalizers.Normalizer]:
-    """Give the model's own table of characters, if it has one."""
-    charsmap = files.sentencepiece.charsmap
-    return [normalizers.Precompiled(charsmap)] if charsmap else []
-
-
-def _one_space(content: str = " ") -> normalizers.Normalizer:
-    return normalizers.Replace(Regex(" {2,}"), content)
-
-
-def _quotes() -> list[normalizers.Normalizer]:
-    return [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
-
-
-def _without_accents() -> list[normalizers.Normalizer]:
-    return [normalizers.NFKD(), normalizers.StripAccents()]
-
-
-def _lowered(config: FolderConfig, *, default: bool) -> list[normalizers.Normalizer]:
-    return [normalizers.Lowercase()] if config.flag(LOWERCASE, default=default) else []
-
-
-def _albert(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    keeps = config.flag("keep_accents", default=False)
-    steps = [
-        *_quotes(),
-        *([] if keeps else _without_accents()),
-        *_lowered(config, default=True),
-        *_table(files),
-    ]
-    pieces = _pieces(files.sentencepiece)
-    return _backend(pieces, unknown=1, steps=steps, prefix=_prefix(config), cuts_white=True)
-
-
-def _rembert(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    keeps = config.flag("keep_accents", default=True)
-    steps = [
-        *_quotes(),
-        _one_space(),
-        *([] if keeps else _without_accents()),
-        *_lowered(config, default=False),
-        *_table(files),
-    ]
-    pieces = _pieces(files.sentencepiece)
-    return _backend(pieces, unknown=2, steps=steps, prefix=_prefix(config))
-
-
-def _xlnet(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    steps = [
-        *_quotes(),
-        *_without_accents(),
-        *_lowered(config, default=False),
-        *_table(files),
-    ]
-    return _backend(
-        _pieces(files.sentencepiece),
-        unknown=_unknown(files.sentencepiece),
-        steps=steps,
-        cuts_white=True,
-    )
-
-
-def _xlm_roberta(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    pieces = _fairseq(_pieces(files.sentencepiece), named)
-    pieces.append((str(named["mask_token"]), 0.0))
-    steps = _table(files)
-    return _backend(pieces, unknown=3, steps=steps, prefix=_prefix(config), cuts_white=True)
-
-
-def _camembert(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    unknown = str(named["unk_token"])
-    pieces = [
-        ("<s>NOTUSED", 0.0),
-        (str(named["pad_token"]), 0.0),
-        ("</s>NOTUSED", 0.0),
-        (unknown, 0.0),
-        ("<unk>NOTUSED", -100.0),
-        *_pieces(files.sentencepiece)[1:],
-        (str(named["mask_token"]), 0.0),
-    ]
-    first = next((i for i, (name, _) in enumerate(pieces) if name == unknown), 0)
-    steps = _table(files)
-    return _backend(pieces, unknown=first, steps=steps, prefix=_prefix(config), cuts_white=True)
-
-
-def _mbart(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    pieces = _fairseq(_pieces(files.sentencepiece), named)
-    pieces += [(name, 0.0) for name in (*_MBART_LANGUAGES, str(named["mask_token"]))]
-    return _backend(pieces, unknown=3, cuts_white=True)
-
-
-def _mbart50(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    pieces = _fairseq(_pieces(files.sentencepiece), named, first="cls_token")
-    pieces += [(name, 0.0) for name in (*_MBART50_LANGUAGES, str(named["mask_token"]))]
-    return _backend(pieces, unknown=3, steps=[*_table(files), _one_space()])
-
-
-def _t5(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    n_extra = config.number("extra_ids", default=100)
-    pieces = _pieces(files.sentencepiece)
-    pieces += [(f"<extra_id_{i}>", 0.0) for i in reversed(range(n_extra))]
-    return _backend(pieces, unknown=2, steps=_table(files), cuts_white=True)
-
-
 def _sentinels(files: VocabularyFiles, config: FolderConfig) -> Sequence[Token]:
     n_extra = config.number("extra_ids", default=100)
     return [*_of_model(files, config), *(f"<extra_id_{i}>" for i in range(n_extra))]
 
 
-def _pegasus(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    """Build Pegasus's pipeline: 105 tokens of the class stand before the pieces."""
-    masks = (str(config.named.get("mask_token", "<mask_1>")), _sentence_mask(config, "<mask_2>"))
-    heads = [(str(named[name]), 0.0) for name in ("pad_token", "eos_token")]
-    heads += [(mask, 0.0) for mask in dict.fromkeys(masks) if mask != "None"]
-    pieces = [
-        *heads,
-        *((name, -100.0) for name in _unused(config)),
-        *_pieces(files.sentencepiece)[2:],
-    ]
-    known = _table(files) or [normalizers.Replace(Regex(r"\n"), " ")]
-    unknown = pieces.index((str(named["unk_token"]), 0.0), 1)
-    return _backend(pieces, unknown=unknown, steps=[*known, _one_space()])
-
-
-def _sentence_mask(config: FolderConfig, default: str) -> str:
-    return str(config.options.get("mask_token_sent", default))
-
-
-def _unused(config: FolderConfig) -> list[str]:
-    return [f"<unk_{i}>" for i in range(2, config.number("offset", default=103))]
-
-
 def _of_pegasus(files: VocabularyFiles, config: FolderConfig) -> Sequence[Token]:
-    sentence = _sentence_mask(config, "<mask_1>")
+    sentence = sentence_mask(config, "<mask_1>")
     own = [str(token) for token in _of_model(files, config)]
-    return [*([] if sentence in own or sentence == "None" else [sentence]), *_unused(config)]
-
-
-def _tidied() -> list[normalizers.Normalizer]:
-    return [
-        normalizers.Replace(Regex(r"\s{2,}|[\n\r\t]"), " "),
-        normalizers.NFC(),
-        normalizers.Strip(left=False, right=True),
-    ]
-
-
-def _deberta_v2(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    pieces = _pieces(files.sentencepiece)
-    unknown = (str(named["unk_token"]), 0.0)
-    backend = _backend(
-        pieces,
-        unknown=pieces.index(unknown) if unknown in pieces else _unknown(files.sentencepiece),
-        steps=[*_lowered(config, default=False), *_tidied()],
-        prefix="always" if config.flag("add_prefix_space", default=True) else "first",
-    )
-    steps = [backend.pre_tokenizer]
-    if config.flag("split_by_punct", default=False):
-        steps.insert(0, pre_tokenizers.Punctuation(behavior="isolated"))
-    backend.pre_tokenizer = pre_tokenizers.Sequence(steps)
-    return backend
-
-
-def _barthez(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    pieces = _pieces(files.sentencepiece)
-    return _backend(pieces, unknown=3, steps=_tidied(), prefix=_prefix(config))
-
-
-def _big_bird(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    pieces = _pieces(files.sentencepiece)
-    unknown = (str(named["unk_token"]), 0.0)
-    return _backend(
-        pieces,
-        unknown=pieces.index(unknown) if unknown in pieces else 100,
-        steps=[normalizers.Strip(left=False, right=False), _one_space("▁")],
-        prefix=_prefix(config),
-    )
-
-
-def _merges(table: dict[str, int]) -> list[tuple[str, str]]:
-    """Give all pairs of pieces that make a piece, by the id of the result and then by the length
-    of the first.
-    """
-    return [
-        (name[:cut], name[cut:])
-        for name in table
-        for cut in range(1, len(name))
-        if name[:cut] in table and name[cut:] in table
-    ]
-
-
-def _nllb(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    names = [name for name, _ in _pieces(files.sentencepiece)]
-    heads = [str(named[name]) for name in ("bos_token", "pad_token", "eos_token", "unk_token")]
-    table = {name: i for i, name in enumerate(dict.fromkeys([*heads, *names]))}
-    merges = _merges({name: i for i, name in enumerate(names)})
-    unknown = str(named["unk_token"])
-    backend = hf.Tokenizer(models.BPE(table, merges, unk_token=unknown, fuse_unk=True))
-    charsmap = _table(files)
-    _put_spaces(backend, steps=[*charsmap, _one_space()] if charsmap else [])
-    return backend
-
-
-def _reformer(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    table = {name: i for i, (name, _) in enumerate(_pieces(files.sentencepiece))}
-    unknown = str(named["unk_token"])
-    backend = hf.Tokenizer(models.BPE(table, _merges(table), unk_token=unknown, fuse_unk=True))
-    charsmap = _table(files)
-    _put_spaces(backend, steps=[*charsmap, _one_space()] if charsmap else [])
-    return backend
-
-
-def _llama(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.Tokenizer:
-    """Build Llama's pipeline: the merges run over the whole text, and bytes stand for the rest."""
-    table = {name: i for i, (name, _) in enumerate(_pieces(files.sentencepiece))}
-    backend = hf.Tokenizer(models.BPE(table, _merges(table), fuse_unk=True, byte_fallback=True))
-    has_prefix = config.flag("add_prefix_space", default=True)
-    scheme = "always" if config.flag("legacy", default=False) else "first"
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(
-        prepend_scheme=scheme if has_prefix else "never", split=False
-    )
-    steps: list[decoders.Decoder] = [
-        decoders.Replace("▁", " "),
-        decoders.ByteFallback(),
-        decoders.Fuse(),
-    ]
-    backend.decoder = decoders.Sequence([*steps, *([decoders.Strip(" ", 1, 0)] * has_prefix)])
-    return backend
+    return [*([] if sentence in own or sentence == "None" else [sentence]), *unused(config)]
 
 
 def _language(config: FolderConfig, default: str) -> str:
@@ -384,11 +118,11 @@ def _around_nllb(backend: hf.Tokenizer, config: FolderConfig, named: Named) -> N
 
 
 def _mbart_codes(files: VocabularyFiles, config: FolderConfig) -> Sequence[Token]:
-    return [*_MBART_LANGUAGES, *_of_model(files, config)]
+    return [*MBART_LANGUAGES, *_of_model(files, config)]
 
 
 def _mbart50_codes(files: VocabularyFiles, config: FolderConfig) -> Sequence[Token]:
-    return [*_of_model(files, config), *_MBART50_LANGUAGES]
+    return [*_of_model(files, config), *MBART50_LANGUAGES]
 
 
 _OF_ALBERT: Named = {
@@ -405,14 +139,14 @@ _OF_END: Named = {"eos_token": "</s>", "unk_token": "<unk>"}
 
 SENTENCEPIECE_CLASSES: dict[str, Layout] = {
     "AlbertTokenizer": Layout(
-        "unigram", _albert, _OF_ALBERT, around_bert, others=_of_model, options=CASED
+        "unigram", albert, _OF_ALBERT, around_bert, others=_of_model, options=CASED
     ),
     "BarthezTokenizer": Layout(
-        "unigram", _barthez, OF_ROBERTA, wrapped=_TAKES_SPACE, others=_of_model
+        "unigram", barthez, OF_ROBERTA, wrapped=_TAKES_SPACE, others=_of_model
     ),
     "BigBirdTokenizer": Layout(
         "unigram",
-        _big_bird,
+        big_bird,
         {**OF_ROBERTA, "sep_token": "[SEP]", "mask_token": "[MASK]", "cls_token": "[CLS]"},
         around_bert,
         wrapped={**dict.fromkeys(NAMED, PLAIN), **_TAKES_SPACE},
@@ -420,7 +154,7 @@ SENTENCEPIECE_CLASSES: dict[str, Layout] = {
     ),
     "CamembertTokenizer": Layout(
         "unigram",
-        _camembert,
+        camembert,
         OF_ROBERTA,
         _around_fairseq,
         wrapped={"mask_token": {"lstrip": True, "special": True}},
@@ -428,16 +162,16 @@ SENTENCEPIECE_CLASSES: dict[str, Layout] = {
     ),
     "DebertaV2Tokenizer": Layout(
         "unigram",
-        _deberta_v2,
+        deberta_v2,
         {**_OF_ALBERT, "unk_token": "[UNK]", "pad_token": "[PAD]"},
         around_bert,
         others=_of_model,
         options=CASED,
     ),
-    "LlamaTokenizer": Layout("bpe", _llama, {"bos_token": "<s>", **_OF_END}, others=_of_model),
+    "LlamaTokenizer": Layout("bpe", llama, {"bos_token": "<s>", **_OF_END}, others=_of_model),
     "MBart50Tokenizer": Layout(
         "unigram",
-        _mbart50,
+        mbart50,
         {name: token for name, token in OF_ROBERTA.items() if name != "bos_token"},
         partial(_around_language, default="en_XX", leads=True),
         wrapped=_TAKES_SPACE,
@@ -445,7 +179,7 @@ SENTENCEPIECE_CLASSES: dict[str, Layout] = {
     ),
     "MBartTokenizer": Layout(
         "unigram",
-        _mbart,
+        mbart,
         OF_ROBERTA,
         partial(_around_language, default="en_XX", leads=False),
         wrapped=_TAKES_SPACE,
@@ -453,7 +187,7 @@ SENTENCEPIECE_CLASSES: dict[str, Layout] = {
     ),
     "NllbTokenizer": Layout(
         "bpe",
-        _nllb,
+        nllb,
         OF_ROBERTA,
         _around_nllb,
         wrapped={"mask_token": {"lstrip": True, "normalized": True, "special": True}},
@@ -461,22 +195,22 @@ SENTENCEPIECE_CLASSES: dict[str, Layout] = {
     ),
     "PegasusTokenizer": Layout(
         "unigram",
-        _pegasus,
+        pegasus,
         {**_OF_END, "pad_token": "<pad>", "mask_token": "<mask_2>"},
         _around_pegasus,
         others=_of_pegasus,
     ),
-    "ReformerTokenizer": Layout("bpe", _reformer, _OF_END, others=_of_model),
-    "RemBertTokenizer": Layout("unigram", _rembert, _OF_ALBERT, others=_of_model, options=CASED),
+    "ReformerTokenizer": Layout("bpe", reformer, _OF_END, others=_of_model),
+    "RemBertTokenizer": Layout("unigram", rembert, _OF_ALBERT, others=_of_model, options=CASED),
     "T5Tokenizer": Layout(
-        "unigram", _t5, {**_OF_END, "pad_token": "<pad>"}, _around_end, others=_sentinels
+        "unigram", t5, {**_OF_END, "pad_token": "<pad>"}, _around_end, others=_sentinels
     ),
     "XLMRobertaTokenizer": Layout(
-        "unigram", _xlm_roberta, OF_ROBERTA, _around_fairseq, others=_of_model
+        "unigram", xlm_roberta, OF_ROBERTA, _around_fairseq, others=_of_model
     ),
     "XLNetTokenizer": Layout(
         "unigram",
-        _xlnet,
+        xlnet,
         {**OF_ROBERTA, "sep_token": "<sep>", "cls_token": "<cls>"},
         _around_xlnet,
         wrapped=_TAKES_SPACE,

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import tokenizers as hf
 from tokenizers import models, pre_tokenizers, trainers
@@ -25,11 +26,14 @@ from textkit.errors import UsageError
 from textkit.tokenizers.changes import BYTE_PIECES, merges_of
 from textkit.tokenizers.counting import repeat_pieces
 from textkit.tokenizers.description import Description, TableModel
+from textkit.tokenizers.protocol import Splitter
 
 # Characters of an alphabet: tokenizers takes a number, and Unicode has fewer.
 _UNLIMITED = 1 << 21
 # The first character that stands for a token; a space and surrogates cannot.
 _FIRST, _SURROGATES, _N_SURROGATES = 0x21, 0xD800, 0x800
+# The words of a text in which '▁' stands for a space.
+_WORDS = re.compile("▁*[^▁]+|▁+").findall
 # A tokenizer.json of a model alone.
 _EMPTY: dict[str, object] = {
     "version": "1.0",
@@ -39,6 +43,31 @@ _EMPTY: dict[str, object] = {
     ),
 }
 Counts = list[tuple[str, int]]
+
+
+def word_finder(
+    description: Description, splitter: Splitter | None, normalize: Callable[[str], str]
+) -> Callable[[str], list[str]]:
+    """Give what cuts a text into the words that tokens are learnt within; what an added token
+    would be found in is none.
+
+    splitter: None where merges run over whole texts, as sentencepiece has them: a word begins with
+    a '▁' there.
+    """
+    added = [
+        re.escape(token["content"]) for token in description["added_tokens"] if not token["special"]
+    ]
+    parts = re.compile("|".join(sorted(added, key=len, reverse=True)) or r"(?!)").split
+
+    def find(text: str) -> list[str]:
+        if splitter is None:
+            return [word for part in parts(text) for word in _WORDS(normalize(part))]
+        found = (piece for part in parts(text) for piece in splitter.find(part))
+        if not splitter.drops_space:
+            return list(found)
+        return [piece.lstrip(" ") for piece in found if not piece.isspace()]
+
+    return find
 
 
 def learn_further(

@@ -4,8 +4,7 @@ linear time.
 In: a pattern as Python's `re` reads it, with \\p{L} and the other general categories as well. Out:
 the same pattern with every class, case and anchor spelled out. Python and Oniguruma (tokenizers'
 engine) differ on \\w, ^, $, (?m) and more; on what is written here they agree, so ids, spans and a
-saved tokenizer.json are the same everywhere. One file, although a long one: reading, rewriting and
-running a pattern share one notion of what a node of it matches.
+saved tokenizer.json are the same everywhere.
 """
 
 from __future__ import annotations
@@ -13,29 +12,31 @@ from __future__ import annotations
 import re
 import re._compiler as regex_compiler  # type: ignore[import-not-found]
 import re._parser as regex_parser  # type: ignore[import-not-found]
-import unicodedata
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import tokenizers as hf
-from numpy.typing import NDArray
 
 from textkit.errors import LimitError, UsageError, require
+from textkit.tokenizers.character_classes import (
+    ANYTHING,
+    NOTHING,
+    Mask,
+    category,
+    every_character,
+    expand_properties,
+    mask_of,
+    write_class,
+)
 from textkit.tokenizers.pattern_cost import Node, Tree, is_linear
 
-Mask = NDArray[np.bool_]
 # Seconds that a pattern which may read far ahead and fail has for one text.
 TIME_LIMIT_SECONDS = 10.0
-SURROGATES = slice(0xD800, 0xE000)
-_NOTHING, _ANYTHING = r"[^\s\S]", r"[\s\S]"
-_START, _END = rf"(?<!{_ANYTHING})", rf"(?!{_ANYTHING})"
-_SPECIAL = frozenset("\\^$.|?*+()[]{}-#&~")
+_START, _END = rf"(?<!{ANYTHING})", rf"(?!{ANYTHING})"
 # An escape or a class of a portable pattern.
 _CLASS = re.compile(r"\\.|\[(?:[^\]\\]|\\.)*\]", re.DOTALL)
-_PROPERTY = re.compile(r"\\(?:[^pP]|([pP])(?:\{(\^?)(\w+)\}|([A-Z])))|\[\^?\]?|\]", re.DOTALL)
 
 
 def portable(pattern: str) -> str:
@@ -170,7 +171,7 @@ def _linear_cut(pattern: str) -> Callable[[str], list[str]]:
 
 
 def _narrow_class(found: re.Match[str]) -> str:
-    if found[0][0] == "\\" or found[0] in (_NOTHING, _ANYTHING):
+    if found[0][0] == "\\" or found[0] in (NOTHING, ANYTHING):
         return found[0]
     mask = _mask(_parse(found[0])[0], 0)
     mask[0x10000:] = mask[0xFFFF]
@@ -179,7 +180,7 @@ def _narrow_class(found: re.Match[str]) -> str:
 
 def _rewrite(pattern: str, *, said: str) -> str:
     try:
-        tree = _parse(_expand_properties(pattern))
+        tree = _parse(expand_properties(pattern))
     except (re.error, OverflowError, RecursionError) as err:
         raise UsageError(f"pattern {said!r} is no regular expression: {err}") from err
     if tree.getwidth()[0] == 0:
@@ -229,7 +230,7 @@ def _write_node(node: Node, flags: int) -> str:
         mark = ("<" if direction < 0 else "") + ("=" if name == "ASSERT" else "!")
         return f"(?{mark}{_write(content, flags)})"
     if name == "FAILURE":
-        return _NOTHING
+        return NOTHING
     raise NotImplementedError(
         "a reference back to a group" if name.startswith("GROUPREF") else name.lower()
     )
@@ -259,7 +260,7 @@ def _write_repeat(name: str, least: int, most: int, content: Tree, *, flags: int
 def _write_anchor(name: str, flags: int) -> str:
     lines = bool(flags & re.MULTILINE)
     if name in ("AT_BOUNDARY", "AT_NON_BOUNDARY"):
-        word = write_class(_category("CATEGORY_WORD", flags & re.ASCII))
+        word = write_class(category("CATEGORY_WORD", flags & re.ASCII))
         if name == "AT_BOUNDARY":
             return f"(?:(?<={word})(?!{word})|(?<!{word})(?={word}))"
         return f"(?:(?<={word})(?={word})|(?<!{word})(?!{word}))"
@@ -268,40 +269,6 @@ def _write_anchor(name: str, flags: int) -> str:
     if name == "AT_END":
         return r"(?![^\x0a])" if lines else rf"(?=\x0a?{_END})"
     return _START if name == "AT_BEGINNING_STRING" else _END
-
-
-def write_class(mask: Mask) -> str:
-    """Write a set of code points as a character class that every engine reads alike."""
-    inside, outside = _ranges(mask), _ranges(~mask)
-    if not inside or not outside:
-        return _NOTHING if not inside else _ANYTHING
-    if len(inside) == 1 and inside[0][0] == inside[0][1]:
-        return _escape(inside[0][0])
-    negate = len(outside) < len(inside) or outside[0][0] == outside[-1][1]
-    pieces = []
-    for first, last in outside if negate else inside:
-        dash = "-" if last > first + 1 else ""
-        pieces.append(_escape(first) + (dash + _escape(last) if last > first else ""))
-    return f"[{'^' if negate else ''}{''.join(pieces)}]"
-
-
-def _escape(code: int) -> str:
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
-    return f"\\{chr(code)}" if chr(code) in _SPECIAL else chr(code)
-
-
-def _ranges(mask: Mask) -> list[tuple[int, int]]:
-    """Give the first and last code points of each run.
-
-    A run goes on across the surrogates, which no text holds.
-    """
-    known = np.concatenate([[False], mask[: SURROGATES.start], mask[SURROGATES.stop :], [False]])
-    edges = np.flatnonzero(known[1:] != known[:-1])
-    width = SURROGATES.stop - SURROGATES.start
-    starts = [int(i) + (width if i >= SURROGATES.start else 0) for i in edges[::2]]
-    ends = [int(i) - 1 + (width if i > SURROGATES.start else 0) for i in edges[1::2]]
-    return list(zip(starts, ends, strict=True))
 
 
 def _mask(node: Node, flags: int) -> Mask:
@@ -327,7 +294,7 @@ def _mask(node: Node, flags: int) -> Mask:
         elif str(item) == "RANGE":
             found[value[0] : value[1] + 1] = True
         else:
-            found |= _category(str(value), flags & re.ASCII)
+            found |= category(str(value), flags & re.ASCII)
     return ~found if negate else found
 
 
@@ -338,54 +305,4 @@ def _ask_python(node: Node, flags: int) -> Mask:
     state = regex_parser.State()
     state.flags = flags
     compiled = regex_compiler.compile(regex_parser.SubPattern(state, [node]), flags)
-    return _mask_of("".join(compiled.findall(_every_character())))
-
-
-@cache
-def _category(name: str, flags: int) -> Mask:
-    code = {"CATEGORY_DIGIT": r"\d", "CATEGORY_SPACE": r"\s", "CATEGORY_WORD": r"\w"}[
-        name.replace("NOT_", "")
-    ]
-    found = _mask_of("".join(re.findall(code, _every_character(), flags)))
-    return ~found if "NOT_" in name else found
-
-
-def _mask_of(characters: str) -> Mask:
-    mask = np.zeros(0x110000, dtype=bool)
-    mask[np.frombuffer(characters.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)] = True
-    return mask
-
-
-@cache
-def _every_character() -> str:
-    return "".join(map(chr, range(0x110000)))
-
-
-@cache
-def _general_categories() -> NDArray[np.str_]:
-    return np.array([unicodedata.category(character) for character in _every_character()])
-
-
-def _expand_properties(pattern: str) -> str:
-    r"""Write \p{L}, \pL, \P{Lu} and \p{^N}, which Python's re lacks, as ranges."""
-    in_class = False
-
-    def expand(found: re.Match[str]) -> str:
-        nonlocal in_class
-        letter, caret, name = found[1], found[2], found[3] or found[4]
-        if letter is None:
-            if found[0][0] == "[":
-                in_class = True
-            elif found[0] == "]":
-                in_class = False
-            return found[0]
-        categories = _general_categories()
-        mask = (categories.astype("U1") if len(name) == 1 else categories) == name
-        if not mask.any():
-            raise re.error(f"unknown general category '{name}', expected such as L, Lu, N, P")
-        if (letter == "P") != bool(caret):
-            mask = ~mask
-        runs = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _ranges(mask))
-        return runs if in_class else f"[{runs}]"
-
-    return _PROPERTY.sub(expand, pattern) if "\\p" in pattern or "\\P" in pattern else pattern
+    return mask_of("".join(compiled.findall(every_character())))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import compress
@@ -51,8 +50,6 @@ _PAD_NAMES = (PAD, "<pad>", "<|pad|>", "<|endoftext|>")
 # What an engine is given at a time: the reference's Encoding objects take 100 times the memory of
 # the ids.
 CHUNK_ROWS, CHUNK_CHARACTERS = 1 << 18, 1 << 20
-# The words of a text in which '▁' stands for a space.
-_WORDS = re.compile("▁*[^▁]+|▁+").findall
 
 
 class PipelineTokenizer(Tokenizer):
@@ -300,22 +297,18 @@ class PipelineTokenizer(Tokenizer):
         >>> more.encode(["Pride, vanity"])[0].tolist()
         [2, 1, 3]
         """
-        description = copy.deepcopy(self._description)
-        model = description["model"]
-        if model["type"] != "WordLevel":
+        if not self.holds_words:
             raise UsageError(
                 f"a '{self.kind}' tokenizer is no list of words: words cannot be added to it"
             )
         normal = list(dict.fromkeys(map(self.normalize, words)))
         batch = self.encode(normal)
         is_new = np.zeros(len(normal), dtype=bool)
-        is_new[batch.lengths == 1] = (
-            batch.ids[batch.offsets[:-1][batch.lengths == 1]] == self.unknown_id
+        single = batch.lengths == 1
+        is_new[single] = batch.ids[batch.offsets[:-1][single]] == self.unknown_id
+        return self._remade(
+            changes.with_words(self._description, self.vocabulary, compress(normal, is_new))
         )
-        first = max(self.vocabulary.values(), default=-1) + 1
-        new = [word for word in compress(normal, is_new) if word not in model["vocab"]]
-        model["vocab"] |= {word: first + i for i, word in enumerate(new)}
-        return self._remade(description)
 
     def train_further(
         self,
@@ -339,33 +332,12 @@ class PipelineTokenizer(Tokenizer):
         >>> few.tokens(few.encode(["newest"])[0]), more.tokens(more.encode(["newest"])[0])
         (['n', 'e', 'w', 'e', 'st'], ['newest'])
         """
-        counts = count_texts(texts, self._word_finder(), memory_bytes=memory_bytes)
+        find = further.word_finder(self._description, self.splitter(), self.normalize)
+        counts = count_texts(texts, find, memory_bytes=memory_bytes)
         words = keep_frequent(counts, memory_bytes=memory_bytes, say=say)
         return self._remade(
             further.learn_further(self._description, words, size=size, min_frequency=min_frequency)
         )
-
-    def _word_finder(self) -> Callable[[str], list[str]]:
-        """Give what cuts a text into the words that tokens are learnt within; what an added token
-        would be found in is none.
-        """
-        splitter = self.splitter()
-        added = [
-            re.escape(token["content"])
-            for token in self._description["added_tokens"]
-            if not token["special"]
-        ]
-        parts = re.compile("|".join(sorted(added, key=len, reverse=True)) or r"(?!)").split
-
-        def find(text: str) -> list[str]:
-            if splitter is None:  # merges over whole texts, as sentencepiece has them
-                return [word for part in parts(text) for word in _WORDS(self.normalize(part))]
-            found = (piece for part in parts(text) for piece in splitter.find(part))
-            if not splitter.drops_space:
-                return list(found)
-            return [piece.lstrip(" ") for piece in found if not piece.isspace()]
-
-        return find
 
     def shrink(self, size: int) -> PipelineTokenizer:
         """Give the smaller tokenizer that training to `size` would have given: vocabularies of a

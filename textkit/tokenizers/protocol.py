@@ -75,9 +75,8 @@ class Splitter:
 class Tokenizer(Protocol):
     """What every tokenizer is and can do.
 
-    Encoding is pure: it changes neither the tokenizer nor the texts. One object may be used by any
-    number of threads at once. A class of tokenizers inherits from this one, and writes what has no
-    body here.
+    Encoding is pure. One object may be used by any number of threads at once. A class of tokenizers
+    inherits from this one, and writes what has no body here.
 
     kind: the name that `train` and `create` know it by. vocabulary: token -> id. pad_id: id of the
     padding token, or None. unknown_id: id that stands for what the vocabulary lacks, or None where
@@ -235,9 +234,7 @@ class Tokenizer(Protocol):
         alpha: float | None = None,
         nbest: int | None = None,
     ) -> TokenBatch:
-        """Turn texts into ids of pieces drawn by chance, for training; UsageError where there is
-        one way to cut a text.
-        """
+        """Turn texts into ids of pieces drawn by chance, where there is more than one way."""
         del texts, seed, dropout, alpha, nbest
         raise UsageError(f"a '{self.kind}' tokenizer cuts a text in one way: it cannot be sampled")
 

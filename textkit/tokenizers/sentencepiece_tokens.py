@@ -154,10 +154,8 @@ class SentencePieceTokenizer(Tokenizer):
         """Turn texts into ids of pieces drawn by chance, as `encode(enable_sampling=True)` of
         sentencepiece draws them.
 
-        alpha, nbest: for a unigram model, a segmentation of a text is drawn by its probability to
-        the power of alpha (default 0.1), of all or of the likeliest. dropout: for a BPE model, the
-        chance that a merge is left out (default 0.1), which sentencepiece calls alpha. The same
-        seed gives the same ids.
+        alpha, nbest, dropout: as PipelineTokenizer.sample has them; for a BPE model sentencepiece
+        calls dropout alpha, and nbest is of the segmentations of a whole text.
         """
         sampler = sampler_of(self._model, dropout=dropout, alpha=alpha, nbest=nbest)
         if nbest == 1:  # no chance, and sums of single precision decide between near ways
