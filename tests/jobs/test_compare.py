@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 
 from tests.golden.observations import GOLDEN
+from textkit import TextClassifier
 from textkit.errors import DataError, UsageError
 from textkit.evaluation import compare
+from textkit.evaluation.paired import PairedMetric
 from textkit.evaluation.side_by_side import Agreement
-from textkit.jobs import CompareOptions, CompareReport, compare_models
+from textkit.jobs import (
+    CompareOptions,
+    CompareReport,
+    EvaluateOptions,
+    compare_models,
+    evaluate_file,
+)
 from textkit.jobs.compare import order_evenly
 from textkit.watch import Watch
 
@@ -60,6 +68,74 @@ def test_models_that_are_there_are_ordered_and_written_as_a_page(capfd: Any) -> 
     assert report.to_text().splitlines()[0].startswith("model") and capfd.readouterr().out == ""
     with pytest.raises(UsageError, match="finished work"):
         report_of(data=data, models=[FIRST, SECOND], out=Path("out"))
+
+
+def fitted(task: str, labels: list[Any], name: str) -> Path:
+    texts = ["good film", "bad film", "good plot", "bad long plot"] * 10
+    model = TextClassifier(encoder="linear", encoder__cost=1.0, head__task=task, seed=1)
+    model.fit(texts, labels * 10).save(name)
+    return Path(name)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "rows", "score", "metric"),
+    [
+        (
+            "multi-label",
+            [["pos"], ["neg", "film"], ["pos", "plot"], ["neg"]],
+            ["good film,pos", "bad film,neg|film", "a plot,", "long,odd|neg"],
+            "micro_f1",
+            "micro F1",
+        ),
+        (
+            "regression",
+            [4.0, 1.0, 5.0, 2.0],
+            ["good film,4", "bad film,1", "good plot,5", "bad long plot,2.5"],
+            "mae",
+            "MAE",
+        ),
+    ],
+)
+def test_models_of_other_tasks_are_compared_by_their_metric_and_a_paired_bootstrap(
+    task: str, labels: list[Any], rows: list[str], score: str, metric: str
+) -> None:
+    one = fitted(task, labels, "one")
+    two = fitted(task, labels[::-1], "two")  # has learnt all labels wrongly
+    data = write_csv("t.csv", *rows * 5)
+    report = report_of(data=data, models=[two, one], out=Path("out"))
+    found: dict[str, Any] = report.to_dict()
+    assert [model.name for model in report.result.models] == ["one", "two"]
+    for place, model in zip((one, two), found["models"], strict=True):
+        alone = evaluate_file(EvaluateOptions(model=place, data=data)).to_dict()
+        assert model[score] == pytest.approx(alone[score])
+    pair, values = found["neighbours"][0], [model[score] for model in found["models"]]
+    assert pair["metric"] == metric
+    assert pair["difference"] == pytest.approx(values[0] - values[1])
+    assert pair["interval"][0] <= pair["difference"] <= pair["interval"][1]
+    text = report.to_text()
+    assert metric in text and "paired bootstrap's p" in text and "McNemar" not in text
+    page = Path("out/compare.html").read_text(encoding="utf-8")
+    assert "paired bootstrap" in page and "McNemar" not in page
+    assert ("Texts that differ" in page) == (task == "multi-label")
+
+
+def test_a_paired_bootstrap_is_that_of_drawn_rows() -> None:
+    generator = np.random.default_rng(3)
+    parts = generator.integers(1, 4, (60, 2, 2)).astype(float)
+    metric = PairedMetric(2, "m")
+    for chunk in np.split(parts, 3):
+        metric.add(chunk)
+    pair = metric.pair(0, 1)
+    sums = parts.sum(axis=0)
+    assert pair.difference == pytest.approx(sums[0, 0] / sums[0, 1] - sums[1, 0] / sums[1, 1])
+    drawn = []
+    for _ in range(2000):
+        totals = parts[generator.integers(0, 60, 60)].sum(axis=0)
+        drawn.append(totals[0, 0] / totals[0, 1] - totals[1, 0] / totals[1, 1])
+    assert pair.drawn.std() == pytest.approx(np.std(drawn), rel=0.1)
+    share = min(np.mean(np.array(drawn) <= 0), np.mean(np.array(drawn) >= 0))
+    assert pair.p_value == pytest.approx(2 * share, abs=0.05)
+    assert metric.pair(0, 0).p_value == 1.0
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def test_fasttext_vectors_are_gensims() -> None:
         np.abs(v.lookup(unknown, "ngram") - np.stack([oracle[word] for word in unknown])).max()
         < 1e-7
     )
+
+
+def test_a_bin_of_floret_is_fasttexts_or_refused_by_name() -> None:
+    data = samples.write_fasttext(Path()).read_bytes()
+    # floret 0.10.5 writes its mode and its number of hashes behind the eleventh number.
+    for mode, name in ((1, "as-fasttext.bin"), (2, "own.bin")):
+        Path(name).write_bytes(data[:52] + struct.pack("<ii", mode, 1) + data[52:])
+    same = Vectors.open("as-fasttext.bin").lookup([*WORDS, "kings"], "ngram")
+    assert np.array_equal(same, Vectors.open("ft.bin").lookup([*WORDS, "kings"], "ngram"))
+    with pytest.raises(ArtifactError, match="a floret model, whose words have no rows"):
+        Vectors.open("own.bin")
 
 
 @pytest.mark.skipif(shutil.which("fasttext") is None, reason="no fasttext program")

@@ -15,6 +15,7 @@ from textkit.cli.options import (
     AsJsonLine,
     Delimiter,
     LabelColumn,
+    LabelSeparator,
     Overrides,
     Overwrite,
     TextColumn,
@@ -49,6 +50,7 @@ class ComparedRows:
     ]
     text_column: TextColumn = None
     label_column: LabelColumn = None
+    label_separator: LabelSeparator = "|"
     delimiter: Delimiter = None
 
 
@@ -127,7 +129,7 @@ def compare(
         Path | None, typer.Option(help="Also write the page here.", rich_help_panel=OUTPUT)
     ] = None,
 ) -> None:
-    """Compare models: accuracy with intervals, time, size, and which texts they differ on.
+    """Compare models of one task: scores with intervals, time, size, texts they differ on.
 
     Examples:
         textkit compare test.csv -m runs/first -m runs/second --html compare.html

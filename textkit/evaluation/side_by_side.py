@@ -1,14 +1,15 @@
-"""Several models side by side on the same rows: a table of all, and what chance may explain.
+"""Several models of one task side by side on the same rows: a table of all, and what chance may
+explain.
 
 In: labels, and what each model predicts of each row, chunk by chunk. Out: SideBySide: each model's
-numbers, the counts of rows that two models have right, and the texts that they differ on most.
+numbers, how far every two neighbours are apart, and the texts that they differ on most.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +17,73 @@ import numpy as np
 from textkit.evaluation.compare import Comparison
 from textkit.evaluation.confusion import Evaluation, shorten
 from textkit.evaluation.intervals import Interval
+from textkit.evaluation.multilabel import MultiLabelEvaluation
+from textkit.evaluation.paired import MetricDifference
+from textkit.evaluation.regression import RegressionEvaluation
 from textkit.evaluation.stream import MAX_TEXT, Worst
 
 # What is kept of an epoch, or of a training on some rows: the place, then the value.
 Curve = Sequence[tuple[float, float]]
+Pair = Comparison | MetricDifference
+
+
+@dataclass(frozen=True)
+class NumbersEvaluation:
+    """The evaluation of a regression: of each of its outputs, by name."""
+
+    outputs: Mapping[str, RegressionEvaluation]
+    unseen: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the file."""
+        return next(iter(self.outputs.values())).n_rows
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error, over rows and outputs."""
+        return float(np.mean([output.mae for output in self.outputs.values()]))
+
+    def to_dict(self) -> dict[str, object]:
+        """Give plain JSON values; of several outputs by their names."""
+        found = {name: output.to_dict() for name, output in self.outputs.items()}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        return {"n_rows": self.n_rows, "mae": self.mae, "outputs": found}
+
+
+Measured = Evaluation | MultiLabelEvaluation | NumbersEvaluation
+
+
+def score_of(evaluation: Measured) -> float:
+    """Give what models are ordered by, more is better: accuracy, micro F1, less the error."""
+    if isinstance(evaluation, Evaluation):
+        return evaluation.accuracy
+    if isinstance(evaluation, MultiLabelEvaluation):
+        return evaluation.micro_f1
+    return -evaluation.mae
+
+
+def figures_of(evaluation: Measured) -> dict[str, str]:
+    """Spell the numbers of a model for its row of the table."""
+    if isinstance(evaluation, NumbersEvaluation):
+        outputs = list(evaluation.outputs.values())
+        interval = outputs[0].intervals().get("mae") if len(outputs) == 1 else None
+        return {
+            "MAE": f"{evaluation.mae:.4g}",
+            "95 %": "-" if interval is None else f"{interval.low:.4g}-{interval.high:.4g}",
+            "R2": f"{np.mean([output.r2 for output in outputs]):.3f}",
+        }
+    intervals = evaluation.intervals()
+    if isinstance(evaluation, Evaluation):
+        name, value = "accuracy", evaluation.accuracy
+    else:
+        name, value = "micro_f1", evaluation.micro_f1
+    return {
+        name.replace("_f1", " F1"): f"{value:.3f}",
+        "95 %": _dash(intervals[name]),
+        "macro F1": f"{evaluation.macro_f1:.3f}",
+    }
 
 
 @dataclass(frozen=True)
@@ -90,7 +154,7 @@ class Contender:
     """
 
     name: str
-    evaluation: Evaluation
+    evaluation: Measured
     n_weights: int
     n_bytes: int
     predict_seconds: float
@@ -119,13 +183,10 @@ class Contender:
 
     def cells(self) -> dict[str, str]:
         """Give the row of the table: a name of a column, and what stands in it."""
-        intervals = self.evaluation.intervals()
         seconds = max(self.predict_seconds, 1e-9)
         trained = "-" if self.train_seconds is None else f"{self.train_seconds:,.1f}"
         return {
-            "accuracy": f"{self.evaluation.accuracy:.3f}",
-            "95 %": _dash(intervals["accuracy"]),
-            "macro F1": f"{self.evaluation.macro_f1:.3f}",
+            **figures_of(self.evaluation),
             "training, s": trained,
             "weights": f"{self.n_weights:,}",
             "MB": f"{self.n_bytes / 1e6:,.1f}",
@@ -138,32 +199,43 @@ class Contender:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Models from the most accurate on, each beside the next, and the texts that they differ on.
+    """Models from the best on, each beside the next, and the texts that they differ on.
 
-    neighbours: a comparison of each model with the one that stands below it.
+    neighbours: a comparison of each model with the one that stands below it. n_differing: of how
+    many texts models say different things, None for numbers, which nearly always differ.
     """
 
     models: tuple[Contender, ...]
-    neighbours: tuple[Comparison, ...]
+    neighbours: tuple[Pair, ...]
     changed: tuple[Changed, ...]
-    n_differing: int
+    n_differing: int | None
     unseen: Mapping[str, int]
 
     @classmethod
-    def of(cls, models: Sequence[Contender], agreement: Agreement) -> SideBySide:
-        """Put models in the order of their accuracy; of equal ones the first stays first."""
-        order = sorted(range(len(models)), key=lambda i: -models[i].evaluation.accuracy)
+    def of(
+        cls,
+        models: Sequence[Contender],
+        agreement: Agreement,
+        pair: Callable[[int, int], Pair] | None = None,
+    ) -> SideBySide:
+        """Put models in the order of their score; of equal ones the first stays first.
+
+        pair: compares two models by their numbers; by default the agreement does.
+        """
+        pair = pair or agreement.pair
+        order = sorted(range(len(models)), key=lambda i: -score_of(models[i].evaluation))
         texts = tuple(
             Changed(each.row, each.text, each.truth, tuple(each.labels[i] for i in order))
             for each in agreement.changed()
         )
+        numbers = isinstance(models[0].evaluation, NumbersEvaluation)
         pairs = itertools.pairwise(order)
         unseen = set.intersection(*(set(model.evaluation.unseen) for model in models))
         return cls(
             tuple(models[i] for i in order),
-            tuple(agreement.pair(i, j) for i, j in pairs),
+            tuple(pair(i, j) for i, j in pairs),
             texts,
-            agreement.n_differing,
+            None if numbers else agreement.n_differing,
             {name: n for name, n in models[0].evaluation.unseen.items() if name in unseen},
         )
 
@@ -209,14 +281,15 @@ class SideBySide:
         ]
         lines.append("")
         lines += [say_pair(pair, one.name, other.name) for pair, one, other in self._pairs()]
-        lines.append(f"{self.n_differing:,} of {self.n_rows:,} texts get different labels")
+        if self.n_differing is not None:
+            lines.append(f"{self.n_differing:,} of {self.n_rows:,} texts get different labels")
         return "\n".join(lines)
 
-    def _pairs(self) -> list[tuple[Comparison, Contender, Contender]]:
+    def _pairs(self) -> list[tuple[Pair, Contender, Contender]]:
         return list(zip(self.neighbours, self.models, self.models[1:], strict=False))
 
 
-def say_pair(pair: Comparison, first: str, second: str) -> str:
+def say_pair(pair: Pair, first: str, second: str) -> str:
     """Say in a line how far two models are apart, and whether chance may explain it.
 
     >>> say_pair(Comparison(both=80, only_first=15, only_second=5, neither=0), "gru", "cnn")
@@ -224,9 +297,13 @@ def say_pair(pair: Comparison, first: str, second: str) -> str:
     """
     interval, p = pair.interval(), pair.p_value
     sure = f"{p:.3f}" if p >= 0.001 else "< 0.001"
+    what, test = "", "McNemar's p"
+    if isinstance(pair, MetricDifference):
+        what, test = f" {pair.metric}", "paired bootstrap's p"
+    style = "+.3f" if not what or abs(pair.difference) < 1 else "+.4g"
     line = (
-        f"{first} over {second}: {pair.difference:+.3f}"
-        f" ({interval.low:+.3f} to {interval.high:+.3f}), McNemar's p {sure}"
+        f"{first} over {second}: {pair.difference:{style}}{what}"
+        f" ({interval.low:{style}} to {interval.high:{style}}), {test} {sure}"
     )
     return line if p < 0.05 else f"{line}: chance may explain it"
 

@@ -15,7 +15,8 @@ from textkit.evaluation.compare import Comparison
 from textkit.evaluation.confusion import shorten
 from textkit.evaluation.figures import new_figure, plain, save_figure
 from textkit.evaluation.page import name_cell, table, text_cell, warn_unseen, write_page
-from textkit.evaluation.side_by_side import Curve, SideBySide
+from textkit.evaluation.paired import MetricDifference
+from textkit.evaluation.side_by_side import Curve, Pair, SideBySide
 from textkit.version import __version__
 
 # Okabe and Ito's palette without black and yellow, which are lost on a dark or a light page.
@@ -99,7 +100,8 @@ def _models(found: SideBySide) -> str:
 
 
 def _neighbours(found: SideBySide) -> str:
-    rows = []
+    rows: list[list[str]] = []
+    counted = all(isinstance(pair, Comparison) for pair in found.neighbours)
     for pair, one, other in zip(found.neighbours, found.models, found.models[1:], strict=False):
         interval = pair.interval()
         rows.append(
@@ -109,17 +111,21 @@ def _neighbours(found: SideBySide) -> str:
                 f"{pair.difference:+.3f}",
                 f"{interval.low:+.3f} to {interval.high:+.3f}",
                 _p_value(pair),
-                f"{pair.only_first:,}",
-                f"{pair.only_second:,}",
             ]
         )
-    heads = ["model", "compared with", "gain", "95 % interval", "McNemar's p"]
+        if isinstance(pair, Comparison):
+            rows[-1] += [f"{pair.only_first:,}", f"{pair.only_second:,}"]
+    metric = [pair.metric for pair in found.neighbours if isinstance(pair, MetricDifference)]
+    gain, test = (f"{metric[0]}, difference", "p") if metric else ("gain", "McNemar's p")
+    heads = ["model", "compared with", gain, "95 % interval", test]
     words = (
         "Each model beside the next one of the table, on the same rows. A small p says that a"
         " difference as large as this one would seldom come from chance alone; among many"
         " comparisons some are small by chance."
     )
-    heads += ["only the first right", "only the second"]
+    if metric:
+        words += " Intervals and p are of a paired bootstrap: rows are drawn, the same for both."
+    heads += ["only the first right", "only the second"] if counted else []
     return f"<h2>Neighbours</h2><p>{words}</p>{table(heads, rows)}"
 
 
@@ -143,6 +149,8 @@ def _curves(found: SideBySide) -> str:
 
 
 def _changed(found: SideBySide) -> str:
+    if found.n_differing is None:
+        return ""
     words = (
         f"{found.n_differing:,} of {found.n_rows:,} texts get different labels; those on which the"
         " models differ most come first."
@@ -167,7 +175,7 @@ def _label(label: str, truth: str) -> str:
     return shown if label == truth else f"<b>✗&nbsp;{shown}</b>"
 
 
-def _p_value(pair: Comparison) -> str:
+def _p_value(pair: Pair) -> str:
     return f"{pair.p_value:.3f}" if pair.p_value >= 0.001 else "&lt; 0.001"
 
 

@@ -41,8 +41,10 @@ class CompareOptions:
     """What is compared on which rows.
 
     - data: the test file; text_column, label_column, delimiter: of it and of the training file.
-    - models: run folders or model folders. train: the file that encoders and recipes learn from;
-      overrides: of all of them. sizes: numbers of its rows on which they are trained, too.
+    - label_separator: between the labels of a row, for multi-label.
+    - models: run folders or model folders, of one task. train: the file that encoders and recipes
+      learn from; overrides: of all of them. sizes: numbers of its rows on which they are trained,
+      too.
     - out: the folder; needed to train. resume: go on with what stands there. overwrite: begin anew.
     - n_changed: how many texts the report keeps of those that get different labels.
     - allow: each `package.module:Name` of the models that may be imported.
@@ -61,6 +63,7 @@ class CompareOptions:
     n_changed: int = 50
     text_column: str | None = None
     label_column: str | None = None
+    label_separator: str = "|"
     delimiter: str | None = None
     allow: Sequence[str] | None = None
 
@@ -91,7 +94,7 @@ def compare_models(options: CompareOptions, *, watch: Watch = Watch()) -> Compar
 
     Each training is a run folder, so that a comparison which was killed or stopped goes on with
     `resume`; None where the watch stopped it. Raises UsageError for fewer than two models, two of a
-    name, or a model that gives no single label.
+    name, or models of different tasks.
 
     >>> from textkit import TextClassifier
     >>> texts, labels = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
@@ -107,6 +110,8 @@ def compare_models(options: CompareOptions, *, watch: Watch = Watch()) -> Compar
     learners = _name_recipes(options)
     places = {str(path): path for path in options.models or ()}
     plan = _plan(options, learners, places)
+    if options.sizes and any(r.head.task != "single-label" for r in learners.values()):
+        raise UsageError("--sizes is for models of one label a text; leave it out")
     samples = _draw_samples(options, watch) if learners and options.sizes else {}
     if options.out is not None:
         _open_folder(options, options.out)
@@ -132,6 +137,7 @@ def compare_models(options: CompareOptions, *, watch: Watch = Watch()) -> Compar
         places,
         sampled,
         n_changed=options.n_changed,
+        separator=options.label_separator,
         allow=options.allow or (),
         watch=watch,
     )
@@ -165,11 +171,10 @@ def _name_recipes(options: CompareOptions) -> dict[str, Recipe]:
     if twice:
         raise UsageError(f"two models are called '{twice[0]}'; give each its own name")
     recipes = {name: complete_recipe(read_recipe(file, sets)) for name, file, sets in pairs}
-    for name, recipe in recipes.items():
-        if recipe.head.task != "single-label":
-            raise UsageError(
-                f"{name} is for {recipe.head.task}; only models of one label a text are compared"
-            )
+    tasks = {recipe.head.task: name for name, recipe in recipes.items()}
+    if len(tasks) > 1:
+        shown = " and ".join(f"{name} for {task}" for task, name in tasks.items())
+        raise UsageError(f"{shown}; models of one task are compared")
     return recipes
 
 
@@ -276,6 +281,7 @@ def _train(options: CompareOptions, training: Training, watch: Watch) -> bool:
             allow=options.allow,
             text_column=None if is_sample else options.text_column,
             label_column=None if is_sample else options.label_column,
+            label_separator=options.label_separator,
             delimiter=None if is_sample else options.delimiter,
         ),
         watch=replace(watch, note=lambda line: None),

@@ -160,7 +160,7 @@ def measure_numbers(
     cells = LabelCells()
 
     def read(row: Row) -> list[float]:
-        return _numbers(cells, row, n=len(streams))
+        return read_numbers(cells, row, n=len(streams))
 
     for pairs in read_chunks(reader, read, missing, watch):
         texts = [row.text for row, _ in pairs]
@@ -237,7 +237,8 @@ def name_some(names: Iterable[str], n: int) -> str:
     return ", ".join(names[:n]) + more
 
 
-def _numbers(cells: LabelCells, row: Row, *, n: int) -> list[float]:
+def read_numbers(cells: LabelCells, row: Row, *, n: int) -> list[float]:
+    """Give the numbers of a row; ValueError where they are not n."""
     values = cells.numbers(row.label, listed=row.listed)
     if len(values) != n:
         raise ValueError(f"the label has {len(values)} numbers, and the model predicts {n}")

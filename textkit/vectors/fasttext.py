@@ -32,6 +32,9 @@ _ARGUMENTS = struct.Struct(
     "<12id"
 )  # dim ws epoch minCount neg wordNgrams loss model bucket minn maxn lrUpdateRate t
 _SUPERVISED = 3
+# floret writes its mode (2 is floret's own) and its number of hashes before lrUpdateRate.
+_FLORETS_ARGUMENTS = struct.Struct("<14id")
+_FLORETS_MODE, _FLORET = 11, 2
 _END_OF_SENTENCE = b"</s>"
 _BATCH_WORDS = 2000
 _N_LIMIT = 64  # longest n-gram believed; fastText's own default is 6
@@ -200,7 +203,19 @@ class FastTextRows:
             raise self._error(
                 f"its header says dim {dim}, longest n-gram {longest}, {bucket} buckets"
             )
-        position = self._parse_dictionary(8 + _ARGUMENTS.size)
+        arguments = _ARGUMENTS
+        if not self._has_dictionary(8 + arguments.size) and self._has_dictionary(
+            8 + _FLORETS_ARGUMENTS.size
+        ):
+            arguments = _FLORETS_ARGUMENTS
+            if arguments.unpack_from(data, 8)[_FLORETS_MODE] == _FLORET:
+                raise self._error(
+                    "a floret model, whose words have no rows of their own, which textkit does not"
+                    " read; save the vectors of the words that you need: floret"
+                    " print-word-vectors MODEL.bin < WORDS > vectors.vec, or train with"
+                    " -mode fasttext"
+                )
+        position = self._parse_dictionary(8 + arguments.size)
         if data[position : position + 1] != b"\0":
             raise self._error(
                 "a quantized model (.ftz); textkit reads .bin: train or save it without"
@@ -220,6 +235,13 @@ class FastTextRows:
         if uses_ngrams and len(rest) != bucket:
             raise self._error(f"{len(rest):,} rows for n-grams, its header says {bucket:,} buckets")
         self.ngrams = Ngrams(rest, shortest, longest) if uses_ngrams else None
+
+    def _has_dictionary(self, position: int) -> bool:
+        """Tell whether a dictionary may begin here, by its numbers."""
+        if len(self._data) < position + 12:
+            return False
+        size, n_words, n_labels = struct.unpack_from("<iii", self._data, position)
+        return bool(size == n_words + n_labels and n_words >= 0 and n_labels >= 0)
 
     def _parse_dictionary(self, position: int) -> int:
         """Read the words; gives where the matrix begins."""
