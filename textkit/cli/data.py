@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from textkit.cli import data_filter
 from textkit.cli.command import CHECKS, INPUT, OUTPUT, RUNNING, SPLIT, gather, new_group, verb
 from textkit.cli.errors import visible
 from textkit.cli.options import Delimiter, LabelColumn, TextColumn
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN_DOUBTS = 30
 
-app = new_group("Make, split and check data sets.")
+app = new_group("Make, split, check and clean data sets.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,6 +377,9 @@ def dedup(
         note(f"which went for which: {made.report}")
     if as_json:
         write_line(to_json(made.to_dict()))
+
+
+verb(app)(data_filter.filter)
 
 
 def _show(report: Report) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textkit.jobs.evaluate_reports import EvaluateOptions, EvaluateReport
     from textkit.jobs.explain import ExplainOptions, ExplainReport, explain_file
     from textkit.jobs.export import ExportOptions, ExportReport, export_model
+    from textkit.jobs.filter import FilterOptions, FilterReport, filter_file
     from textkit.jobs.label_noise import Doubt, DoubtOptions, DoubtReport, doubt_file
     from textkit.jobs.pack import PackOptions, PackReport, pack_tokens
     from textkit.jobs.predict import Prediction, PredictOptions, predict_file, predict_texts
@@ -116,6 +117,8 @@ __all__ = [
     "ExplainReport",
     "ExportOptions",
     "ExportReport",
+    "FilterOptions",
+    "FilterReport",
     "IndexVectorsOptions",
     "MeasureFitOptions",
     "PackOptions",
@@ -169,6 +172,7 @@ __all__ = [
     "evaluate_vectors",
     "explain_file",
     "export_model",
+    "filter_file",
     "find_nearest",
     "index_vectors",
     "measure_tokenizer",
@@ -210,6 +214,7 @@ _HOMES = {
     "evaluate_reports": ("EvaluateOptions", "EvaluateReport"),
     "explain": ("ExplainOptions", "ExplainReport", "explain_file"),
     "export": ("ExportOptions", "ExportReport", "export_model"),
+    "filter": ("FilterOptions", "FilterReport", "filter_file"),
     "label_noise": ("Doubt", "DoubtOptions", "DoubtReport", "doubt_file"),
     "pack": ("PackOptions", "PackReport", "pack_tokens"),
     "predict": ("PredictOptions", "Prediction", "predict_file", "predict_texts"),

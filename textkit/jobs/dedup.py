@@ -164,15 +164,20 @@ def _kind_of(path: Path) -> tuple[str, str]:
     return guess_format(path), ending if ending in PACKED_ENDINGS else ""
 
 
+def refuse_other_kind(out: Path, data: Path) -> None:
+    """Refuse a file for rows of another whose name says another format or packing."""
+    if _kind_of(out) != _kind_of(data):
+        packed = _kind_of(data)[1] != ""
+        ending = "".join(split_sheet(data)[0].suffixes[-2 if packed else -1 :])
+        raise UsageError(
+            f"-o {out}: rows stay byte for byte as in {data}; choose a name that ends as it does,"
+            f" in {ending or 'nothing'}"
+        )
+
+
 def _check_places(options: DedupOptions) -> None:
     """Refuse to write over what is there."""
-    if _kind_of(options.out) != _kind_of(options.data):
-        packed = _kind_of(options.data)[1] != ""
-        ending = "".join(split_sheet(options.data)[0].suffixes[-2 if packed else -1 :])
-        raise UsageError(
-            f"-o {options.out}: rows stay byte for byte as in {options.data}; choose a name that"
-            f" ends as it does, in {ending or 'nothing'}"
-        )
+    refuse_other_kind(options.out, options.data)
     given = (options.data, options.against)
     inputs = [split_sheet(path)[0].resolve() for path in given if path is not None]
     for path in (options.out, options.removed):
