@@ -96,7 +96,7 @@ def filter(
     Examples:
         textkit data filter corpus.txt -o clean.txt --min-words 5 --max-repeats .3
         textkit data filter corpus.jsonl.gz -o clean.jsonl.gz --max-symbols .3
-        textkit data filter web.txt -o german.txt -m languages/model --label de --least .8
+        textkit data filter web.txt -o de.txt -m languages --label de --least .8
     """
     from textkit.data.quality import Bounds
     from textkit.jobs.filter import FilterOptions, filter_file
