@@ -21,7 +21,6 @@ from textkit.io.bulk import Part
 from textkit.io.corpus import Row
 from textkit.jobs import EmbedOptions, TokenizeOptions, embed_corpus, tokenize_corpus
 from textkit.jobs.on_ray import connected, map_on_ray, parse_on
-from textkit.jobs.parts import map_parts
 from textkit.jobs.search import SearchBuildOptions, build_search
 from textkit.jobs.tokenize import count_corpus
 from textkit.jobs.tokenizer import (
@@ -219,7 +218,7 @@ def test_ray_that_is_absent_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
         MissingExtraError,
         match=r"^ray is not installed, --on ray needs it: pip install 'textkit-nlp\[ray\]'$",
     ):
-        list(map_parts(refuse_fourth, PARTS, workers=1, on="ray"))
+        list(map_on_ray(refuse_fourth, PARTS, on="ray"))
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textkit.errors import ArtifactError, StorageError, TextkitError, UsageError, require
 from textkit.io.bulk import Part
+from textkit.threads import one_core
 from textkit.version import __version__
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class _Worker:
             import ray
 
             _Worker.work, _Worker.held = ray.get(held[0]), name
-        return _Worker.work(part)
+        with one_core():  # the one that the task has
+            return _Worker.work(part)
 
 
 def _take(ref: ray.ObjectRef) -> Any:
