@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from textkit.cli.command import CHECKS, INPUT, MODEL, OUTPUT, gather
-from textkit.cli.options import Allow, Delimiter, TextColumn, split_names
+from textkit.cli.options import Allow, Delimiter, TextColumn, complete_paths, split_names
 from textkit.cli.output import Display, note, to_json, write_line
 
 
@@ -48,7 +48,13 @@ class ByModel:
 
     group: ClassVar = MODEL
     model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="Classifier, as one of languages.")
+        Path | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Classifier, as one of languages.",
+            autocompletion=complete_paths,
+        ),
     ] = None
     labels: Annotated[
         list[str] | None, typer.Option("--label", help="Labels that are wanted, as en,de.")
