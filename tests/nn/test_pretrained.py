@@ -17,7 +17,8 @@ from textkit.errors import ArtifactError, DataError, UsageError
 from textkit.nn import encoders
 from textkit.nn.encoders.pretrained import PretrainedEncoder
 from textkit.nn.network import TextNetwork
-from textkit.recipe import TrainingSection, make_recipe
+from textkit.recipe import make_recipe
+from textkit.recipe.sections import TrainingSection
 from textkit.training.optimization import make_optimizer
 
 transformers = pytest.importorskip("transformers")

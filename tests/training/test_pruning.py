@@ -10,7 +10,7 @@ import torch
 
 from textkit import TextClassifier
 from textkit.errors import UsageError
-from textkit.recipe import PruneSection
+from textkit.recipe.sections import PruneSection
 from textkit.training.pruning import Pruning, sparsity_at
 from textkit.watch import Watch
 

@@ -23,7 +23,8 @@ import torch
 from textkit import TextClassifier
 from textkit.data.imbalance import row_weights
 from textkit.errors import DataError, LimitError, UsageError
-from textkit.recipe import TrainingSection, make_recipe
+from textkit.recipe import make_recipe
+from textkit.recipe.sections import TrainingSection
 from textkit.training import checkpoints
 from textkit.training.losses import disagreements, row_losses
 from textkit.training.optimization import plateau_factor, rate_factor

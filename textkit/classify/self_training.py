@@ -28,7 +28,8 @@ from textkit.classify.held_out import read_given, read_validation
 from textkit.data.targets import find_classes
 from textkit.errors import UsageError
 from textkit.evaluation.task_scores import chosen_metric
-from textkit.recipe import DistilSection, Recipe
+from textkit.recipe import Recipe
+from textkit.recipe.sections import DistilSection
 from textkit.registry import is_whole
 from textkit.watch import Progress, Watch
 

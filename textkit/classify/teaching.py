@@ -19,7 +19,8 @@ from textkit.classify.held_out import SplitRows
 from textkit.data.lessons import Lesson
 from textkit.data.targets import Classes
 from textkit.errors import DataError, UsageError
-from textkit.recipe import DistilSection, Recipe
+from textkit.recipe import Recipe
+from textkit.recipe.sections import DistilSection
 from textkit.registry import is_whole
 from textkit.watch import Watch
 

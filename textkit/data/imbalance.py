@@ -16,7 +16,7 @@ from textkit.data.plain_labels import plain_numbers
 from textkit.data.targets import Classes, Targets, Task
 from textkit.errors import DataError, UsageError, unknown_name
 from textkit.io.tables import take_values
-from textkit.recipe import TrainingSection
+from textkit.recipe.sections import TrainingSection
 
 Codes = NDArray[np.integer]
 WeightData = Iterable[float] | str  # weights of rows, or the name of their column

@@ -30,7 +30,8 @@ from textkit.data.targets import Targets
 from textkit.errors import UsageError
 from textkit.nn.draws import seed_draws
 from textkit.nn.network import TextNetwork
-from textkit.recipe import ContrastSection, Recipe
+from textkit.recipe import Recipe
+from textkit.recipe.sections import ContrastSection
 from textkit.training import checkpoints
 from textkit.training.engine import Engine
 from textkit.training.examples import Examples

@@ -16,7 +16,7 @@ from textkit.data.targets import Task
 from textkit.evaluation.task_scores import score
 from textkit.nn.devices import make_accelerator
 from textkit.nn.network import TextNetwork, predict_outputs
-from textkit.recipe import TrainingSection
+from textkit.recipe.sections import TrainingSection
 from textkit.training.examples import Examples
 from textkit.training.losses import row_losses
 from textkit.training.optimization import make_optimizer

@@ -18,7 +18,8 @@ from textkit.data.lessons import Lesson
 from textkit.data.targets import Task
 from textkit.nn.collate import to_device
 from textkit.nn.network import Mix
-from textkit.recipe import Recipe, TrainingSection
+from textkit.recipe import Recipe
+from textkit.recipe.sections import TrainingSection
 
 
 def row_losses(task: Task, logits: Tensor, targets: Tensor, section: TrainingSection) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from textkit.nn.network import TextNetwork
-from textkit.recipe import TrainingSection
+from textkit.recipe.sections import TrainingSection
 
 # reduce-on-plateau: after this many epochs without a better score the rate falls by this factor.
 PLATEAU_EPOCHS, PLATEAU_FACTOR = 2, 0.5

@@ -13,7 +13,8 @@ import math
 import torch
 
 from textkit.nn.network import TextNetwork
-from textkit.recipe import PruneSection, Recipe
+from textkit.recipe import Recipe
+from textkit.recipe.sections import PruneSection
 
 
 class Pruning:

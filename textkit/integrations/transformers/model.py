@@ -25,7 +25,7 @@ from textkit.integrations.transformers.inputs import inputs_of
 from textkit.io import files
 from textkit.io.exchange import sync_folder
 from textkit.nn.network import TextNetwork
-from textkit.recipe import TrainingSection
+from textkit.recipe.sections import TrainingSection
 from textkit.tokenizers.description import CONFIG_JSON
 from textkit.training.losses import row_losses
 
