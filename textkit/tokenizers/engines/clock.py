@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 # a pattern that takes linear time needs on one busy core.
 LIMIT_SECONDS, CHARACTERS_A_SECOND = 10.0, 50_000
 _SHOWN = 60
+# A longer pattern is not looked at: each of its classes takes 3 ms.
+_LONGEST = 4_000
 # A place where a text begins and is none of some words: tried once.
 _ONE_LOOK_AHEAD = re.compile(r"\\A\(\?!\(\?:[^\\()*+{]*(?:\\.[^\\()*+{]*)*\)\?\\z\)").fullmatch
 
@@ -132,6 +134,6 @@ def _is_linear(pattern: str) -> bool:
     from textkit.tokenizers.patterns import is_sure  # whose classes of characters take 20 ms
 
     try:
-        return is_sure(pattern)
+        return len(pattern) <= _LONGEST and is_sure(pattern)
     except UsageError:
         return False
