@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from textkit import tokenizers
-from textkit.errors import ArtifactError, TextkitError, UsageError
+from textkit.errors import ArtifactError, LimitError, TextkitError, UsageError
 
 TEXTS = ["pride and vanity", "", "don't 🙂", "[PAD] <unk>"]
 KINDS = ["word", "char", "bpe", "wordpiece", "unigram", "bpe-char", "byte"]
@@ -89,7 +89,7 @@ def test_a_catastrophic_pattern_in_a_file_does_not_hang() -> None:
     description = json.loads(made.json)  # type: ignore[attr-defined]
     description["pre_tokenizer"]["pattern"]["Regex"] = "(a+)+$"
     Path("tokenizer.json").write_text(json.dumps(description), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"this tokenizer cannot encode: .*retry-limit"):
+    with pytest.raises(LimitError, match=r"this tokenizer cannot encode: .*reads far ahead"):
         tokenizers.load("tokenizer.json").encode(["a" * 40 + "b"])
 
 

@@ -110,7 +110,7 @@ class Tokenizer(Protocol):
 
     @property
     def n_ids(self) -> int:
-        """Number of rows of a table by ids: all are below it; a file may leave numbers out."""
+        """Rows of a table by ids: all are below it, and a file may leave numbers out."""
         return max(self.vocabulary.values(), default=-1) + 1
 
     @property
@@ -220,9 +220,7 @@ class Tokenizer(Protocol):
     def _encode_texts(
         self, texts: Sequence[str], *, spans: bool, allow_special: bool, words: bool
     ) -> TokenBatch:
-        """Give the ids of texts that hold no lone surrogate, spans in characters: what a class of
-        tokenizers writes for `encode`.
-        """
+        """Do the part of `encode` that a class writes: of texts without lone surrogates."""
         ...
 
     def sample(
