@@ -118,6 +118,14 @@ def test_a_stopped_tuning_goes_on_to_the_same_bytes() -> None:
         suggest_rate(options("rates"))
 
 
+def test_a_tuning_that_is_out_of_time_still_has_its_head() -> None:
+    seen: list[Step] = []
+    options = {"training__time_limit": 1e-9}
+    model = TextClassifier(RECIPE, **options).fit(TEXTS, KINDS, watch=Watch(step=seen.append))
+    assert model.history_.ended == "time" and not seen
+    assert model.score(TEXTS, KINDS) > 0.5
+
+
 @pytest.mark.slow
 def test_a_tuned_model_is_exported_as_any_network() -> None:
     model = fit()

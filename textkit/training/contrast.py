@@ -145,8 +145,9 @@ class _Tuning:
         state = self.state
         self._resume()
         while state.steps < self.contrast.steps:
-            if self.watch.should_stop():
-                state.history.ended = "stopped"
+            limit = self.section.time_limit
+            if self.watch.should_stop() or (limit is not None and state.seconds > limit):
+                state.history.ended = "stopped" if self.watch.should_stop() else "time"
                 break
             began = time.perf_counter()
             loss, n_tokens = self._step()
