@@ -118,6 +118,16 @@ def test_a_stopped_tuning_goes_on_to_the_same_bytes() -> None:
         suggest_rate(options("rates"))
 
 
+def test_vectors_that_are_all_alike_are_told() -> None:
+    said: list[str] = []
+    alike = {"contrast__temperature": 1e6}  # at which no cosine tells
+    TextClassifier(RECIPE, **alike).fit(TEXTS, KINDS, watch=Watch(note=said.append))
+    assert any("is that of vectors which are all alike" in line for line in said)
+    said.clear()
+    TextClassifier(RECIPE).fit(TEXTS, KINDS, watch=Watch(note=said.append))
+    assert not any("all alike" in line for line in said)
+
+
 def test_a_tuning_that_is_out_of_time_still_has_its_head() -> None:
     seen: list[Step] = []
     options = {"training__time_limit": 1e-9}

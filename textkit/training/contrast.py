@@ -39,6 +39,8 @@ from textkit.training.optimization import WeightAverage, rate_factor, set_rates
 from textkit.training.state import TrainingState
 from textkit.watch import History, Step, Watch
 
+_NO_DIFFERENCE = 0.02
+
 
 def contrastive_losses(vectors: Tensor, codes: Tensor, *, temperature: float) -> Tensor:
     """Compute (batch,) losses of vectors (batch, dim) with classes codes (batch,); a vector that is
@@ -57,6 +59,15 @@ def contrastive_losses(vectors: Tensor, codes: Tensor, *, temperature: float) ->
     shares = cosines.log_softmax(dim=1).masked_fill(itself, 0.0)
     alike = (codes[:, None] == codes[None]) & ~itself
     return -(shares * alike).sum(dim=1) / alike.sum(dim=1).clamp(min=1)
+
+
+def is_collapsed(loss: float, n_vectors: int) -> bool:
+    """Tell whether a batch's loss is that of vectors with the same cosine each to each.
+
+    >>> is_collapsed(4.14, 64), is_collapsed(3.5, 64), is_collapsed(6.0, 64)
+    (True, False, False)
+    """
+    return n_vectors > 1 and abs(loss - np.log(n_vectors - 1)) < _NO_DIFFERENCE
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,7 @@ class _Tuning:
         self.average = WeightAverage(network, decay=0.0)
         self.state = TrainingState(History(metric="loss", device=self.engine.device.type))
         self.last_saved = time.perf_counter()
+        self.loss, self.n_vectors = 0.0, 0  # of the last step
 
     def run(self) -> History:
         """Do the steps from where the newest checkpoint stands."""
@@ -151,6 +163,7 @@ class _Tuning:
                 break
             began = time.perf_counter()
             loss, n_tokens = self._step()
+            self.loss = loss
             state.steps += 1
             state.tokens_seen += n_tokens
             seconds = time.perf_counter() - began
@@ -164,6 +177,11 @@ class _Tuning:
             if time.perf_counter() - self.last_saved > self.section.checkpoint_seconds:
                 self._save()
         self._save()
+        if is_collapsed(self.loss, self.n_vectors):
+            self.watch.note(
+                f"contrastive loss {self.loss:.3f} is that of vectors which are all alike: the"
+                " tuning tells no class from another; lower contrast.lr, or take --encoder frozen"
+            )
         state.history.seconds = state.seconds
         state.history.tokens_per_second = state.tokens_seen / max(state.train_seconds, 1e-9)
         self.engine.release()
@@ -179,6 +197,7 @@ class _Tuning:
         seed_draws(int(luck.generate_state(1)[0]))
         rows = self.rows.draw(self.contrast.batch_size, np.random.default_rng(luck))
         rows = np.tile(rows, 2)
+        self.n_vectors = len(rows)
         set_rates(self.engine.optimizer, self.section.lr * self._factor)
         self.engine.optimizer.zero_grad(set_to_none=True)
         with self.watch.stage("data"):
