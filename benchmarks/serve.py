@@ -120,10 +120,9 @@ uvicorn.run(app, port=int(port), log_level="critical")
 # infinity's own app, with no change but the port; it needs an environment of its own.
 INFINITY = """
 import sys
-from infinity_emb import AsyncEmbeddingEngine
 from infinity_emb.cli import cli
 sys.argv = ["infinity_emb", "v2", "--model-id", sys.argv[1], "--port", sys.argv[2],
-            "--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--url-prefix", "",
+            "--engine", "torch", "--device", "cpu", "--no-bettertransformer", "--no-model-warmup",
             "--log-level", "critical"]
 cli()
 """

@@ -27,6 +27,8 @@ _NAMED_UNSEEN = 30
 _LEFT = (
     "class",
     "label",
+    "model",
+    "values",
     "compared with",
     "truth",
     "prediction",
