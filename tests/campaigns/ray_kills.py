@@ -24,6 +24,9 @@ from tests.campaigns.children import Contents, contents, scratch_folder
 
 N_ROWS, PART_ROWS = 12_000, 100
 VERB = ["tokenize", "in.txt", "-t", "word", "--part-rows", str(PART_ROWS)]
+# How Ray calls a process that works on a part, and one that waits for one. Others of its names are
+# its own agents: without one of them the node ends, and with the only node the driver.
+_WORKERS = (b"ray::run", b"ray::IDLE")
 
 
 @dataclass
@@ -78,7 +81,7 @@ def workers_of(pid: int) -> list[int]:
             name = Path(f"/proc/{child}/cmdline").read_bytes()
         except OSError:
             continue
-        if name.startswith(b"ray::"):
+        if name.startswith(_WORKERS):
             found.append(child)
     return found
 

@@ -233,6 +233,20 @@ def test_a_ray_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
+def test_a_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pytest.importorskip("ray", reason="ray is not installed")
+
+    def fail(**_: object) -> None:
+        raise Exception("The current node timed out\nduring startup.")  # as Ray does
+
+    monkeypatch.setattr(module, "is_initialized", lambda: False)
+    monkeypatch.setattr(module, "init", fail)
+    said = "^--on ray: Ray cannot be reached: The current node timed out during startup.$"
+    with pytest.raises(StorageError, match=said), connected("ray"):
+        pass
+
+
+@pytest.mark.slow
 def test_what_only_this_machine_sees_is_named(ray: Any) -> None:
     write_rows()
     Vectors(["good", "film"], np.eye(2, dtype=np.float32)).save("v")
