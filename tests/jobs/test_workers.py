@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from textkit.batch import TokenBatch
 from textkit.errors import DataError
 from textkit.io.bulk import Part
 from textkit.io.corpus import Row
+from textkit.jobs.pack import TokenPart
 from textkit.jobs.workers import Workers
 from textkit.threads import on_one_core, one_core
 
@@ -85,6 +88,19 @@ def test_a_process_that_cannot_open_the_work_says_so_at_its_first_part() -> None
     opening = Failing(os.getpid())
     with Workers(2, opening) as workers, pytest.raises(DataError, match="cannot be opened here"):
         list(workers.map(opening(), itself, parts(9)))
+
+
+def test_a_part_arrives_as_it_was_sent() -> None:
+    rows = [Row("a", "x", 3, (1, "b"), True), Row("\n", None, 5)]
+    for part in (
+        Part(7, 9, rows),
+        Part(0, 0, []),
+        TokenPart(1, 2, [], TokenBatch.from_rows([[4]])),
+    ):
+        arrived = pickle.loads(pickle.dumps(part))
+        assert (type(arrived), arrived.number, arrived.rows) == (type(part), part.number, part.rows)
+        assert all(isinstance(row, Row) for row in arrived.rows)
+        assert (arrived.n_rows, arrived.texts) == (part.n_rows, part.texts)
 
 
 @pytest.mark.parametrize(("n_workers", "alone"), [(None, False), (1, True)])
