@@ -27,16 +27,17 @@ def write_class(mask: Mask) -> str:
     if not inside or not outside:
         return NOTHING if not inside else ANYTHING
     if len(inside) == 1 and inside[0][0] == inside[0][1]:
-        return _escape(inside[0][0])
+        return escape(inside[0][0])
     negate = len(outside) < len(inside) or outside[0][0] == outside[-1][1]
     pieces = []
     for first, last in outside if negate else inside:
         dash = "-" if last > first + 1 else ""
-        pieces.append(_escape(first) + (dash + _escape(last) if last > first else ""))
+        pieces.append(escape(first) + (dash + escape(last) if last > first else ""))
     return f"[{'^' if negate else ''}{''.join(pieces)}]"
 
 
-def _escape(code: int) -> str:
+def escape(code: int) -> str:
+    """Write one code point as it stands inside a class."""
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"
     return f"\\{chr(code)}" if chr(code) in _SPECIAL else chr(code)

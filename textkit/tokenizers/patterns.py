@@ -25,6 +25,7 @@ from textkit.tokenizers.character_classes import (
     NOTHING,
     Mask,
     category,
+    escape,
     every_character,
     expand_properties,
     mask_of,
@@ -211,7 +212,7 @@ def _write(tree: Tree, flags: int) -> str:
 def _write_node(node: Node, flags: int) -> str:
     name, argument = str(node[0]), node[1]
     if name == "LITERAL" and not flags & re.IGNORECASE and not 0xD800 <= argument < 0xE000:
-        return _escape(argument)  # as its class is written, but without one
+        return escape(argument)  # as its class is written, but without one
     if name in _CLASS_NODES:
         return write_class(_mask(node, flags))
     if name == "AT":
