@@ -75,3 +75,18 @@ def test_no_file_of_a_run_gets_the_number_of_a_closed_stream() -> None:
     Path("a.txt").write_text("a b\n", encoding="utf-8")
     code, _, _ = shell(["tokenize", "a.txt", "-o", "out"], ">&- 2>&- <&-")
     assert code == 0 and Path("out/_manifest.json").exists()
+
+
+@pytest.mark.parametrize("verb", [["--version"], ["--help"], ["train", "--help"]])
+def test_a_reader_that_is_gone_already_is_the_same_everywhere(verb: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "textkit", *verb],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            timeout=120,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")

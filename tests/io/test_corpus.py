@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from textkit.errors import DataError, StorageError, TextkitError, UsageError
-from textkit.io.corpus import Row, RowReader
+from textkit.io.corpus import Row, RowReader, read_rows
 
 
 def read(name: str, data: str | bytes, **options: object) -> list[Row]:
@@ -285,3 +285,26 @@ def test_quotes_with_a_backslash_are_named() -> None:
     Path("a.csv").write_text('text,label\n"say \\"no\\"",pos\n', encoding="utf-8")
     with pytest.raises(DataError, match=r'as "", not as \\"$'):
         list(RowReader("a.csv", labelled=True))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+@pytest.mark.parametrize("data", ['{"text": "a"}\n', '[{"text": "a"}]\n', "[\n {}\n]\n"])
+def test_json_under_the_name_of_a_table_is_told(name: str, data: str) -> None:
+    Path(name).write_text(data, encoding="utf-8")
+    with pytest.raises(DataError, match=f"^{name}:1: the header line is JSON: .* .jsonl"):
+        list(read_rows(name))
+
+
+def test_a_table_under_the_name_of_json_is_told() -> None:
+    Path("a.jsonl").write_text("text,label\na,b\n", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"^a.jsonl:1: not valid JSON: .* that ending"
+    ):
+        list(read_rows("a.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_a_text_under_the_name_of_a_binary_table_is_told(name: str) -> None:
+    Path(name).write_text("text,label\na,b\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"it is a text; give it the ending .csv"):
+        list(read_rows(name))

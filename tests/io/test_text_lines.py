@@ -158,3 +158,46 @@ def test_a_small_packed_file_of_one_endless_line_takes_little_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "a picture"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a picture"),
+        (b"\x93NUMPY\x01\x00v\x00", "an array of NumPy"),
+        (b"\x80\x04\x95\x1a\x00", "a pickle"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\x7fELF\x02\x01\x01\x00", "a program"),
+        (b"\x5d\x00\x00\x80\x00\xff", "packed by lzma"),
+        (zlib.compress(b"text\n" * 40), "packed by zlib"),
+        (b"\xff\x06\x00\x00sNaPpY\x00", "packed by snappy"),
+        (gzip.compress(b"text\n"), "packed twice by gzip"),
+        (b"PAR1\xae\x00\x01", "a Parquet file"),
+        (b"Obj\x01\x04", "an Avro file"),
+        (b"{\\rtf1\\ansi hello}\n", "an RTF file"),
+    ],
+)
+def test_a_binary_file_is_named_for_what_it_is(start: bytes, what: str) -> None:
+    with pytest.raises(DataError, match=f"^a.csv: the file is {what}"):
+        list(TextLines(io.BytesIO(start), "a.csv"))
+
+
+def test_what_is_noise_is_no_text_of_another_encoding() -> None:
+    noise = bytes((i * 167 + i * i * 13) % 256 for i in range(600))
+    with pytest.raises(DataError, match=r"^a.csv:1: not a text: .* control characters"):
+        list(TextLines(io.BytesIO(noise), "a.csv"))
+    western = TextLines(io.BytesIO("it’s “fine”\n".encode("cp1252")), "a.txt")
+    assert [western.bad is not None for _ in western] == [True]
+
+
+@pytest.mark.parametrize("start", [b"PAR1 is a word\n", b"ORC\n", b"GIF89 is old\n", b"x \n"])
+def test_a_text_that_begins_like_a_binary_file_is_read(start: bytes) -> None:
+    assert list(TextLines(io.BytesIO(start), "a.txt")) == [start.decode()]
+
+
+def test_an_answer_in_xml_is_no_table_but_may_be_a_text() -> None:
+    answer = b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code></Error>\n"
+    with pytest.raises(DataError, match=r"^a.csv: the file is XML"):
+        list(TextLines(io.BytesIO(answer), "a.csv", markup=False))
+    assert len(list(TextLines(io.BytesIO(answer), "a.txt"))) == 2

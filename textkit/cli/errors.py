@@ -118,6 +118,8 @@ def _run(work: Callable[[], object]) -> int:
         work()
         code = 0
     except SystemExit as err:
+        if isinstance(err.__context__, BrokenPipeError):  # click and rich end with 1 then
+            raise err.__context__ from None
         code = int(err.code or 0)
     sys.stdout.flush()
     return code

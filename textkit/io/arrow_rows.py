@@ -6,6 +6,7 @@ offset is a DataError that names it, where pyarrow alone would end the process.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 1024
 _FETCHED_BYTES = 1 << 20
 _ARROW_FILE = b"ARROW1"
+_CONTROLS = re.compile(rb"[\0-\x08\x0e-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def open_arrow(
             if isinstance(err, TextkitError):
                 raise
             reason = " ".join(str(err).split())
+            if start.isascii() and not _CONTROLS.search(start):
+                reason = "it is a text; give it the ending .csv, .jsonl or .txt"
             raise DataError(f"not a readable {format} file: {reason}", where=name) from err
 
 

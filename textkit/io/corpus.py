@@ -272,6 +272,8 @@ class RowReader:
         said = None if self.format == "tsv" else _SEPARATOR.fullmatch(header_line)
         if said is not None:
             header_line = next(source, "")
+        if header_line.lstrip()[:1] in ("{", "[") and _is_json(header_line):
+            raise self.error("the header line is JSON: give the file the ending .jsonl", line=1)
         self._swallowing = []
         delimiter = self.delimiter or (said[1] if said is not None else None)
         if delimiter is None:
@@ -451,6 +453,8 @@ class RowReader:
         except ValueError as err:
             goes_on = isinstance(err, json.JSONDecodeError) and err.pos >= len(line)
             hint = "; expected one object a line, or one array of objects" if goes_on else ""
+            if line[0] not in "{[" and not self.n_rows:
+                hint = "; if its rows are csv, tsv or plain lines, give the file that ending"
             raise self.error(f"not valid JSON: {err}{hint}") from err
 
     def _json_row(self, value: object, line: str) -> Row:
@@ -689,6 +693,17 @@ def spell_label(label: object) -> str | None:
 def _is_usable(label: object) -> bool:
     """Tell whether a label is a cell, or missing: nothing, or not a number."""
     return label is None or label != label or spell_label(label) is not None
+
+
+def _is_json(line: str) -> bool:
+    """Tell whether a line is an object or a list of JSON, or the opening of one over many lines."""
+    try:
+        _JSON.raw_decode(line.strip())
+    except ValueError:
+        return line.strip() in ("{", "[", "[{")
+    except RecursionError:
+        return True
+    return True
 
 
 def _wrong_value(value: dict[str, object], key: str) -> str:

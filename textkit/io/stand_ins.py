@@ -16,6 +16,7 @@ _LFS = "a Git LFS pointer, not the file itself: run `git lfs pull`"
 _ANNEX = "a git-annex pointer, not the file itself: run `git annex get`"
 _OFFICE = "an Office file: of those a workbook alone is read, under a name that ends in .xlsx"
 _PAGE = "a web page, not the file itself: download the raw file"
+_ANSWER = "XML, as servers answer, not the file itself: download the raw file"
 # What the first name in a zip archive of that kind says.
 _ARCHIVES = (
     (b"[Content_Types].xml", _OFFICE),
@@ -29,6 +30,8 @@ _EXPLAINED = (
     (b"/annex/objects/", _ANNEX),
     (b"<!doctype html", _PAGE),
     (b"<html", _PAGE),
+    (b"<?xml", _ANSWER),
+    (b"{\\rtf", "an RTF file: save it as plain text"),
     (b"PK\x03\x04", "a zip archive: unpack it (unzip) and name the file within"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\xfd7zXZ\x00", "packed by xz: unpack it first"),
@@ -47,7 +50,7 @@ _EXPLAINED = (
 def describe_stand_in(start: bytes, *, page: bool = True) -> str | None:
     """Say what a file is that begins so and is no data itself, and what to do; None for any other.
 
-    page: a web page is no data.
+    page: a web page, or other markup, is no data.
 
     >>> describe_stand_in(b"version https://git-lfs.github.com/spec/v1")
     'a Git LFS pointer, not the file itself: run `git lfs pull`'
@@ -63,7 +66,7 @@ def describe_stand_in(start: bytes, *, page: bool = True) -> str | None:
     folded = bare.lower()
     for mark, what in _EXPLAINED:
         if bare.startswith(mark) or (mark.islower() and folded.startswith(mark)):
-            return what if page or what is not _PAGE else None
+            return what if page or what not in (_PAGE, _ANSWER) else None
     if start[257:262] == b"ustar":
         return "a tar archive: unpack it (tar xf) and name the file within"
     is_link = bare.startswith((b".git/annex", b"../")) and b".git/annex/objects/" in start

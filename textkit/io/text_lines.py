@@ -26,10 +26,26 @@ TextsAre = Literal["lines", "paragraphs", "files"]
 _BLOCK_BYTES = 1 << 20
 # So much of a file tells its encoding.
 _HEAD_BYTES = 4096
-_TABLES = (
-    (b"PAR1\x15", "a Parquet file: give it the ending .parquet"),
+_PICKLE = "a pickle, which is not read: write its texts as csv, jsonl or parquet"
+# Told by their first bytes where those are no text.
+_BINARIES = (
+    (b"PAR1", "a Parquet file: give it the ending .parquet"),
     (b"ARROW1\x00\x00", "an Arrow file: give it the ending .arrow"),
     (b"\xff\xff\xff\xff", "an Arrow stream: give it the ending .arrow"),
+    (b"ORC", "an ORC file: convert it to Parquet"),
+    (b"Obj\x01", "an Avro file: convert it to Parquet or jsonl"),
+    (b"\x1f\x8b", "packed twice by gzip: unpack it once (gunzip)"),
+    (b"\x5d\x00\x00", "packed by lzma: unpack it first (unlzma)"),
+    (b"x\x9c", "packed by zlib: unpack it first (pigz -dz)"),
+    (b"x\xda", "packed by zlib: unpack it first (pigz -dz)"),
+    (b"\xff\x06\x00\x00sNaPpY", "packed by snappy: unpack it first (snzip -d)"),
+    (b"\x93NUMPY", "an array of NumPy: write its texts as txt, csv or jsonl"),
+    (b"\x89HDF\r\n", "an HDF5 file: write its texts as csv, jsonl or parquet"),
+    *((bytes((0x80, protocol)), _PICKLE) for protocol in (2, 3, 4, 5)),
+    (b"\x89PNG\r\n", "a picture (PNG), no text"),
+    (b"\xff\xd8\xff", "a picture (JPEG), no text"),
+    (b"GIF8", "a picture (GIF), no text"),
+    (b"\x7fELF", "a program, no text"),
 )
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -39,6 +55,8 @@ _MARKS = (
 )
 # Bytes that no text in UTF-8 has but by accident: controls other than white space and escape.
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+# Of bytes drawn by chance 11 % are such controls; a text of another encoding has next to none.
+_CONTROL_SHARE = 0.05
 _WIDE = (("UTF-32LE", 4, 3), ("UTF-32BE", 4, 0), ("UTF-16LE", 2, 1), ("UTF-16BE", 2, 0))
 
 
@@ -145,7 +163,7 @@ class TextLines:
                 at = err.start + 1
                 self.bad = DataError(
                     f"not UTF-8: byte 0x{raw[err.start]:02X} at byte column {at}; convert the"
-                    " file, e.g. iconv -f LATIN1 -t UTF-8",
+                    " file from its encoding, e.g. iconv -f WINDOWS-1252 -t UTF-8",
                     where=f"{self.name}:{self.number}:{at}",
                 )
                 self.bad.__cause__ = err
@@ -208,7 +226,10 @@ def refuse_no_text(start: bytes, name: str, *, markup: bool = True) -> None:
     markup: a web page will do.
     """
     what = describe_stand_in(start[:START_BYTES], page=not markup) if start else None
-    what = what or next((what for mark, what in _TABLES if start.startswith(mark)), None)
+    head = start[:_HEAD_BYTES]
+    is_binary = bool(_CONTROLS.search(head)) or not _decodes(head)
+    if what is None and is_binary:
+        what = next((what for mark, what in _BINARIES if start.startswith(mark)), None)
     if what is not None:
         raise DataError(f"the file is {what}", where=name)
     encoding = wide_encoding(start)
@@ -217,12 +238,13 @@ def refuse_no_text(start: bytes, name: str, *, markup: bool = True) -> None:
             f"file is {encoding[:6]}, expected UTF-8; convert it: iconv -f {encoding} -t UTF-8",
             where=f"{name}:1",
         )
-    head = start[:_HEAD_BYTES]
-    if head.count(0) * 5 > len(head):
-        share = head.count(0) / len(head)
-        raise DataError(
-            f"not a text: {share:.0%} of its first bytes are NUL; expected UTF-8", where=f"{name}:1"
-        )
+    n_nul, n_controls = head.count(0), len(_CONTROLS.findall(head))
+    is_noise = n_controls > len(head) * _CONTROL_SHARE and not _decodes(head)
+    if n_nul * 5 > len(head) or is_noise:
+        share = f"{n_controls / len(head):.0%} of its first bytes are control characters"
+        if n_nul * 5 > len(head):
+            share = f"{n_nul / len(head):.0%} of its first bytes are NUL"
+        raise DataError(f"not a text: {share}; expected UTF-8", where=f"{name}:1")
 
 
 def wide_encoding(start: bytes) -> str | None:
