@@ -422,3 +422,21 @@ def test_quoting_survives_a_round_trip() -> None:
     Path("a.csv").write_text("text,label\n" + buffer.getvalue(), encoding="utf-8")
     row = json.loads(check("tokenize", "a.csv"))
     assert "".join(row["tokens"]) == 'a"quoted",textoftwolines'
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["tokenizer", "train", "t.txt", "-k", "word", "-o", "-"],
+        ["tokenizer", "count", "t.txt", "-o", "-"],
+        ["embed", "t.txt", "-m", "vec", "-o", "-"],
+        ["evaluate", "run", "t.csv", "--html", "-"],
+        ["vectors", "train", "t.txt", "-o", "-"],
+        ["train", "t.csv", "-o", "-"],
+    ],
+)
+def test_no_file_is_ever_named_dash(args: list[str]) -> None:
+    Path("t.txt").write_text("a b\n", encoding="utf-8")
+    done = run_textkit(*args)
+    assert done.returncode == 2 and b"is not written to standard output" in done.stderr
+    assert not Path("-").exists()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -297,9 +300,7 @@ def test_json_under_the_name_of_a_table_is_told(name: str, data: str) -> None:
 
 def test_a_table_under_the_name_of_json_is_told() -> None:
     Path("a.jsonl").write_text("text,label\na,b\n", encoding="utf-8")
-    with pytest.raises(
-        DataError, match=r"^a.jsonl:1: not valid JSON: .* that ending"
-    ):
+    with pytest.raises(DataError, match=r"^a.jsonl:1: not valid JSON: .* that ending"):
         list(read_rows("a.jsonl"))
 
 
@@ -308,3 +309,30 @@ def test_a_text_under_the_name_of_a_binary_table_is_told(name: str) -> None:
     Path(name).write_text("text,label\na,b\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"it is a text; give it the ending .csv"):
         list(read_rows(name))
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "format"),
+    [
+        ("text,label\ngood,pos\n", {"labelled": True}, "csv"),
+        ("text\tlabel\ngood\tpos\n", {"labelled": True}, "csv"),
+        ("text;label\ngood;pos\n", {"labelled": True, "delimiter": ";"}, "csv"),
+        ('{"text": "good", "label": "pos"}\n', {"labelled": True}, "jsonl"),
+        ('[{"text": "good", "label": "pos"}]\n', {"labelled": True}, "jsonl"),
+        ("__label__pos good\n", {"labelled": True}, "txt"),
+        ("text\ngood\n", {"text_column": "text"}, "csv"),
+        ("good\n", {}, "txt"),
+    ],
+)
+def test_a_pipe_of_which_columns_or_labels_are_asked_is_told_by_its_first_line(
+    data: str, asked: dict[str, Any], format: str
+) -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=(data,))
+    writer.start()
+    reader = RowReader("pipe", **asked)
+    rows = list(reader)
+    writer.join()
+    assert reader.format == format
+    assert [row.text for row in rows] == ["good"]
+    assert [row.label for row in rows] == ["pos" if asked.get("labelled") else None]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from tests.vectors import samples
 from tests.vectors.samples import TABLE, WORDS
 from textkit import Vectors
-from textkit.errors import ArtifactError
+from textkit.errors import ArtifactError, UsageError
 from textkit.vectors import formats
 
 
@@ -255,3 +257,10 @@ def test_blocks_end_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         monkeypatch.setattr("textkit.vectors.word2vec_binary._BLOCK_BYTES", size)
         for path in paths:
             assert np.array_equal(Vectors.open(path).lookup(WORDS), TABLE)
+
+
+@pytest.mark.parametrize("command", [Vectors.open, formats.sniff])
+def test_a_pipe_is_refused_before_it_is_used_up(command: Callable[[Path], object]) -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(UsageError, match=r"^pipe is a pipe and cannot be read a second time"):
+        command(Path("pipe"))

@@ -28,11 +28,14 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.models import ParameterInfo
+
+from textkit.errors import UsageError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -60,13 +63,22 @@ Options = TypeVar("Options")
 class Verb(TyperCommand):
     """A command whose help shows its options in groups, then the examples of its docstring.
 
-    bare: options whose value may be left out; it is then the empty text.
+    bare: options whose value may be left out; it is then the empty text. streams: parameters for
+    which - is standard output; no other file or folder is written under that name.
     """
 
     bare: ClassVar[Sequence[str]] = ()
+    streams: ClassVar[Sequence[str]] = ()
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [*_close_bare(args, self.bare)])
+        rest = super().parse_args(ctx, [*_close_bare(args, self.bare)])
+        for parameter in self.params:
+            is_dash = ctx.params.get(parameter.name or "") == Path("-")
+            if is_dash and group_of(parameter) == OUTPUT and parameter.name not in self.streams:
+                name = parameter.opts[-1]
+                message = f"{name} - : it is not written to standard output; name a file or folder"
+                raise UsageError(message)
+        return rest
 
     def get_help(self, ctx: Context) -> str:
         ctx.max_content_width = ANY_WIDTH
@@ -120,14 +132,17 @@ def new_verb() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None)
 
 
-def verb(app: typer.Typer, *, bare: Sequence[str] = ()) -> Callable[[Function], Function]:
+def verb(
+    app: typer.Typer, *, bare: Sequence[str] = (), streams: Sequence[str] = ()
+) -> Callable[[Function], Function]:
     """Make a function a verb of an app, its dataclasses of options spread out to flags.
 
-    bare: options, as --abstain, whose value may be left out.
+    bare: options, as --abstain, whose value may be left out. streams: parameters, as out, for which
+    - is standard output.
     """
 
     def add(function: Function) -> Function:
-        cls = type("Verb", (Verb,), {"bare": bare}) if bare else Verb
+        cls = type("Verb", (Verb,), {"bare": bare, "streams": streams})
         app.command(cls=cls)(spread(function))
         return function
 

@@ -150,7 +150,7 @@ class Processes:
     resume: Resume = False
 
 
-@verb(app, bare=("--abstain",))
+@verb(app, bare=("--abstain",), streams=("out",))
 def predict(
     rows: PredictedRows, told: Told, written: AnswerFiles, lines: Lines, running: Processes
 ) -> None:

@@ -233,7 +233,8 @@ def _take_rows(labels: LabelData, task: Task) -> tuple[list[object], list[object
         return take_values(dense, what="labels"), None
     if n_dimensions != 2:
         raise DataError(f"labels have {n_dimensions} dimensions, expected one label or row a text")
-    matrix = np.asarray(dense)
+    # A masked array gives None where a value is masked; NumPy's own would forget the mask.
+    matrix = dense if isinstance(dense, np.ma.MaskedArray) else np.asarray(dense)
     numeric = matrix.dtype.kind in "biuf"
     return _shape_matrix(labels, matrix.tolist(), [None] * matrix.shape[1], task, numeric=numeric)
 

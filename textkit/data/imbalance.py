@@ -88,7 +88,7 @@ def read_weights(weights: object, *, n_rows: int, rows: NDArray[np.int64]) -> ND
         try:
             (found[row],) = plain_numbers(value)
         except ValueError as err:
-            raise DataError(f"the weight of row {row} is no number: {err}") from None
+            raise DataError(f"the weight of row {row} {err}") from None
     if (found < 0).any():
         row = int(np.flatnonzero(found < 0)[0])
         raise DataError(f"the weight of row {row} is {found[row]:g}, expected 0 or more")

@@ -105,10 +105,13 @@ def plain_numbers(value: object) -> list[float]:
             raise ValueError(f"is missing ({item!r})")
         plain = item.item() if isinstance(item, np.bool_ | np.number) else item
         if not isinstance(plain, Real | Decimal):
-            raise ValueError(f"is {item!r}, a {type(item).__name__}; regression wants numbers")
-        number = float(plain)
+            raise ValueError(f"is {item!r}, a {type(item).__name__}; expected a number")
+        try:
+            number = float(plain)
+        except OverflowError:
+            number = math.inf
         if not math.isfinite(number) or abs(number) > _MOST_FLOAT:
-            raise ValueError(f"is {item!r}; regression wants finite numbers of 32 bits")
+            raise ValueError(f"is {item!r}; expected a finite number of 32 bits")
         numbers.append(number)
     return numbers
 

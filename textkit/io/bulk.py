@@ -181,6 +181,15 @@ def open_job(folder: Path, description: Mapping[str, object], *, resume: bool) -
         different = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
         if different:
             key = different[0]
+            if key == "inputs":
+                was, now = (
+                    ", ".join(str(file["name"]) for file in said["inputs"]) or "none"
+                    for said in (known, wanted)
+                )
+                raise ArtifactError(
+                    f"the files were {was} and are {now} now; a resumed job reads the same",
+                    where=str(path),
+                )
             raise ArtifactError(
                 f"{key} was {known.get(key)!r} and is {wanted.get(key)!r} now; a resumed job must"
                 f" be the same",

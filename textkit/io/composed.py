@@ -95,7 +95,8 @@ def is_missing(value: object) -> bool:
         return value is None or not value.strip()
     try:
         return bool(value != value)
-    except TypeError:  # pandas' NA is neither true nor false
+    # pandas' NA is neither true nor false, and Decimal's signalling NaN is compared with nothing.
+    except (TypeError, ArithmeticError):
         return True
     except ValueError:  # several values
         return False

@@ -172,8 +172,9 @@ class RowReader:
         if not self._is_named:
             refuse_other_workbook(self.name)
         with open_bytes(self.path) as file:
-            if self.labelled and not self._is_named and not names_format(self.name):
-                self.format = _labelled_format(file)
+            is_asked = self.labelled or self.text_column is not None
+            if is_asked and not self._is_named and not names_format(self.name):
+                self.format = _asked_format(file)
             self._lines = TextLines(file, self.name, markup=self.format == "txt", limit=self.limit)
             rows = {"txt": self._txt, "csv": self._csv, "tsv": self._csv, "jsonl": self._jsonl}[
                 self.format
@@ -660,9 +661,9 @@ class RowReader:
         return notes
 
 
-def _labelled_format(file: IO[bytes]) -> str:
-    """Tell by its start what a file without a format is that has labels: txt where fastText's
-    stand there, else jsonl or csv.
+def _asked_format(file: IO[bytes]) -> str:
+    """Tell by its start what a file without a format is of which labels or a column are asked: txt
+    where fastText's labels stand there, else jsonl or csv.
     """
     peeked: bytes = file.peek(_START_BYTES)  # type: ignore[attr-defined]
     start = peeked.removeprefix(codecs.BOM_UTF8).lstrip()

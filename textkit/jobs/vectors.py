@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from textkit.io import files
+from textkit.io.inputs import refuse_streams
 from textkit.vectors.packaged import STATIC_FORMAT, STATIC_KIND, is_static
 from textkit.vectors.vectors import Vectors
 from textkit.watch import Progress, Watch
@@ -240,6 +241,7 @@ def evaluate_vectors(
     """
     from textkit.evaluation.word_vectors import is_analogies, score_analogies, score_similarity
 
+    refuse_streams(options.files)
     v = open_vectors(options.vectors, cache=options.cache, watch=watch)
     return (
         (

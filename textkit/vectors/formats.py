@@ -125,7 +125,11 @@ def cache_folder(path: Path, cache: Path | None) -> Path:
 
 
 def sniff(path: Path) -> str:
-    """Tell a file's format by its first bytes: fasttext, gensim, word2vec (binary) or text."""
+    """Tell a file's format by its first bytes: fasttext, gensim, word2vec (binary) or text.
+
+    UsageError for a pipe, which is read from its start anew.
+    """
+    refuse_streams([path])
     try:
         with open(path, "rb") as file:
             start = file.read(START_BYTES)
