@@ -130,7 +130,7 @@ def read_config(folder: Path) -> FolderConfig:
     }
     return FolderConfig(
         folder,
-        _class_name(options, folder),
+        class_name(options, folder),
         options,
         {name: named[name] for name in NAMED if name in named},
         tuple(added),
@@ -139,7 +139,8 @@ def read_config(folder: Path) -> FolderConfig:
     )
 
 
-def _class_name(options: Mapping[str, object], folder: Path) -> str | None:
+def class_name(options: Mapping[str, object], folder: Path) -> str | None:
+    """Name the class that a folder's tokenizer_config.json or config.json says, without Fast."""
     model = files.read_object(folder / "config.json")
     for name in (options.get("tokenizer_class"), model.get("tokenizer_class")):
         if isinstance(name, str) and name:

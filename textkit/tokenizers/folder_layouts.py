@@ -19,6 +19,7 @@ from tokenizers import (
     processors,
 )
 
+from textkit.errors import TextkitError
 from textkit.tokenizers.description import NAMED
 from textkit.tokenizers.engines.choice import EngineChoice
 from textkit.tokenizers.folder_config import FolderConfig, Token
@@ -70,7 +71,13 @@ def open_layout(
 ) -> PipelineTokenizer:
     """Build the tokenizer of a layout: its pipeline, its added tokens, its post-processor."""
     named = _named_tokens(layout, config)
-    backend = layout.build(vocabulary, config, named)
+    try:
+        backend = layout.build(vocabulary, config, named)
+    # tokenizers raises bare Exception for a vocabulary that lacks what the class names.
+    except Exception as err:
+        if isinstance(err, TextkitError):
+            raise
+        raise config.error(f"no tokenizer can be made of the files here: {err}") from err
     extra = config.extra
     if extra is None and layout.others is not None:
         extra = tuple(layout.others(vocabulary, config))

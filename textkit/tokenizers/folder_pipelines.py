@@ -196,7 +196,9 @@ def pegasus(files: VocabularyFiles, config: FolderConfig, named: Named) -> hf.To
         *_pieces(files.sentencepiece)[2:],
     ]
     known = _table(files) or [normalizers.Replace(Regex(r"\n"), " ")]
-    unknown = pieces.index((str(named["unk_token"]), 0.0), 1)
+    unknown = next((i for i, (name, _) in enumerate(pieces) if i and name == named["unk_token"]), 0)
+    if not unknown:
+        raise config.error(f"unk_token is {named['unk_token']}, which is none of the pieces")
     return _backend(pieces, unknown=unknown, steps=[*known, _one_space()])
 
 

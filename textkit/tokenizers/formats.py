@@ -11,7 +11,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tokenizers as hf
 
@@ -240,6 +240,15 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise ArtifactError("not a tokenizer.json: it has no model with a vocab", where=str(path))
     _check_ids(model["vocab"], path)
+    config = _config_beside(path)
+    kind, notes = config.get("textkit_kind"), list[str]()
+    if config and not isinstance(kind, str):
+        # Which our own folders do not need.
+        from textkit.tokenizers.config_beside import follow_config
+        from textkit.tokenizers.folder_config import class_name
+
+        name = class_name(config, path.parent)
+        description, notes = follow_config(description, config, class_name=name)
     try:
         backend = hf.Tokenizer.from_str(json.dumps(description))
     # tokenizers raises bare Exception for a bad file, and its native panics derive from
@@ -248,9 +257,9 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
         if isinstance(err, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
-    kind, named = _said_beside(path)
-    kind = kind or _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
-    named = _pad_of(description) | named
+    if not isinstance(kind, str):
+        kind = _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
+    named = _pad_of(description) | _named_in(config)
     known: Description = json.loads(backend.to_str())
     if known["model"]["type"] == "Unigram":
         # tokenizers writes scores anew up to one bit off; the file's own are kept.
@@ -262,6 +271,7 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
         description=known,
         named=named,
         chat_template=read_template(path.parent) if path.name == TOKENIZER_JSON else None,
+        notes=notes,
     )
 
 
@@ -283,18 +293,17 @@ def _check_ids(vocab: object, path: Path) -> None:
         )
 
 
-def _said_beside(path: Path) -> tuple[str | None, dict[str, str]]:
-    """Read the kind and the named tokens from the tokenizer_config.json beside a tokenizer.json;
-    the kind stands there where textkit wrote it.
-    """
+def _config_beside(path: Path) -> dict[str, Any]:
+    """Read the tokenizer_config.json beside a tokenizer.json; nothing where there is none."""
     config_path = path.parent / CONFIG_JSON
     if path.name != TOKENIZER_JSON or not config_path.is_file():
-        return None, {}
+        return {}
     config = files.read_json(config_path)
-    if not isinstance(config, dict):
-        return None, {}
-    kind = config.get("textkit_kind")
+    return config if isinstance(config, dict) else {}
+
+
+def _named_in(config: dict[str, Any]) -> dict[str, str]:
+    """Give the tokens that a config names."""
     tokens = {role: config.get(role) for role in NAMED}
     texts = {role: t.get("content") if isinstance(t, dict) else t for role, t in tokens.items()}
-    named = {role: text for role, text in texts.items() if isinstance(text, str)}
-    return kind if isinstance(kind, str) else None, named
+    return {role: text for role, text in texts.items() if isinstance(text, str)}
