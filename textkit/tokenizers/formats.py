@@ -236,7 +236,8 @@ def read_bytes(path: Path, *, limit_bytes: int = files.JSON_LIMIT_BYTES) -> byte
 
 
 def _from_json(description: object, path: Path, *, engine: EngineChoice) -> PipelineTokenizer:
-    model = description.get("model") if isinstance(description, dict) else None
+    described = description if isinstance(description, dict) else {}
+    model = described.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise ArtifactError("not a tokenizer.json: it has no model with a vocab", where=str(path))
     _check_ids(model["vocab"], path)
@@ -248,9 +249,9 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
         from textkit.tokenizers.folder_config import class_name
 
         name = class_name(config, path.parent)
-        description, notes = follow_config(description, config, class_name=name)
+        described, notes = follow_config(described, config, class_name=name)
     try:
-        backend = hf.Tokenizer.from_str(json.dumps(description))
+        backend = hf.Tokenizer.from_str(json.dumps(described))
     # tokenizers raises bare Exception for a bad file, and its native panics derive from
     # BaseException.
     except BaseException as err:
@@ -259,7 +260,7 @@ def _from_json(description: object, path: Path, *, engine: EngineChoice) -> Pipe
         raise ArtifactError(f"not a valid tokenizer.json: {err}", where=str(path)) from err
     if not isinstance(kind, str):
         kind = _KIND_OF_MODEL.get(str(model.get("type")), "bpe")
-    named = _pad_of(description) | _named_in(config)
+    named = _pad_of(described) | _named_in(config)
     known: Description = json.loads(backend.to_str())
     if known["model"]["type"] == "Unigram":
         # tokenizers writes scores anew up to one bit off; the file's own are kept.
