@@ -89,7 +89,7 @@ def test_an_n_gram_that_is_not_finite_is_refused_when_it_is_used() -> None:
         ("a 1 2\nb 3 1e39\n", "v.txt:2: 'b' has the value '1e39'"),
         ("a 1 2\n\nb 3 4\n", "v.txt:2: line is empty"),
         ("\na 1 2\n", "v.txt:1: line is empty"),
-        ("a 1 2\n 3 4\n", "v.txt:2: '' has 2 values"),
+        ("a 1 2\n 3 4\n", "v.txt:2: a space where the word should be"),
         ("Call me Ishmael.\n", "v.txt:1: not vectors that textkit knows"),
         ('{"a": 1}\n', "v.txt:1: not vectors that textkit knows"),
     ],

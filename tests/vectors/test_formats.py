@@ -264,3 +264,33 @@ def test_a_pipe_is_refused_before_it_is_used_up(command: Callable[[Path], object
     os.mkfifo("pipe")
     with pytest.raises(UsageError, match=r"^pipe is a pipe and cannot be read a second time"):
         command(Path("pipe"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "king  1  2\nof  3  4\n",
+        "king   1.0  2.0\nof     3.0  4.0\n",
+        "king\t1 2\nof\t3 4\n",
+        "2 2\nking\t1 2\nof\t3 4\n",
+        "  king 1  2\n    of 3  4\n",
+        "king\t\t1\t2 \nof\t3\t4 \n",
+    ],
+)
+def test_runs_of_white_space_between_numbers_are_one(text: str) -> None:
+    Path("v.txt").write_text(text, encoding="utf-8")
+    v = Vectors.open("v.txt")
+    assert list(v.words) == ["king", "of"]
+    assert v["king"].tolist() == [1, 2] and v["of"].tolist() == [3, 4]
+
+
+def test_a_line_without_a_word_is_told() -> None:
+    Path("v.txt").write_text("2 2\nof 3 4\n 1 2\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"^v.txt:3: a space where the word should be"):
+        Vectors.open("v.txt")
+
+
+def test_archives_of_numpy_and_torch_are_named() -> None:
+    np.savez("a.npz", v=TABLE)
+    with pytest.raises(ArtifactError, match=r"^a.npz: the file is arrays of NumPy"):
+        Vectors.open("a.npz")

@@ -22,6 +22,11 @@ _ARCHIVES = (
     (b"[Content_Types].xml", _OFFICE),
     (b"xl/", _OFFICE),
     (b"docProps/", _OFFICE),
+    (b"data.pkl", "a pickle of torch, which is not read: save its tensors as safetensors"),
+    (
+        b".npy",
+        "arrays of NumPy (.npz), which are not read: write what they hold as text or safetensors",
+    ),
     (b"opendocument.spreadsheet", "a spreadsheet of OpenDocument: save it as .xlsx or csv"),
 )
 _EXPLAINED = (

@@ -2,8 +2,9 @@
 without.
 
 In: a file, also .gz or .zst. Out: batches of words and rows, in constant memory. One line is a word
-and `dim` numbers with single spaces (or tabs) between. A word may hold spaces, as some of GloVe's
-840B do, but no number after a space.
+and `dim` numbers with single spaces (or tabs) between; where the first row has runs of them, or
+both, every run counts as one. A word may hold spaces, as some of GloVe's 840B do, but no number
+after a space.
 
 Whole blocks of lines go through pyarrow's CSV parser; a block that it cannot take is read line by
 line, which finds the fault and names its line and word.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -44,6 +46,7 @@ class TextRows:
         self.n_words: int | None = None  # as the header says, if there is one
         self.dim = 0
         self.delimiter = b" "
+        self._has_runs = False  # of white space between numbers
         self._line = 0  # lines read before the present block
 
     def __iter__(self) -> Iterator[Batch]:
@@ -55,6 +58,8 @@ class TextRows:
                 done += len(block)
                 if not self.dim:
                     block = self._begin(block)
+                if self._has_runs:
+                    block = _collapse(block)
                 for batch in self._parse(block):
                     n_read += len(batch[0])
                     yield batch
@@ -111,7 +116,12 @@ class TextRows:
         self.delimiter = b"\t" if b"\t" in row and b" " not in row else b" "
         if not row:
             raise self._error("file holds no vectors" if not block.strip() else "line is empty", 0)
-        n_values = _count_values(row.split(self.delimiter))
+        parts = row.split(self.delimiter)
+        n_values = _count_values(parts)
+        word = self.delimiter.join(parts[:-n_values])
+        if _count_values(row.split()) > n_values or word != word.strip(b" \t"):
+            self._has_runs, self.delimiter, row = True, b" ", _collapse(row)
+            n_values = _count_values(row.split(b" "))
         if self.n_words is not None and n_values != self.dim:
             word = shown(row.split(self.delimiter)[0])
             raise self._error(
@@ -182,6 +192,8 @@ class TextRows:
             if n_values != self.dim or not word:
                 if len(parts) == 1 and not parts[0]:
                     raise self._error("line is empty", number)
+                if n_values == self.dim:
+                    raise self._error("a space where the word should be", number)
                 bad = (
                     next((part for part in parts[1:] if _number(part) is None), b"")
                     if n_values < self.dim
@@ -207,6 +219,11 @@ class TextRows:
 
     def _error(self, message: str, number: int) -> ArtifactError:
         return ArtifactError(message, where=f"{self.path}:{self._line + number + 1}")
+
+
+def _collapse(block: bytes) -> bytes:
+    """Make one space of each run of spaces and tabs, and none of those that begin a line."""
+    return re.sub(rb"(?m)^ ", b"", re.sub(rb"[ \t]+", b" ", block))
 
 
 def looks_like_row(line: bytes) -> bool:
