@@ -194,7 +194,7 @@ def _connect(on: str, options: dict[str, object]) -> None:
     before = signal.getsignal(signal.SIGTERM) if in_main else None
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as err:  # noqa: BLE001 - one that does not start says so by a bare Exception
+    except Exception as err:  # one that does not start says so by a bare Exception
         reason = " ".join(str(err).split())[:300]
         raise StorageError(f"--on {on}: Ray cannot be reached: {reason}") from err
     finally:
