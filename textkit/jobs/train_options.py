@@ -107,12 +107,9 @@ def open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple
     """Give the folder to work in, new or with a run to go on with, and the whole recipe."""
     if options.resume and options.overwrite:
         raise UsageError("--resume goes on with a run, --overwrite begins anew; leave one out")
-    is_taught = options.teacher is not None
-    if options.resume and not sweeps:
-        is_taught = is_taught or runs.was_taught(runs.stage(run).locate(resume=True))
     asked = options.recipe is not None or options.overrides
-    given = _ask_recipe(options, run, sweeps=sweeps, is_taught=is_taught) if asked else None
-    _refuse_pairs(options, sweeps=sweeps, is_taught=is_taught)
+    given = _ask_recipe(options, run, sweeps=sweeps) if asked else None
+    _refuse_pairs(options, run, sweeps=sweeps)
     if sweeps:
         runs.check_folder(run)
     elif runs.is_main() and options.resume:
@@ -127,10 +124,17 @@ def open_run(options: TrainOptions, run: Path, *, sweeps: bool = False) -> tuple
             del start["--teacher"]
         runs.check_start(work, start)
         return work, recipe
-    return work, given or _ask_recipe(options, run, sweeps=sweeps, is_taught=is_taught)
+    return work, given or _ask_recipe(options, run, sweeps=sweeps)
 
 
-def _refuse_pairs(options: TrainOptions, *, sweeps: bool, is_taught: bool) -> None:
+def _is_taught(options: TrainOptions, run: Path) -> bool:
+    """Tell whether a run has a teacher, or goes on with what one said."""
+    if options.teacher is not None or not options.resume:
+        return options.teacher is not None
+    return runs.was_taught(runs.stage(run).locate(resume=True))
+
+
+def _refuse_pairs(options: TrainOptions, run: Path, *, sweeps: bool) -> None:
     """Refuse options that do not go together."""
     if options.stream and (options.on_bad, options.missing) != ("stop", "error"):
         raise UsageError("--stream skips no rows: leave --on-bad and --missing out, or --stream")
@@ -142,7 +146,7 @@ def _refuse_pairs(options: TrainOptions, *, sweeps: bool, is_taught: bool) -> No
         raise UsageError("--keep-labels goes with --init-from; leave it out")
     if options.stream and (sweeps or options.init_from is not None):
         raise UsageError("--stream goes with neither --find-lr nor --init-from; leave one out")
-    teaches_itself = options.unlabelled is not None and not is_taught
+    teaches_itself = options.unlabelled is not None and not _is_taught(options, run)
     if teaches_itself and (sweeps or options.stream or not runs.is_alone()):
         raise UsageError(
             "--unlabelled without a --teacher fits several models on texts in memory: it goes with"
@@ -155,7 +159,7 @@ def _refuse_pairs(options: TrainOptions, *, sweeps: bool, is_taught: bool) -> No
         )
 
 
-def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool, is_taught: bool) -> Recipe:
+def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool) -> Recipe:
     """Give the whole recipe that was asked for; one that says nothing of a model leaves that to
     `auto`, where texts are in memory and one process trains from nothing.
     """
@@ -163,8 +167,8 @@ def _ask_recipe(options: TrainOptions, run: Path, *, sweeps: bool, is_taught: bo
     is_open = options.recipe is None and leaves_open(recipe) and not sweeps
     of_network = options.stream or options.doctor or options.tensorboard
     if not sweeps:
-        recipe = say_distil(recipe, has_teacher=is_taught)
-    from_model = options.init_from is not None or is_taught
+        recipe = say_distil(recipe, has_teacher=_is_taught(options, run))
+    from_model = options.init_from is not None or _is_taught(options, run)
     if not is_open or of_network or from_model or not runs.is_alone():
         return complete_recipe(recipe)
     if options.resume:  # a run from before there was a choice goes on as it began
