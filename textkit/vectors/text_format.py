@@ -118,8 +118,8 @@ class TextRows:
             raise self._error("file holds no vectors" if not block.strip() else "line is empty", 0)
         parts = row.split(self.delimiter)
         n_values = _count_values(parts)
-        word = self.delimiter.join(parts[:-n_values])
-        if _count_values(row.split()) > n_values or word != word.strip(b" \t"):
+        front = self.delimiter.join(parts[:-n_values])
+        if _count_values(row.split()) > n_values or front != front.strip(b" \t"):
             self._has_runs, self.delimiter, row = True, b" ", _collapse(row)
             n_values = _count_values(row.split(b" "))
         if self.n_words is not None and n_values != self.dim:
