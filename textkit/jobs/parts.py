@@ -304,8 +304,9 @@ def write_files(
     """Write the files of parts in a folder, wherever the workers are, and give what is known of
     each in their order. remote: what the folder is the shadow of.
     """
-    # Elsewhere the working directory is another.
-    writing = Writing(folder.absolute(), None if remote is None else remote.url)
+    # On another machine the working directory is another; here errors say what was asked for.
+    place = folder.absolute() if workers.are_elsewhere else folder
+    writing = Writing(place, None if remote is None else remote.url)
     for facts, counted in workers.map(work, writing, parts):
         if remote is not None:
             remote.add_part(facts)

@@ -55,6 +55,11 @@ class Workers(Generic[Work]):
         """Share out work that is open already; it can be pickled."""
         return cls(n_workers, Ready(work), on=on)
 
+    @property
+    def are_elsewhere(self) -> bool:
+        """Whether they may be on other machines."""
+        return self._on is not None
+
     def __enter__(self) -> Self:
         if self._n_others:
             import multiprocessing
