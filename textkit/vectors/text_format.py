@@ -123,9 +123,9 @@ class TextRows:
             self._has_runs, self.delimiter, row = True, b" ", _collapse(row)
             n_values = _count_values(row.split(b" "))
         if self.n_words is not None and n_values != self.dim:
-            word = shown(row.split(self.delimiter)[0])
+            begin = shown(row.split(self.delimiter)[0])
             raise self._error(
-                f"the header says {self.dim} values a row, {word} has {n_values}; the header or"
+                f"the header says {self.dim} values a row, {begin} has {n_values}; the header or"
                 f" this row is wrong",
                 0,
             )
