@@ -16,6 +16,7 @@ import asyncio
 import faulthandler
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -177,7 +178,7 @@ def by_fork(subject: Subject, shared: Any, inputs: list[list[str]]) -> list[obje
                 return answer
 
     def answer_child(connection: Any, texts: list[str]) -> None:
-        faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)
+        signal.alarm(STUCK_SECONDS)  # faulthandler would wait here for the parent's thread
         connection.send(subject.ask(shared, texts))
 
     answers = []
