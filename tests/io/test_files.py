@@ -167,7 +167,7 @@ def test_json_keeps_a_lone_surrogate_as_its_escape() -> None:
 WITHOUT_POSIX = """
 import errno, os, sys, types
 sys.modules["fcntl"] = None
-del os.register_at_fork
+del os.register_at_fork, os.fork
 asked = []
 def locking(descriptor, mode, n_bytes):
     asked.append((mode, n_bytes))

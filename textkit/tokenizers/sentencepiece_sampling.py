@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
@@ -30,7 +31,8 @@ from textkit.tokenizers.sentencepiece_model import (
     SentencePieceModel,
 )
 
-Sampler = Callable[[str, np.random.Generator], list[int]]
+# A string, for numpy imports its generators when they are first named.
+Sampler: TypeAlias = "Callable[[str, np.random.Generator], list[int]]"
 # sentencepiece: unigram_model.cc, kUnkPenalty, and the bonus of user-defined pieces.
 _UNKNOWN_PENALTY, _USER_DEFINED_OFF = 10.0, 0.1
 
