@@ -78,8 +78,8 @@ def is_sure(pattern: str) -> bool:
     r"""Tell whether no text can make a pattern slow, of Oniguruma's too; UsageError where it cannot
     be read.
 
-    >>> is_sure(r"\p{L}+|\s+\z"), is_sure(r"\p{L}+@")
-    (True, False)
+    >>> is_sure(r"\p{L}+|\s+"), is_sure(r"\s+\z"), is_sure(r"\p{L}+@")
+    (True, False, False)
     """
     # A text ends for Python's parser at \Z.
     tree = _parse(_rewrite(pattern.replace(r"\z", r"\Z"), said=pattern))

@@ -16,6 +16,7 @@ tuning that was stopped goes on to the same bytes.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def is_collapsed(loss: float, n_vectors: int) -> bool:
     >>> is_collapsed(4.14, 64), is_collapsed(3.5, 64), is_collapsed(6.0, 64)
     (True, False, False)
     """
-    return n_vectors > 1 and abs(loss - np.log(n_vectors - 1)) < _NO_DIFFERENCE
+    return n_vectors > 1 and abs(loss - math.log(n_vectors - 1)) < _NO_DIFFERENCE
 
 
 @dataclass(frozen=True)
