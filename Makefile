@@ -11,7 +11,7 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(READY_DEV)
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What runs on Ray. Its package is no part of `make test`: it is 300 MB, and a minute goes by in which it begins and ends
 # processes. Then WORKERS of its workers and DRIVERS of its drivers are killed at random moments; none: WORKERS=0 DRIVERS=0.
@@ -29,7 +29,7 @@ test-fast: $(READY_DEV)
 # Lines and branches that the tests reach, in the processes that they start too; half as long again as `make test`.
 coverage: $(READY_DEV)
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n 3 --dist loadfile
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
