@@ -11,7 +11,7 @@ import pytest
 
 from textkit import TextClassifier
 from textkit.data.quality import Bounds, split_words
-from textkit.errors import UsageError
+from textkit.errors import StorageError, UsageError
 from textkit.jobs import FilterOptions, filter_file
 
 GOOD = "a film of a man and his dog"
@@ -131,3 +131,20 @@ def test_what_cannot_be_asked_is_one_line() -> None:
     Path("b.txt").touch()
     with pytest.raises(UsageError, match="is there already"):
         run("a.txt", "b.txt", min_words=1)
+
+
+def test_a_file_never_lies_there_without_the_report_of_what_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("a.txt").write_text(f"{GOOD}\nno\n", encoding="utf-8")
+    renamed: list[str] = []
+
+    def stop(self: Path, target: Path) -> Path:
+        renamed.append(target.name)
+        raise OSError(5, "stopped")
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(StorageError, match="stopped"):
+        run("a.txt", "b.txt", min_words=3)
+    assert renamed == ["b.txt.removed.csv"]
+    assert not Path("b.txt").exists()

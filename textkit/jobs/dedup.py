@@ -6,8 +6,6 @@ rows that went. Nothing is printed: what was guessed goes to a Watch.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +17,9 @@ from textkit.data.check import LIKENESS
 from textkit.data.checked_rows import Table, excerpt, read_table
 from textkit.data.duplicates import LEVELS, Level, Repeat, find_repeats
 from textkit.errors import DataError, UsageError, unknown_name
-from textkit.io import files
 from textkit.io.corpus import ReadOptions, RowReader
-from textkit.io.inputs import guess_format, refuse_streams, split_sheet
-from textkit.io.packed import PACKED_ENDINGS
-from textkit.io.row_files import copy_rows
+from textkit.io.inputs import refuse_streams
+from textkit.jobs.removal import check_places, name_report, to_csv, write_staying
 from textkit.watch import Progress, Watch
 
 COLUMNS = ("row", "line", "level", "likeness", "label", "text")
@@ -64,7 +60,7 @@ class DedupOptions:
     @property
     def removed(self) -> Path:
         """Where it is said which row went for which."""
-        return self.report or self.out.with_name(f"{self.out.name}.removed.csv")
+        return name_report(self.out, self.report)
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,8 @@ def dedup_file(options: DedupOptions, *, watch: Watch = Watch()) -> DedupReport:
     """
     names = [path for path in (options.against, options.data) if path is not None]
     refuse_streams(names)
-    _check_places(options)
+    inputs = [path for path in (options.data, options.against) if path is not None]
+    check_places(options.out, options.removed, inputs=inputs, overwrite=options.overwrite)
     read: ReadOptions = {
         "text_column": options.text_column,
         "label_column": options.label_column,
@@ -141,52 +138,20 @@ def dedup_file(options: DedupOptions, *, watch: Watch = Watch()) -> DedupReport:
     staying = np.ones(len(lines), dtype=bool)
     staying[[repeat.row - n_fixed for repeat in repeats]] = False
     report = options.removed if repeats else None
-    told = "" if report is None else _tell(repeats, tables, names, read)
-
-    def write_report() -> None:
-        """Say which rows went before they do: the file never lies there without its report."""
-        if report is None:
-            options.removed.unlink(missing_ok=True)
-        else:
-            files.write_text(report, told)
-
-    copy_rows(options.data, lines, [(options.out, np.flatnonzero(staying))], last=write_report)
+    told = None if report is None else _tell(repeats, tables, names, read)
+    write_staying(
+        options.data,
+        lines,
+        np.flatnonzero(staying),
+        out=options.out,
+        report=options.removed,
+        told=told,
+    )
     labels = np.concatenate([table.labels for table in tables])
     n_conflicts = sum(int(labels[repeat.row] != labels[repeat.kept]) for repeat in repeats)
     counts = Counter(repeat.level for repeat in repeats)
     removed: dict[str, int] = {level: counts[level] for level in LEVELS}
     return DedupReport(options.out, report, len(lines), removed, n_conflicts)
-
-
-def _kind_of(path: Path) -> tuple[str, str]:
-    """Tell by its name what a file's format is, and how it is packed."""
-    ending = split_sheet(path)[0].suffix.lower()
-    return guess_format(path), ending if ending in PACKED_ENDINGS else ""
-
-
-def refuse_other_kind(out: Path, data: Path) -> None:
-    """Refuse a file for rows of another whose name says another format or packing."""
-    if _kind_of(out) != _kind_of(data):
-        packed = _kind_of(data)[1] != ""
-        ending = "".join(split_sheet(data)[0].suffixes[-2 if packed else -1 :])
-        raise UsageError(
-            f"-o {out}: rows stay byte for byte as in {data}; choose a name that ends as it does,"
-            f" in {ending or 'nothing'}"
-        )
-
-
-def _check_places(options: DedupOptions) -> None:
-    """Refuse to write over what is there."""
-    refuse_other_kind(options.out, options.data)
-    given = (options.data, options.against)
-    inputs = [split_sheet(path)[0].resolve() for path in given if path is not None]
-    for path in (options.out, options.removed):
-        if path.resolve() in inputs:
-            raise UsageError(f"{path} is an input itself; choose another -o")
-        if path.exists() and not options.overwrite:
-            raise UsageError(
-                f"{path} is there already; choose another -o, or replace it with --overwrite"
-            )
 
 
 def _read(
@@ -219,11 +184,9 @@ def _tell(
                 cells = (row.label or "").replace("\x1f", "|"), excerpt(row.text)
                 places[first + at] = (str(name), at, row.line, *cells)
         first += len(table.lines)
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\n")
-    writer.writerow([*COLUMNS, *OF_KEPT])
+    lines = []
     for repeat in repeats:
         _, at, line, label, text = places[repeat.row]
         share = f"{repeat.likeness:.4f}".rstrip("0").rstrip(".")
-        writer.writerow([at, line, repeat.level, share, label, text, *places[repeat.kept]])
-    return made.getvalue()
+        lines.append([at, line, repeat.level, share, label, text, *places[repeat.kept]])
+    return to_csv([*COLUMNS, *OF_KEPT], lines)

@@ -7,8 +7,6 @@ rows that went. Nothing is printed: what was guessed and how far it is goes to a
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +19,9 @@ from textkit.batch import cut_rows
 from textkit.data.checked_rows import excerpt
 from textkit.data.quality import Bounds, Fault
 from textkit.errors import UsageError, unknown_name
-from textkit.io import files
 from textkit.io.corpus import Row, RowReader
-from textkit.io.inputs import refuse_streams, split_sheet
-from textkit.io.row_files import copy_rows
-from textkit.jobs.dedup import refuse_other_kind
+from textkit.io.inputs import refuse_streams
+from textkit.jobs.removal import check_places, name_report, to_csv, write_staying
 from textkit.jobs.runs import find_model
 from textkit.watch import Progress, Watch
 
@@ -73,7 +69,7 @@ class FilterOptions:
     @property
     def removed(self) -> Path:
         """Where it is said which row went and why."""
-        return self.report or self.out.with_name(f"{self.out.name}.removed.csv")
+        return name_report(self.out, self.report)
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def filter_file(options: FilterOptions, *, watch: Watch = Watch()) -> FilterRepo
     'a film of a man and his dog\\n'
     """
     refuse_streams([options.data])
-    _check_places(options)
+    check_places(options.out, options.removed, inputs=[options.data], overwrite=options.overwrite)
     judging = _Judging.of(options)
     reader = RowReader(options.data, text_column=options.text_column, delimiter=options.delimiter)
     lines: list[int] = []
@@ -135,11 +131,15 @@ def filter_file(options: FilterOptions, *, watch: Watch = Watch()) -> FilterRepo
         watch.progress(Progress("filtering", len(lines)))
     for line in reader.notes():
         watch.note(line)
-    copy_rows(options.data, lines, [(options.out, np.array(staying, dtype=np.int64))])
-    options.removed.unlink(missing_ok=True)
+    write_staying(
+        options.data,
+        lines,
+        np.array(staying, dtype=np.int64),
+        out=options.out,
+        report=options.removed,
+        told=_tell(gone) if gone else None,
+    )
     report = options.removed if gone else None
-    if report is not None:
-        _write_report(report, gone)
     removed = Counter(fault.rule for _, _, fault in gone)
     return FilterReport(options.out, report, len(lines), dict(sorted(removed.items())))
 
@@ -187,24 +187,7 @@ class _Judging:
         yield from faults
 
 
-def _check_places(options: FilterOptions) -> None:
-    """Refuse to write over what is there."""
-    refuse_other_kind(options.out, options.data)
-    source = split_sheet(options.data)[0].resolve()
-    for path in (options.out, options.removed):
-        if path.resolve() == source:
-            raise UsageError(f"{path} is an input itself; choose another -o")
-        if path.exists() and not options.overwrite:
-            raise UsageError(
-                f"{path} is there already; choose another -o, or replace it with --overwrite"
-            )
-
-
-def _write_report(path: Path, gone: Sequence[tuple[int, Row, Fault]]) -> None:
-    """Write a line for each row that went; row numbers are from 0."""
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for number, row, fault in gone:
-        writer.writerow([number, row.line, fault.rule, f"{fault.value:g}", row.text])
-    files.write_text(path, made.getvalue())
+def _tell(gone: Sequence[tuple[int, Row, Fault]]) -> str:
+    """Make a csv line for each row that went; row numbers are from 0."""
+    rows = ((at, row.line, why.rule, f"{why.value:g}", row.text) for at, row, why in gone)
+    return to_csv(COLUMNS, rows)
