@@ -172,7 +172,8 @@ def make_candidate(name: str, recipe: Recipe) -> Recipe:
 
 def _transformer(options: AutoOptions) -> str:
     """Give the place of the transformer that makes text vectors; nothing where none does."""
-    place = place_of(options.find_embedder()) or options.find_embedder()
+    embedder = options.find_embedder()
+    place = place_of(embedder) or embedder
     is_open = place.startswith(PREFIX) or (Path(place) / "config.json").is_file()
     return place if is_open and not (Path(place) / MANIFEST).exists() else ""
 

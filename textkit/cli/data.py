@@ -13,6 +13,7 @@ import typer
 
 from textkit.cli import data_filter
 from textkit.cli.command import CHECKS, INPUT, OUTPUT, RUNNING, SPLIT, gather, new_group, verb
+from textkit.cli.data_filter import CountsAsJson, ReplaceFile, RowsFile, StayingFile
 from textkit.cli.errors import visible
 from textkit.cli.options import Delimiter, LabelColumn, TextColumn
 from textkit.cli.output import Display, note, to_json, write_line
@@ -320,18 +321,8 @@ def check(
 
 @verb(app)
 def dedup(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet, arrow or xlsx."
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="File of the rows that stay, as FILE.", rich_help_panel=OUTPUT
-        ),
-    ],
+    data: RowsFile,
+    out: StayingFile,
     columns: LabelledColumns,
     repeated: Repeated,
     report: Annotated[
@@ -341,13 +332,8 @@ def dedup(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="-o may be replaced.", rich_help_panel=OUTPUT),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Write the counts as JSON.", rich_help_panel=OUTPUT)
-    ] = False,
+    overwrite: ReplaceFile = False,
+    as_json: CountsAsJson = False,
 ) -> None:
     """Remove rows that repeat an earlier one, and say which row went for which.
 

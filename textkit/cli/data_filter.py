@@ -12,6 +12,24 @@ from textkit.cli.command import CHECKS, INPUT, MODEL, OUTPUT, gather
 from textkit.cli.options import Allow, Delimiter, TextColumn, complete_paths, split_names
 from textkit.cli.output import Display, note, to_json, write_line
 
+# What every verb has that writes the rows of a file which stay.
+RowsFile = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet, arrow or xlsx."),
+]
+StayingFile = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", help="File of the rows that stay, as FILE.", rich_help_panel=OUTPUT
+    ),
+]
+ReplaceFile = Annotated[
+    bool, typer.Option("--overwrite", help="-o may be replaced.", rich_help_panel=OUTPUT)
+]
+CountsAsJson = Annotated[
+    bool, typer.Option("--json", help="Write the counts as JSON.", rich_help_panel=OUTPUT)
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
@@ -66,18 +84,8 @@ class ByModel:
 
 
 def filter(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE", help="txt csv tsv jsonl (.gz .zst), parquet, arrow or xlsx."
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="File of the rows that stay, as FILE.", rich_help_panel=OUTPUT
-        ),
-    ],
+    data: RowsFile,
+    out: StayingFile,
     columns: Columns,
     bounds: TextBounds,
     by_model: ByModel,
@@ -88,13 +96,8 @@ def filter(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="-o may be replaced.", rich_help_panel=OUTPUT),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Write the counts as JSON.", rich_help_panel=OUTPUT)
-    ] = False,
+    overwrite: ReplaceFile = False,
+    as_json: CountsAsJson = False,
 ) -> None:
     """Remove rows that are too short or long, repeat themselves, are no words, or are of another
     language, and say of each why.
